@@ -1,0 +1,67 @@
+"""DRS's own enumerations, as its API model names them.
+
+Source: the DRS API reference (Job, ParticipatingServer, DataReplicationInfo, RecoveryInstance). Job log
+events are open strings: DRS writes events that its own model does not list.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class JobStatus(enum.StrEnum):
+    """A job has no FAILED status: a job in which every server failed still ends COMPLETED."""
+
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    COMPLETED = "COMPLETED"
+
+
+class JobType(enum.StrEnum):
+    LAUNCH = "LAUNCH"
+    TERMINATE = "TERMINATE"
+    CREATE_CONVERTED_SNAPSHOT = "CREATE_CONVERTED_SNAPSHOT"
+
+
+class InitiatedBy(enum.StrEnum):
+    START_RECOVERY = "START_RECOVERY"
+    START_DRILL = "START_DRILL"
+    FAILBACK = "FAILBACK"
+    DIAGNOSTIC = "DIAGNOSTIC"
+    TERMINATE_RECOVERY_INSTANCES = "TERMINATE_RECOVERY_INSTANCES"
+    TARGET_ACCOUNT = "TARGET_ACCOUNT"
+    CREATE_NETWORK_RECOVERY = "CREATE_NETWORK_RECOVERY"
+    UPDATE_NETWORK_RECOVERY = "UPDATE_NETWORK_RECOVERY"
+    ASSOCIATE_NETWORK_RECOVERY = "ASSOCIATE_NETWORK_RECOVERY"
+
+
+class LaunchStatus(enum.StrEnum):
+    """Where one server stands within a LAUNCH job: the only measure of a launch's success."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    LAUNCHED = "LAUNCHED"
+    FAILED = "FAILED"
+    TERMINATED = "TERMINATED"
+
+
+class ReplicationState(enum.StrEnum):
+    STOPPED = "STOPPED"
+    INITIATING = "INITIATING"
+    INITIAL_SYNC = "INITIAL_SYNC"
+    BACKLOG = "BACKLOG"
+    CREATING_SNAPSHOT = "CREATING_SNAPSHOT"
+    CONTINUOUS = "CONTINUOUS"
+    PAUSED = "PAUSED"
+    RESCAN = "RESCAN"
+    STALLED = "STALLED"
+    DISCONNECTED = "DISCONNECTED"
+
+
+class LaunchDisposition(enum.StrEnum):
+    STOPPED = "STOPPED"
+    STARTED = "STARTED"
+
+
+LIVE_JOB: frozenset[str] = frozenset({JobStatus.PENDING, JobStatus.STARTED})
+"""A job in one of these holds its servers: any other call that names them is refused."""
