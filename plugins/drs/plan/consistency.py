@@ -1,0 +1,212 @@
+"""What must hold between the parts of a plan: names that meet, waves in an order, servers that launch once.
+
+The checks read whatever is readable, a file's raw data as well as a finished plan. So a plan with a wrong
+value in one place has its contradictions in all other places reported in the same breath.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from drs.errors import Code
+
+INCONSISTENT = "plan_inconsistent"
+"""The error type under which a plan reports its contradictions to pydantic."""
+
+# DRS quotas that no request can raise: jobs in progress in a Region, source servers in a single job.
+MAX_JOBS_IN_PROGRESS = 20
+MAX_SERVERS_PER_JOB = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One contradiction, and the place in the plan at which to look."""
+
+    path: tuple[str | int, ...]
+    code: Code
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Wave:
+    """What the checks need to know of a wave, as far as it could be read."""
+
+    index: int
+    name: str
+    groups: Sequence[str]
+    depends_on: Sequence[str]
+    launches_jobs: object
+
+    def at(self, *path: str | int) -> tuple[str | int, ...]:
+        return ("waves", self.index, *path)
+
+
+def contradictions(plan: object) -> Iterator[Finding]:
+    """Every contradiction within a plan, or within the mapping from which it should be made."""
+    groups = _groups(plan)
+    waves = _waves(plan)
+    yield from _names(waves)
+    yield from _group_names(plan, groups, waves)
+    yield from _servers(groups, waves)
+    yield from _dependencies(waves)
+    yield from _limits(groups, waves)
+
+
+def _names(waves: Sequence[_Wave]) -> Iterator[Finding]:
+    first: dict[str, _Wave] = {}
+    for wave in waves:
+        if wave.name and first.setdefault(wave.name, wave) is not wave:
+            message = f"Two waves are called {wave.name}; the first is waves[{first[wave.name].index}]."
+            yield Finding(wave.at("name"), Code.INVALID_FIELD, message, "Give each wave a name of its own.")
+
+
+def _group_names(plan: object, groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+    used: dict[str, _Wave] = {}
+    meant: set[str] = set()  # what a misspelt name stands for is not unused
+    for wave in waves:
+        for position, group in enumerate(wave.groups):
+            path = wave.at("protection_groups", position)
+            if group not in groups:
+                near = difflib.get_close_matches(group, groups, n=1)
+                meant.update(near)
+                known = f"The groups of this plan are: {', '.join(groups)}." if groups else "Define it first."
+                remedy = f"Did you mean {near[0]}?" if near else known
+                message = f"The wave launches {group}, and protection_groups has no group of that name."
+                yield Finding(path, Code.INVALID_FIELD, message, remedy)
+            elif group not in used:
+                used[group] = wave
+            else:
+                message = f"The protection group {group} is already launched by the wave {used[group].name}."
+                remedy = "Launch each group in one wave: DRS runs one job at a time for a server."
+                yield Finding(path, Code.SERVER_CONFLICT, message, remedy)
+    if len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
+        for group in groups:
+            if group not in used and group not in meant:
+                message = f"No wave launches the protection group {group}."
+                remedy = f"Add {group} to a wave's protection_groups, or remove it."
+                yield Finding(("protection_groups", group), Code.INVALID_FIELD, message, remedy)
+
+
+def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+    wave_of = {group: wave.name for wave in reversed(waves) for group in wave.groups}
+    first: dict[str, str] = {}
+    for group, content in groups.items():
+        for position, server in enumerate(_items(_part(content, "source_servers"))):
+            if not isinstance(server, str):
+                continue
+            if server not in first:
+                first[server] = group
+                continue
+            path = ("protection_groups", group, "source_servers", position)
+            here, there = wave_of.get(group), wave_of.get(first[server])
+            if first[server] == group:
+                place = "twice in this group"
+            elif here == there:
+                place = f"in the group {first[server]} too"
+            else:
+                place = f"in the group {first[server]} of the wave {there} too"
+            message = f"The server {server} stands {place}."
+            remedy = "Keep it in one place: DRS runs one job at a time for a server."
+            yield Finding(path, Code.SERVER_CONFLICT, message, remedy)
+
+
+def _dependencies(waves: Sequence[_Wave]) -> Iterator[Finding]:
+    by_name = {wave.name: wave for wave in reversed(waves)}
+    broken = False
+    for wave in waves:
+        for position, name in enumerate(wave.depends_on):
+            path = wave.at("depends_on", position)
+            if name not in by_name:
+                broken = True
+                near = difflib.get_close_matches(name, by_name, n=1)
+                remedy = f"Did you mean {near[0]}?" if near else f"The waves are: {', '.join(by_name)}."
+                message = f"The wave depends on {name}, and no wave has that name."
+                yield Finding(path, Code.INVALID_FIELD, message, remedy)
+            elif name in wave.depends_on[:position]:
+                yield Finding(path, Code.INVALID_FIELD, f"The wave names {name} twice.", "Name it once.")
+    if not broken:
+        yield from _cycles(by_name)
+
+
+def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:
+    waiting = {name: set(wave.depends_on) for name, wave in waves.items()}
+    while waiting:
+        ready = [name for name, before in waiting.items() if not before & waiting.keys()]
+        if not ready:
+            # Everything left waits on a circle: walk back until a wave comes round again.
+            path = [next(iter(reversed(waiting)))]
+            while path[-1] not in path[:-1]:
+                path.append(next(name for name in waves[path[-1]].depends_on if name in waiting))
+            circle = path[path.index(path[-1]) :]
+            ready = circle
+            at = min((waves[name] for name in circle), key=lambda wave: wave.index)
+            yield Finding(
+                at.at("depends_on"),
+                Code.INVALID_FIELD,
+                f"Waves wait for each other: {' → '.join(circle)} (each depends on the next).",
+                "Remove one of these dependencies. A wave without depends_on depends on the wave above it; "
+                "depends_on: [] depends on none.",
+            )
+        for name in ready:
+            waiting.pop(name, None)
+
+
+def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+    for wave in waves:
+        servers = {
+            server
+            for group in wave.groups
+            for server in _items(_part(groups.get(group), "source_servers"))
+            if isinstance(server, str)
+        }
+        if len(servers) > MAX_SERVERS_PER_JOB:
+            message = f"The wave {wave.name} has {len(servers)} servers; a job of DRS takes at most 100."
+            remedy = "Split the wave into waves of at most 100 servers."
+            yield Finding(wave.at("protection_groups"), Code.WAVE_SIZE_LIMIT_EXCEEDED, message, remedy)
+        elif len(servers) > MAX_JOBS_IN_PROGRESS and wave.launches_jobs == "per_server":
+            message = (
+                f"The wave {wave.name} launches {len(servers)} servers with one job each; "
+                "DRS runs at most 20 jobs at a time."
+            )
+            remedy = "Set launch: {jobs: per_wave} in this wave, or split it."
+            yield Finding(wave.at("protection_groups"), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED, message, remedy)
+
+
+def _groups(plan: object) -> Mapping[str, object]:
+    groups = _part(plan, "protection_groups")
+    return groups if isinstance(groups, Mapping) else {}
+
+
+def _waves(plan: object) -> Sequence[_Wave]:
+    waves: list[_Wave] = []
+    default = _part(_part(plan, "launch"), "jobs") or "per_server"
+    above = ""
+    for index, wave in enumerate(_items(_part(plan, "waves"))):
+        name = _part(wave, "name")
+        if not isinstance(name, str):
+            above = ""
+            continue
+        named = _part(wave, "depends_on")
+        depends_on = [above] if named is None and above else _names_in(named)
+        jobs = _part(_part(wave, "launch"), "jobs") or default
+        waves.append(_Wave(index, name, _names_in(_part(wave, "protection_groups")), depends_on, jobs))
+        above = name
+    return waves
+
+
+def _part(whole: object, key: str) -> object:
+    """One part of a plan, be it an object or still a mapping; None if it is absent or cannot be read."""
+    if isinstance(whole, Mapping):
+        return whole.get(key)
+    return getattr(whole, key, None)
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _names_in(value: object) -> Sequence[str]:
+    return [item for item in _items(value) if isinstance(item, str)]

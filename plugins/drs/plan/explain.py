@@ -1,0 +1,162 @@
+"""pydantic's errors in the words of a plan's author: a code, what is wrong, and what to write instead."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from pydantic_core import ErrorDetails
+
+from drs.errors import Code
+from drs.plan import durations
+from drs.plan.calendar import BAD_CALENDAR
+from drs.plan.consistency import Finding
+from drs.plan.schema import schema_at
+from drs.plan.source import Document, KeyPath, meaning
+
+# Keys of the plan format, or values of a key, whose behaviour this version does not have; None is any value.
+# Positions in lists are left out.
+_NOT_SUPPORTED: Mapping[tuple[str, ...], frozenset[str] | None] = {
+    ("allow_recovery",): None,
+    ("objectives",): None,
+    ("network",): None,
+    ("notifications",): None,
+    ("waves", "approval"): None,
+    ("waves", "validation"): None,
+    ("waves", "next_wave_when"): frozenset({"validated"}),
+    ("cleanup", "keep_for"): None,
+    ("cleanup", "when"): frozenset({"on_success", "after_approval", "never"}),
+}
+
+_KINDS = {
+    "string_type": "text",
+    "tuple_type": "a list",
+    "mapping_type": "a mapping of keys to values",
+    "model_type": "a mapping of keys to values",
+    "bool_type": "true or false",
+}
+
+
+def explain(error: ErrorDetails, document: Document) -> Finding:
+    """One error of pydantic as a finding about the file."""
+    loc = error["loc"]
+    if loc and loc[-1] == "[key]":
+        return _bad_key(loc[:-1])
+    kind, value = error["type"], error["input"]
+    context: Mapping[str, Any] = error.get("ctx", {})
+    if loc == ("waves",) and kind in ("missing", "too_short"):
+        remedy = f"Add at least one wave, for example: {_example(loc)}"
+        return Finding(loc, Code.PLAN_HAS_NO_WAVES, "The plan has no waves.", remedy)
+    if kind == "missing":
+        return Finding(loc, Code.MISSING_FIELD, f"The key {loc[-1]} is missing.", f"Add it: {_example(loc)}")
+    if kind == "group_without_servers":
+        message = "The protection group says neither source_servers nor server_tags."
+        remedy = f"Add one of them: {_example((*loc, 'source_servers'))}"
+        return Finding(loc, Code.MISSING_FIELD, message, remedy)
+    message, remedy = _invalid(kind, loc, value, context, document)
+    return Finding(loc, Code.INVALID_FIELD, message, remedy or f"Write it like this: {_example(loc)}")
+
+
+def _invalid(
+    kind: str, loc: KeyPath, value: object, context: Mapping[str, Any], document: Document
+) -> tuple[str, str]:
+    """What is wrong with a value, and the remedy; an empty remedy leaves it to the key's example."""
+    written = document.written(loc)
+    if kind == "extra_forbidden":
+        return _unknown_key(loc)
+    if kind == BAD_CALENDAR:
+        return f"{context['message']}.", context["remedy"]
+    if kind == "group_named_twice":
+        return "The protection group says both source_servers and server_tags.", "Keep one of the two."
+    if kind == durations.NUMBER_WITHOUT_UNIT:
+        return _number_for_duration(value, written)
+    if kind == "duration_syntax" and isinstance(value, str):
+        return f'"{value}" is not a duration.', "Write 30s, 5m, 1h30m, or ISO 8601 such as PT30S."
+    if kind == "duration_negative":
+        return f"{written} is negative; a duration is not.", ""
+    if kind == "duration_zero":
+        return f"{written} is no time at all; this must be longer.", ""
+    if kind == "literal_error":
+        return _not_a_choice(loc, value)
+    if kind == "string_pattern_mismatch":
+        return f'"{value}" does not fit. {schema_at(loc).get("description", "")}', ""
+    if kind == "string_too_long":
+        length, allowed = len(str(value)), context["max_length"]
+        return f"The text has {length} characters; {allowed} are allowed.", "Shorten it."
+    if kind in ("string_too_short", "too_short"):
+        return _empty(loc)
+    wanted = _KINDS.get(kind, "a duration" if kind == "duration_syntax" else None)
+    if wanted is None:
+        return f"The value is not allowed: {context.get('error', kind)}.", ""
+    if written is not None and not isinstance(value, str):
+        message = f"YAML reads {written} as {meaning(value)}; this must be {wanted}."
+        return message, f'Put it in quotes: {_key(loc)}"{written}"' if wanted == "text" else ""
+    found = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "text"
+    return f"This must be {wanted}, and is {found}.", ""
+
+
+def _unknown_key(loc: KeyPath) -> tuple[str, str]:
+    key = str(loc[-1])
+    if _named(loc) in _NOT_SUPPORTED:
+        return _unsupported(f"The key {key}"), "Remove the key."
+    known = list(schema_at(loc[:-1]).get("properties", {}))
+    near = difflib.get_close_matches(key, known, n=1)
+    remedy = f"Did you mean {near[0]}?" if near else f"The keys known here are: {', '.join(known)}."
+    return f"There is no key {key} here.", remedy
+
+
+def _not_a_choice(loc: KeyPath, value: object) -> tuple[str, str]:
+    schema = schema_at(loc)
+    allowed = schema.get("enum") or [schema["const"]]
+    remedy = f"Write {' or '.join(allowed)}."
+    if isinstance(value, str) and value in (_NOT_SUPPORTED.get(_named(loc)) or ()):
+        return _unsupported(f"The value {value} of {loc[-1]}"), remedy
+    near = difflib.get_close_matches(str(value), allowed, n=1)
+    return f"{value} is not a choice here.", f"Did you mean {near[0]}? {remedy}" if near else remedy
+
+
+def _number_for_duration(value: object, written: str | None) -> tuple[str, str]:
+    if written is not None and ":" in written:
+        hours, _, minutes = written.partition(":")
+        message = f"YAML reads {written} as {meaning(value)} (base 60); a duration needs units."
+        return message, f"Write {hours}h{minutes}m or {hours}m{minutes}s." if ":" not in minutes else ""
+    return f"{written or value} has no unit.", f"Write {written or value}s for seconds, or m, h, d."
+
+
+def _empty(loc: KeyPath) -> tuple[str, str]:
+    if _named(loc) == ("waves", "protection_groups"):
+        return "The wave has no servers: it names no protection group.", "Name one, or remove the wave."
+    if loc[-1] in ("source_servers", "server_tags"):
+        return f"The protection group has no servers: {loc[-1]} is empty.", ""
+    return "The value is empty.", ""
+
+
+def _bad_key(path: KeyPath) -> Finding:
+    schema = schema_at(path[:-1]).get("propertyNames", {})
+    message = f'"{path[-1]}" cannot be a name here. {schema.get("description", "")}'.strip()
+    return Finding(path, Code.INVALID_FIELD, message, "Choose another name.")
+
+
+def _unsupported(what: str) -> str:
+    return f"{what} is not supported by this version of drs-drills; it would have no effect."
+
+
+def _named(loc: KeyPath) -> tuple[str, ...]:
+    return tuple(part for part in loc if isinstance(part, str))
+
+
+def _key(loc: KeyPath) -> str:
+    return f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
+
+
+def _example(loc: KeyPath) -> str:
+    """A right value for this place, as a line of YAML."""
+    schema = schema_at(loc)
+    values = [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]
+    if not values:
+        return str(loc[-1])
+    key = str(loc[-1]) if isinstance(loc[-1], str) else "-"
+    line = yaml.safe_dump({key: values[0]}, default_flow_style=True, sort_keys=False, width=1000).strip()
+    return line[1:-1].replace("'", '"').removeprefix('"-": ')

@@ -1,0 +1,138 @@
+"""From plan files to plans, or to everything that keeps them from being plans."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from drs.errors import Code
+from drs.plan.consistency import INCONSISTENT, Finding, contradictions
+from drs.plan.explain import explain
+from drs.plan.model import Plan
+from drs.plan.problems import BrokenPlan, PlanError, Problem, key_of
+from drs.plan.source import Document, Flaw
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def load_plan(path: Path) -> Plan:
+    """The plan in a file.
+
+    :raises PlanError: with every problem, if the file is absent, unreadable or not a plan
+    """
+    loaded = _load(path)
+    if isinstance(loaded, BrokenPlan):
+        raise PlanError(loaded)
+    return loaded
+
+
+def load_folder(folder: Path, *, only: str | None = None) -> list[Plan | BrokenPlan]:
+    """The plans of a folder (not of folders within it), good and broken, by name.
+
+    :param only: the stem of the one plan that is wanted; the other files are not read
+    :raises PlanError: if the folder cannot be read
+    """
+    try:
+        files = sorted(entry for entry in folder.iterdir() if _is_plan_file(entry))
+    except OSError as error:
+        problem = Problem(
+            file=folder,
+            line=None,
+            key="",
+            code=Code.RECOVERY_PLAN_NOT_FOUND,
+            message=f"The folder of recovery plans cannot be read: {error.strerror}.",
+            remedy="Create it, or name the right folder.",
+        )
+        raise PlanError(BrokenPlan(folder.stem, folder, (problem,))) from None
+    by_stem: dict[str, list[Path]] = {}
+    for file in files:
+        if only in (None, file.stem):
+            by_stem.setdefault(file.stem, []).append(file)
+    return [
+        _load(same[0]) if len(same) == 1 else _several(stem, same) for stem, same in sorted(by_stem.items())
+    ]
+
+
+def _load(path: Path) -> Plan | BrokenPlan:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        return BrokenPlan(path.stem, path, (_unreadable(path, error),))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        message = "The file is not text in UTF-8."
+        problem = Problem(path, line, "", Code.INVALID_FIELD, message, "Save the file as UTF-8.")
+        return BrokenPlan(path.stem, path, (problem,))
+    document = Document(text)
+    plan: Plan | None = None
+    findings: list[Finding] = []
+    try:
+        plan = Plan.model_validate(document.data)
+    except ValidationError as error:
+        findings = list(_findings(error, document))
+    if plan is not None and not document.flaws and plan.name == path.stem:
+        return plan
+    problems = [_problem(path, flaw.line, flaw) for flaw in document.flaws]
+    problems += [_problem(path, document.line(finding.path), finding) for finding in findings]
+    problems += _name_is_not_the_stem(path, document)
+    problems.sort(key=lambda problem: problem.line or 0)
+    return BrokenPlan(path.stem, path, tuple(problems))
+
+
+def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
+    """What is wrong with the data, but for what the YAML's own flaws have already said."""
+    if not isinstance(document.data, dict):
+        if not document.flaws:
+            yield _no_mapping(document)
+        return
+    unread = {flaw.path for flaw in document.flaws if flaw.unread}
+    for details in error.errors(include_url=False):
+        loc = details["loc"]
+        if details["type"] != INCONSISTENT and not any(loc[:n] in unread for n in range(len(loc) + 1)):
+            yield explain(details, document)
+    yield from contradictions(document.data)
+
+
+def _no_mapping(document: Document) -> Finding:
+    remedy = "Start the file with the key name; the plans in include/plans show the rest."
+    if document.empty:
+        return Finding((), Code.MISSING_FIELD, "The file is empty.", remedy)
+    return Finding((), Code.INVALID_FIELD, "The file is not a mapping of keys to values.", remedy)
+
+
+def _name_is_not_the_stem(path: Path, document: Document) -> Iterator[Problem]:
+    name = document.data.get("name") if isinstance(document.data, dict) else None
+    if isinstance(name, str) and name != path.stem:
+        message = f"The plan calls itself {name}, and its file is called {path.name}."
+        remedy = f"Write name: {path.stem}, or rename the file to {name}{path.suffix}."
+        yield Problem(path, document.line(("name",)), "name", Code.INVALID_FIELD, message, remedy)
+
+
+def _problem(path: Path, line: int, finding: Finding | Flaw) -> Problem:
+    code = finding.code if isinstance(finding, Finding) else Code.INVALID_FIELD
+    return Problem(path, line, key_of(finding.path), code, finding.message, finding.remedy)
+
+
+def _unreadable(path: Path, error: OSError) -> Problem:
+    if not isinstance(error, FileNotFoundError):
+        message = f"The file cannot be read: {error.strerror}."
+        return Problem(path, None, "", Code.INVALID_FIELD, message, "Give Airflow the right to read it.")
+    there = sorted(entry.stem for entry in path.parent.glob("*") if _is_plan_file(entry))
+    near = difflib.get_close_matches(path.stem, there, n=1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    remedy = f"{hint}The plans in {path.parent} are: {', '.join(there)}." if there else "Create the file."
+    message = "There is no such recovery plan."
+    return Problem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
+
+
+def _several(stem: str, files: list[Path]) -> BrokenPlan:
+    message = f"Several files define the plan {stem}: {', '.join(file.name for file in files)}."
+    problem = Problem(files[0], None, "", Code.INVALID_FIELD, message, "Keep one of them.")
+    return BrokenPlan(stem, files[0], (problem,))
+
+
+def _is_plan_file(entry: Path) -> bool:
+    return entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".") and not entry.is_dir()

@@ -1,0 +1,63 @@
+"""What is wrong with a plan file, and how it is told: every problem with its line, its key and its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from drs.errors import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that keeps a file from being a plan.
+
+    :param file: the file, as it was asked for
+    :param line: the line (from 1) to look at; None where the problem is the file itself
+    :param key: the place in the plan, such as ``waves[1].protection_groups[0]``; empty for the whole file
+    :param message: what is wrong
+    :param remedy: what to write instead
+    """
+
+    file: Path
+    line: int | None
+    key: str
+    code: Code
+    message: str
+    remedy: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        key = f"  {self.key}" if self.key else ""
+        return f"{place}{key}  [{self.code}]\n  {self.message}\n  What to do: {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPlan:
+    """A plan file that cannot be used, with everything that is wrong with it.
+
+    :param stem: the file's name without its ending: the name of the plan that is missing because of it
+    """
+
+    stem: str
+    path: Path
+    problems: tuple[Problem, ...]
+
+    def describe(self) -> str:
+        """The text for people: a headline, then each problem with file, line, key, code and remedy."""
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        return "\n".join([f"Recovery plan {self.stem} cannot be used: {count}.", *map(str, self.problems)])
+
+
+class PlanError(Exception):
+    """A plan could not be loaded; ``broken`` holds every problem."""
+
+    def __init__(self, broken: BrokenPlan) -> None:
+        super().__init__(broken.describe())
+        self.broken = broken
+
+
+def key_of(path: tuple[str | int, ...]) -> str:
+    """A path as people write it: ``("waves", 1, "name")`` is ``waves[1].name``."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")

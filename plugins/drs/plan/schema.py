@@ -1,0 +1,81 @@
+"""The JSON Schema of a plan, made from the models: for editors, and for the loader's own messages."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from drs.plan import durations
+from drs.plan.model import Plan
+
+
+@cache
+def plan_schema() -> JsonSchemaValue:
+    """The schema of a plan file (draft 2020-12). It is shared: do not change it."""
+    generated = Plan.model_json_schema(schema_generator=_PlanSchema)
+    return {"$schema": _PlanSchema.schema_dialect, **generated, "title": "Recovery plan"}
+
+
+def schema_text() -> str:
+    """The schema as its file holds it."""
+    return json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def schema_at(path: tuple[str | int, ...]) -> JsonSchemaValue:
+    """The schema of one place in a plan; empty where a plan has no such place."""
+    node = plan_schema()
+    for part in path:
+        node = _child(_resolved(node), part)
+    return _resolved(node)
+
+
+class _PlanSchema(GenerateJsonSchema):
+    """A schema for people at an editor: durations as they write them, no null, which a file may not hold."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default", ...) is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def encode_default(self, dft: Any) -> Any:
+        if isinstance(dft, timedelta):
+            return durations.render(dft)
+        if isinstance(dft, tuple):
+            return [self.encode_default(item) for item in dft]
+        return super().encode_default(dft)
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002
+        return False
+
+
+def _child(node: JsonSchemaValue, part: str | int) -> JsonSchemaValue:
+    if isinstance(part, int):
+        return _schema_or_empty(node.get("items"))
+    if part in node.get("properties", {}):
+        return _schema_or_empty(node["properties"][part])
+    for pattern, child in node.get("patternProperties", {}).items():
+        if re.search(pattern, part):
+            return _schema_or_empty(child)
+    return _schema_or_empty(node.get("additionalProperties"))
+
+
+def _schema_or_empty(value: object) -> JsonSchemaValue:
+    return value if isinstance(value, dict) else {}
+
+
+def _resolved(node: JsonSchemaValue) -> JsonSchemaValue:
+    """The node with what its reference points to; its own words (a description, a default) come first."""
+    reference = node.get("$ref")
+    if reference is None:
+        return node
+    target = plan_schema()["$defs"][reference.rpartition("/")[2]]
+    return {**target, **{word: value for word, value in node.items() if word != "$ref"}}
