@@ -1,0 +1,93 @@
+"""The settings of the stack's Airflow, and the environment that its processes get."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+ANY_SIGNING_KEY = "simulated"
+"""The simulator checks no signatures."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The loopback ports of one stack."""
+
+    api_server: int
+    worker_logs: int
+    trigger_logs: int
+    simulator: int
+
+
+def airflow_settings(
+    home: Path, ports: Ports, *, dags: Path, plugins: Path, plans: Path, speed: float
+) -> dict[str, str]:
+    """Airflow's configuration as environment variables: where a line departs from the default, why."""
+    settings: dict[str, object] = {
+        "CORE__DAGS_FOLDER": dags,
+        "CORE__PLUGINS_FOLDER": plugins,
+        "CORE__LOAD_EXAMPLES": False,
+        "CORE__EXECUTOR": "LocalExecutor",
+        "CORE__PARALLELISM": 16,  # as many idle worker processes are forked at the start
+        "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,  # nobody but this machine can reach it
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "API__HOST": HOST,
+        "API__PORT": ports.api_server,
+        "API__BASE_URL": f"http://{HOST}:{ports.api_server}",  # tasks derive the address they call from it
+        "LOGGING__WORKER_LOG_SERVER_PORT": ports.worker_logs,  # fixed by default: two stacks would collide
+        "LOGGING__TRIGGER_LOG_SERVER_PORT": ports.trigger_logs,
+        # A drill is a chain of short tasks: Airflow's own pauses between them are what a viewer waits for.
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.1,
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,  # a failed task is reported with its next heartbeat
+        "WORKERS__EXECUTION_API_TIMEOUT": 30,  # a fresh API server answers its first call after 5 s
+        "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,
+        # A part that was killed is missed in seconds, not in minutes.
+        "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
+        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 15,
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
+        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
+        "TRIGGERER__JOB_HEARTBEAT_SEC": 2,
+        "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 15,
+        # An edited plan is a new DAG at once.
+        "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
+        "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 2,
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 1,
+        "DRS__PLANS_FOLDER": plans,
+        # DRS's minutes are seconds in the simulator: look at jobs that much oftener.
+        "DRS__POLL_INTERVAL": 15.0 if speed <= 1 else 2.0,
+        "DRS__POLL_INTERVAL_NEAR": 3.0 if speed <= 1 else 1.0,
+    }
+    return {f"AIRFLOW__{key}": str(value) for key, value in settings.items()}
+
+
+def aws_settings(home: Path, ports: Ports, access_key_id: str) -> dict[str, str]:
+    """Everything that speaks to AWS speaks to the simulator, never with this machine's own credentials."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{ports.simulator}",
+        "AWS_ACCESS_KEY_ID": access_key_id,
+        "AWS_SECRET_ACCESS_KEY": ANY_SIGNING_KEY,
+        "AWS_CONFIG_FILE": f"{home}/aws-config",
+        "AWS_SHARED_CREDENTIALS_FILE": f"{home}/aws-credentials",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AIRFLOW_CONN_AWS_DEFAULT": "aws://",  # credentials from this environment, the Region from the plan
+    }
+
+
+def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment of this machine without what would lead Airflow or an AWS client elsewhere."""
+    kept = {
+        key: value
+        for key, value in environment.items()
+        if not key.startswith(("AIRFLOW", "_AIRFLOW", "AWS_", "BOTO"))
+        and not key.lower().endswith("_proxy")  # everything is on loopback
+        and key != "PYTHONDONTWRITEBYTECODE"  # every task imports Airflow: compiled modules halve the start
+    }
+    kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
+    return kept

@@ -1,0 +1,77 @@
+"""A client of the simulator's control paths, and boto3 clients of the services that it simulates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import httpx
+from botocore.config import Config
+
+from demo.settings import ANY_SIGNING_KEY
+
+
+class Simulator:
+    """Speaks to the simulator at `url`.
+
+    :param access_key_id: the key that the fleet file gives to the account that the boto3 clients belong to.
+    """
+
+    def __init__(self, url: str, access_key_id: str) -> None:
+        self.url = url
+        self.access_key_id = access_key_id
+        self._http = httpx.Client(base_url=f"{url}/_simulator", timeout=30, trust_env=False)
+
+    def is_healthy(self) -> bool:
+        """Whether it answers."""
+        try:
+            return self._http.get("/health").is_success
+        except httpx.TransportError:
+            return False
+
+    def journal(self, **filters: str) -> list[dict[str, Any]]:
+        """Every AWS call so far, refused ones included, e.g. `journal(operation="StartRecovery")`."""
+        return self._entries("GET", "/journal", "journal", params=filters)
+
+    def clear_journal(self) -> None:
+        """Forget the calls so far."""
+        self._send("DELETE", "/journal")
+
+    def arm(self, **fault: Any) -> dict[str, Any]:
+        """Arm a fault; its fields are those of the fleet file."""
+        return self._send("POST", "/faults", json=fault)  # type: ignore[no-any-return]
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The faults that are armed."""
+        return self._entries("GET", "/faults", "faults")
+
+    def disarm(self) -> None:
+        """Take all faults away."""
+        self._send("DELETE", "/faults")
+
+    def instances(self) -> list[dict[str, Any]]:
+        """Every EC2 instance that DRS launched, with its state in EC2 and in DRS."""
+        return self._entries("GET", "/instances", "instances")
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client of one service, with the credentials of the fleet's first account."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            region_name=region,
+            endpoint_url=self.url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=ANY_SIGNING_KEY,
+            config=Config(proxies={}, retries={"mode": "standard", "total_max_attempts": 3}),
+        )
+
+    def _entries(self, method: str, path: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
+        answer = self._send(method, path, **arguments)
+        return list(answer[key] if isinstance(answer, dict) else answer)
+
+    def _send(self, method: str, path: str, **arguments: Any) -> Any:
+        response = self._http.request(method, path, **arguments)
+        if response.is_error:
+            raise ValueError(
+                f"The simulator refused {method} {path} ({response.status_code}): {response.text}"
+            )
+        return response.json() if response.content else None

@@ -1,0 +1,175 @@
+"""`Stack`: a simulated DRS and a real Airflow (SQLite, LocalExecutor), each part a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+import yaml
+
+from demo.airflow_api import AirflowApi
+from demo.processes import Processes, StackError
+from demo.settings import HOST, Ports, airflow_settings, aws_settings, clean_environment
+from demo.simulator_client import Simulator
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+AIRFLOW_COMPONENTS = {
+    "api-server": None,
+    "scheduler": "scheduler",
+    "dag-processor": "dag_processor",
+    "triggerer": "triggerer",
+}
+"""Airflow's commands, each with its name in the health report (the API server makes that report)."""
+
+COMPONENTS = ("simulator", *AIRFLOW_COMPONENTS)
+
+START_TIMEOUT = 120.0
+"""Seconds in which a part must be healthy; a loaded laptop takes a third of it."""
+
+
+class Stack:
+    """A whole installation on free loopback ports, under one home.
+
+    :param home: a folder of its own: the database, the logs, AIRFLOW_HOME.
+    :param plans: the folder of recovery plans.
+    :param fleet: the fleet file of the simulator.
+    :param speed: how many times faster than real the simulator's DRS works.
+    :param port: port of the API server; by default a free one.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        plans: Path = REPOSITORY / "include" / "plans",
+        fleet: Path = REPOSITORY / "include" / "fleets" / "default.yaml",
+        dags: Path = REPOSITORY / "dags",
+        plugins: Path = REPOSITORY / "plugins",
+        speed: float = 60.0,
+        port: int | None = None,
+    ) -> None:
+        self.home = home.resolve()
+        self.fleet = fleet.resolve()
+        self.speed = speed
+        api_server, worker_logs, trigger_logs, simulator = free_ports(4)
+        self.ports = Ports(port or api_server, worker_logs, trigger_logs, simulator)
+        access_key_id = first_access_key(self.fleet)
+        folders = {"dags": dags.resolve(), "plugins": plugins.resolve(), "plans": plans.resolve()}
+        self.environment = {
+            **clean_environment(),
+            **airflow_settings(self.home, self.ports, **folders, speed=speed),
+            **aws_settings(self.home, self.ports, access_key_id),
+            "AIRFLOW_HOME": str(self.home),
+        }
+        self.processes = Processes(self.home / "components", self.environment)
+        self.api = AirflowApi(f"http://{HOST}:{self.ports.api_server}")
+        self.simulator = Simulator(f"http://{HOST}:{self.ports.simulator}", access_key_id)
+
+    def __enter__(self) -> Stack:
+        try:
+            self.start()
+        except BaseException:  # a Ctrl-C while it starts must not leave half a stack behind
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything, and return when all of it is healthy and the first task need not wait.
+
+        :raises StackError: a part did not start; the message ends with its log.
+        """
+        self._launch("simulator")
+        self.processes.run("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], START_TIMEOUT)
+        started = time.time()
+        for component in AIRFLOW_COMPONENTS:
+            self._launch(component)
+        for component in COMPONENTS:
+            self._await(component, started)
+        self.api.warm_up()
+
+    def start_component(self, component: str) -> None:
+        """Start a component that was killed, and return when it is healthy."""
+        started = time.time()
+        self._launch(component)
+        self._await(component, started)
+
+    def kill(self, component: str, signum: int = signal.SIGKILL) -> None:
+        """End a component and all its children, by default without a chance to say goodbye."""
+        self.processes.kill(component, signum)
+
+    def restart(self, component: str) -> None:
+        """Kill a component and start it again."""
+        self.kill(component)
+        self.start_component(component)
+
+    def stop(self) -> None:
+        """End every process of the stack."""
+        self.processes.stop()
+
+    def describe(self, lines: int = 30) -> str:
+        """The ends of all components' logs, for the message of a failure."""
+        return "\n".join(self.processes.describe(component, lines) for component in COMPONENTS)
+
+    def _launch(self, component: str) -> None:
+        if component == "simulator":
+            arguments = ["simulator", "--port", str(self.ports.simulator), "--fleet", str(self.fleet)]
+            arguments += ["--speed", f"{self.speed:g}"]
+        else:
+            arguments = ["airflow", component]
+        self.processes.start(component, [sys.executable, "-m", *arguments])
+
+    def _await(self, component: str, started: float) -> None:
+        self.processes.wait(
+            component, lambda: self._is_healthy(component, started), START_TIMEOUT, "become healthy"
+        )
+
+    def _is_healthy(self, component: str, started: float) -> bool:
+        if component == "simulator":
+            return self.simulator.is_healthy()
+        try:
+            health = self.api.health()
+        except httpx.HTTPError:
+            return False
+        reported = AIRFLOW_COMPONENTS[component]
+        # The heartbeat of a predecessor that was killed looks healthy for a while.
+        return reported is None or _heartbeat(health[reported], reported) >= started
+
+
+def _heartbeat(health: dict[str, Any], component: str) -> float:
+    latest = health.get(f"latest_{component}_heartbeat")
+    return datetime.fromisoformat(latest).timestamp() if latest and health["status"] == "healthy" else 0.0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, all different because all are held at once while they are chosen."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for probe in sockets:
+            probe.bind((HOST, 0))
+        return [probe.getsockname()[1] for probe in sockets]
+    finally:
+        for probe in sockets:
+            probe.close()
+
+
+def first_access_key(fleet: Path) -> str:
+    """The access key of the first account of a fleet file."""
+    try:
+        accounts = yaml.safe_load(fleet.read_text())["accounts"]
+        first = next(iter(accounts.values() if isinstance(accounts, dict) else accounts))
+        return first["access_key_id"]  # type: ignore[no-any-return]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
+        raise StackError(f"The fleet file {fleet} cannot be used: {error!r}") from error
