@@ -1,0 +1,44 @@
+# Everything that is done with this repository. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help venv drill airflow simulator test lint format requirements clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
+
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+venv: $(READY) ## install everything, at the versions of uv.lock, into .venv
+
+drill: $(READY) ## run a drill from start to end against a simulated DRS      [PLAN= FLEET= SPEED=]
+	@$(BIN)/python -m demo drill $(call options,PLAN FLEET SPEED)
+
+airflow: $(READY) ## start Airflow and a simulated DRS, for the browser         [PORT= FLEET= SPEED=]
+	@$(BIN)/python -m demo airflow $(call options,PORT FLEET SPEED)
+
+simulator: $(READY) ## start the simulated DRS alone                              [PORT= FLEET= SPEED=]
+	@$(BIN)/python -m simulator $(call options,PORT FLEET SPEED)
+
+test: lint ## run the linters, then every test
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## run the linters and the type checker
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+requirements: $(READY) ## write requirements.txt anew, from pyproject.toml and uv.lock
+	$(BIN)/python .ci/requirements.py > requirements.txt
+
+clean: ## remove what the other targets made
+	rm -rf .venv .drill .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+
+$(READY): pyproject.toml uv.lock
+	@.ci/install
+	@touch $@
