@@ -12,7 +12,7 @@ HEADER = "# What the DAGs need at run time, at the versions that are tested. Mad
 
 
 def requirements(project: str, lock: str) -> str:
-    """Pin the dependencies in `project` (pyproject.toml) to the versions in `lock` (uv.lock), both as text."""
+    """Pin the dependencies in `project` (pyproject.toml) to those in `lock` (uv.lock), both as text."""
     versions = {package["name"]: package["version"] for package in tomllib.loads(lock)["package"]}
     lines = [HEADER]
     for dependency in tomllib.loads(project)["project"]["dependencies"]:
