@@ -114,7 +114,9 @@ def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[F
 
 
 def _dependencies(waves: Sequence[_Wave]) -> Iterator[Finding]:
-    by_name = {wave.name: wave for wave in reversed(waves)}
+    by_name: dict[str, _Wave] = {}
+    for wave in waves:
+        by_name.setdefault(wave.name, wave)
     broken = False
     for wave in waves:
         for position, name in enumerate(wave.depends_on):

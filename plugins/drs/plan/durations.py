@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
 # Written without named groups, so that the same text serves the JSON Schema (ECMA regular expressions).
 _SECONDS = r"(\d{1,6})(?:\.(\d{1,6}))?"
@@ -59,19 +60,23 @@ def _not_negative(duration: timedelta) -> timedelta:
 
 
 def _positive(duration: timedelta) -> timedelta:
-    if duration <= timedelta(0):
+    if not _not_negative(duration):
         raise PydanticCustomError("duration_zero", "this duration must be longer than zero")
     return duration
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse),
-    AfterValidator(_not_negative),
-    PlainSerializer(render, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["30s", "5m", "1h30m", "PT30S"]}),
-]
+_SCHEMA = WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["5m", "30s", "1h30m", "PT30S"]})
+_WRITTEN = PlainSerializer(render, return_type=str, when_used="json")
+
+# Named types, so that the schema states the pattern once and refers to it.
+Duration = TypeAliasType(
+    "Duration",
+    Annotated[timedelta, BeforeValidator(parse), AfterValidator(_not_negative), _WRITTEN, _SCHEMA],
+)
 """A length of time, zero included. In JSON it is text such as ``1h30m``."""
 
-PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+PositiveDuration = TypeAliasType(
+    "PositiveDuration",
+    Annotated[timedelta, BeforeValidator(parse), AfterValidator(_positive), _WRITTEN, _SCHEMA],
+)
 """A length of time for which zero makes no sense: a time-out, a pause that repeats."""

@@ -70,18 +70,14 @@ def _invalid(
         return f"{context['message']}.", context["remedy"]
     if kind == "group_named_twice":
         return "The protection group says both source_servers and server_tags.", "Keep one of the two."
-    if kind == durations.NUMBER_WITHOUT_UNIT:
-        return _number_for_duration(value, written)
-    if kind == "duration_syntax" and isinstance(value, str):
-        return f'"{value}" is not a duration.', "Write 30s, 5m, 1h30m, or ISO 8601 such as PT30S."
-    if kind == "duration_negative":
-        return f"{written} is negative; a duration is not.", ""
+    if kind == durations.NUMBER_WITHOUT_UNIT or (kind == "duration_syntax" and isinstance(value, str)):
+        return _no_duration(value, written or str(value))
     if kind == "duration_zero":
         return f"{written} is no time at all; this must be longer.", ""
     if kind == "literal_error":
         return _not_a_choice(loc, value)
     if kind == "string_pattern_mismatch":
-        return f'"{value}" does not fit. {schema_at(loc).get("description", "")}', ""
+        return f'"{value}" is not allowed here. Wanted: {schema_at(loc)["description"]}', ""
     if kind == "string_too_long":
         length, allowed = len(str(value)), context["max_length"]
         return f"The text has {length} characters; {allowed} are allowed.", "Shorten it."
@@ -92,7 +88,8 @@ def _invalid(
         return f"The value is not allowed: {context.get('error', kind)}.", ""
     if written is not None and not isinstance(value, str):
         message = f"YAML reads {written} as {meaning(value)}; this must be {wanted}."
-        return message, f'Put it in quotes: {_key(loc)}"{written}"' if wanted == "text" else ""
+        quoted = _with_key(loc, f'"{written}"')
+        return message, f"Put it in quotes: {quoted}" if wanted == "text" else ""
     found = "a list" if isinstance(value, list) else "a mapping" if isinstance(value, dict) else "text"
     return f"This must be {wanted}, and is {found}.", ""
 
@@ -117,12 +114,19 @@ def _not_a_choice(loc: KeyPath, value: object) -> tuple[str, str]:
     return f"{value} is not a choice here.", f"Did you mean {near[0]}? {remedy}" if near else remedy
 
 
-def _number_for_duration(value: object, written: str | None) -> tuple[str, str]:
-    if written is not None and ":" in written:
-        hours, _, minutes = written.partition(":")
-        message = f"YAML reads {written} as {meaning(value)} (base 60); a duration needs units."
-        return message, f"Write {hours}h{minutes}m or {hours}m{minutes}s." if ":" not in minutes else ""
-    return f"{written or value} has no unit.", f"Write {written or value}s for seconds, or m, h, d."
+def _no_duration(value: object, written: str) -> tuple[str, str]:
+    if written.startswith("-"):
+        return f"{written} is negative; a duration is not.", ""
+    if isinstance(value, str):
+        return f'"{value}" is not a duration.', "Write 30s, 5m, 1h30m, or ISO 8601 such as PT30S."
+    if ":" in written:
+        first, _, second = written.partition(":")
+        remedy = f"Write {first}h{second}m or {first}m{second}s." if second.isdigit() else ""
+        return f"YAML reads {written} as {meaning(value)} (base 60); a duration needs units.", remedy
+    return (
+        f"{written} has no unit.",
+        f"Write {written}s for seconds, or m, h, d." if written.isdigit() else "",
+    )
 
 
 def _empty(loc: KeyPath) -> tuple[str, str]:
@@ -134,9 +138,9 @@ def _empty(loc: KeyPath) -> tuple[str, str]:
 
 
 def _bad_key(path: KeyPath) -> Finding:
-    schema = schema_at(path[:-1]).get("propertyNames", {})
-    message = f'"{path[-1]}" cannot be a name here. {schema.get("description", "")}'.strip()
-    return Finding(path, Code.INVALID_FIELD, message, "Choose another name.")
+    schema = schema_at(path[:-1])["propertyNames"]
+    message = f'"{path[-1]}" is not allowed as a key here.'
+    return Finding(path, Code.INVALID_FIELD, message, f"Wanted: {schema['description']}")
 
 
 def _unsupported(what: str) -> str:
@@ -147,16 +151,13 @@ def _named(loc: KeyPath) -> tuple[str, ...]:
     return tuple(part for part in loc if isinstance(part, str))
 
 
-def _key(loc: KeyPath) -> str:
-    return f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
-
-
 def _example(loc: KeyPath) -> str:
-    """A right value for this place, as a line of YAML."""
+    """What could stand at this place, as YAML: with its key, or alone in a list."""
     schema = schema_at(loc)
-    values = [*schema.get("examples", []), *([schema["default"]] if "default" in schema else [])]
-    if not values:
-        return str(loc[-1])
-    key = str(loc[-1]) if isinstance(loc[-1], str) else "-"
-    line = yaml.safe_dump({key: values[0]}, default_flow_style=True, sort_keys=False, width=1000).strip()
-    return line[1:-1].replace("'", '"').removeprefix('"-": ')
+    value = schema.get("default") or schema["examples"][0]
+    text = yaml.safe_dump([value], default_flow_style=True, sort_keys=False, width=1000).strip()
+    return _with_key(loc, text[1:-1].replace("'", '"'))
+
+
+def _with_key(loc: KeyPath, text: str) -> str:
+    return f"{loc[-1]}: {text}" if isinstance(loc[-1], str) else text

@@ -90,8 +90,9 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
         return
     unread = {flaw.path for flaw in document.flaws if flaw.unread}
     for details in error.errors(include_url=False):
-        loc = details["loc"]
-        if details["type"] != INCONSISTENT and not any(loc[:n] in unread for n in range(len(loc) + 1)):
+        # pydantic calls a list too short as well when it holds nothing but wrong items.
+        spurious = details["type"] == "too_short" and details["input"]
+        if details["loc"] not in unread and details["type"] != INCONSISTENT and not spurious:
             yield explain(details, document)
     yield from contradictions(document.data)
 
@@ -119,12 +120,12 @@ def _problem(path: Path, line: int, finding: Finding | Flaw) -> Problem:
 def _unreadable(path: Path, error: OSError) -> Problem:
     if not isinstance(error, FileNotFoundError):
         message = f"The file cannot be read: {error.strerror}."
-        return Problem(path, None, "", Code.INVALID_FIELD, message, "Give Airflow the right to read it.")
+        return Problem(path, None, "", Code.INVALID_FIELD, message, "Make it a file that Airflow may read.")
     there = sorted(entry.stem for entry in path.parent.glob("*") if _is_plan_file(entry))
     near = difflib.get_close_matches(path.stem, there, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     remedy = f"{hint}The plans in {path.parent} are: {', '.join(there)}." if there else "Create the file."
-    message = "There is no such recovery plan."
+    message = f"There is no recovery plan {path}."
     return Problem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
 
 

@@ -7,62 +7,15 @@ import json
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from drs.plan.calendar import checked_schedule, checked_timezone
+from drs.plan import fields
 from drs.plan.consistency import INCONSISTENT, contradictions
-from drs.plan.durations import Duration, PositiveDuration
 
 DELAY_BETWEEN_WAVES = timedelta(seconds=30)
-
-ServerId = Annotated[
-    str,
-    Field(
-        pattern=r"^s-[0-9a-f]{17}$",
-        description='The id of a DRS source server: "s-" and 17 hexadecimal digits in lower case.',
-        examples=["s-3c1730a9e0771ea14"],
-    ),
-]
-Name = Annotated[
-    str,
-    Field(
-        # Airflow takes a wave's name for the id of a task group.
-        pattern=r"^[a-zA-Z0-9_-]+$",
-        max_length=64,
-        description="A name of letters, digits, - and _, at most 64 of them.",
-        examples=["database"],
-    ),
-]
-NonEmpty = Annotated[str, Field(min_length=1)]
-TagKey = Annotated[str, Field(min_length=1, max_length=128)]
-TagValue = Annotated[str, Field(max_length=256)]
-
-Jobs = Annotated[
-    Literal["per_server", "per_wave"],
-    Field(
-        description="per_server: one DRS job for each server, server_delay apart (at most 20 servers a "
-        "wave). per_wave: one DRS job for the whole wave (at most 100)."
-    ),
-]
-ServerDelay = Annotated[Duration, Field(description="Pause between the launches of two servers of a wave.")]
-ConflictBackoff = Annotated[
-    tuple[PositiveDuration, ...],
-    Field(
-        min_length=1,
-        description="Pauses before a server that another job holds is tried again; the last one repeats.",
-        examples=[["30s", "60s", "120s"]],
-    ),
-]
-ConflictTimeout = Annotated[
-    Duration, Field(description="How long a server that another job holds is tried before the wave fails.")
-]
-StartTimeout = Annotated[PositiveDuration, Field(description="A job must leave PENDING within this time.")]
-JobTimeout = Annotated[
-    PositiveDuration, Field(description="A job must complete within this time, counted from its creation.")
-]
 
 
 class _Part(BaseModel):
@@ -74,62 +27,24 @@ class _Part(BaseModel):
 class Target(_Part):
     """The account and Region in which the servers are launched."""
 
-    region: Annotated[
-        str,
-        Field(
-            pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$",
-            description="The AWS Region of the drill.",
-            examples=["us-east-1"],
-        ),
-    ]
-    account_id: Annotated[
-        str,
-        Field(
-            pattern=r"^[0-9]{12}$",
-            description="The AWS account of the drill: 12 digits, in quotes. Any other is refused.",
-            examples=["111122223333"],
-        ),
-    ]
-    aws_conn_id: Annotated[
-        NonEmpty,
-        Field(description="The Airflow connection; a role in another account is configured there."),
-    ] = "aws_default"
+    region: fields.Region
+    account_id: fields.AccountId
+    aws_conn_id: fields.ConnectionId = "aws_default"
 
 
 class ProtectionGroup(_Part):
-    """Servers that recover together, listed by id or found by their tags."""
+    """Servers that recover together: listed by id, or found by their tags."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["source_servers"]}, {"required": ["server_tags"]}]}
+        json_schema_extra={
+            "oneOf": [{"required": ["source_servers"]}, {"required": ["server_tags"]}],
+            "examples": [{"source_servers": ["s-3c1730a9e0771ea14"]}],
+        }
     )
 
-    source_servers: (
-        Annotated[
-            tuple[ServerId, ...],
-            Field(
-                min_length=1,
-                description="The servers' ids. Either this or server_tags.",
-                examples=[["s-3c1730a9e0771ea14"]],
-            ),
-        ]
-        | None
-    ) = None
-    server_tags: (
-        Annotated[
-            Mapping[TagKey, TagValue],
-            Field(
-                min_length=1,
-                description="Tags that a server must all carry; looked up once in every run. "
-                "Either this or source_servers.",
-                examples=[{"Application": "billing", "Tier": "web"}],
-            ),
-        ]
-        | None
-    ) = None
-    optional: Annotated[
-        StrictBool,
-        Field(description="What befalls these servers is a warning and never stops the drill."),
-    ] = False
+    source_servers: fields.SourceServers | None = None
+    server_tags: fields.ServerTags | None = None
+    optional: fields.Optional = False
 
     @model_validator(mode="after")
     def _one_way_to_name_servers(self) -> Self:
@@ -143,125 +58,64 @@ class ProtectionGroup(_Part):
 class Launch(_Part):
     """How the servers of a wave are launched."""
 
-    jobs: Jobs = "per_server"
-    server_delay: ServerDelay = timedelta(seconds=15)
-    conflict_backoff: ConflictBackoff = (
+    jobs: fields.Jobs = "per_server"
+    server_delay: fields.ServerDelay = timedelta(seconds=15)
+    conflict_backoff: fields.ConflictBackoff = (
         timedelta(seconds=30),
         timedelta(seconds=60),
         timedelta(seconds=120),
     )
-    conflict_timeout: ConflictTimeout = timedelta(minutes=30)
-    start_timeout: StartTimeout = timedelta(minutes=5)
-    job_timeout: JobTimeout = timedelta(minutes=60)
+    conflict_timeout: fields.ConflictTimeout = timedelta(minutes=30)
+    start_timeout: fields.StartTimeout = timedelta(minutes=5)
+    job_timeout: fields.JobTimeout = timedelta(minutes=60)
 
 
 class LaunchOverrides(_Part):
     """What one wave launches differently from the rest of its plan."""
 
-    jobs: Jobs | None = None
-    server_delay: ServerDelay | None = None
-    conflict_backoff: ConflictBackoff | None = None
-    conflict_timeout: ConflictTimeout | None = None
-    start_timeout: StartTimeout | None = None
-    job_timeout: JobTimeout | None = None
+    jobs: fields.Jobs | None = None
+    server_delay: fields.ServerDelay | None = None
+    conflict_backoff: fields.ConflictBackoff | None = None
+    conflict_timeout: fields.ConflictTimeout | None = None
+    start_timeout: fields.StartTimeout | None = None
+    job_timeout: fields.JobTimeout | None = None
 
 
 class Wave(_Part):
     """Servers that are launched together, after the waves that they depend on."""
 
-    name: Annotated[Name, Field(description="The wave's name, unlike any other's in the plan.")]
-    protection_groups: Annotated[
-        tuple[Name, ...],
-        Field(
-            min_length=1,
-            description="The protection groups that this wave launches.",
-            examples=[["database"]],
-        ),
-    ]
-    depends_on: (
-        Annotated[
-            tuple[Name, ...],
-            Field(
-                description="The waves that come before. Default: the wave above in the file; []: none.",
-                examples=[["database"]],
-            ),
-        ]
-        | None
-    ) = None
-    delay_before: (
-        Annotated[
-            Duration,
-            Field(
-                description="Pause before the first launch, counted from the moment the waves before it let it "
-                "pass. Default: 30s, and 0s for a wave with none before it."
-            ),
-        ]
-        | None
-    ) = None
-    next_wave_when: Annotated[
-        Literal["started", "launched"],
-        Field(
-            description="The next wave may begin when all jobs of this one have left PENDING (started), or "
-            "when all its servers are launched (launched)."
-        ),
-    ] = "started"
-    launch: Annotated[
-        LaunchOverrides,
-        Field(
-            description="Settings that differ from the plan's launch section.",
-            examples=[{"job_timeout": "90m"}],
-        ),
-    ] = Field(default_factory=LaunchOverrides)
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "database", "protection_groups": ["database"]}]}
+    )
+
+    name: fields.WaveName
+    protection_groups: fields.WaveGroups
+    depends_on: fields.DependsOn | None = None
+    delay_before: fields.DelayBefore | None = None
+    next_wave_when: fields.NextWaveWhen = "started"
+    launch: LaunchOverrides = Field(
+        default_factory=LaunchOverrides,
+        description="Settings that differ from the plan's launch section.",
+        examples=[{"job_timeout": "90m"}],
+    )
 
 
 class Cleanup(_Part):
     """How what the drill launched is terminated again."""
 
-    when: Annotated[
-        Literal["always"],
-        Field(description="always: whatever happened, the drill's instances are terminated."),
-    ] = "always"
-    timeout: Annotated[
-        PositiveDuration,
-        Field(description="Time for live jobs to end and for the instances to be terminated."),
-    ] = timedelta(hours=2)
+    when: fields.CleanupWhen = "always"
+    timeout: fields.CleanupTimeout = timedelta(hours=2)
 
 
 class Plan(_Part):
     """A recovery plan for AWS Elastic Disaster Recovery; one DAG rehearses it."""
 
-    name: Annotated[
-        str,
-        Field(
-            pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
-            description="The plan's name, the same as the file's without its ending: lower-case letters, "
-            "digits, - and _, at most 64 of them.",
-            examples=["billing"],
-        ),
-    ]
-    description: Annotated[str, Field(description="What the plan recovers, in a line.")] = ""
-    owner: Annotated[NonEmpty, Field(description="Who answers for the plan, in Airflow too.")] = "drs-drills"
-    dag_tags: Annotated[
-        tuple[Annotated[str, Field(min_length=1, max_length=100)], ...],
-        Field(description="Tags of the DAG in Airflow's list.", examples=[["tier-1"]]),
-    ] = ()
-    schedule: (
-        Annotated[
-            str,
-            AfterValidator(checked_schedule),
-            Field(
-                description="When the drill runs by itself: cron with five fields, or @monthly and its like. "
-                "Absent: only by hand.",
-                examples=["0 6 1 * *"],
-            ),
-        ]
-        | None
-    ) = None
-    timezone: Annotated[
-        str,
-        AfterValidator(checked_timezone),
-        Field(description="The IANA time zone of the schedule.", examples=["Europe/Berlin"]),
-    ] = "UTC"
+    name: fields.PlanName
+    description: fields.Description = ""
+    owner: fields.Owner = "drs-drills"
+    dag_tags: fields.DagTags = ()
+    schedule: fields.Schedule | None = None
+    timezone: fields.TimeZone = "UTC"
     target: Annotated[
         Target,
         Field(
@@ -270,7 +124,7 @@ class Plan(_Part):
         ),
     ]
     protection_groups: Annotated[
-        Mapping[Name, ProtectionGroup],
+        Mapping[fields.Name, ProtectionGroup],
         Field(
             description="Groups of servers, by name.",
             examples=[{"database": {"source_servers": ["s-3c1730a9e0771ea14"]}}],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -62,9 +61,8 @@ def _child(node: JsonSchemaValue, part: str | int) -> JsonSchemaValue:
         return _schema_or_empty(node.get("items"))
     if part in node.get("properties", {}):
         return _schema_or_empty(node["properties"][part])
-    for pattern, child in node.get("patternProperties", {}).items():
-        if re.search(pattern, part):
-            return _schema_or_empty(child)
+    for child in node.get("patternProperties", {}).values():
+        return _schema_or_empty(child)  # also under a name that the pattern refuses
     return _schema_or_empty(node.get("additionalProperties"))
 
 

@@ -46,16 +46,14 @@ class Document:
         self.flaws: list[Flaw] = []
         self._root: yaml.Node | None = None
         self._visited: set[int] = set()
-        loader = _Loader(text)
         try:
+            loader = _Loader(text)
             self._root = loader.get_single_node()
             self._construct = loader.construct_object
             if self._root is not None:
                 self.data = self._value(self._root, ())
         except yaml.YAMLError as error:
             self.flaws.append(_syntax_flaw(error, text))
-        finally:
-            loader.dispose()
 
     @property
     def empty(self) -> bool:
@@ -168,7 +166,9 @@ def _syntax_flaw(error: yaml.YAMLError, text: str) -> Flaw:
         remedy = "Keep one plan in a file: move what follows the line --- to a file of its own."
         return Flaw((), line, "The file holds more than one YAML document.", remedy)
     culprit = text.splitlines()[line - 1 : line]
-    if culprit and "\t" in culprit[0]:
+    if "alias" in problem or "cannot start any token" in problem:
+        remedy = "Put the value in quotes: to YAML a leading *, &, @, %, ! or ` is no text."
+    elif culprit and "\t" in culprit[0]:
         remedy = "Indent with spaces; YAML does not allow tabs."
     else:
         remedy = "Check this line and the one above: indentation, quotes, brackets, the space after a colon."

@@ -1,0 +1,136 @@
+"""The command line: what can be known about recovery plans without Airflow and without AWS."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from drs.errors import Code
+from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan
+from drs.plan.schema import schema_text
+
+PLANS_FOLDER = Path("include/plans")
+
+OK, BROKEN, USAGE = 0, 1, 2
+_EXIT_CODES = """\
+exit codes:
+  0  every plan is good
+  1  a plan is broken
+  2  wrong usage, or a file or folder of plans that does not exist
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_validate(commands)
+    _add_schema(commands)
+    arguments = parser.parse_args(argv)
+    exit_code: int = arguments.run(arguments)
+    return exit_code
+
+
+def _add_validate(commands: Any) -> None:
+    parser = commands.add_parser(
+        "validate",
+        help="check recovery plans; every error at once",
+        description="Check recovery plans without Airflow and without AWS, and tell every error at once.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        type=Path,
+        default=[PLANS_FOLDER],
+        metavar="PATH",
+        help=f"a plan file, or a folder of them (default: {PLANS_FOLDER})",
+    )
+    parser.add_argument("--json", action="store_true", help="write the result as JSON")
+    parser.set_defaults(run=_validate)
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    results = [result for path in arguments.paths for result in _loaded(path)]
+    if arguments.json:
+        print(json.dumps([_as_json(result) for result in results], indent=2))
+    else:
+        for result in results:
+            print(_good_line(result) if isinstance(result, Plan) else result.describe())
+    broken = [result for result in results if isinstance(result, BrokenPlan)]
+    if any(problem.code is Code.RECOVERY_PLAN_NOT_FOUND for plan in broken for problem in plan.problems):
+        return USAGE
+    return BROKEN if broken else OK
+
+
+def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
+    try:
+        found = load_folder(path) if path.is_dir() else [load_plan(path)]
+    except PlanError as error:
+        yield error.broken
+        return
+    if not found:
+        # A check that looks at nothing must not pass: the folder is most likely the wrong one.
+        message, remedy = "The folder holds no recovery plan.", "Name the folder of your *.yaml plans."
+        problem = Problem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
+        yield BrokenPlan(path.name, path, (problem,))
+    yield from found
+
+
+def _good_line(plan: Plan) -> str:
+    listed = sum(len(plan.listed_servers(wave.name)) for wave in plan.waves)
+    by_tags = sum(group.server_tags is not None for group in plan.protection_groups.values())
+    parts = [_count(len(plan.waves), "wave")]
+    if listed:
+        parts.append(_count(listed, "server"))
+    if by_tags:
+        parts.append(f"{_count(by_tags, 'group')} by tags")
+    names = " ".join(wave.name for wave in plan.waves)
+    return f"ok  {plan.name}: {', '.join(parts)} ({names}), digest {plan.digest[:12]}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _as_json(result: Plan | BrokenPlan) -> dict[str, object]:
+    if isinstance(result, Plan):
+        waves = [
+            {
+                "name": wave.name,
+                "depends_on": result.dependencies(wave.name),
+                "listed_servers": result.listed_servers(wave.name),
+            }
+            for wave in result.waves
+        ]
+        return {"name": result.name, "ok": True, "digest": result.digest, "waves": waves}
+    problems = [{**dataclasses.asdict(problem), "file": str(problem.file)} for problem in result.problems]
+    return {"name": result.stem, "ok": False, "problems": problems}
+
+
+def _add_schema(commands: Any) -> None:
+    parser = commands.add_parser(
+        "schema",
+        help="the JSON Schema of a plan, for editors",
+        description="Print the JSON Schema of a recovery plan (draft 2020-12), or write it to a file.",
+    )
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead")
+    parser.set_defaults(run=_schema)
+
+
+def _schema(arguments: argparse.Namespace) -> int:
+    if arguments.output is None:
+        sys.stdout.write(schema_text())
+        return OK
+    try:
+        arguments.output.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        print(f"The schema cannot be written to {arguments.output}: {error.strerror}.", file=sys.stderr)
+        return USAGE
+    return OK

@@ -1,0 +1,186 @@
+"""The kinds of values in a plan: what is allowed, and the words with which editors and messages explain it.
+
+The first of a field's ``examples`` is what an error message suggests to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StrictBool
+
+from drs.plan.calendar import checked_schedule, checked_timezone
+from drs.plan.durations import Duration, PositiveDuration
+
+ServerId = Annotated[
+    str,
+    Field(
+        pattern=r"^s-[0-9a-f]{17}$",
+        description='The id of a DRS source server: "s-" and 17 hexadecimal digits in lower case.',
+        examples=["s-3c1730a9e0771ea14"],
+    ),
+]
+Name = Annotated[
+    str,
+    Field(
+        # Airflow takes a wave's name for the id of a task group.
+        pattern=r"^[a-zA-Z0-9_-]+$",
+        max_length=64,
+        description="A name of letters, digits, - and _, at most 64 of them.",
+        examples=["database"],
+    ),
+]
+
+# The plan
+PlanName = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        description="The plan's name, the same as the file's without its ending: lower-case letters, digits, "
+        "- and _, at most 64 of them.",
+        examples=["billing"],
+    ),
+]
+Description = Annotated[
+    str,
+    Field(description="What the plan recovers, in a line.", examples=["Billing, three tiers"]),
+]
+Owner = Annotated[str, Field(min_length=1, description="Who answers for the plan; Airflow shows it.")]
+DagTags = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=100, examples=["tier-1"])], ...],
+    Field(description="Tags of the DAG in Airflow's list.", examples=[["tier-1"]]),
+]
+Schedule = Annotated[
+    str,
+    AfterValidator(checked_schedule),
+    Field(
+        description="When the drill runs by itself: cron with five fields, or @monthly and its like. "
+        "Absent: only by hand.",
+        examples=["0 6 1 * *"],
+    ),
+]
+TimeZone = Annotated[
+    str,
+    AfterValidator(checked_timezone),
+    Field(description="The IANA time zone of the schedule.", examples=["Europe/Berlin"]),
+]
+
+# Its target
+Region = Annotated[
+    str,
+    Field(
+        pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$",
+        description="The AWS Region of the drill.",
+        examples=["us-east-1"],
+    ),
+]
+AccountId = Annotated[
+    str,
+    Field(
+        pattern=r"^[0-9]{12}$",
+        description="The AWS account of the drill: 12 digits, in quotes. Any other account is refused.",
+        examples=["111122223333"],
+    ),
+]
+ConnectionId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        description="The Airflow connection; a role in another account is configured there.",
+    ),
+]
+
+# Its protection groups
+SourceServers = Annotated[
+    tuple[ServerId, ...],
+    Field(
+        min_length=1,
+        description="The servers' ids. Either this or server_tags.",
+        examples=[["s-3c1730a9e0771ea14"]],
+    ),
+]
+TagKey = Annotated[
+    str, Field(min_length=1, max_length=128, description="A tag's key, of 1 to 128 characters.")
+]
+TagValue = Annotated[str, Field(max_length=256, examples=["web"])]
+ServerTags = Annotated[
+    Mapping[TagKey, TagValue],
+    Field(
+        min_length=1,
+        description="Tags that a server must all carry; looked up once in every run. "
+        "Either this or source_servers.",
+        examples=[{"Application": "billing", "Tier": "web"}],
+    ),
+]
+Optional = Annotated[
+    StrictBool,
+    Field(description="What befalls these servers is a warning and never stops the drill.", examples=[True]),
+]
+
+# How servers are launched
+Jobs = Annotated[
+    Literal["per_server", "per_wave"],
+    Field(
+        description="per_server: one DRS job for each server, server_delay apart (at most 20 servers). "
+        "per_wave: one DRS job for the whole wave (at most 100)."
+    ),
+]
+ServerDelay = Annotated[Duration, Field(description="Pause between the launches of two servers of a wave.")]
+ConflictBackoff = Annotated[
+    tuple[PositiveDuration, ...],
+    Field(
+        min_length=1,
+        description="Pauses before a server that another job holds is tried again; the last one repeats.",
+        examples=[["30s", "60s", "120s"]],
+    ),
+]
+ConflictTimeout = Annotated[
+    Duration, Field(description="How long a server that another job holds is tried before the wave fails.")
+]
+StartTimeout = Annotated[PositiveDuration, Field(description="A job must leave PENDING within this time.")]
+JobTimeout = Annotated[
+    PositiveDuration, Field(description="A job must complete within this time, counted from its creation.")
+]
+
+# Waves
+WaveName = Annotated[Name, Field(description="The wave's name, unlike any other's in the plan.")]
+WaveGroups = Annotated[
+    tuple[Name, ...],
+    Field(
+        min_length=1,
+        description="The protection groups that this wave launches.",
+        examples=[["database"]],
+    ),
+]
+DependsOn = Annotated[
+    tuple[Name, ...],
+    Field(
+        description="The waves that come before. Default: the wave above in the file; []: none.",
+        examples=[["database"]],
+    ),
+]
+DelayBefore = Annotated[
+    Duration,
+    Field(
+        description="Pause before the first launch, counted from the moment when the waves before it let "
+        "it pass. Default: 30s, and 0s for a wave with none before it."
+    ),
+]
+NextWaveWhen = Annotated[
+    Literal["started", "launched"],
+    Field(
+        description="The next wave may begin when all jobs of this one have left PENDING (started), or when "
+        "all its servers are launched (launched)."
+    ),
+]
+
+# Clean-up
+CleanupWhen = Annotated[
+    Literal["always"],
+    Field(description="always: whatever happened, the drill's instances are terminated."),
+]
+CleanupTimeout = Annotated[
+    PositiveDuration,
+    Field(description="Time for live jobs to end and for the instances to be terminated."),
+]
