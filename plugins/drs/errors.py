@@ -60,3 +60,123 @@ class DrillError(Exception):
     def __str__(self) -> str:
         text = f"[{self.code}] {self.message}"
         return f"{text}\nWhat to do: {self.remedy}" if self.remedy else text
+
+
+class MissingField(DrillError):
+    code = Code.MISSING_FIELD
+
+
+class InvalidField(DrillError):
+    code = Code.INVALID_FIELD
+
+
+class RecoveryPlanNotFound(DrillError):
+    code = Code.RECOVERY_PLAN_NOT_FOUND
+
+
+class PlanHasNoWaves(DrillError):
+    code = Code.PLAN_HAS_NO_WAVES
+    remedy = "Choose at least one wave that holds at least one server."
+
+
+class PlanAlreadyExecuting(DrillError):
+    code = Code.PLAN_ALREADY_EXECUTING
+
+
+class PlanChanged(DrillError):
+    """The plan file was edited while a run was under way, so that its tasks no longer fit the run's plan."""
+
+    code = Code.PLAN_CHANGED
+    remedy = "Nothing to mend: this run cleans up and ends. Trigger a new run to drill the edited plan."
+
+
+class AccountMismatch(DrillError):
+    code = Code.ACCOUNT_MISMATCH
+
+
+class DrsNotInitialized(DrillError):
+    code = Code.DRS_NOT_INITIALIZED
+    remedy = (
+        "Initialise DRS in this account and Region: open the DRS console once and follow its set-up, "
+        "or call `aws drs initialize-service` with an administrator's credentials."
+    )
+
+
+class DrsUnavailable(DrillError):
+    code = Code.DRS_UNAVAILABLE
+    remedy = (
+        "Check the AWS Health Dashboard and the network path from the workers to the DRS endpoint. "
+        "Once DRS answers, clear this task or trigger a new run."
+    )
+
+
+class AccessDenied(DrillError):
+    code = Code.ACCESS_DENIED
+
+
+class SourceServerNotFound(DrillError):
+    code = Code.SOURCE_SERVER_NOT_FOUND
+    remedy = (
+        "Compare the ids with `aws drs describe-source-servers` in the plan's account and Region; "
+        "correct the plan, or install the replication agent."
+    )
+
+
+class TagResolutionEmpty(DrillError):
+    code = Code.TAG_RESOLUTION_EMPTY
+
+
+class ServerConflict(DrillError):
+    code = Code.SERVER_CONFLICT
+    remedy = (
+        "Wait for the job that holds the server to end (DRS cannot cancel a job), then clear this task "
+        "or trigger a new run."
+    )
+
+
+class WaveSizeLimitExceeded(DrillError):
+    code = Code.WAVE_SIZE_LIMIT_EXCEEDED
+    remedy = "Split the wave: DRS takes at most 100 source servers in one job."
+
+
+class ConcurrentJobsLimitExceeded(DrillError):
+    code = Code.CONCURRENT_JOBS_LIMIT_EXCEEDED
+    remedy = (
+        "Wait for the jobs in progress to end, or set `launch: {jobs: per_wave}`, which makes one job of a "
+        "wave. DRS allows 20 jobs in progress and 500 servers in all jobs; neither can be raised."
+    )
+
+
+class JobStartTimeout(DrillError):
+    code = Code.JOB_START_TIMEOUT
+    remedy = (
+        "Look at the job in the DRS console. A job that stays PENDING is DRS's to start: if it never does, "
+        "open a support case with the job id. Trigger a new run when it has ended."
+    )
+
+
+class JobTimeout(DrillError):
+    code = Code.JOB_TIMEOUT
+    remedy = (
+        "See the job's last event: a conversion that hangs is usually a missing permission, subnet or "
+        "instance capacity for the conversion server. If launches of this size take longer, raise "
+        "`launch.job_timeout` in the plan."
+    )
+
+
+class ServerLaunchFailed(DrillError):
+    code = Code.SERVER_LAUNCH_FAILED
+    remedy = (
+        "Read DRS's own error above, mend its cause (permissions, launch settings, quota), then clear this "
+        "wave before clean-up, or trigger a new run."
+    )
+
+
+class CleanupIncomplete(DrillError):
+    code = Code.CLEANUP_INCOMPLETE
+
+
+class DrillFailed(DrillError):
+    """The verdict on a run that did not prove what it set out to prove."""
+
+    code = Code.DRILL_FAILED

@@ -1,0 +1,298 @@
+"""Terminates what a run launched, and proves it gone. Touches nothing else.
+
+Only a recovery instance that DRS marks as a drill, and whose job this run made, is ever terminated. DRS
+cannot cancel a job, so live ones are waited for; a call whose reply is unknown is given time to show its job.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs import hook as drs_hook
+from drs.errors import AccessDenied, CleanupIncomplete
+from drs.hook import DrsHook
+from drs.jobs import Job
+from drs.launch import utc_now
+from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
+from drs.ownership import own_launch_jobs
+from drs.tables import table
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+SETTLE = dt.timedelta(seconds=20)
+"""A call that was about to be made when its task was killed has shown its job by then; a killed task lives on
+for at most one heartbeat (5 s by default)."""
+TRIES = 2
+"""TERMINATE jobs for one instance, before it counts as a survivor."""
+LOOK_AGAIN = dt.timedelta(seconds=10)
+REFUSED_PAUSE = dt.timedelta(seconds=30)
+GONE = frozenset({"terminated"})
+GOING = frozenset({"shutting-down"})
+
+
+@dataclass(frozen=True)
+class WaitForJobs:
+    """Nothing can be done before one of these jobs ends, or before ``until``."""
+
+    job_ids: tuple[str, ...]
+    until: dt.datetime
+
+
+@dataclass(frozen=True)
+class Proven:
+    """Every instance is gone, in DRS and in EC2; or is kept, because the run was asked to."""
+
+
+class CleanUp:
+    """One try at a run's clean-up.
+
+    :param hook: DRS
+    :param describe_ec2: EC2's DescribeInstances reservations flattened, for given filters
+    :param ledger: the run's records
+    :param run: the run
+    :param log: where a person reads along
+    :param now: the clock
+    """
+
+    def __init__(
+        self,
+        *,
+        hook: DrsHook,
+        describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]],
+        ledger: Ledger,
+        run: RunRecord,
+        log: Logger,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._hook = hook
+        self._describe_ec2 = describe_ec2
+        self._ledger = ledger
+        self._run = run
+        self._log = log
+        self._now = now
+        plan = run.read_plan()
+        self._bound = plan.cleanup.timeout
+        self._waves = [wave.name for wave in plan.waves]
+        self._remarked: set[str] = set()
+        self.record: CleanupRecord = CleanupRecord(started_at=now())
+
+    def begin(self, *, resumed: bool) -> None:
+        """Take up the record of this clean-up; a new try has its whole time again."""
+        existing = self._ledger.cleanup()
+        if existing is None:
+            self._save(self.record)
+        elif resumed:
+            self.record = existing
+        else:
+            self._save(
+                existing.model_copy(
+                    update={"started_at": self._now(), "terminate_calls": (), "proven": False, "kept": False}
+                )
+            )
+
+    def advance(self) -> WaitForJobs | Proven:
+        """Do what can be done now; say what to wait for, or that the end is proven.
+
+        :raises CleanupIncomplete: an instance survived, or a job is still live at the bound
+        """
+        launches = self._launches()
+        jobs = self._hook.jobs_since(self._run.began_at - dt.timedelta(minutes=1))
+        own, remarks = own_launch_jobs(jobs, self._run, launches)
+        for remark in remarks:
+            self._remark(remark)
+        left = self._instances(own)
+        if self._run.keep_instances:
+            return self._keep(own, left)
+        calls = self.record.terminate_calls
+        live_calls = [call for call in calls if any(job.live and job.job_id == call.job_id for job in jobs)]
+        being_terminated = {instance for call in live_calls for instance in call.instances}
+        live_launches = [job for job in own if job.live]
+        held = frozenset().union(*(job.server_ids for job in live_launches))
+        due = [
+            item
+            for item in left
+            if item.recovery_instance_id not in being_terminated and item.server_id not in held
+        ]
+        tried_out = [item for item in due if self._tries(item) >= TRIES]
+        if self._past_bound():
+            raise self._incomplete(left, live_launches, "the time for clean-up is over")
+        refused = False
+        for batch in drs_hook.chunks(
+            [i.recovery_instance_id for i in due if i not in tried_out], drs_hook.JOB_SIZE
+        ):
+            refused = not self._terminate(batch, left) or refused
+            live_calls = [
+                call for call in self.record.terminate_calls if call in live_calls or call not in calls
+            ]
+        waiting = [job.job_id for job in live_launches] + [call.job_id for call in live_calls]
+        if waiting:
+            if live_launches:
+                self._remark(
+                    f"Waiting for {len(live_launches)} LAUNCH job(s) of this run to end (DRS cannot cancel a "
+                    f"job): {', '.join(job.job_id for job in live_launches)}."
+                )
+            return WaitForJobs(tuple(waiting), self._now() + REFUSED_PAUSE if refused else self._deadline())
+        if refused:
+            return WaitForJobs((), self._now() + REFUSED_PAUSE)
+        if tried_out:
+            raise self._incomplete(left, [], f"each was given {TRIES} TERMINATE jobs")
+        if (settles := self._settles_at(launches)) > self._now():
+            self._remark("A StartRecovery call had no reply when its task ended; looking again for its job.")
+            return WaitForJobs((), settles)
+        return self._prove(own)
+
+    # --- steps ------------------------------------------------------------------------------------------
+
+    def _terminate(self, instance_ids: Sequence[str], left: Sequence[InstanceRecord]) -> bool:
+        """Start one TERMINATE job; false when DRS refuses for now."""
+        try:
+            job = self._hook.terminate_recovery_instances(instance_ids)
+        except (ClientError, BotoCoreError) as error:
+            code = drs_hook.error_code(error)
+            if code in drs_hook.DENIED:
+                explained = drs_hook.explain(error, "to terminate this run's drill instances")
+                assert explained is not None
+                raise AccessDenied(
+                    f"{explained.message}\nStill there:\n{self._listing(left)}", remedy=explained.remedy
+                ) from error
+            retry = code in {drs_hook.CONFLICT, drs_hook.QUOTA} | drs_hook.THROTTLED
+            if not (retry or drs_hook.reply_unknown(error)):
+                raise
+            self._log.warning("DRS refused the termination for now (%s); trying again in 30 s.", error)
+            return False
+        call = TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
+        self._save(self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, call)}))
+        self._log.info(
+            "Job %s terminates %d drill instance(s):\n%s",
+            job.job_id,
+            len(instance_ids),
+            self._listing([item for item in left if item.recovery_instance_id in instance_ids]),
+        )
+        return True
+
+    def _keep(self, own: Sequence[Job], left: Sequence[InstanceRecord]) -> WaitForJobs | Proven:
+        if live := [job.job_id for job in own if job.live]:
+            if self._past_bound():
+                raise self._incomplete(
+                    left, [job for job in own if job.live], "the time for clean-up is over"
+                )
+            return WaitForJobs(tuple(live), self._deadline())
+        self._save(self.record.model_copy(update={"kept": True}))
+        self._log.warning(
+            "This run was asked to keep its instances (keep_instances). They cost money until they are "
+            "terminated: in the DRS console, or by clearing this task after a run without it:\n%s",
+            self._listing(left),
+        )
+        return Proven()
+
+    def _prove(self, own: Sequence[Job]) -> WaitForJobs | Proven:
+        """DRS lists none of the run's instances any more; see that EC2 agrees."""
+        states = self._ec2_states(own)
+        alive = {instance: state for instance, state in states.items() if state not in GONE}
+        if not alive:
+            self._save(self.record.model_copy(update={"proven": True}))
+            self._log.info(
+                "Clean-up is proven: DRS lists no recovery instance of this run's %d job(s), and EC2 shows "
+                "%d instance(s) terminated.",
+                len(own),
+                len(states),
+            )
+            return Proven()
+        going = all(state in GOING for state in alive.values())
+        if not going and self.record.ec2_looks >= TRIES:
+            listing = ", ".join(f"{instance} ({state})" for instance, state in sorted(alive.items()))
+            raise CleanupIncomplete(
+                f"DRS lists no instance of this run any more, but EC2 still shows: {listing}.",
+                remedy=f"Terminate them: aws ec2 terminate-instances --region "
+                f"{self._run.read_plan().target.region} --instance-ids {' '.join(sorted(alive))}",
+            )
+        self._save(self.record.model_copy(update={"ec2_looks": self.record.ec2_looks + (0 if going else 1)}))
+        return WaitForJobs((), min(self._now() + LOOK_AGAIN, self._deadline()))
+
+    # --- what there is ----------------------------------------------------------------------------------
+
+    def _launches(self) -> list[LaunchRecord]:
+        return [record for wave in self._waves if (record := self._ledger.launch(wave)) is not None]
+
+    def _instances(self, own: Sequence[Job]) -> list[InstanceRecord]:
+        """The run's drill instances that DRS lists; each is also written down, to be proven gone later."""
+        own_ids = {job.job_id for job in own}
+        servers = {server_id for job in own for server_id in job.server_ids}
+        found = [
+            InstanceRecord(
+                recovery_instance_id=item["recoveryInstanceID"],
+                ec2_instance_id=item.get("ec2InstanceID", item["recoveryInstanceID"]),
+                server_id=item["sourceServerID"],
+                job_id=item["jobID"],
+            )
+            for item in (self._hook.recovery_instances(servers) if servers else ())
+            if item.get("isDrill") is True and item.get("jobID") in own_ids
+        ]
+        known = {item.recovery_instance_id for item in self.record.instances}
+        if new := [item for item in found if item.recovery_instance_id not in known]:
+            self._save(self.record.model_copy(update={"instances": (*self.record.instances, *new)}))
+        return found
+
+    def _ec2_states(self, own: Sequence[Job]) -> dict[str, str]:
+        """EC2's state of every instance of the run: those DRS listed, and those tagged with its jobs."""
+        ids = sorted({item.ec2_instance_id for item in self.record.instances})
+        states: dict[str, str] = {}
+        for name, values in (
+            ("instance-id", ids),
+            ("tag:drs.amazonaws.com-job", sorted(job.job_id for job in own)),
+        ):
+            for chunk in drs_hook.chunks(values, drs_hook.PAGE):
+                for item in self._describe_ec2([{"Name": name, "Values": chunk}]):
+                    states[item["InstanceId"]] = item["State"]["Name"]
+        return states
+
+    def _settles_at(self, launches: Sequence[LaunchRecord]) -> dt.datetime:
+        unanswered = [call.at for launch in launches for call in launch.unanswered]
+        return max(unanswered, default=self._run.began_at - SETTLE) + SETTLE
+
+    def _tries(self, item: InstanceRecord) -> int:
+        return sum(item.recovery_instance_id in call.instances for call in self.record.terminate_calls)
+
+    def _deadline(self) -> dt.datetime:
+        return self.record.started_at + self._bound
+
+    def _past_bound(self) -> bool:
+        return self._now() >= self._deadline()
+
+    def _incomplete(self, left: Sequence[InstanceRecord], live: Sequence[Job], why: str) -> CleanupIncomplete:
+        region = self._run.read_plan().target.region
+        parts = [f"Clean-up is incomplete: {why}."]
+        if left:
+            parts.append(f"{len(left)} drill instance(s) still there, costing money:\n{self._listing(left)}")
+        if live:
+            parts.append(f"Jobs still live: {'; '.join(job.describe() for job in live)}.")
+        ids = " ".join(item.recovery_instance_id for item in left)
+        terminate = f": aws drs terminate-recovery-instances --region {region} --recovery-instance-ids {ids}"
+        return CleanupIncomplete(
+            "\n".join(parts),
+            remedy=(
+                "Clear the task 'terminate' to try again once the cause is gone (EC2 termination protection "
+                "and a job of someone else are the usual ones), or terminate them by hand"
+                + (terminate if left else " when the jobs have ended")
+            ),
+        )
+
+    @staticmethod
+    def _listing(items: Sequence[InstanceRecord]) -> str:
+        rows = [(i.recovery_instance_id, i.ec2_instance_id, i.server_id, i.job_id) for i in items]
+        return table(("recovery instance", "EC2 instance", "server", "job"), rows)
+
+    def _remark(self, text: str) -> None:
+        if text not in self._remarked:
+            self._remarked.add(text)
+            self._log.info(text)
+
+    def _save(self, record: CleanupRecord) -> None:
+        self._ledger.save_cleanup(record)
+        self.record = record

@@ -1,0 +1,189 @@
+"""Makes one DAG of each recovery plan.
+
+    begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
+    (setup)                                   (teardown)   (teardown)  (teardown)
+
+``begin`` is the setup that the three teardowns belong to, so they run after a wave's failure, a skipped task
+and a run marked failed by hand, and not after a run that was refused. Only the verdict decides the run's state.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
+
+from drs.drill_task import TERMINATE_TASK_ID
+from drs.ledger import BEGIN_TASK_ID
+from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
+from drs.operators.closing import (
+    EVIDENCE_TASK_ID,
+    LAST_TASK,
+    PREFLIGHT_TASK_ID,
+    VERDICT_TASK_ID,
+    DrsDrillEvidenceOperator,
+    DrsDrillVerdictOperator,
+    group_id,
+)
+from drs.operators.preflight import DrsPreflightOperator
+from drs.operators.start_recovery import DrsStartRecoveryOperator
+from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.plan import BrokenPlan, Plan, Wave, load_folder
+from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+
+DAG_ID_PREFIX = "drs_drill__"
+GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
+DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
+VALID_STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def dag_id(plan_name: str) -> str:
+    """The id of the plan's DAG."""
+    return f"{DAG_ID_PREFIX}{plan_name}"
+
+
+def build_dags(folder: Path, *, only: str | None = None) -> dict[str, DAG]:
+    """The DAG of every plan of the folder, by DAG id; a broken plan's DAG refuses new runs.
+
+    :param only: the one DAG id that is wanted, as in a worker; other plans are not even read
+    :raises drs.plan.PlanError: the folder cannot be read
+    """
+    stem = only.removeprefix(DAG_ID_PREFIX) if only else None
+    dags: dict[str, DAG] = {}
+    for plan in load_folder(folder, only=stem):
+        if isinstance(plan, Plan):
+            dags[dag_id(plan.name)] = drill_dag(plan)
+        elif VALID_STEM.fullmatch(plan.stem):
+            dags[dag_id(plan.stem)] = refusing_dag(plan)
+    return dags
+
+
+def drill_dag(plan: Plan) -> DAG:
+    """The DAG that drills the plan."""
+    with DAG(
+        dag_id=dag_id(plan.name),
+        description=plan.description or f"Disaster-recovery drill of {plan.name}",
+        schedule=CronTriggerTimetable(plan.schedule, timezone=plan.timezone) if plan.schedule else None,
+        catchup=False,
+        default_args={**DEFAULT_ARGS, "owner": plan.owner},
+        tags=["drs-drill", *plan.dag_tags],
+        params=run_parameters(plan),
+        doc_md=document(plan),
+        is_paused_upon_creation=True,
+    ) as dag:
+        begin = DrsBeginDrillOperator(task_id=BEGIN_TASK_ID, plan=plan, max_active_tis_per_dag=1)
+        preflight = DrsPreflightOperator(task_id=PREFLIGHT_TASK_ID)
+        begin >> preflight
+        tasks = {wave.name: wave_tasks(wave) for wave in plan.waves}
+        for wave in plan.waves:
+            first = tasks[wave.name]["start_recovery"]
+            for before in plan.dependencies(wave.name):
+                tasks[before][GATE_TASKS[plan.wave(before).next_wave_when]] >> first
+            if not plan.dependencies(wave.name):
+                preflight >> first
+        closing_tasks(begin, [wave[LAST_TASK] for wave in tasks.values()])
+    return dag
+
+
+def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
+    """The tasks of one wave, in its task group, by name."""
+    with TaskGroup(group_id=group_id(wave.name), prefix_group_id=True):
+        start = DrsStartRecoveryOperator(
+            task_id="start_recovery",
+            wave=wave.name,
+            # A wave that this run leaves out is skipped, and lets those after it pass.
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
+        started = DrsJobStartedSensor(task_id="wait_until_started", wave=wave.name)
+        launched = DrsJobLaunchedSensor(task_id=LAST_TASK, wave=wave.name)
+        start >> started >> launched
+    return {"start_recovery": start, "wait_until_started": started, LAST_TASK: launched}
+
+
+def closing_tasks(begin: BaseOperator, last: Iterable[BaseOperator]) -> None:
+    """Clean-up, evidence and verdict, which run whatever happened to the tasks before them."""
+    terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
+    evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID)
+    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
+    list(last) >> terminate
+    terminate.as_teardown(setups=begin)
+    evidence.as_teardown(setups=begin)
+    verdict.as_teardown(setups=begin, on_failure_fail_dagrun=True)
+    terminate >> evidence >> verdict
+
+
+def refusing_dag(broken: BrokenPlan) -> DAG:
+    """What stands in for the DAG of a broken plan: it refuses new runs, and lets a run that began before the
+    file broke clean up and end.
+    """
+    with DAG(
+        dag_id=dag_id(broken.stem),
+        description="This plan's file is broken: see the import errors",
+        schedule=None,
+        catchup=False,
+        default_args=DEFAULT_ARGS,
+        tags=["drs-drill", "broken-plan"],
+        doc_md=f"**The plan's file is broken; no drill can begin.**\n\n```\n{broken.describe()}\n```",
+        is_paused_upon_creation=True,
+    ) as dag:
+        begin = DrsRefuseDrillOperator(task_id=BEGIN_TASK_ID, problems=broken.describe())
+        closing_tasks(begin, [begin])
+    return dag
+
+
+def run_parameters(plan: Plan) -> dict[str, Any]:
+    """The form in the Airflow UI, and ``conf`` by API."""
+    waves = [wave.name for wave in plan.waves]
+    return {
+        "waves": Param(
+            waves,
+            type="array",
+            items={"type": "string", "enum": waves},
+            examples=waves,
+            title="Waves",
+            description="The waves to drill. A wave left out lets those after it pass.",
+        ),
+        "exclude_servers": Param(
+            [],
+            type="array",
+            items={"type": "string", "pattern": "^s-[0-9a-f]{17}$"},
+            title="Exclude servers",
+            description="Source server ids to leave out of this run, one a line.",
+        ),
+        "keep_instances": Param(
+            False,
+            type="boolean",
+            title="Keep instances",
+            description="Do not terminate what this run launches. The instances cost money until you do.",
+        ),
+        "reason": Param(
+            "",
+            type="string",
+            maxLength=500,
+            title="Reason",
+            description="Why this drill runs; it stands in the evidence.",
+        ),
+    }
+
+
+def document(plan: Plan) -> str:
+    """What the DAG's page tells. The digest makes a changed plan a new version of the DAG."""
+    target = plan.target
+    lines = [
+        plan.description,
+        "",
+        f"Account {target.account_id}, Region {target.region}, connection `{target.aws_conn_id}`",
+        "",
+        "| wave | after | protection groups | jobs | next wave when |",
+        "|---|---|---|---|---|",
+    ]
+    for wave in plan.waves:
+        after = ", ".join(plan.dependencies(wave.name)) or "-"
+        groups = ", ".join(wave.protection_groups)
+        jobs = plan.launch_for(wave.name).jobs
+        lines.append(f"| {wave.name} | {after} | {groups} | {jobs} | {wave.next_wave_when} |")
+    return "\n".join([*lines, "", f"Plan digest: `{plan.digest}`"])

@@ -1,0 +1,134 @@
+"""What every task of a drill shares: its run's records and target, coded failures, and waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs import settings
+from drs.errors import DrillError, PlanChanged
+from drs.hook import explain
+from drs.ledger import FailureRecord, Ledger, RunRecord, WaveResolution
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+TERMINATE_TASK_ID = "terminate"
+DEFER_MARGIN = dt.timedelta(seconds=120)
+"""A trigger ends by its own deadline; Airflow's bound on the deferral comes later, for one that died."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class DrillTask(Protocol):
+    """The parts of an operator or sensor that the helpers here use."""
+
+    aws_conn_id: str | None
+    region_name: str | None
+    verify: bool | str | None
+    botocore_config: dict[str, Any] | None
+
+    def defer(self, *, trigger: BaseTrigger, method_name: str, timeout: dt.timedelta) -> Any: ...
+
+
+def coded_failures(
+    method: Callable[Concatenate[Any, Context, P], R],
+) -> Callable[Concatenate[Any, Context, P], R]:
+    """Turn a coded failure into a failed task: recorded for evidence and verdict, said at the log's end, and
+    retried by Airflow only where a retry can help.
+    """
+
+    @functools.wraps(method)
+    def guarded(self: Any, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(self, context, *args, **kwargs)
+        except DrillError as error:
+            failure = error
+        except (ClientError, BotoCoreError) as error:
+            explained = explain(error, f"what task {context['ti'].task_id} asked for")
+            if explained is None:
+                raise
+            failure = explained
+        Ledger.of(context).save_failure(
+            context["ti"].task_id,
+            FailureRecord(code=failure.code, message=failure.message, remedy=failure.remedy),
+        )
+        for line in str(failure).splitlines():
+            self.log.error(line)
+        raised = AirflowException if failure.retryable else AirflowFailException
+        raise raised(str(failure)) from None
+
+    return guarded
+
+
+def use_target(task: DrillTask, run: RunRecord) -> None:
+    """Point the task at the account and Region that the run recorded, whatever the plan file says by now."""
+    target = run.read_plan().target
+    task.aws_conn_id = target.aws_conn_id
+    task.region_name = target.region
+
+
+def hook_parameters(task: DrillTask) -> dict[str, Any]:
+    """What a trigger needs to reach DRS as the task does."""
+    return {
+        "aws_conn_id": task.aws_conn_id,
+        "region_name": task.region_name,
+        "verify": task.verify,
+        "botocore_config": task.botocore_config,
+    }
+
+
+def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
+    """What this run launches in the wave.
+
+    :raises AirflowSkipException: this run leaves the wave out
+    :raises PlanChanged: the run's plan does not know the wave
+    """
+    plan = run.read_plan()
+    if wave not in {known.name for known in plan.waves}:
+        raise PlanChanged(
+            f"Wave {wave} is not in the plan that this run began with: the plan file was edited since."
+        )
+    if wave not in run.waves:
+        raise AirflowSkipException(f"Wave {wave} was not chosen for this run.")
+    resolution = ledger.resolution()
+    if resolution is None:
+        raise LookupError("Preflight has recorded no resolution of the plan's groups.")
+    resolved = resolution.waves[wave]
+    if resolved.left_out:
+        raise AirflowSkipException(f"Wave {wave} is left out: {resolved.left_out}.")
+    return resolved
+
+
+def cleanup_has_begun(context: Context) -> bool:
+    """Whether the run's clean-up was scheduled, runs, or ran: then no server may be started any more.
+
+    The state of the task itself is the mark: it goes back to none when a person clears the wave.
+    """
+    ti: Any = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[TERMINATE_TASK_ID], run_ids=[ti.run_id])
+    return states.get(ti.run_id, {}).get(TERMINATE_TASK_ID) is not None
+
+
+def wait(task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume: str) -> None:
+    """Wait in the triggerer, to be resumed at method ``resume``; without a triggerer wait here and return.
+
+    :param deadline: when the trigger gives up by itself
+    """
+    if settings.deferrable():
+        left = max(deadline - dt.datetime.now(dt.UTC), dt.timedelta(0))
+        task.defer(trigger=trigger, method_name=resume, timeout=left + DEFER_MARGIN)
+    asyncio.run(_first_event(trigger))
+
+
+async def _first_event(trigger: BaseTrigger) -> None:
+    async for _ in trigger.run():
+        return

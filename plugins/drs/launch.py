@@ -1,0 +1,319 @@
+"""Launches one wave along its timeline, and never launches a server twice.
+
+What is about to be launched is written to the run's ledger before the call, the job id after it. A try that
+finds earlier records looks for its own jobs before it calls again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs import hook as drs_hook
+from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
+from drs.jobs import Job, clock_time, live_holders
+from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
+from drs.ownership import find_made_by, job_tags
+from drs.plan import Launch
+from drs.states import LaunchStatus
+from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import Logger
+
+    from drs.hook import DrsHook
+
+NOT_MADE = "not-made"
+"""The outcome of a call that was recorded as an intent and then not made."""
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class WaveLaunch:
+    """One try at launching a wave.
+
+    :param hook: DRS
+    :param ledger: the run's records
+    :param run: the run
+    :param wave: the wave's name
+    :param closed: tells whether clean-up of the run has begun; asked before every call
+    :param log: where a person reads along
+    :param now: the clock
+    """
+
+    def __init__(
+        self,
+        *,
+        hook: DrsHook,
+        ledger: Ledger,
+        run: RunRecord,
+        wave: str,
+        closed: Callable[[], bool],
+        log: Logger,
+        now: Callable[[], dt.datetime] = utc_now,
+    ) -> None:
+        self._hook = hook
+        self._ledger = ledger
+        self._run = run
+        self._wave = wave
+        self._closed = closed
+        self._log = log
+        self._now = now
+        self._names: dict[str, str] = {}
+        self._settings: Launch = run.read_plan().launch_for(wave)
+        self.record: LaunchRecord = LaunchRecord(timeline=self._timeline((), now()))
+
+    def begin(self, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> None:
+        """Take up this run's record of the wave as it is, or open it.
+
+        :param servers: the servers to launch
+        :param opens_at: when the first of them may be launched
+        """
+        self._names = {server.server_id: server.name for server in servers}
+        existing = self._ledger.launch(self._wave)
+        if existing is not None:
+            self.record = existing
+            return
+        self._save(LaunchRecord(timeline=self._timeline(servers, opens_at)))
+
+    def reconcile(self) -> None:
+        """Compare an earlier try's record with DRS: keep what is launched or live, put back what is not."""
+        now = self._now()
+        for call in self.record.unanswered:
+            self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5)))
+        jobs = {job.job_id: job for job in self._hook.describe_jobs(self.record.jobs)}
+        present = {
+            (item.get("jobID"), item.get("sourceServerID"))
+            for item in self._hook.recovery_instances(slot.server_id for slot in self.record.timeline.servers)
+        }
+        again = []
+        for slot in self.record.timeline.servers:
+            if slot.job_id is None:
+                if slot.given_up:
+                    again.append(slot.server_id)
+                continue
+            job = jobs.get(slot.job_id)
+            if job is not None and (job.live or self._stands(job, slot.server_id, present)):
+                self._log.info(
+                    "Server %s was started before in %s; it is kept.", self._label(slot), slot.job_id
+                )
+            else:
+                ended = "is unknown to DRS" if job is None else "left no instance of it"
+                self._log.info(
+                    "Server %s is launched anew: job %s %s.", self._label(slot), slot.job_id, ended
+                )
+                again.append(slot.server_id)
+        self._save(self.record.model_copy(update={"timeline": self.record.timeline.anew(again, now)}))
+
+    def advance(self) -> WaitUntil | Finished:
+        """Make every call that is due; say what to wait for next, or that every server has its answer."""
+        while True:
+            self._release_ended_holders()
+            step = self.record.timeline.next_step(self._now())
+            if not isinstance(step, CallNow):
+                return step
+            self._call(step.server_ids)
+
+    # --- one call ---------------------------------------------------------------------------------------
+
+    def _call(self, server_ids: Sequence[str]) -> None:
+        now = self._now()
+        tagged = not self.record.tags_refused
+        call = Call(at=now, servers=tuple(server_ids), tagged=tagged)
+        # The intent is written first and the run's end looked for second: clean-up, which does the same in
+        # the other order, then either sees the intent or is seen by this task.
+        self._save(
+            self.record.model_copy(
+                update={"calls": (*self.record.calls, call), "timeline": self.record.timeline.called(now)}
+            )
+        )
+        if self._closed():
+            self._answer(call, NOT_MADE)
+            raise DrillFailed(
+                f"Clean-up of this run has begun; wave {self._wave} starts no further server.",
+                remedy="Nothing to mend: a task that outlived its run stops here.",
+            )
+        tags = job_tags(self._run, self._wave) if tagged else {}
+        try:
+            job = self._hook.start_recovery(call.servers, tags=tags)
+        except (ClientError, BotoCoreError) as error:
+            self._refused(call, error)
+        else:
+            self._started(call, job)
+
+    def _started(self, call: Call, job: Job, *, found: bool = False) -> None:
+        servers = [server_id for server_id in call.servers if server_id in job.server_ids] or call.servers
+        self._answer(call, job.job_id, self.record.timeline.started(servers, job.job_id))
+        verb = "found, made by a call whose reply was lost" if found else "started"
+        self._log.info("Job %s %s for %s.", job.job_id, verb, self._labels(servers))
+
+    def _refused(self, call: Call, error: ClientError | BotoCoreError) -> None:
+        code = drs_hook.error_code(error)
+        if drs_hook.reply_unknown(error):
+            if not self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5))):
+                self._pause(error, f"DRS gave no usable answer ({error})")
+            return
+        if code == drs_hook.CONFLICT:
+            self._conflict(call)
+            return
+        self._answer(call, code)
+        if code in drs_hook.THROTTLED:
+            self._pause(error, "DRS throttles this account")
+        elif code == drs_hook.QUOTA:
+            self._out_of_quota(error)
+        elif code in drs_hook.DENIED and call.tagged and "TagResource" in str(error):
+            self._log.warning(
+                "This account refuses tags on DRS jobs (%s). Going on without: this run's jobs are then told "
+                "by their servers and time. Allow drs:TagResource to tell them for certain.",
+                error,
+            )
+            self._save(self.record.model_copy(update={"tags_refused": True}))
+        else:
+            raise drs_hook.explain(error, f"to start {self._labels(call.servers)}") or error
+
+    def _conflict(self, call: Call) -> None:
+        """A live job holds some of the servers: perhaps our own, made by a call whose reply was lost."""
+        live = self._hook.live_jobs()
+        if self._settle(call, live):
+            return
+        now = self._now()
+        holders = live_holders(live, call.servers)
+        timeline = self.record.timeline.refused(call.servers, holders, now)
+        self._answer(call, drs_hook.CONFLICT, timeline)
+        free = [server_id for server_id in call.servers if server_id not in holders] if holders else []
+        for job in {job.job_id: job for job in holders.values()}.values():
+            held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]
+            self._log.warning("DRS refused the call: %s held by %s.", self._labels(held), job.describe())
+        if not holders:
+            self._log.warning(
+                "DRS refused the call for %s, though no live job holds any of them.",
+                self._labels(call.servers),
+            )
+        self._log_planned_waits(timeline, [s for s in timeline.servers if s.server_id in set(call.servers)])
+        if free:
+            self._log.info("Not held, so started at once: %s.", self._labels(free))
+
+    def _log_planned_waits(self, timeline: Timeline, slots: Sequence[ServerSlot]) -> None:
+        waits = [f"{span:.0f} s" for span in timeline.conflict_backoff]
+        for slot in slots:
+            if slot.refused_since is None:
+                continue
+            until = slot.refused_since + dt.timedelta(seconds=timeline.conflict_timeout)
+            if slot.given_up:
+                self._log.error("Server %s is given up: %s.", self._label(slot), slot.given_up)
+                continue
+            self._log.warning(
+                "Server %s: refusal %d; next try at %s. Planned waits: %s, then every %s while its holder is "
+                "live, until %s at the latest; sooner when the holder ends.",
+                self._label(slot),
+                slot.refusals,
+                clock_time(slot.not_before),
+                ", ".join(waits),
+                waits[-1],
+                clock_time(until),
+            )
+
+    def _settle(self, call: Call, jobs: Sequence[Job]) -> bool:
+        """Find the job that a call without a known reply made; true when the call is settled by it."""
+        taken = self.record.all_job_ids
+        found = find_made_by(call, jobs, self._run, taken)
+        if len(found) == 1:
+            self._started(call, found[0], found=True)
+            return True
+        if found:
+            raise DrsUnavailable(
+                f"The reply to starting {self._labels(call.servers)} was lost, and {len(found)} jobs would "
+                f"fit: {', '.join(job.describe() for job in found)}. Which is this run's cannot be told.",
+                remedy="Look at these jobs in the DRS console, terminate their instances, then trigger anew.",
+            )
+        self._answer(call, NOT_MADE)
+        return False
+
+    def _pause(self, error: Exception, why: str) -> None:
+        now = self._now()
+        timeline = self.record.timeline.paused(now, retry_after=drs_hook.retry_after(error))
+        self._save(self.record.model_copy(update={"timeline": timeline}))
+        if timeline.paused_for(now) >= THROTTLE_BOUND:
+            raise DrsUnavailable(
+                f"{why}, for {timeline.paused_for(now):.0f} s now; the last answer was: {error}"
+            )
+        assert timeline.paused_until is not None
+        self._log.warning("%s; next call at %s.", why, clock_time(timeline.paused_until))
+
+    def _out_of_quota(self, error: Exception) -> None:
+        now = self._now()
+        timeline = self.record.timeline.paused(now)
+        self._save(self.record.model_copy(update={"timeline": timeline}))
+        live = self._hook.live_jobs()
+        jobs = ", ".join(job.job_id for job in live) or "none that can be seen"
+        if timeline.paused_for(now) >= timeline.conflict_timeout:
+            raise ConcurrentJobsLimitExceeded(
+                f"DRS's quota is used up ({error}), for {timeline.paused_for(now):.0f} s now. "
+                f"Jobs in progress: {jobs}."
+            )
+        assert timeline.paused_until is not None
+        self._log.warning(
+            "DRS's quota is used up (%s). Jobs in progress (%d): %s. Next call at %s.",
+            error,
+            len(live),
+            jobs,
+            clock_time(timeline.paused_until),
+        )
+
+    # --- the record -------------------------------------------------------------------------------------
+
+    def _release_ended_holders(self) -> None:
+        timeline = self.record.timeline
+        holders = {slot.holder for slot in timeline.servers if slot.waiting and slot.holder}
+        if not holders:
+            return
+        live = {job.job_id for job in self._hook.describe_jobs(holders) if job.live}
+        if ended := holders - live:
+            self._log.info("The holding job ended: %s. Its servers are tried now.", ", ".join(sorted(ended)))
+            self._save(self.record.model_copy(update={"timeline": timeline.released(ended, self._now())}))
+
+    def _answer(self, call: Call, outcome: str, timeline: Timeline | None = None) -> None:
+        """Write down how a call ended, and where that leaves the timeline."""
+        calls = tuple(
+            made.model_copy(update={"outcome": outcome}) if made == call else made
+            for made in self.record.calls
+        )
+        self._save(
+            self.record.model_copy(update={"calls": calls, "timeline": timeline or self.record.timeline})
+        )
+
+    def _save(self, record: LaunchRecord) -> None:
+        self._ledger.save_launch(self._wave, record)
+        self.record = record
+
+    def _timeline(self, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> Timeline:
+        return Timeline(
+            jobs=self._settings.jobs,
+            server_delay=self._settings.server_delay.total_seconds(),
+            conflict_backoff=tuple(span.total_seconds() for span in self._settings.conflict_backoff),
+            conflict_timeout=self._settings.conflict_timeout.total_seconds(),
+            servers=tuple(
+                ServerSlot(server_id=server.server_id, optional=server.optional, not_before=opens_at)
+                for server in servers
+            ),
+        )
+
+    def _stands(self, job: Job, server_id: str, present: set[tuple[object, object]]) -> bool:
+        launched = any(
+            p.server_id == server_id and p.status == LaunchStatus.LAUNCHED for p in job.participants
+        )
+        return launched and (job.job_id, server_id) in present
+
+    def _label(self, slot: ServerSlot) -> str:
+        return self._labels([slot.server_id])
+
+    def _labels(self, server_ids: Sequence[str]) -> str:
+        return ", ".join(
+            f"{server_id} ({self._names[server_id]})" if server_id in self._names else server_id
+            for server_id in server_ids
+        )

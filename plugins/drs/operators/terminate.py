@@ -1,0 +1,80 @@
+"""Cleans up after a run, whatever happened to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from drs import settings
+from drs.cleanup import CleanUp, WaitForJobs
+from drs.drill_task import coded_failures, hook_parameters, use_target, wait
+from drs.hook import DrsHook
+from drs.ledger import Ledger
+from drs.links import DrsJobHistoryLink
+from drs.triggers import DrsHoldersTrigger
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
+    """Terminate the drill instances that this run launched, and prove them gone in DRS and EC2.
+
+    It takes everything from the run's ledger, so it does its work when the plan's file is broken or edited.
+
+    .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
+    """
+
+    aws_hook_class = DrsHook
+    template_fields: Sequence[str] = aws_template_fields()
+    operator_extra_links = (DrsJobHistoryLink(),)
+
+    @coded_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._clean_up(context, resumed=False)
+
+    @coded_failures
+    def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Go on after a wait; the ledger holds all that is known."""
+        return self._clean_up(context, resumed=True)
+
+    def _clean_up(self, context: Context, *, resumed: bool) -> dict[str, Any]:
+        ledger = Ledger.of(context)
+        run = ledger.run()
+        use_target(self, run)
+        clean_up = CleanUp(
+            hook=self.hook, describe_ec2=self._describe_ec2, ledger=ledger, run=run, log=self.log
+        )
+        clean_up.begin(resumed=resumed)
+        while isinstance(step := clean_up.advance(), WaitForJobs):
+            self._wait(step)
+        DrsJobHistoryLink.persist(
+            context=context,
+            operator=self,
+            region_name=self.hook.conn_region_name,
+            aws_partition=self.hook.conn_partition,
+        )
+        return clean_up.record.model_dump(mode="json")
+
+    def _wait(self, step: WaitForJobs) -> None:
+        until = max(step.until, dt.datetime.now(dt.UTC))
+        trigger = DrsHoldersTrigger(
+            deadline=until.isoformat(),
+            holders=list(step.job_ids),
+            poll=settings.poll_interval_near(),
+            **hook_parameters(self),
+        )
+        wait(self, trigger, until, resume="resume")
+
+    def _describe_ec2(self, filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        parameters = hook_parameters(self)
+        hook = AwsBaseHook(client_type="ec2", config=parameters.pop("botocore_config"), **parameters)
+        ec2: Any = hook.conn
+        for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]
