@@ -3,8 +3,9 @@
     begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
     (setup)                                   (teardown)   (teardown)  (teardown)
 
-``begin`` is the setup that the three teardowns belong to, so they run after a wave's failure, a skipped task
-and a run marked failed by hand, and not after a run that was refused. Only the verdict decides the run's state.
+``begin`` is the setup that the three teardowns belong to, so they run after a wave's failure, a
+skipped task and a run marked failed by hand, and not after a run that was refused. Only the verdict decides
+the run's state.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk.definitions.param import ParamsDict
 
 from drs.drill_task import TERMINATE_TASK_ID
 from drs.ledger import BEGIN_TASK_ID
@@ -71,7 +73,6 @@ def drill_dag(plan: Plan) -> DAG:
         catchup=False,
         default_args={**DEFAULT_ARGS, "owner": plan.owner},
         tags=["drs-drill", *plan.dag_tags],
-        params=run_parameters(plan),
         doc_md=document(plan),
         is_paused_upon_creation=True,
     ) as dag:
@@ -86,6 +87,8 @@ def drill_dag(plan: Plan) -> DAG:
             if not plan.dependencies(wave.name):
                 preflight >> first
         closing_tasks(begin, [wave[LAST_TASK] for wave in tasks.values()])
+    # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
+    dag.params = ParamsDict(run_parameters(plan))
     return dag
 
 

@@ -18,7 +18,7 @@ from drs.errors import AccessDenied, DrillError, DrsNotInitialized, DrsUnavailab
 from drs.jobs import Job, LogEvent
 
 if TYPE_CHECKING:
-    from mypy_boto3_drs.client import DrsClient
+    from mypy_boto3_drs.client import DrsClient  # noqa: F401  # named in the base class, as a string
     from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
 
 PAGE = 200

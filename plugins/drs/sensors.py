@@ -16,7 +16,6 @@ from drs.errors import JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
 from drs.jobs import Job, ServerOutcome, clock_time, judge
 from drs.ledger import LaunchRecord, Ledger, RunRecord, ServerRecord, WaveOutcome, WaveResolution
-from drs.links import DrsJobHistoryLink
 from drs.plan import Launch
 from drs.states import JobStatus
 from drs.tables import table
@@ -34,7 +33,6 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
 
     aws_hook_class = DrsHook
     template_fields: Sequence[str] = aws_template_fields()
-    operator_extra_links = (DrsJobHistoryLink(),)
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

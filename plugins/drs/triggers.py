@@ -70,7 +70,7 @@ class _DrsPollTrigger(BaseTrigger):
         verify: bool | str | None = None,
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.deadline = deadline
         self._fields = dict(fields)
         self._hook_parameters = {
@@ -95,7 +95,7 @@ class _DrsPollTrigger(BaseTrigger):
         deadline = dt.datetime.fromisoformat(self.deadline)
         config = dict(self._hook_parameters)
         hook = DrsHook(config=config.pop("botocore_config"), **config)
-        async with await hook.get_async_conn() as client:
+        async with await hook.get_async_conn() as client:  # type: ignore[no-untyped-call]
             while True:
                 try:
                     pause = await self.look(client)

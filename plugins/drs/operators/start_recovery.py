@@ -145,8 +145,8 @@ def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetim
         at = ledger.reached(name, plan.wave(name).next_wave_when)
         if at is None:
             raise PlanChanged(
-                f"Wave {wave} comes after wave {name}, which is not {plan.wave(name).next_wave_when} yet: the "
-                "plan file's order of waves was edited while this run was under way."
+                f"Wave {wave} comes after wave {name}, which is not {plan.wave(name).next_wave_when} yet: "
+                "the plan file's order of waves was edited while this run was under way."
             )
         reached.append(at)
     return reached
