@@ -1,0 +1,58 @@
+"""A good plan as text, and a way to load a changed one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from drs.plan import Plan, PlanError, Problem, load_plan
+
+GOOD = """\
+name: billing
+target:
+  region: us-east-1
+  account_id: "111122223333"
+protection_groups:
+  database: {source_servers: [s-3c1730a9e0771ea14, s-3c1730a9e0771ea15]}
+  web: {server_tags: {Tier: web}}
+waves:
+  - name: database
+    protection_groups: [database]
+  - name: web
+    protection_groups: [web]
+"""
+
+
+@pytest.fixture
+def good() -> str:
+    """The text of a plan in which nothing is wrong."""
+    return GOOD
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[..., Plan]:
+    """Load the good plan with each old text replaced by its new one, and lines added at the end."""
+
+    def load(*edits: tuple[str, str], more: str = "", text: str = GOOD, name: str = "billing.yaml") -> Plan:
+        for old, new in edits:
+            assert text.count(old) == 1, f"{old!r} is not in the plan exactly once"
+            text = text.replace(old, new)
+        file = tmp_path / name
+        file.write_text(text + more, encoding="utf-8")
+        return load_plan(file)
+
+    return load
+
+
+@pytest.fixture
+def problems(load: Callable[..., Plan]) -> Callable[..., tuple[Problem, ...]]:
+    """What is wrong with the good plan after the same edits."""
+
+    def problems(*edits: tuple[str, str], **change: str) -> tuple[Problem, ...]:
+        with pytest.raises(PlanError) as caught:
+            load(*edits, **change)
+        return caught.value.broken.problems
+
+    return problems
