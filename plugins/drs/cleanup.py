@@ -16,8 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import hook as drs_hook
 from drs.errors import AccessDenied, CleanupIncomplete
 from drs.hook import DrsHook
-from drs.jobs import Job
-from drs.launch import utc_now
+from drs.jobs import Job, utc_now
 from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
 from drs.ownership import own_launch_jobs
 from drs.tables import table

@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import settings
 from drs.errors import DrillError, PlanChanged
 from drs.hook import explain
-from drs.ledger import FailureRecord, Ledger, RunRecord, WaveResolution
+from drs.jobs import utc_now
+from drs.ledger import BEGIN_TASK_ID, FailureRecord, Ledger, RunRecord, WaveResolution
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,6 +40,26 @@ class DrillTask(Protocol):
     def defer(self, *, trigger: BaseTrigger, method_name: str, timeout: dt.timedelta) -> Any: ...
 
 
+class XComStore:
+    """The XCom of the run's first task."""
+
+    def __init__(self, ti: Any) -> None:
+        self._ti = ti
+
+    def get(self, key: str) -> Any:
+        return self._ti.xcom_pull(task_ids=BEGIN_TASK_ID, key=key)
+
+    def set(self, key: str, value: Any) -> None:
+        from airflow.sdk.execution_time.xcom import XCom
+
+        XCom.set(key=key, value=value, dag_id=self._ti.dag_id, task_id=BEGIN_TASK_ID, run_id=self._ti.run_id)
+
+
+def run_ledger(context: Context) -> Ledger:
+    """The records of the task's run."""
+    return Ledger(XComStore(context["ti"]))
+
+
 def coded_failures(
     method: Callable[Concatenate[Any, Context, P], R],
 ) -> Callable[Concatenate[Any, Context, P], R]:
@@ -57,7 +78,7 @@ def coded_failures(
             if explained is None:
                 raise
             failure = explained
-        Ledger.of(context).save_failure(
+        run_ledger(context).save_failure(
             context["ti"].task_id,
             FailureRecord(code=failure.code, message=failure.message, remedy=failure.remedy),
         )
@@ -124,7 +145,7 @@ def wait(task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume
     :param deadline: when the trigger gives up by itself
     """
     if settings.deferrable():
-        left = max(deadline - dt.datetime.now(dt.UTC), dt.timedelta(0))
+        left = max(deadline - utc_now(), dt.timedelta(0))
         task.defer(trigger=trigger, method_name=resume, timeout=left + DEFER_MARGIN)
     asyncio.run(_first_event(trigger))
 

@@ -110,6 +110,10 @@ class LogEvent:
         return "  ".join(parts)
 
 
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 def clock_time(at: dt.datetime) -> str:
     return at.astimezone(dt.UTC).strftime("%H:%M:%S UTC")
 

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import hook as drs_hook
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
-from drs.jobs import Job, clock_time, live_holders
+from drs.jobs import Job, clock_time, live_holders, utc_now
 from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
 from drs.ownership import find_made_by, job_tags
 from drs.plan import Launch
@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 NOT_MADE = "not-made"
 """The outcome of a call that was recorded as an intent and then not made."""
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 class WaveLaunch:

@@ -8,7 +8,6 @@ to do from here and never again from the plan file, so an edit in mid-drill does
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -165,21 +164,6 @@ class Store(Protocol):
     def set(self, key: str, value: Any) -> None: ...
 
 
-class XComStore:
-    """The XCom of the run's first task."""
-
-    def __init__(self, ti: Any) -> None:
-        self._ti = ti
-
-    def get(self, key: str) -> Any:
-        return self._ti.xcom_pull(task_ids=BEGIN_TASK_ID, key=key)
-
-    def set(self, key: str, value: Any) -> None:
-        from airflow.sdk.execution_time.xcom import XCom
-
-        XCom.set(key=key, value=value, dag_id=self._ti.dag_id, task_id=BEGIN_TASK_ID, run_id=self._ti.run_id)
-
-
 R = TypeVar("R", bound=Record)
 
 
@@ -188,10 +172,6 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    @classmethod
-    def of(cls, context: Mapping[str, Any]) -> Ledger:
-        return cls(XComStore(context["ti"]))
 
     def run(self) -> RunRecord:
         """:raises LookupError: begin has not recorded the run"""

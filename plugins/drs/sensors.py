@@ -11,10 +11,10 @@ from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
-from drs.drill_task import chosen_wave, coded_failures, hook_parameters, use_target, wait
+from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.errors import JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
-from drs.jobs import Job, ServerOutcome, clock_time, judge
+from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
 from drs.ledger import LaunchRecord, Ledger, RunRecord, ServerRecord, WaveOutcome, WaveResolution
 from drs.plan import Launch
 from drs.states import JobStatus
@@ -39,7 +39,7 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         self.wave = wave
 
     def _load(self, context: Context) -> tuple[Ledger, RunRecord, WaveResolution, LaunchRecord]:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         resolution = chosen_wave(ledger, run, self.wave)
         use_target(self, run)
@@ -71,7 +71,7 @@ class DrsJobStartedSensor(_WaveSensor):
             if not pending:
                 break
             deadline = max(job.created for job in pending) + bound
-            left = (deadline - dt.datetime.now(dt.UTC)).total_seconds()
+            left = (deadline - utc_now()).total_seconds()
             if left <= 0:
                 raise JobStartTimeout(self._stuck(pending, bound))
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(jobs))
@@ -83,7 +83,7 @@ class DrsJobStartedSensor(_WaveSensor):
                 **hook_parameters(self),
             )
             wait(self, trigger, deadline, resume="execute_complete")
-        ledger.save_reached(self.wave, "started", dt.datetime.now(dt.UTC))
+        ledger.save_reached(self.wave, "started", utc_now())
         self.log.info("All %d jobs of wave %s have left PENDING.", len(jobs), self.wave)
 
     def _stuck(self, pending: Sequence[Job], bound: dt.timedelta) -> str:
@@ -127,7 +127,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             if not live:
                 break
             deadline = max(job.created for job in live) + settled.job_timeout
-            if dt.datetime.now(dt.UTC) >= deadline:
+            if utc_now() >= deadline:
                 break
             trigger = DrsJobsEndedTrigger(
                 job_ids=[job.job_id for job in jobs],
@@ -140,7 +140,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
         outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
         ledger.save_outcome(self.wave, outcome)
         self._report(outcome, live, settled)
-        ledger.save_reached(self.wave, "launched", dt.datetime.now(dt.UTC))
+        ledger.save_reached(self.wave, "launched", utc_now())
         return [server.model_dump(mode="json") for server in outcome.servers]
 
     def _judge(
@@ -217,6 +217,6 @@ class DrsJobLaunchedSensor(_WaveSensor):
             last = log[-1].describe() if log else "none"
             described.append(f"{job.describe()}, last event: {last}")
         return (
-            f"Wave {self.wave}: {len(live)} job(s) had not ended by {clock_time(dt.datetime.now(dt.UTC))}, "
+            f"Wave {self.wave}: {len(live)} job(s) had not ended by {clock_time(utc_now())}, "
             f"{bound.total_seconds() / 60:.0f} min after they were made: {'; '.join(described)}."
         )

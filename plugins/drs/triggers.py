@@ -16,7 +16,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.hook import THROTTLED, DrsHook, error_code, reply_unknown
-from drs.jobs import Job, JobWatch, LogEvent
+from drs.jobs import Job, JobWatch, LogEvent, utc_now
 
 
 class DrsJobStartedTrigger(AwsBaseWaiterTrigger):
@@ -109,7 +109,7 @@ class _DrsPollTrigger(BaseTrigger):
                 if pause is None:
                     yield TriggerEvent({"status": "success"})
                     return
-                left = (deadline - dt.datetime.now(dt.UTC)).total_seconds()
+                left = (deadline - utc_now()).total_seconds()
                 if left <= 0:
                     yield TriggerEvent({"status": "deadline"})
                     return
@@ -163,7 +163,7 @@ class DrsJobsEndedTrigger(_DrsPollTrigger):
     async def _tell(self, client: Any, job: Job) -> None:
         for event in self._watch.new_events(job, await job_log(client, job.job_id)):
             self.log.info("%s  %s", job.job_id, event.describe())
-        if remark := self._watch.silence(job, dt.datetime.now(dt.UTC)):
+        if remark := self._watch.silence(job, utc_now()):
             self.log.warning(remark)
         if not job.live:
             self._ended.add(job.job_id)

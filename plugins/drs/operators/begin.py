@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 
-from drs.drill_task import coded_failures
+from drs.drill_task import coded_failures, run_ledger
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanHasNoWaves
-from drs.ledger import Ledger, RunRecord
+from drs.jobs import utc_now
+from drs.ledger import RunRecord
 from drs.plan import Plan
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DrsBeginDrillOperator(BaseOperator):
             token=uuid.uuid4().hex,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
-            began_at=dt.datetime.now(dt.UTC),
+            began_at=utc_now(),
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
             waves=waves,
@@ -51,7 +51,7 @@ class DrsBeginDrillOperator(BaseOperator):
             reason=str(params["reason"] or ""),
             initiator=initiator(dag_run),
         )
-        Ledger.of(context).save_run(record)
+        run_ledger(context).save_run(record)
         self.log.info(
             "Drill of plan %s (digest %s) in %s, account %s, begun by %s. Waves: %s. Reason: %s",
             plan.name,

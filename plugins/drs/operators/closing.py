@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from drs.drill_task import TERMINATE_TASK_ID, coded_failures
+from drs.drill_task import TERMINATE_TASK_ID, coded_failures, run_ledger
 from drs.errors import DrillFailed
 from drs.ledger import Ledger, RunRecord
 from drs.tables import table
@@ -36,7 +36,7 @@ class DrsDrillEvidenceOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         plan = run.read_plan()
         cleanup = ledger.cleanup()
@@ -89,7 +89,7 @@ class DrsDrillVerdictOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> str:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         doubts = list(self._doubts(ledger, run, task_states(context)))
         if doubts:

@@ -9,10 +9,10 @@ from airflow.providers.amazon.aws.hooks.sts import StsHook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
-from drs.drill_task import coded_failures, hook_parameters, use_target
+from drs.drill_task import coded_failures, hook_parameters, run_ledger, use_target
 from drs.errors import AccountMismatch, DrillError
 from drs.hook import DrsHook
-from drs.ledger import Ledger, Resolution
+from drs.ledger import Resolution
 from drs.plan import Plan
 from drs.resolution import resolve
 from drs.tables import table
@@ -33,7 +33,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
         plan = run.read_plan()

@@ -11,10 +11,18 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
-from drs.drill_task import chosen_wave, cleanup_has_begun, coded_failures, hook_parameters, use_target, wait
+from drs.drill_task import (
+    chosen_wave,
+    cleanup_has_begun,
+    coded_failures,
+    hook_parameters,
+    run_ledger,
+    use_target,
+    wait,
+)
 from drs.errors import PlanChanged, ServerConflict
 from drs.hook import DrsHook
-from drs.jobs import clock_time
+from drs.jobs import clock_time, utc_now
 from drs.launch import WaveLaunch
 from drs.ledger import LaunchRecord, Ledger, RunRecord
 from drs.links import DrsJobHistoryLink
@@ -61,7 +69,7 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         return self._launch(context, resumed=True)
 
     def _launch(self, context: Context, *, resumed: bool) -> dict[str, Any]:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         resolved = chosen_wave(ledger, run, self.wave)
         opens_at = self._opens_at(ledger, run)
@@ -88,10 +96,10 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         plan = run.read_plan()
         gates = _gates_reached(ledger, run, self.wave)
         delay = plan.delay_for(self.wave) if gates or not plan.dependencies(self.wave) else dt.timedelta(0)
-        return max(gates, default=dt.datetime.now(dt.UTC)) + delay
+        return max(gates, default=utc_now()) + delay
 
     def _pause(self, step: WaitUntil) -> None:
-        left = step.at - dt.datetime.now(dt.UTC)
+        left = step.at - utc_now()
         if left <= RESUME_LEAD:
             time.sleep(max(left.total_seconds(), 0.0))
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +11,9 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.cleanup import CleanUp, WaitForJobs
-from drs.drill_task import coded_failures, hook_parameters, use_target, wait
+from drs.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.hook import DrsHook
-from drs.ledger import Ledger
+from drs.jobs import utc_now
 from drs.links import DrsJobHistoryLink
 from drs.triggers import DrsHoldersTrigger
 
@@ -44,7 +43,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         return self._clean_up(context, resumed=True)
 
     def _clean_up(self, context: Context, *, resumed: bool) -> dict[str, Any]:
-        ledger = Ledger.of(context)
+        ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
         clean_up = CleanUp(
@@ -62,7 +61,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         return clean_up.record.model_dump(mode="json")
 
     def _wait(self, step: WaitForJobs) -> None:
-        until = max(step.until, dt.datetime.now(dt.UTC))
+        until = max(step.until, utc_now())
         trigger = DrsHoldersTrigger(
             deadline=until.isoformat(),
             holders=list(step.job_ids),
