@@ -105,15 +105,22 @@ class AirflowApi:
         response = self._request("GET", path, params=parameters, missing_ok=True)
         return None if response is None else response.json()["value"]
 
-    def task_log(
+    def task_messages(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
-    ) -> str:
-        """The log of one try of a task as text, one message a line, tracebacks below their message."""
+    ) -> list[dict[str, Any]]:
+        """The log of one try of a task: messages with `timestamp`, `level`, `event` and their own fields."""
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
         parameters = {"map_index": map_index, "full_content": True}
         response = self._request("GET", path, params=parameters, missing_ok=True)
         content = [] if response is None else response.json()["content"]
-        return "\n".join(_as_text(message) for message in content)
+        return [{"event": message} if isinstance(message, str) else message for message in content]
+
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
+    ) -> str:
+        """The log of one try of a task as text, one message a line, exceptions below their message."""
+        messages = self.task_messages(dag_id, run_id, task_id, try_number, map_index)
+        return "\n".join(as_text(message) for message in messages)
 
     def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
         """Wait until the DAG processor has built a DAG.
@@ -185,9 +192,8 @@ class AirflowApi:
         return response
 
 
-def _as_text(message: dict[str, Any] | str) -> str:
-    if isinstance(message, str):
-        return message
+def as_text(message: dict[str, Any]) -> str:
+    """One message of a task's log as a line, with exceptions below it."""
     head = " ".join(str(message[key]) for key in ("timestamp", "level", "event") if message.get(key))
     shown = _REPEATED | {"timestamp", "level", "event", "error_detail"}
     fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in shown)

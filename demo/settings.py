@@ -10,6 +10,9 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 
+ANY_ACCESS_KEY = "AKIASIMULATED0000000"
+"""The simulator takes a key that it does not know for one of the fleet's first account."""
+
 ANY_SIGNING_KEY = "simulated"
 """The simulator checks no signatures."""
 

@@ -12,12 +12,12 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-import yaml
 
 from demo.airflow_api import AirflowApi
 from demo.processes import Processes, StackError
-from demo.settings import HOST, Ports, airflow_settings, aws_settings, clean_environment
+from demo.settings import ANY_ACCESS_KEY, HOST, Ports, airflow_settings, aws_settings, clean_environment
 from demo.simulator_client import Simulator
+from simulator.engine.fleet import Fleet, FleetError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -59,8 +59,8 @@ class Stack:
         self.home = home.resolve()
         self.fleet = fleet.resolve()
         self.speed = speed
-        api_server, worker_logs, trigger_logs, simulator = free_ports(4)
-        self.ports = Ports(port or api_server, worker_logs, trigger_logs, simulator)
+        api_server, *others = free_ports(4)
+        self.ports = Ports(port or api_server, *others)
         access_key_id = first_access_key(self.fleet)
         folders = {"dags": dags.resolve(), "plugins": plugins.resolve(), "plans": plans.resolve()}
         self.environment = {
@@ -91,6 +91,10 @@ class Stack:
 
         :raises StackError: a part did not start; the message ends with its log.
         """
+        if is_taken(self.ports.api_server):
+            raise StackError(
+                f"Port {self.ports.api_server} is in use. End what listens there, or choose another port."
+            )
         self._launch("simulator")
         self.processes.run("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], START_TIMEOUT)
         started = time.time()
@@ -118,6 +122,15 @@ class Stack:
     def stop(self) -> None:
         """End every process of the stack."""
         self.processes.stop()
+
+    def check(self) -> None:
+        """See that every component runs.
+
+        :raises StackError: one has ended, which nobody asked it to.
+        """
+        for component in COMPONENTS:
+            if not self.processes.is_running(component):
+                raise StackError(f"{component} has ended.\n{self.processes.describe(component)}")
 
     def describe(self, lines: int = 30) -> str:
         """The ends of all components' logs, for the message of a failure."""
@@ -165,11 +178,24 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on a port, or this user may not."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
+
+
 def first_access_key(fleet: Path) -> str:
-    """The access key of the first account of a fleet file."""
+    """The access key of the first account of a fleet file.
+
+    :raises StackError: the file cannot be used, with everything that is wrong with it.
+    """
     try:
-        accounts = yaml.safe_load(fleet.read_text())["accounts"]
-        first = next(iter(accounts.values() if isinstance(accounts, dict) else accounts))
-        return first["access_key_id"]  # type: ignore[no-any-return]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, StopIteration) as error:
-        raise StackError(f"The fleet file {fleet} cannot be used: {error!r}") from error
+        account = next(iter(Fleet.load(fleet).accounts.values()))
+    except FleetError as error:
+        raise StackError(str(error)) from error
+    return account.access_key_id or ANY_ACCESS_KEY
