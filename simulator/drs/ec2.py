@@ -1,0 +1,143 @@
+"""The engine's EC2 port on moto's EC2: launch templates, instances, and the subnets they stand in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from moto.core.exceptions import ServiceException
+from moto.ec2.exceptions import InvalidInstanceIdError
+from moto.ec2.models import EC2Backend, ec2_backends
+
+from simulator.engine.ec2 import Ec2Error, Placement
+
+IMAGE_ID: Final = "ami-0d5d7c9e3b1a2f4c6"
+
+
+class MotoEc2:
+    """moto's EC2 of one account and Region. moto is asked anew each time, since it may have been reset."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self._account = account
+        self._region = region
+
+    @property
+    def _backend(self) -> EC2Backend:
+        return ec2_backends[self._account][self._region]
+
+    def create_launch_template(self, name: str, placement: Placement) -> str:
+        backend = self._backend
+        subnet_id = placement.subnet_id or self._default_subnet()
+        self._ensure_subnet(subnet_id)
+        for group_id in placement.security_group_ids:
+            self._ensure_security_group(group_id)
+        groups = list(placement.security_group_ids) or [self._default_security_group()]
+        data = {
+            "ImageId": IMAGE_ID,
+            "InstanceType": placement.instance_type,
+            "NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": subnet_id, "Groups": groups}],
+        }
+        if name in backend.launch_template_name_to_ids:
+            backend.delete_launch_template(name, None)
+        tags = {"launch-template": {"AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com"}}
+        template_id: str = backend.create_launch_template(name, "", data, tags).id
+        return template_id
+
+    def launch(self, template_id: str, tags: dict[str, str], *, stopped: bool, at: datetime) -> str:
+        backend = self._backend
+        try:
+            data: dict[str, Any] = backend.get_launch_template(template_id).default_version().data
+            interface: dict[str, Any] = next(iter(data.get("NetworkInterfaces") or ()), {})
+            reservation = backend.run_instances(
+                data.get("ImageId", IMAGE_ID),
+                1,
+                None,
+                [],
+                instance_type=data.get("InstanceType", "m5.large"),
+                is_instance_type_default=False,
+                region_name=self._region,
+                subnet_id=interface.get("SubnetId") or self._default_subnet(),
+                security_group_ids=list(interface.get("Groups") or data.get("SecurityGroupIds") or ()),
+                tags={"instance": tags},
+            )
+        except ServiceException as error:
+            raise Ec2Error(
+                f"An error occurred ({error.code}) when calling the RunInstances operation: {error.message}"
+            ) from None
+        instance = reservation.instances[0]
+        instance.launch_time = at
+        if stopped:
+            backend.stop_instances([instance.id])
+        instance_id: str = instance.id
+        return instance_id
+
+    def terminate(self, instance_id: str) -> None:
+        if self.state(instance_id) in ("terminated", "not_found"):
+            return
+        try:
+            self._backend.terminate_instances([instance_id])
+        except ServiceException as error:
+            raise Ec2Error(
+                f"An error occurred ({error.code}) when calling the TerminateInstances operation: "
+                f"{error.message}"
+            ) from None
+
+    def state(self, instance_id: str) -> str:
+        try:
+            state: str = self._backend.get_instance(instance_id).state
+        except InvalidInstanceIdError:
+            return "not_found"
+        return state
+
+    def private_ip(self, instance_id: str) -> str | None:
+        try:
+            instance = self._backend.get_instance(instance_id)
+        except InvalidInstanceIdError:
+            return None
+        address: str | None = instance.private_ip if instance.nics else None
+        return address
+
+    def _default_subnet(self) -> str:
+        subnets = self._backend.get_default_subnets()
+        subnet_id: str = subnets[min(subnets)].id
+        return subnet_id
+
+    def _default_vpc(self) -> str:
+        vpc = self._backend.get_default_vpc()
+        assert vpc
+        vpc_id: str = vpc.id
+        return vpc_id
+
+    def _default_security_group(self) -> str:
+        group = self._backend.get_default_security_group()
+        assert group
+        group_id: str = group.id
+        return group_id
+
+    def _ensure_subnet(self, subnet_id: str) -> None:
+        """Make sure that a subnet of this id exists; a new one is a part of the default VPC."""
+        backend = self._backend
+        subnets = backend.describe_subnets()
+        if any(subnet.id == subnet_id for subnet in subnets):
+            return
+        # The default subnets take the lower half of the VPC's 172.31.0.0/16.
+        number = sum(subnet.cidr_block.endswith("/22") for subnet in subnets)
+        zone = min(backend.get_default_subnets())
+        block = f"172.31.{128 + 4 * number}.0/22"
+        subnet = backend.create_subnet(self._default_vpc(), block, availability_zone=zone)
+        # moto chooses ids at random, and a plan must be able to name the subnet beforehand.
+        del backend.subnets[zone][subnet.id]
+        subnet.id = subnet_id
+        backend.subnets[zone][subnet_id] = subnet
+
+    def _ensure_security_group(self, group_id: str) -> None:
+        """Make sure that a security group of this id exists; a new one belongs to the default VPC."""
+        backend = self._backend
+        if backend.get_security_group_from_id(group_id):
+            return
+        group = backend.create_security_group(group_id, "Created for a simulated fleet")
+        # As with subnets: moto chooses ids at random.
+        groups = backend.groups[self._default_vpc()]
+        del groups[group.id]
+        group.id = group.group_id = group_id
+        groups[group_id] = group

@@ -1,0 +1,245 @@
+"""What can be made to go wrong, for which servers and operations, and how often.
+
+A fault is data (one pydantic model for each kind, the same in a fleet file and over HTTP); the ``FaultPlan``
+holds the armed ones and answers the two questions of the engine: does this call meet a fault, and does this
+server of this job?
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from drs.states import InitiatedBy, JobType
+from simulator.engine.durations import Duration
+from simulator.engine.errors import (
+    AccessDeniedError,
+    ConnectionDroppedError,
+    InternalServerError,
+    ThrottlingError,
+)
+from simulator.engine.operations import Operation
+
+ServerId = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
+AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
+When = Literal["before", "after"]
+
+
+class Fault(BaseModel):
+    """What every kind shares: where it strikes and how often; what is left out does not narrow it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    account: AccountId | None = None
+    region: str | None = None
+    servers: tuple[ServerId, ...] | None = None
+    count: Annotated[int, Field(ge=1)] | None = None
+
+
+class CallFault(Fault):
+    """A fault of API calls; with ``servers`` only of the calls that name one of them."""
+
+    operations: tuple[Operation, ...] | None = None
+
+
+class Throttle(CallFault):
+    kind: Literal["throttle"]
+    retry_after: Annotated[int, Field(ge=0)] = 1
+
+
+class InternalError(CallFault):
+    """HTTP 500. ``after``: the call has done its work, and its reply is lost."""
+
+    kind: Literal["internal_error"]
+    when: When = "before"
+
+
+class ConnectionDrop(CallFault):
+    """The connection closes without a reply. ``after``: the call has done its work."""
+
+    kind: Literal["connection_drop"]
+    when: When = "before"
+
+
+class AccessDenied(CallFault):
+    kind: Literal["access_denied"]
+
+
+class TagsRefused(CallFault):
+    """StartRecovery with tags is refused for want of drs:TagResource."""
+
+    kind: Literal["tags_refused"]
+
+
+class StuckPending(Fault):
+    """A job that names one of the servers stays PENDING, until ``seconds`` (of wall time) are over."""
+
+    kind: Literal["stuck_pending"]
+    seconds: Duration | None = None
+
+
+class StuckConversion(Fault):
+    """The server's conversion does not end, until ``seconds`` (of wall time) are over."""
+
+    kind: Literal["stuck_conversion"]
+    seconds: Duration | None = None
+
+
+class LaunchFailed(Fault):
+    kind: Literal["launch_failed"]
+    raw_error: str = "Failed to launch target instance"
+
+
+class NoRecoveryInstanceId(Fault):
+    """The job never names the server's recovery instance, though it was launched."""
+
+    kind: Literal["no_recovery_instance_id"]
+
+
+class TerminationSurvivor(Fault):
+    """The TERMINATE job completes, and the server's instance stays."""
+
+    kind: Literal["termination_survivor"]
+
+
+class ForeignJob(Fault):
+    """Somebody else's job holds the servers for ``seconds`` (of wall time).
+
+    From the moment it is armed, or, with ``from: first_refused_call``, until that long after the first
+    call that it refuses.
+    """
+
+    kind: Literal["foreign_job"]
+    servers: Annotated[tuple[ServerId, ...], Field(min_length=1)]
+    seconds: Duration
+    counted_from: Annotated[Literal["armed", "first_refused_call"], Field(alias="from")] = "armed"
+    type: Literal[JobType.LAUNCH, JobType.TERMINATE] = JobType.LAUNCH
+    initiated_by: InitiatedBy = InitiatedBy.START_RECOVERY
+
+
+ServerFault = StuckPending | StuckConversion | LaunchFailed | NoRecoveryInstanceId | TerminationSurvivor
+AnyCallFault = Throttle | InternalError | ConnectionDrop | AccessDenied | TagsRefused
+AnyFault = Annotated[ServerFault | AnyCallFault | ForeignJob, Field(discriminator="kind")]
+
+FAULT: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One API call as the faults see it."""
+
+    operation: str
+    account: str
+    region: str
+    caller_arn: str
+    servers: frozenset[str]
+    has_tags: bool
+
+
+F_co = TypeVar("F_co", bound=Fault, covariant=True)
+F = TypeVar("F", bound=Fault)
+
+
+@dataclass
+class ArmedFault(Generic[F_co]):
+    """A fault in service: its id, and how often it has struck."""
+
+    id: str
+    fault: F_co
+    struck: int = 0
+    armed: bool = True
+
+    def describe(self) -> dict[str, Any]:
+        """The fault, and how often it struck, as JSON."""
+        spec = self.fault.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {"id": self.id, "struck": self.struck, "spent": self.spent, **spec}
+
+    @property
+    def spent(self) -> bool:
+        return self.fault.count is not None and self.struck >= self.fault.count
+
+    def reaches(self, account: str, region: str, servers: frozenset[str]) -> bool:
+        """Whether this fault is armed for that place and one of these servers."""
+        fault = self.fault
+        return (
+            self.armed
+            and not self.spent
+            and fault.account in (None, account)
+            and fault.region in (None, region)
+            and (fault.servers is None or not servers.isdisjoint(fault.servers))
+        )
+
+
+class FaultPlan:
+    """The armed faults of all accounts and Regions, in the order of arming."""
+
+    def __init__(self) -> None:
+        self._armed: dict[str, ArmedFault[Fault]] = {}
+        self._numbers = itertools.count(1)
+
+    def __iter__(self) -> Iterator[ArmedFault[Fault]]:
+        return iter(self._armed.values())
+
+    def arm(self, fault: F) -> ArmedFault[F]:
+        """Put ``fault`` in service."""
+        armed: ArmedFault[F] = ArmedFault(f"fault-{next(self._numbers)}", fault)
+        self._armed[armed.id] = armed
+        return armed
+
+    def disarm(self, fault_id: str) -> ArmedFault[Fault] | None:
+        """Take a fault out of service: what it held goes on. None when there is no such fault."""
+        armed = self._armed.pop(fault_id, None)
+        if armed:
+            armed.armed = False
+        return armed
+
+    def take(self, kind: type[F], account: str, region: str, servers: frozenset[str]) -> ArmedFault[F] | None:
+        """The first fault of ``kind`` that reaches one of ``servers``; it counts as having struck."""
+        for armed in self._armed.values():
+            if isinstance(armed.fault, kind) and armed.reaches(account, region, servers):
+                armed.struck += 1
+                return cast("ArmedFault[F]", armed)
+        return None
+
+    def strike(self, call: Call, when: When) -> None:
+        """Raise what an armed fault does to ``call``, ``before`` or ``after`` its work.
+
+        :raises DrsError: the refusal. :raises ConnectionDroppedError: no reply at all.
+        """
+        for armed in self._armed.values():
+            fault = armed.fault
+            if (
+                isinstance(fault, CallFault)
+                and armed.reaches(call.account, call.region, call.servers)
+                and (fault.operations is None or call.operation in fault.operations)
+                and getattr(fault, "when", "before") == when
+                and (not isinstance(fault, TagsRefused) or call.has_tags)
+            ):
+                armed.struck += 1
+                raise _refusal(fault, call)
+
+
+def _refusal(fault: CallFault, call: Call) -> Exception:
+    match fault:
+        case Throttle(retry_after=retry_after):
+            return ThrottlingError(retry_after)
+        case AccessDenied():
+            return _access_denied(call, f"drs:{call.operation}")
+        case TagsRefused():
+            return _access_denied(call, "drs:TagResource")
+        case ConnectionDrop():
+            return ConnectionDroppedError(f"the simulator dropped the connection of {call.operation}")
+        case _:
+            return InternalServerError("Internal server error")
+
+
+def _access_denied(call: Call, action: str) -> AccessDeniedError:
+    return AccessDeniedError(
+        f"User: {call.caller_arn} is not authorized to perform: {action} on resource: "
+        f"arn:aws:drs:{call.region}:{call.account}:* "
+        f"because no identity-based policy allows the {action} action"
+    )

@@ -1,0 +1,252 @@
+"""A fleet file: accounts, their Regions and source servers, the faults and the timings of a simulation.
+
+Strict: an unknown key, a duplicate key or a wrong value is an error that names the file and the key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
+
+from drs.states import LaunchDisposition, ReplicationState
+from simulator.engine.durations import Duration
+from simulator.engine.ec2 import Placement
+from simulator.engine.faults import AccountId, AnyFault, ServerId
+from simulator.engine.timings import RECORDED_PENDING, OperatingSystem, Seconds, TimingOverrides
+
+RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
+
+
+class FleetError(Exception):
+    """A fleet that cannot be used, with every problem on a line of its own."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Replication(_Model):
+    """How the server replicates; ``last_contact`` is the agent's silence so far (absent: it reports)."""
+
+    state: ReplicationState = ReplicationState.CONTINUOUS
+    lag: Duration = timedelta(0)
+    last_contact: Duration | None = None
+
+
+class LaunchSettings(_Model):
+    """Launch settings of DRS and of the EC2 launch template; no subnet is EC2's default one."""
+
+    disposition: LaunchDisposition = LaunchDisposition.STARTED
+    subnet: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")] | None = None
+    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
+    instance_type: str = "m5.large"
+    copy_tags: bool = False
+    fast: bool = False
+
+    def placement(self) -> Placement:
+        return Placement(self.subnet, self.security_groups, self.instance_type)
+
+
+class ExistingRecoveryInstance(_Model):
+    """A recovery instance that a drill, or a real recovery, left behind before the simulation began."""
+
+    is_drill: bool
+    age: Duration = timedelta(hours=6)
+
+
+class ServerTraits(_Model):
+    """What a server may state for itself, and ``defaults`` for all of them."""
+
+    os: OperatingSystem = OperatingSystem.LINUX
+    tags: dict[str, str] = {}
+    replication: Replication = Replication()
+    launch: LaunchSettings = LaunchSettings()
+    timings: TimingOverrides = {}
+
+
+class Server(ServerTraits):
+    """One source server."""
+
+    id: ServerId
+    hostname: str
+    recovery_instance: ExistingRecoveryInstance | None = None
+
+
+class ServerSeries(ServerTraits):
+    """``count`` like servers. In ids, host names and tags ``{n}`` is the number, from 1 on.
+
+    ``id_prefix`` is filled up to a whole id with that number in hexadecimal digits.
+    """
+
+    count: Annotated[int, Field(ge=1, le=4000)]
+    id_prefix: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{1,13}$")]
+    hostname: str
+
+    def servers(self) -> Iterator[dict[str, Any]]:
+        traits = self.model_dump(exclude_unset=True, exclude={"count", "id_prefix", "hostname", "tags"})
+        width = len("s-") + 17 - len(self.id_prefix)
+        for n in range(1, self.count + 1):
+            yield {
+                "id": f"{self.id_prefix}{n:0{width}x}",
+                "hostname": self.hostname.replace("{n}", str(n)),
+                "tags": {key: value.replace("{n}", str(n)) for key, value in self.tags.items()},
+                **traits,
+            }
+
+
+def _entry_kind(entry: Any) -> str:
+    series = "count" in entry if isinstance(entry, dict) else isinstance(entry, ServerSeries)
+    return "series" if series else "server"
+
+
+class Region(_Model):
+    initialized: bool = True
+    servers: tuple[
+        Annotated[
+            Annotated[Server, Tag("server")] | Annotated[ServerSeries, Tag("series")],
+            Discriminator(_entry_kind),
+        ],
+        ...,
+    ] = ()
+
+
+class Account(_Model):
+    """An account, and the access key that its callers sign with."""
+
+    access_key_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{20}$")] | None = None
+    regions: Annotated[dict[RegionName, Region], Field(min_length=1)]
+
+
+class Unknowns(_Model):
+    """What DRS does not document: stated here, to be varied."""
+
+    pending_seconds: Seconds = RECORDED_PENDING
+    terminate_seconds: Seconds = 60.0
+    terminate_jobs_count: bool = True
+    terminate_conflict_message: str = (
+        "One or more of the Source Servers included in API call are currently being processed by a Job"
+    )
+
+
+class Fleet(_Model):
+    """A whole fleet file. Every server is complete: series are counted out and defaults filled in."""
+
+    timings: dict[OperatingSystem, TimingOverrides] = {}
+    unknowns: Unknowns = Unknowns()
+    accounts: Annotated[dict[AccountId, Account], Field(min_length=1)]
+    faults: tuple[AnyFault, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_server_twice(self) -> Self:
+        for account_id, account in self.accounts.items():
+            for region_name, region in account.regions.items():
+                seen: set[str] = set()
+                for server in region.servers:
+                    assert isinstance(server, Server)
+                    if server.id in seen:
+                        raise ValueError(f"server {server.id} stands twice in {account_id}/{region_name}")
+                    seen.add(server.id)
+        return self
+
+    @classmethod
+    def parse(cls, document: object, source: str) -> Fleet:
+        """Build a fleet from plain data.
+
+        :param source: the file's name, for the messages.
+        :raises FleetError: with every problem in it.
+        """
+        try:
+            return cls.model_validate(_completed(_Document.model_validate(document)))
+        except ValidationError as error:
+            raise FleetError("\n".join(_describe(source, problem) for problem in error.errors())) from None
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str) -> Fleet:
+        """Build a fleet from YAML (or JSON, which is YAML). :raises FleetError: with every problem in it."""
+        try:
+            document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
+        except yaml.YAMLError as error:
+            raise FleetError(f"{source}: not readable as YAML: {' '.join(str(error).split())}") from None
+        return cls.parse(document, source)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Fleet:
+        """Read a fleet file. :raises FleetError: it is missing, unreadable or wrong."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except OSError as error:
+            raise FleetError(f"{path}: cannot read the fleet file: {error.strerror}") from None
+        return cls.from_yaml(text, str(path))
+
+
+class _Document(Fleet):
+    """The file as written: with defaults, and with series not yet counted out."""
+
+    defaults: ServerTraits = ServerTraits()
+
+    @model_validator(mode="after")
+    def _no_server_twice(self) -> Self:
+        return self
+
+
+def _completed(document: _Document) -> dict[str, Any]:
+    defaults = document.defaults.model_dump(exclude_unset=True)
+    whole = document.model_dump(exclude_unset=True, exclude={"defaults"}, by_alias=True)
+    for account_id, account in document.accounts.items():
+        for name, region in account.regions.items():
+            whole["accounts"][account_id]["regions"][name]["servers"] = [
+                _over(defaults, server) for entry in region.servers for server in _counted_out(entry)
+            ]
+    return whole
+
+
+def _counted_out(entry: Server | ServerSeries) -> Iterator[dict[str, Any]]:
+    if isinstance(entry, ServerSeries):
+        yield from entry.servers()
+    else:
+        yield entry.model_dump(exclude_unset=True)
+
+
+def _over(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """``own`` laid over ``defaults``, key by key, mappings merged."""
+    merged = dict(defaults)
+    for key, value in own.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(value, dict) and isinstance(below, dict) else value
+    return merged
+
+
+def _describe(source: str, problem: Any) -> str:
+    """One line: the file, the key, what is wrong."""
+    path: list[str] = []
+    location = problem["loc"]
+    for place, part in enumerate(location):
+        if isinstance(part, int):
+            path[-1] += f"[{part}]"
+        elif not (place >= 2 and isinstance(location[place - 1], int)):
+            path.append(part)
+        # What follows an index is the kind by which pydantic chose the model: it is not in the file.
+    reason = {"extra_forbidden": "unknown key", "missing": "required key is missing"}.get(
+        problem["type"], problem["msg"].removeprefix("Value error, ")
+    )
+    return f"{source}: {'.'.join(path) or 'top level'}: {reason}"
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """A SafeLoader to which a key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,140 @@
+"""What a simulated DRS keeps: source servers, jobs with their logs, recovery instances."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from drs.states import LIVE_JOB, InitiatedBy, JobStatus, JobType, LaunchDisposition, LaunchStatus
+from simulator.engine.fleet import Replication
+from simulator.engine.timings import OperatingSystem, Timings
+
+
+def new_id(prefix: Literal["drsjob", "i"]) -> str:
+    """A new identifier in DRS's form: the prefix, a hyphen, 17 hexadecimal digits."""
+    return f"{prefix}-{secrets.token_hex(9)[:17]}"
+
+
+@dataclass
+class LaunchConfiguration:
+    """A server's launch configuration, as GetLaunchConfiguration knows it."""
+
+    name: str
+    ec2_launch_template_id: str
+    launch_disposition: LaunchDisposition
+    copy_tags: bool
+    recovery_mode: Literal["FAST", "OPTIMAL"]
+    target_instance_type_right_sizing_method: str = "BASIC"
+    copy_private_ip: bool = False
+    os_byol: bool = False
+    post_launch_enabled: bool = False
+
+
+@dataclass(frozen=True)
+class LastLaunch:
+    job_id: str
+    api_call: datetime
+    is_drill: bool
+    status: LaunchStatus
+
+
+@dataclass
+class SourceServer:
+    id: str
+    arn: str
+    hostname: str
+    os: OperatingSystem
+    tags: dict[str, str]
+    replication: Replication
+    timings: Timings
+    launch_configuration: LaunchConfiguration
+    added: datetime
+    last_launch: LastLaunch | None = None
+    recovery_instance_id: str | None = None
+
+    def last_seen(self, now: datetime) -> datetime:
+        """When the replication agent last reported."""
+        silence = self.replication.last_contact
+        return now if silence is None else self.added - silence
+
+
+@dataclass(frozen=True)
+class JobLogItem:
+    """One line of a job's log; the event is an open string, as DRS's own are."""
+
+    at: datetime
+    event: str
+    server_id: str | None = None
+    conversion_server_id: str | None = None
+    target_instance_id: str | None = None
+    raw_error: str | None = None
+
+
+@dataclass
+class Participant:
+    """One server within one job."""
+
+    server_id: str
+    launch_status: LaunchStatus = LaunchStatus.PENDING
+    recovery_instance_id: str | None = None
+    snapshot_id: str | None = None
+    point_in_time: datetime | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.launch_status not in (LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
+
+
+@dataclass
+class Job:
+    id: str
+    arn: str
+    type: JobType
+    initiated_by: InitiatedBy
+    created: datetime
+    participants: list[Participant]
+    tags: dict[str, str]
+    status: JobStatus = JobStatus.PENDING
+    ended: datetime | None = None
+    log: list[JobLogItem] = field(default_factory=list)
+
+    @property
+    def live(self) -> bool:
+        return self.status in LIVE_JOB
+
+    @property
+    def is_drill(self) -> bool:
+        return self.initiated_by is InitiatedBy.START_DRILL
+
+    @property
+    def server_ids(self) -> list[str]:
+        return [participant.server_id for participant in self.participants]
+
+    def write(self, at: datetime, event: str, **details: str | None) -> None:
+        """Add a line to the job's log."""
+        self.log.append(JobLogItem(at, event, **details))
+
+
+@dataclass
+class RecoveryInstance:
+    """An instance that DRS launched; its id is that of the EC2 instance."""
+
+    id: str
+    arn: str
+    server_id: str
+    job_id: str
+    is_drill: bool
+    point_in_time: datetime
+    launched: datetime
+    tags: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A point in time to which a server can be recovered."""
+
+    id: str
+    server_id: str
+    at: datetime

@@ -1,0 +1,202 @@
+"""What happens inside a job, from its creation to its end, told as processes.
+
+Sources: the job log of a recorded drill for the events, their order and times; the DRS API reference for
+the states. A job has no FAILED state, and one server's failure does not touch the others.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from drs.states import JobStatus, JobType, LaunchDisposition, LaunchStatus
+from simulator.engine.ec2 import Ec2, Ec2Error
+from simulator.engine.faults import (
+    F,
+    LaunchFailed,
+    NoRecoveryInstanceId,
+    StuckConversion,
+    StuckPending,
+    TerminationSurvivor,
+)
+from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer, new_id
+from simulator.engine.timings import STAGGER
+from simulator.engine.world import Hold, Process, World
+
+
+class Estate(Protocol):
+    """The account and Region that a job works on."""
+
+    account: str
+    region: str
+    world: World
+    ec2: Ec2
+    servers: dict[str, SourceServer]
+
+    def earlier_instances(self, server_id: str) -> list[RecoveryInstance]:
+        """The recovery instances that the server has."""
+
+    def add_instance(self, instance: RecoveryInstance) -> None:
+        """Keep a recovery instance that was launched."""
+
+    def forget_instance(self, instance: RecoveryInstance) -> None:
+        """Drop a recovery instance that is gone, also from the server and from its LAUNCH job."""
+
+    def set_launch_status(self, job: Job, participant: Participant, status: LaunchStatus) -> None:
+        """Record a server's standing within a job, and with the server if that job is its last."""
+
+    def arn(self, kind: str, resource_id: str) -> str:
+        """The ARN of one of this estate's resources."""
+
+
+def launch(estate: Estate, job: Job) -> Process:
+    """A LAUNCH job: each server on its own timeline; the job ends after the last of them."""
+    world = estate.world
+    at = yield world.drs_time(world.unknowns.pending_seconds)
+    if stuck := world.faults.take(StuckPending, estate.account, estate.region, frozenset(job.server_ids)):
+        at = yield Hold(stuck, _after(at, stuck.fault.seconds))
+    job.status = JobStatus.STARTED
+    job.write(at, "JOB_START")
+    for place, participant in enumerate(job.participants):
+        _clean_up(estate, job, participant.server_id, at)
+        world.start(_launch_server(estate, job, participant, world.drs_time(place * STAGGER)), at)
+
+
+def _launch_server(estate: Estate, job: Job, participant: Participant, delay: timedelta) -> Process:
+    world, server_id = estate.world, participant.server_id
+    server = estate.servers[server_id]
+    timings = server.timings
+    at = yield delay + world.drs_time(timings.snapshot_wait)
+    if participant.snapshot_id is None:
+        job.write(at, "SNAPSHOT_START", server_id=server_id)
+        at = yield world.drs_time(timings.snapshot)
+        job.write(at, "SNAPSHOT_END", server_id=server_id)
+        participant.point_in_time = at - server.replication.lag
+    if server.launch_configuration.recovery_mode == "OPTIMAL":
+        at = yield world.drs_time(timings.conversion_wait)
+        job.write(at, "CONVERSION_START", server_id=server_id)
+        at = yield world.drs_time(timings.conversion)
+        if stuck := world.faults.take(StuckConversion, estate.account, estate.region, frozenset({server_id})):
+            at = yield Hold(stuck, _after(at, stuck.fault.seconds))
+        job.write(at, "CONVERSION_END", server_id=server_id, conversion_server_id=new_id("i"))
+    at = yield world.drs_time(timings.launch_wait)
+    job.write(at, "LAUNCH_START", server_id=server_id)
+    estate.set_launch_status(job, participant, LaunchStatus.IN_PROGRESS)
+    at = yield world.drs_time(timings.launch)
+    try:
+        launch_instance(estate, job, participant, at)
+    except Ec2Error as error:
+        job.write(at, "LAUNCH_FAILED", server_id=server_id, raw_error=str(error))
+        estate.set_launch_status(job, participant, LaunchStatus.FAILED)
+    if all(each.done for each in job.participants):
+        world.start(_end(job, world.drs_time(timings.job_end_wait), world.drs_time(STAGGER)), at)
+
+
+def launch_instance(estate: Estate, job: Job, participant: Participant, at: datetime) -> None:
+    """Launch the server's instance into EC2 and record it. :raises Ec2Error: EC2 refused, or a fault did."""
+    server = estate.servers[participant.server_id]
+    if failed := _struck(estate, LaunchFailed, server.id):
+        raise Ec2Error(failed.raw_error)
+    configuration = server.launch_configuration
+    tags = {
+        **(server.tags if configuration.copy_tags else {}),
+        **({"Name": server.tags["Name"]} if "Name" in server.tags else {}),
+        "AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com",
+        "drs.amazonaws.com-job": job.id,
+        "drs.amazonaws.com-source-server": server.id,
+    }
+    instance_id = estate.ec2.launch(
+        configuration.ec2_launch_template_id,
+        tags,
+        stopped=configuration.launch_disposition is LaunchDisposition.STOPPED,
+        at=at,
+    )
+    assert participant.point_in_time
+    estate.add_instance(
+        RecoveryInstance(
+            id=instance_id,
+            arn=estate.arn("recovery-instance", instance_id),
+            server_id=server.id,
+            job_id=job.id,
+            is_drill=job.is_drill,
+            point_in_time=participant.point_in_time,
+            launched=at,
+            tags=tags,
+        )
+    )
+    if not _struck(estate, NoRecoveryInstanceId, server.id):
+        participant.recovery_instance_id = instance_id
+    job.write(at, "LAUNCH_END", server_id=server.id, target_instance_id=instance_id)
+    estate.set_launch_status(job, participant, LaunchStatus.LAUNCHED)
+
+
+def terminate(estate: Estate, job: Job, instances: list[RecoveryInstance]) -> Process:
+    """A TERMINATE job: EC2 loses the instances half-way through, DRS forgets them at the end."""
+    world = estate.world
+    pending = world.drs_time(world.unknowns.pending_seconds)
+    half = max(world.drs_time(world.unknowns.terminate_seconds) - pending, timedelta(0)) / 2
+    at = yield pending
+    job.status = JobStatus.STARTED
+    job.write(at, "JOB_START")
+    at = yield half
+    gone = [instance for instance in instances if _terminate_instance(estate, instance)]
+    at = yield half
+    for instance in gone:
+        estate.forget_instance(instance)
+    job.participants.clear()
+    world.start(_end(job, timedelta(0), world.drs_time(STAGGER)), at)
+
+
+def foreign(job: Job, hold: Hold) -> Process:
+    """Somebody else's job, as far as it matters here: it is live, holds its servers, and launches nothing."""
+    job.status = JobStatus.STARTED
+    job.write(job.created, "JOB_START")
+    at = yield hold
+    if job.type is JobType.TERMINATE:
+        job.participants.clear()
+    for participant in job.participants:
+        participant.launch_status = LaunchStatus.FAILED
+        job.write(
+            at, "LAUNCH_FAILED", server_id=participant.server_id, raw_error="Launches nothing: simulated"
+        )
+    job.status = JobStatus.COMPLETED
+    job.ended = at
+    job.write(at, "JOB_END")
+
+
+def _end(job: Job, wait: timedelta, log_delay: timedelta) -> Process:
+    at = yield wait
+    job.status = JobStatus.COMPLETED
+    job.ended = at
+    at = yield log_delay
+    job.write(at, "JOB_END")
+
+
+def _clean_up(estate: Estate, job: Job, server_id: str, at: datetime) -> None:
+    """A launch replaces the server's earlier recovery instances, real ones included."""
+    for instance in estate.earlier_instances(server_id):
+        try:
+            estate.ec2.terminate(instance.id)
+        except Ec2Error as error:
+            job.write(at, "CLEANUP_FAIL", server_id=server_id, raw_error=str(error))
+        else:
+            estate.forget_instance(instance)
+
+
+def _terminate_instance(estate: Estate, instance: RecoveryInstance) -> bool:
+    if _struck(estate, TerminationSurvivor, instance.server_id):
+        return False
+    try:
+        estate.ec2.terminate(instance.id)
+    except Ec2Error:  # protected against termination: the job completes all the same
+        return False
+    return True
+
+
+def _struck(estate: Estate, kind: type[F], server_id: str) -> F | None:
+    armed = estate.world.faults.take(kind, estate.account, estate.region, frozenset({server_id}))
+    return armed.fault if armed else None
+
+
+def _after(at: datetime, seconds: timedelta | None) -> datetime | None:
+    return None if seconds is None else at + seconds

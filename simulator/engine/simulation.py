@@ -1,0 +1,179 @@
+"""A whole simulation: the accounts and Regions of a fleet, in one world, behind one lock."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from simulator.engine.clock import Clock, WallClock
+from simulator.engine.ec2 import Ec2, Ec2Error
+from simulator.engine.errors import DrsError
+from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob
+from simulator.engine.fleet import Fleet, FleetError, Server
+from simulator.engine.service import Service
+from simulator.engine.timings import RECORDED
+from simulator.engine.world import World
+
+Ec2Of = Callable[[str, str], Ec2]
+"""The EC2 of an account and Region."""
+
+
+class FaultError(Exception):
+    """A fault that cannot be armed, and why."""
+
+
+@dataclass(frozen=True)
+class LaunchedInstance:
+    """An EC2 instance that DRS launched, gone or not."""
+
+    instance_id: str
+    account: str
+    region: str
+    server_id: str
+    job_id: str
+    is_drill: bool
+
+
+class Simulation:
+    """Everything that is simulated. Hold ``lock`` around whatever belongs together."""
+
+    def __init__(self, ec2_of: Ec2Of, *, clock: Clock | None = None, speed: float = 1.0) -> None:
+        self.lock = threading.RLock()
+        self.world = World(clock or WallClock(), speed)
+        self.accounts: list[str] = []
+        self.access_keys: dict[str, str] = {}
+        self._ec2_of = ec2_of
+        self._services: dict[tuple[str, str], Service] = {}
+
+    def tick(self) -> None:
+        """Let everything happen that is due by now."""
+        with self.lock:
+            self.world.tick()
+
+    def service(self, account: str, region: str) -> Service:
+        """DRS in an account and Region; not initialised where the fleet knows nothing of it."""
+        with self.lock:
+            place = account, region
+            if place not in self._services:
+                ec2 = self._ec2_of(account, region)
+                self._services[place] = Service(account, region, self.world, ec2, initialized=False)
+            return self._services[place]
+
+    def services(self) -> Iterator[Service]:
+        """DRS wherever it was met so far."""
+        return iter(list(self._services.values()))
+
+    def clear(self) -> None:
+        """Forget everything, faults included, and terminate what DRS had launched."""
+        with self.lock:
+            for service in self.services():
+                for instance in service.recovery_instances.values():
+                    with contextlib.suppress(Ec2Error):
+                        service.ec2.terminate(instance.id)
+            self.world = World(self.world.clock, self.world.speed)
+            self.accounts.clear()
+            self.access_keys.clear()
+            self._services.clear()
+
+    def load(self, fleet: Fleet) -> None:
+        """Add a fleet to what is there, and arm its faults.
+
+        :raises FleetError: it has a server that is there already, or a fault that cannot be armed. In the
+            latter case the fleet is loaded.
+        """
+        with self.lock:
+            self._refuse_known_servers(fleet)
+            if "unknowns" in fleet.model_fields_set:
+                self.world.unknowns = fleet.unknowns
+            for system, overrides in fleet.timings.items():
+                self.world.timings[system] = RECORDED[system].with_overrides(overrides)
+            for account_id, account in fleet.accounts.items():
+                if account_id not in self.accounts:
+                    self.accounts.append(account_id)
+                if account.access_key_id:
+                    self.access_keys[account.access_key_id] = account_id
+                for region_name, region in account.regions.items():
+                    service = self.service(account_id, region_name)
+                    service.initialized = region.initialized
+                    for server in region.servers:
+                        assert isinstance(server, Server)
+                        service.add_server(server)
+            try:
+                for fault in fleet.faults:
+                    self.arm(fault)
+            except FaultError as error:
+                raise FleetError(f"faults: {error}") from None
+
+    def arm(self, fault: AnyFault) -> ArmedFault[Fault]:
+        """Put a fault in service; a foreign job begins at once.
+
+        :raises FaultError: it names a server that does not exist there, or that is held already.
+        """
+        with self.lock:
+            for server_id in fault.servers or ():
+                if not any(server_id in service.servers for service in self._places(fault)):
+                    raise FaultError(f"source server {server_id} is not in the fleet{_where(fault)}")
+            if isinstance(fault, ForeignJob):
+                return self._arm_foreign_job(fault)
+            return self.world.faults.arm(fault)
+
+    def disarm(self, fault_id: str | None = None) -> int:
+        """Take one fault, or all of them, out of service; say how many. What they held goes on."""
+        with self.lock:
+            faults = self.world.faults
+            ids = [armed.id for armed in faults] if fault_id is None else [fault_id]
+            disarmed = [faults.disarm(each) for each in ids]
+            self.tick()
+            return len([each for each in disarmed if each])
+
+    def launched_instances(self) -> list[LaunchedInstance]:
+        """Every instance that DRS launched, in the order of launch."""
+        with self.lock:
+            return [
+                LaunchedInstance(
+                    item.target_instance_id,
+                    service.account,
+                    service.region,
+                    item.server_id,
+                    job.id,
+                    job.is_drill,
+                )
+                for service in self.services()
+                for job in service.jobs.values()
+                for item in job.log
+                if item.target_instance_id and item.server_id
+            ]
+
+    def _arm_foreign_job(self, fault: ForeignJob) -> ArmedFault[Fault]:
+        places = [each for each in self._places(fault) if set(fault.servers) <= each.servers.keys()]
+        if not places:
+            raise FaultError("a foreign job's servers must stand in one account and Region")
+        armed = self.world.faults.arm(fault)
+        try:
+            places[0].hold_by_foreign_job(armed)
+        except DrsError as error:
+            self.world.faults.disarm(armed.id)
+            raise FaultError(f"the foreign job cannot start: {error.message}") from None
+        return armed
+
+    def _places(self, fault: Fault) -> list[Service]:
+        return [
+            service
+            for service in self.services()
+            if fault.account in (None, service.account) and fault.region in (None, service.region)
+        ]
+
+    def _refuse_known_servers(self, fleet: Fleet) -> None:
+        for account_id, account in fleet.accounts.items():
+            for region_name, region in account.regions.items():
+                known = self._services.get((account_id, region_name))
+                for server in region.servers:
+                    if known and isinstance(server, Server) and server.id in known.servers:
+                        raise FleetError(f"server {server.id} is in {account_id}/{region_name} already")
+
+
+def _where(fault: Fault) -> str:
+    places = [place for place in (fault.account, fault.region) if place]
+    return f" of {'/'.join(places)}" if places else ""

@@ -1,0 +1,78 @@
+"""What all parts of a simulation share: time, speed, faults, and the processes that time drives.
+
+A process is a generator that tells a story in order: it yields how long to wait (or what it is held by)
+and is resumed with the time at which that wait was over.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from simulator.engine.clock import Agenda, Clock
+from simulator.engine.faults import ArmedFault, Fault, FaultPlan
+from simulator.engine.fleet import Unknowns
+from simulator.engine.timings import RECORDED, OperatingSystem, Timings
+
+
+@dataclass
+class Hold:
+    """What keeps a process waiting: an armed fault, to its end or until it is taken out of service."""
+
+    armed: ArmedFault[Fault]
+    ends: datetime | None
+
+    def over(self, now: datetime) -> datetime | None:
+        """When the hold was over, if it is."""
+        if self.ends and self.ends <= now:
+            return self.ends
+        return None if self.armed.armed else now
+
+
+Process = Generator[timedelta | Hold, datetime, None]
+
+
+@dataclass
+class World:
+    """:param speed: how many times faster than DRS the phases of a job pass; the clock stays what it is."""
+
+    clock: Clock
+    speed: float = 1.0
+    unknowns: Unknowns = field(default_factory=Unknowns)
+    timings: dict[OperatingSystem, Timings] = field(default_factory=lambda: dict(RECORDED))
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    _agenda: Agenda = field(default_factory=Agenda)
+    _held: list[tuple[Hold, Process]] = field(default_factory=list)
+
+    def drs_time(self, seconds: float) -> timedelta:
+        """The wall time that ``seconds`` of DRS time take at this speed."""
+        return timedelta(seconds=seconds / self.speed)
+
+    def start(self, process: Process, at: datetime) -> None:
+        """Let a process begin at ``at``."""
+        self._wait(process, next(process), at)
+
+    def tick(self) -> None:
+        """Let everything happen that is due by now, in the order of its time."""
+        now = self.clock.now()
+        self._agenda.run_until(now)
+        while released := [(over, held) for held in self._held if (over := held[0].over(now))]:
+            for over, held in released:
+                self._held.remove(held)
+                self._agenda.at(over, functools.partial(self._resume, held[1]))
+            self._agenda.run_until(now)
+
+    def _resume(self, process: Process, at: datetime) -> None:
+        try:
+            wait = process.send(at)
+        except StopIteration:
+            return
+        self._wait(process, wait, at)
+
+    def _wait(self, process: Process, wait: timedelta | Hold, at: datetime) -> None:
+        if isinstance(wait, Hold):
+            self._held.append((wait, process))
+        else:
+            self._agenda.at(at + wait, functools.partial(self._resume, process))

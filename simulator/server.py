@@ -1,0 +1,146 @@
+"""One port for the simulated DRS and moto's other services, with a journal of every call."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+from moto.core.request import Request
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.serving import make_server
+
+from simulator.callers import caller_arn
+from simulator.control import PREFIX, Control, account_for
+from simulator.drs.models import current_simulation
+from simulator.engine.journal import Journal
+from simulator.traffic import AwsCall, Signature
+
+HOST: Final = "127.0.0.1"
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    def __init__(self) -> None:
+        super().__init__(create_backend_app)
+        # moto lists its own folder for this on every request; the answer does not change.
+        self.get_backend_for_host = cache(super().get_backend_for_host)  # type: ignore[method-assign]
+
+
+class Application:
+    """The whole server as one WSGI application."""
+
+    def __init__(self) -> None:
+        self._journal = Journal()
+        self._control = Control(self._journal)
+        self._aws = _Dispatcher()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"].startswith(PREFIX):
+            answer: Iterable[bytes] = self._control(environ, start_response)
+            return answer
+        return self._answer_aws(environ, start_response)
+
+    def _answer_aws(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        at = datetime.now(UTC)
+        # Every service must see what DRS has launched by now.
+        current_simulation().tick()
+        request = _readable_twice(environ)
+        signature = Signature.of(request)
+        account = account_for(signature.access_key_id)
+        if account:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+        call = AwsCall.of(signature.service, request)
+        status: int | None = None
+        headers: list[tuple[str, str]] = []
+        body = b""
+        error: str | None = None
+        result: dict[str, Any] = {}
+        try:
+            status, headers, body = self._ask_moto(environ)
+            error, result = call.read_reply(request, status, headers, body)
+        except ConnectionError:
+            error = "ConnectionDropped"
+            raise
+        except NotImplementedError as not_implemented:
+            status, headers, body = _not_implemented(str(not_implemented))
+            error = "NotImplemented"
+        finally:
+            self._journal.write(
+                at,
+                service=call.service,
+                operation=call.operation,
+                account=account or "",
+                region=signature.region,
+                caller=_caller(signature.access_key_id, account),
+                user_agent=request.headers.get("User-Agent", ""),
+                parameters=call.parameters,
+                status=status,
+                error=error,
+                result=result,
+            )
+        start_response(f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown')}", headers)
+        return [body]
+
+    def _ask_moto(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+        environ["wsgi.input"].seek(0)
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        chunks = self._aws(environ, lambda status, headers, *_: started.append((status, headers)))
+        body = b"".join(chunks)
+        status, headers = started[-1]
+        return int(status.split()[0]), headers, body
+
+
+def serve(port: int) -> None:
+    """Serve on the loopback interface until SIGTERM or SIGINT; say on standard output when it is ready.
+
+    :param port: 0 picks a free one.
+    :raises OSError: the port cannot be had.
+    """
+    listening = socket.create_server((HOST, port), backlog=128)
+    port = listening.getsockname()[1]
+    server = make_server(
+        HOST, port, Application(), threaded=True, request_handler=_QuietHandler, fd=listening.fileno()
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    sys.stdout.write(f"simulator ready on http://{HOST}:{port}\n")
+    sys.stdout.flush()
+    server.serve_forever()
+
+
+class _QuietHandler(MotoRequestHandler):
+    def log_request(self, *_args: Any, **_kwargs: Any) -> None:
+        """Log nothing: the journal has every request."""
+
+
+def _readable_twice(environ: dict[str, Any]) -> Request:
+    """The request with its body in memory, so that the journal and moto can both read it."""
+    body = Request(environ).get_data(cache=False)
+    environ["wsgi.input"] = io.BytesIO(body)
+    environ["CONTENT_LENGTH"] = str(len(body))
+    environ.pop("HTTP_TRANSFER_ENCODING", None)
+    request = Request(environ)
+    request.get_data(parse_form_data=True)
+    return request
+
+
+def _caller(access_key_id: str | None, account: str | None) -> dict[str, str | None]:
+    arn = caller_arn(access_key_id, account) if access_key_id and account else None
+    return {"access_key_id": access_key_id, "arn": arn}
+
+
+def _not_implemented(message: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """HTTP 501, which botocore does not retry, for what moto does not have."""
+    body = json.dumps({"__type": "NotImplemented", "message": message}).encode()
+    return 501, [("Content-Type", "application/json")], body
