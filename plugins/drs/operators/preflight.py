@@ -66,7 +66,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
             for server in wave.servers
         ]
         header = ("wave", "server", "name", "group", "")
-        self.log.info("This run launches %d servers:\n%s", len(rows), table(header, rows))
+        self.log.info("This run launches %d server(s):\n%s", len(rows), table(header, rows))
         for name, wave in resolution.waves.items():
             if wave.excluded:
                 self.log.info("Excluded from wave %s by run parameter: %s", name, ", ".join(wave.excluded))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
@@ -70,10 +71,12 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         )
         wait(self, trigger, until, resume="resume")
 
-    def _describe_ec2(self, filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    @cached_property
+    def _ec2(self) -> Any:
         parameters = hook_parameters(self)
-        hook = AwsBaseHook(client_type="ec2", config=parameters.pop("botocore_config"), **parameters)
-        ec2: Any = hook.conn
-        for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+        return AwsBaseHook(client_type="ec2", config=parameters.pop("botocore_config"), **parameters).conn
+
+    def _describe_ec2(self, filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        for page in self._ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]
