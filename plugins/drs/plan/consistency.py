@@ -82,7 +82,8 @@ def _group_names(plan: object, groups: Mapping[str, object], waves: Sequence[_Wa
                 message = f"The protection group {group} is already launched by the wave {used[group].name}."
                 remedy = "Launch each group in one wave: DRS runs one job at a time for a server."
                 yield Finding(path, Code.SERVER_CONFLICT, message, remedy)
-    if len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
+    # A wave that cannot be read may launch any of them.
+    if waves and len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
         for group in groups:
             if group not in used and group not in meant:
                 message = f"No wave launches the protection group {group}."
@@ -139,21 +140,23 @@ def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:
         ready = [name for name, before in waiting.items() if not before & waiting.keys()]
         if not ready:
             # Everything left waits on a circle: walk back until a wave comes round again.
-            path = [next(iter(reversed(waiting)))]
+            path = [next(iter(waiting))]
             while path[-1] not in path[:-1]:
                 path.append(next(name for name in waves[path[-1]].depends_on if name in waiting))
-            circle = path[path.index(path[-1]) :]
-            ready = circle
-            at = min((waves[name] for name in circle), key=lambda wave: wave.index)
+            ready = path[path.index(path[-1]) : -1]
+            # Told from its topmost wave on: that one depends on a later wave, so its depends_on is written.
+            top = min(ready, key=lambda name: waves[name].index)
+            turn = ready.index(top)
+            circle = " → ".join([*ready[turn:], *ready[:turn], top])
             yield Finding(
-                at.at("depends_on"),
+                waves[top].at("depends_on"),
                 Code.INVALID_FIELD,
-                f"Waves wait for each other: {' → '.join(circle)} (each depends on the next).",
+                f"Waves wait for each other: {circle} (each depends on the next).",
                 "Remove one of these dependencies. A wave without depends_on depends on the wave above it; "
                 "depends_on: [] depends on none.",
             )
         for name in ready:
-            waiting.pop(name, None)
+            del waiting[name]
 
 
 def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:

@@ -77,7 +77,7 @@ def _invalid(
     if kind == "literal_error":
         return _not_a_choice(loc, value)
     if kind == "string_pattern_mismatch":
-        return f'"{value}" is not allowed here. Wanted: {schema_at(loc)["description"]}', ""
+        return f'"{str(value)[:80]}" is not allowed here. Wanted: {schema_at(loc)["description"]}', ""
     if kind == "string_too_long":
         length, allowed = len(str(value)), context["max_length"]
         return f"The text has {length} characters; {allowed} are allowed.", "Shorten it."

@@ -21,7 +21,7 @@ KeyPath = tuple[str | int, ...]
 _TAG = "tag:yaml.org,2002:"
 _TEXT, _NULL, _MERGE = f"{_TAG}str", f"{_TAG}null", f"{_TAG}merge"
 _PLAIN = frozenset(_TAG + name for name in ("str", "bool", "int", "float", "timestamp"))
-_MAX_DEPTH = 16  # a plan needs 5; deeper files only exist to exhaust the reader
+_MAX_DEPTH = 16  # a plan needs 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,10 @@ class Document:
         self._root: yaml.Node | None = None
         self._visited: set[int] = set()
         try:
+            if (line := _line_nested_too_deeply(text)) is not None:
+                message = "The file is nested too deeply to be a plan."
+                self.flaws.append(Flaw((), line, message, "Look for brackets that are never closed."))
+                return
             loader = _Loader(text)
             self._root = loader.get_single_node()
             self._construct = loader.construct_object
@@ -92,8 +96,6 @@ class Document:
         if id(node) in self._visited:
             return self._flaw(path, node, "An alias (*) repeats another part of the file.", "Write it out.")
         self._visited.add(id(node))
-        if len(path) > _MAX_DEPTH:
-            return self._flaw(path, node, "The file is nested too deeply to be a plan.", "Remove this part.")
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
@@ -110,8 +112,9 @@ class Document:
             elif not isinstance(key, str):
                 self._flaw(path, key_node, "A key must be a single word or text.", "Write a plain key.")
             elif key_node.tag != _TEXT:
-                reading = meaning(self._construct(key_node))
-                self._flaw(path, key_node, f"YAML reads the key {key} as {reading}.", f'Write it as "{key}":')
+                self._flaw(
+                    path, key_node, f"YAML does not read the key {key} as text.", f'Write it as "{key}":'
+                )
             elif key in lines:
                 message = f"The key {key} stands twice; the first time on line {lines[key]}."
                 flaw = Flaw((*path, key), _line(key_node), message, "Keep one of the two.", unread=False)
@@ -130,7 +133,7 @@ class Document:
             return self._flaw(path, node, f"The YAML tag {node.tag} is not allowed.", "Remove the tag.")
         try:
             return self._construct(node)
-        except ValueError:  # a date such as 2026-13-45
+        except (ValueError, KeyError, AttributeError):  # 2026-13-45, and what a wrong !!tag makes of a text
             remedy = f'If it is meant as text, put it in quotes: "{node.value}".'
             return self._flaw(path, node, f"{node.value} looks like a date or number and is none.", remedy)
 
@@ -147,6 +150,19 @@ def meaning(value: object) -> str:
     if isinstance(value, int | float):
         return f"the number {value}"
     return f"the date {value}"
+
+
+def _line_nested_too_deeply(text: str) -> int | None:
+    """Where a file goes deeper than any plan; libyaml, asked for its nodes, would end the whole process."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            return event.start_mark.line + 1 if event.start_mark else 1
+    return None
 
 
 def _line(node: yaml.Node) -> int:
@@ -166,10 +182,10 @@ def _syntax_flaw(error: yaml.YAMLError, text: str) -> Flaw:
         remedy = "Keep one plan in a file: move what follows the line --- to a file of its own."
         return Flaw((), line, "The file holds more than one YAML document.", remedy)
     culprit = text.splitlines()[line - 1 : line]
-    if "alias" in problem or "cannot start any token" in problem:
-        remedy = "Put the value in quotes: to YAML a leading *, &, @, %, ! or ` is no text."
-    elif culprit and "\t" in culprit[0]:
+    if culprit and "\t" in culprit[0]:
         remedy = "Indent with spaces; YAML does not allow tabs."
+    elif "alias" in problem or "cannot start any token" in problem:
+        remedy = "Put the value in quotes: to YAML a leading *, &, @, %, ! or ` is no text."
     else:
         remedy = "Check this line and the one above: indentation, quotes, brackets, the space after a colon."
     return Flaw((), line, f"The file is not YAML: {problem}.", remedy)

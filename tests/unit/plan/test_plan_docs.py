@@ -1,0 +1,62 @@
+"""The reference of the plan format says what the models do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from drs.plan import Plan, PlanError, load_plan
+from drs.plan.durations import PATTERN, parse
+from drs.plan.schema import plan_schema
+
+REFERENCE = Path("docs/plans.md").read_text(encoding="utf-8")
+EXAMPLE = re.search(r"```yaml\n(name: billing\n.*?)```", REFERENCE, re.DOTALL)
+
+
+def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every key of the format, with the heading under which the reference has it."""
+    headings = {"Target": "`target`", "ProtectionGroup": "`protection_groups`", "Launch": "`launch`"}
+    headings |= {"Wave": "`waves`", "Cleanup": "`cleanup`"}
+    yield from (("The plan", key, schema) for key, schema in plan_schema()["properties"].items())
+    for model, heading in headings.items():
+        properties = plan_schema()["$defs"][model]["properties"]
+        yield from ((heading, key, schema) for key, schema in properties.items())
+
+
+@pytest.mark.parametrize(
+    ("heading", "key", "schema"), list(keys()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_key_is_documented_with_its_default(heading: str, key: str, schema: dict[str, Any]) -> None:
+    """A row of the right table, with the default that the model has."""
+    section = REFERENCE.split(f"### {heading}\n")[1].split("\n### ")[0]
+    row = re.search(rf"^\| `{key}` \| (.*?) \|", section, re.MULTILINE)
+    assert row
+    default = schema.get("default")
+    if isinstance(default, str) and re.match(PATTERN, default):
+        assert parse(row[1].strip("`")) == parse(default)
+    elif isinstance(default, str) and default:
+        assert row[1] == f"`{default}`"
+
+
+def test_the_example_of_the_reference_is_a_good_plan_with_every_key(tmp_path: Path) -> None:
+    """It can be copied, and leaves nothing out."""
+    assert EXAMPLE
+    (tmp_path / "billing.yaml").write_text(EXAMPLE[1])
+    assert isinstance(load_plan(tmp_path / "billing.yaml"), Plan)
+    data = yaml.safe_load(EXAMPLE[1])
+    assert list(data) == list(plan_schema()["properties"])
+
+
+def test_the_error_text_of_the_reference_is_the_real_one(tmp_path: Path) -> None:
+    """What the reader sees is what the reader was shown."""
+    assert EXAMPLE
+    broken = EXAMPLE[1].replace('"111122223333"', "111122223333").replace("groups: [web]", "groups: [wbe]")
+    (tmp_path / "billing.yaml").write_text(broken)
+    with pytest.raises(PlanError) as caught:
+        load_plan(tmp_path / "billing.yaml")
+    assert str(caught.value).replace(str(tmp_path), "include/plans") in REFERENCE

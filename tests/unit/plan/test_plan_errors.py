@@ -1,0 +1,609 @@
+"""Everything that can be wrong within a plan: one problem each, with its line, key, code, message and remedy.
+
+In the tables, ``# <-`` in the changed text marks the line that the problem must name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+
+from drs.errors import Code
+from drs.plan import Plan, PlanError, Problem
+
+Problems = Callable[..., tuple[Problem, ...]]
+
+REGION = "region: us-east-1"
+ACCOUNT = 'account_id: "111122223333"'
+SERVERS = "{source_servers: [s-3c1730a9e0771ea14, s-3c1730a9e0771ea15]}"
+TAGS = "{server_tags: {Tier: web}}"
+LAST = "protection_groups: [web]"
+
+
+class Case(NamedTuple):
+    """A change to the good plan, and the single problem that it must make."""
+
+    old: str
+    new: str
+    key: str
+    message: str
+    remedy: str
+    code: Code = Code.INVALID_FIELD
+
+
+def top(line: str) -> tuple[str, str]:
+    """A change that adds one line at the top level."""
+    return "target:\n", f"{line}  # <-\ntarget:\n"
+
+
+def launch(line: str) -> tuple[str, str]:
+    """A change that adds one launch setting."""
+    return "waves:\n", f"launch:\n  {line}  # <-\nwaves:\n"
+
+
+def wave(line: str) -> tuple[str, str]:
+    """A change that adds one key to the last wave."""
+    return LAST, f"{LAST}\n    {line}  # <-"
+
+
+UNKNOWN_AND_MISSING = {
+    "an unknown key": Case(*top("colour: red"), "colour", "no key colour", "name, description, owner"),
+    "a misspelt key": Case(*top("ownr: me"), "ownr", "no key ownr", "Did you mean owner?"),
+    "a misspelt key of the target": Case(
+        ACCOUNT,
+        f"{ACCOUNT}\n  aws_con_id: x  # <-",
+        "target.aws_con_id",
+        "no key",
+        "Did you mean aws_conn_id?",
+    ),
+    "a misspelt key of a wave": Case(
+        *wave("dependson: []"), "waves[1].dependson", "no key dependson", "Did you mean depends_on?"
+    ),
+    "a misspelt key of launch": Case(
+        *launch("server_dely: 5s"), "launch.server_dely", "no key", "Did you mean server_delay?"
+    ),
+    "a misspelt key of a wave's launch": Case(
+        *wave("launch: {job_timout: 5m}"), "waves[1].launch.job_timout", "no key", "Did you mean job_timeout?"
+    ),
+    "no region": Case(
+        f"target:\n  {REGION}",
+        "target:  # <-",
+        "target.region",
+        "region is missing",
+        "region: us-east-1",
+        Code.MISSING_FIELD,
+    ),
+    "no account": Case(
+        f"target:\n  {REGION}\n  {ACCOUNT}",
+        f"target:  # <-\n  {REGION}",
+        "target.account_id",
+        "account_id is missing",
+        'account_id: "111122223333"',
+        Code.MISSING_FIELD,
+    ),
+    "no name": Case("name: billing\n", "", "name", "name is missing", "name: billing", Code.MISSING_FIELD),
+    "a wave without a name": Case(
+        "  - name: web\n    protection_groups: [web]",
+        "  - protection_groups: [web]  # <-",
+        "waves[1].name",
+        "name is missing",
+        "name: database",
+        Code.MISSING_FIELD,
+    ),
+    "a group without servers or tags": Case(
+        TAGS, "{}  # <-", "protection_groups.web", "neither", "source_servers: [s-", Code.MISSING_FIELD
+    ),
+}
+
+NOT_SUPPORTED = {
+    "failover": Case(*top("allow_recovery: false"), "allow_recovery", "not supported", "Remove"),
+    "objectives": Case(*top("objectives: {rto: 1h}"), "objectives", "not supported", "Remove"),
+    "network": Case(*top("network: {allowed_subnets: []}"), "network", "not supported", "Remove"),
+    "notifications": Case(*top("notifications: {}"), "notifications", "not supported", "Remove"),
+    "approval": Case(*wave("approval: {timeout: 4h}"), "waves[1].approval", "not supported", "Remove"),
+    "validation": Case(*wave("validation: []"), "waves[1].validation", "not supported", "Remove"),
+    "a gate on validation": Case(
+        *wave("next_wave_when: validated"),
+        "waves[1].next_wave_when",
+        "validated of next_wave_when is not supported",
+        "started or launched",
+    ),
+    "keep_for": Case(*top("cleanup: {keep_for: 10m}"), "cleanup.keep_for", "not supported", "Remove"),
+    "clean-up on success": Case(
+        *top("cleanup: {when: on_success}"), "cleanup.when", "on_success of when is not supported", "always"
+    ),
+    "clean-up after approval": Case(
+        *top("cleanup: {when: after_approval}"), "cleanup.when", "after_approval of when is not", "always"
+    ),
+    "no clean-up": Case(*top("cleanup: {when: never}"), "cleanup.when", "never of when is not", "always"),
+}
+
+VALUES = {
+    "a Region that is none": Case(
+        REGION, "region: Virginia  # <-", "target.region", '"Virginia" is not allowed', "region: us-east-1"
+    ),
+    "an account of 11 digits": Case(
+        ACCOUNT,
+        'account_id: "11112222333"  # <-',
+        "target.account_id",
+        "12 digits",
+        'account_id: "111122223333"',
+    ),
+    "an empty connection": Case(
+        ACCOUNT,
+        f'{ACCOUNT}\n  aws_conn_id: ""  # <-',
+        "target.aws_conn_id",
+        "empty",
+        "aws_conn_id: aws_default",
+    ),
+    "a server id that is none": Case(
+        SERVERS,
+        "{source_servers: [s-3C1730A9E0771EA14]}  # <-",
+        "protection_groups.database.source_servers[0]",
+        '"s-3C1730A9E0771EA14" is not allowed',
+        "s-3c1730a9e0771ea14",
+    ),
+    "an empty list of servers": Case(
+        SERVERS,
+        "{source_servers: []}  # <-",
+        "protection_groups.database.source_servers",
+        "no servers",
+        "source_servers: [s-3c1730a9e0771ea14]",
+    ),
+    "empty tags": Case(
+        TAGS,
+        "{server_tags: {}}  # <-",
+        "protection_groups.web.server_tags",
+        "no servers",
+        "server_tags: {App",
+    ),
+    "servers and tags in one group": Case(
+        TAGS,
+        "{server_tags: {Tier: web}, source_servers: [s-57eae3bdae1f0a261]}  # <-",
+        "protection_groups.web",
+        "both",
+        "Keep one",
+    ),
+    "an empty tag key": Case(
+        TAGS,
+        '{server_tags: {"": web}}  # <-',
+        "protection_groups.web.server_tags.",
+        '"" is not allowed as a key',
+        "1 to 128 characters",
+    ),
+    "a tag that is a list": Case(
+        TAGS,
+        "{server_tags: {Tier: [web]}}  # <-",
+        "protection_groups.web.server_tags.Tier",
+        "a list",
+        "Tier: web",
+    ),
+    "optional that is text": Case(
+        TAGS,
+        '{server_tags: {Tier: web}, optional: "yes"}  # <-',
+        "protection_groups.web.optional",
+        "must be true or false",
+        "optional: true",
+    ),
+    "a wave's name with a space": Case(
+        "name: web", "name: web tier  # <-", "waves[1].name", '"web tier" is not allowed', "name: database"
+    ),
+    "a wave's name beyond 64 characters": Case(
+        "name: web", f"name: {'w' * 65}  # <-", "waves[1].name", "65 characters; 64", "Shorten"
+    ),
+    "a wave without groups": Case(
+        "web: {server_tags: {Tier: web}}\nwaves:",
+        "web: {server_tags: {Tier: web}}\nwaves:\n  - {name: none, protection_groups: []}  # <-",
+        "waves[0].protection_groups",
+        "no servers",
+        "remove the wave",
+    ),
+    "an unknown gate": Case(
+        *wave("next_wave_when: lunched"), "waves[1].next_wave_when", "lunched", "Did you mean launched?"
+    ),
+    "an unknown way to launch": Case(*launch("jobs: 3"), "launch.jobs", "3 is not", "per_server or per_wave"),
+    "a list where text is meant": Case(
+        *top("owner: [me]"), "owner", "must be text, and is a list", "owner: "
+    ),
+    "text where a list is meant": Case(
+        *top("dag_tags: tier-1"), "dag_tags", "must be a list, and is text", "dag_tags: [tier-1]"
+    ),
+    "text where a mapping is meant": Case(
+        *top("launch: per_wave"), "launch", "must be a mapping of keys to values, and is text", "launch: {"
+    ),
+    "a wave that is only a name": Case(
+        "waves:\n",
+        "waves:\n  - first  # <-\n",
+        "waves[0]",
+        "must be a mapping of keys to values, and is text",
+        "{name: database, protection_groups: [database]}",
+    ),
+    "an empty tag of the DAG": Case(*top('dag_tags: [""]'), "dag_tags[0]", "empty", "tier-1"),
+}
+
+DURATIONS = {
+    "a number without a unit": Case(
+        *launch("server_delay: 15"), "launch.server_delay", "15 has no unit", "Write 15s for seconds"
+    ),
+    "a fraction without a unit": Case(*launch("server_delay: 1.5"), "launch.server_delay", "no unit", "15s"),
+    "base 60": Case(
+        *launch("job_timeout: 12:30"),
+        "launch.job_timeout",
+        "YAML reads 12:30 as the number 750 (base 60)",
+        "Write 12h30m or 12m30s",
+    ),
+    "base 60 with seconds": Case(
+        *launch("job_timeout: 1:30:00"), "launch.job_timeout", "1:30:00 as the number 5400", "job_timeout: 1h"
+    ),
+    "text that is no duration": Case(
+        *launch("job_timeout: soon"), "launch.job_timeout", '"soon" is not a duration', "PT30S"
+    ),
+    "a negative duration": Case(
+        *launch("server_delay: -5s"), "launch.server_delay", "-5s is negative", "server_delay: 15s"
+    ),
+    "a negative number": Case(*launch("server_delay: -5"), "launch.server_delay", "-5 is negative", "15s"),
+    "a word that YAML takes for true": Case(
+        *launch("server_delay: on"), "launch.server_delay", "on as true; this must be a duration", "15s"
+    ),
+    "a date": Case(
+        *launch("job_timeout: 2026-01-01"), "launch.job_timeout", "as the date 2026-01-01", "job_timeout: 1h"
+    ),
+    "a job that may not take any time": Case(
+        *launch("job_timeout: 0s"), "launch.job_timeout", "0s is no time at all", "job_timeout: 1h"
+    ),
+    "a start without time": Case(*launch("start_timeout: 0m"), "launch.start_timeout", "no time", "5m"),
+    "a pause of nothing between retries": Case(
+        *launch("conflict_backoff: [0s]"), "launch.conflict_backoff[0]", "no time", "5m"
+    ),
+    "no pause between retries": Case(
+        *launch("conflict_backoff: []"), "launch.conflict_backoff", "empty", "[30s, 1m, 2m]"
+    ),
+    "clean-up without time": Case(
+        *top("cleanup: {timeout: PT0S}"), "cleanup.timeout", "no time", "timeout: 2h"
+    ),
+}
+
+TRAPS = {
+    "an account without quotes": Case(
+        ACCOUNT,
+        "account_id: 111122223333  # <-",
+        "target.account_id",
+        "YAML reads 111122223333 as the number 111122223333; this must be text",
+        'account_id: "111122223333"',
+    ),
+    "an account that YAML reads as octal": Case(
+        ACCOUNT,
+        "account_id: 011122223333  # <-",
+        "target.account_id",
+        "YAML reads 011122223333 as the number 1229530843",
+        'account_id: "011122223333"',
+    ),
+    "a tag value that is true": Case(
+        TAGS,
+        "{server_tags: {Tier: on}}  # <-",
+        "protection_groups.web.server_tags.Tier",
+        "on as true",
+        'Tier: "on"',
+    ),
+    "a tag value that is false": Case(
+        TAGS,
+        "{server_tags: {Tier: No}}  # <-",
+        "protection_groups.web.server_tags.Tier",
+        "No as false",
+        '"No"',
+    ),
+    "a tag value that is a date": Case(
+        TAGS,
+        "{server_tags: {Since: 2026-01-31}}  # <-",
+        "protection_groups.web.server_tags.Since",
+        "as the date 2026-01-31",
+        'Since: "2026-01-31"',
+    ),
+    "a tag value that is no date after all": Case(
+        TAGS,
+        "{server_tags: {Since: 2026-13-31}}  # <-",
+        "protection_groups.web.server_tags.Since",
+        "looks like a date or number and is none",
+        '"2026-13-31"',
+    ),
+    "a tag value in base 60": Case(
+        TAGS,
+        "{server_tags: {Window: 12:30}}  # <-",
+        "protection_groups.web.server_tags.Window",
+        "12:30 as the number 750",
+        'Window: "12:30"',
+    ),
+    "a version that is a number": Case(
+        *top("description: 1.10"), "description", "1.10 as the number 1.1", '"1.10"'
+    ),
+    "an item that is a number": Case(
+        *top("dag_tags: [2026]"), "dag_tags[0]", "the number 2026", 'quotes: "2026"'
+    ),
+    "a key without a value": Case(*top("schedule:"), "schedule", "no value", "remove the key"),
+    "a wave's key without a value": Case(
+        *wave("depends_on:"), "waves[1].depends_on", "no value", "remove the key"
+    ),
+    "a required key without a value": Case(
+        REGION, "region:  # <-", "target.region", "no value", "Write a value"
+    ),
+    "a key that YAML takes for true": Case(
+        TAGS,
+        "{server_tags: {Tier: web, on: x}}  # <-",
+        "protection_groups.web.server_tags",
+        "does not read the key on as text",
+        '"on":',
+    ),
+}
+
+CALENDAR = {
+    "words for a schedule": Case(*top("schedule: monthly"), "schedule", "five fields", '"0 6 1 * *"'),
+    "cron with seconds": Case(*top('schedule: "0 0 6 1 * *"'), "schedule", "five fields", "minute, hour"),
+    "a field out of range": Case(*top('schedule: "0 25 1 * *"'), "schedule", "out of range", '"0 6 1 * *"'),
+    "letters for fields": Case(*top('schedule: "a b c d e"'), "schedule", "not a cron expression", '"0 6 1'),
+    "a date that never comes": Case(*top('schedule: "0 6 31 2 *"'), "schedule", "never comes", "Name a day"),
+    "a random time": Case(*top('schedule: "R R 1 * *"'), "schedule", "random", "Name the minute"),
+    "a hashed time": Case(*top('schedule: "H H 1 * *"'), "schedule", "not a cron expression", '"0 6 1'),
+    "an unknown preset": Case(*top('schedule: "@once"'), "schedule", "@once is not a schedule", "@monthly"),
+    "a misspelt time zone": Case(
+        *top("timezone: Europe/Berln"), "timezone", "not a time zone", "Did you mean Europe/Berlin?"
+    ),
+    "a time zone that is none": Case(*top("timezone: xyzzy"), "timezone", "not a time zone", "IANA"),
+    "a folder of time zones": Case(*top("timezone: America"), "timezone", "not a time zone", ""),
+    "a path for a time zone": Case(*top("timezone: ../../etc/passwd"), "timezone", "not a time zone", "IANA"),
+}
+
+BETWEEN_PARTS = {
+    "an unknown group": Case(
+        LAST,
+        "protection_groups: [web, cache]  # <-",
+        "waves[1].protection_groups[1]",
+        "no group",
+        "database, web",
+    ),
+    "a misspelt group, which is then not unused as well": Case(
+        LAST, "protection_groups: [wbe]  # <-", "waves[1].protection_groups[0]", "wbe", "Did you mean web?"
+    ),
+    "a group that no wave launches": Case(
+        "waves:\n",
+        "  spare: {server_tags: {Tier: spare}}  # <-\nwaves:\n",
+        "protection_groups.spare",
+        "No wave launches the protection group spare",
+        "Add spare to a wave",
+    ),
+    "a group in two waves": Case(
+        LAST,
+        "protection_groups: [web, database]  # <-",
+        "waves[1].protection_groups[1]",
+        "database is already launched by the wave database",
+        "one wave",
+        Code.SERVER_CONFLICT,
+    ),
+    "a group twice in a wave": Case(
+        LAST,
+        "protection_groups: [web, web]  # <-",
+        "waves[1].protection_groups[1]",
+        "already launched by the wave web",
+        "one wave",
+        Code.SERVER_CONFLICT,
+    ),
+    "a server in two waves": Case(
+        TAGS,
+        "{source_servers: [s-57eae3bdae1f0a261, s-3c1730a9e0771ea15]}  # <-",
+        "protection_groups.web.source_servers[1]",
+        "s-3c1730a9e0771ea15 stands in the group database of the wave database too",
+        "one place",
+        Code.SERVER_CONFLICT,
+    ),
+    "a server twice in a group": Case(
+        TAGS,
+        "{source_servers: [s-57eae3bdae1f0a261, s-57eae3bdae1f0a261]}  # <-",
+        "protection_groups.web.source_servers[1]",
+        "s-57eae3bdae1f0a261 stands twice in this group",
+        "one place",
+        Code.SERVER_CONFLICT,
+    ),
+    "a server in two groups of a wave": Case(
+        f"{TAGS}\nwaves:\n  - name: database\n    protection_groups: [database]",
+        f"{TAGS}\n  more: {{source_servers: [s-3c1730a9e0771ea14]}}  # <-\n"
+        "waves:\n  - name: database\n    protection_groups: [database, more]",
+        "protection_groups.more.source_servers[0]",
+        "stands in the group database too",
+        "one place",
+        Code.SERVER_CONFLICT,
+    ),
+    "two waves of one name": Case(
+        "name: web",
+        "name: database  # <-",
+        "waves[1].name",
+        "Two waves are called database",
+        "a name of its own",
+    ),
+    "an unknown wave": Case(
+        *wave("depends_on: [cache]"), "waves[1].depends_on[0]", "no wave has that name", "database, web"
+    ),
+    "a misspelt wave": Case(
+        *wave("depends_on: [databse]"), "waves[1].depends_on[0]", "no wave", "Did you mean database?"
+    ),
+    "a wave named twice": Case(
+        *wave("depends_on: [database, database]"), "waves[1].depends_on[1]", "database twice", "once"
+    ),
+    "a wave that waits for itself": Case(
+        *wave("depends_on: [web]"), "waves[1].depends_on", "web → web", "Remove one of these"
+    ),
+    "waves that wait for each other": Case(
+        "protection_groups: [database]\n",
+        "protection_groups: [database]\n    depends_on: [web]  # <-\n",
+        "waves[0].depends_on",
+        "database → web → database",
+        "A wave without depends_on depends on the wave above it",
+    ),
+}
+
+CASES = UNKNOWN_AND_MISSING | NOT_SUPPORTED | VALUES | DURATIONS | TRAPS | CALENDAR | BETWEEN_PARTS
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_mistake_is_one_problem_with_line_key_code_message_and_remedy(
+    problems: Problems, good: str, case: Case
+) -> None:
+    """The reader learns where to look, what is wrong and what to write, and nothing beside it."""
+    text = good.replace(case.old, case.new)
+    (problem,) = problems((case.old, case.new))
+    marked = [number for number, line in enumerate(text.splitlines(), 1) if "# <-" in line]
+    if marked:
+        assert problem.line == marked[0]
+    assert problem.file.name == "billing.yaml"
+    assert (problem.key, problem.code) == (case.key, case.code)
+    assert case.message in problem.message
+    assert case.remedy in problem.remedy
+
+
+@pytest.mark.parametrize("waves", ["", "waves: []\n"])
+def test_a_plan_without_waves_is_told_so(problems: Problems, good: str, waves: str) -> None:
+    """Absent or empty, the code is the same; the remedy shows a wave."""
+    text = good[: good.index("waves:")] + waves
+    (problem,) = problems(text=text)
+    assert (problem.key, problem.code) == ("waves", Code.PLAN_HAS_NO_WAVES)
+    assert "waves: [{name: database" in problem.remedy
+
+
+def servers(number: int) -> str:
+    """A YAML list of that many server ids."""
+    return ", ".join(f"s-{n:017x}" for n in range(number))
+
+
+@pytest.mark.parametrize(
+    ("number", "jobs", "code"),
+    [
+        (20, "per_server", None),
+        (21, "per_server", Code.CONCURRENT_JOBS_LIMIT_EXCEEDED),
+        (21, "per_wave", None),
+        (100, "per_wave", None),
+        (101, "per_wave", Code.WAVE_SIZE_LIMIT_EXCEEDED),
+        (101, "per_server", Code.WAVE_SIZE_LIMIT_EXCEEDED),
+    ],
+)
+@pytest.mark.parametrize("where", ["plan", "wave"])
+def test_a_wave_beyond_the_quotas_of_drs_is_refused(
+    load: Callable[..., Plan], problems: Problems, number: int, jobs: str, code: Code | None, where: str
+) -> None:
+    """20 jobs at a time, 100 servers in a job, whether the plan or the wave says how to launch."""
+    edits = [(SERVERS, f"{{source_servers: [{servers(number)}]}}")]
+    if where == "wave":
+        edits.append(("groups: [database]", f"groups: [database]\n    launch: {{jobs: {jobs}}}"))
+    more = f"launch: {{jobs: {jobs}}}\n" if where == "plan" else ""
+    if code is None:
+        load(*edits, more=more)
+        return
+    (problem,) = problems(*edits, more=more)
+    assert (problem.code, problem.key) == (code, "waves[0].protection_groups")
+    assert str(number) in problem.message
+    assert ("per_wave" in problem.remedy) == (code is Code.CONCURRENT_JOBS_LIMIT_EXCEEDED)
+
+
+def test_servers_of_several_groups_count_together(problems: Problems) -> None:
+    """The quotas are a wave's, not a group's."""
+    (problem,) = problems(
+        (SERVERS, f"{{source_servers: [{servers(20)}]}}\n  one: {{source_servers: [s-3c1730a9e0771ea14]}}"),
+        ("groups: [database]", "groups: [database, one]"),
+    )
+    assert problem.code is Code.CONCURRENT_JOBS_LIMIT_EXCEEDED
+
+
+def test_a_long_circle_is_named_whole(problems: Problems) -> None:
+    """Also where most of it comes from the order of the file."""
+    (problem,) = problems(
+        ("groups: [database]", "groups: [database]\n    depends_on: [last]"),
+        ("{Tier: web}}", "{Tier: web}}\n  last: {server_tags: {Tier: last}}"),
+        more="  - {name: last, protection_groups: [last]}\n",
+    )
+    assert "database → last → web → database" in problem.message
+
+
+def test_two_circles_are_two_problems(problems: Problems) -> None:
+    """Mending one must not uncover another."""
+    found = problems(
+        ("groups: [database]", "groups: [database]\n    depends_on: [database]"),
+        more="    depends_on: [web]\n",
+    )
+    assert {"waves[0].depends_on", "waves[1].depends_on"} == {problem.key for problem in found}
+
+
+def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
+    """YAML's own, wrong values and contradictions between parts come together, in the order of the file."""
+    found = problems(
+        (REGION, "region: Virginia"),
+        (ACCOUNT, f"{ACCOUNT}\n  {ACCOUNT}"),
+        ("name: web", "name: database"),
+        (LAST, "protection_groups: [wbe]"),
+        more="    approval: {}\nowner:\ncolour: red\n",
+    )
+    assert [(problem.line, problem.key) for problem in found] == [
+        (3, "target.region"),
+        (5, "target.account_id"),
+        (12, "waves[1].name"),
+        (13, "waves[1].protection_groups[0]"),
+        (14, "waves[1].approval"),
+        (15, "owner"),
+        (16, "colour"),
+    ]
+
+
+def test_wrong_items_do_not_make_a_list_empty(problems: Problems) -> None:
+    """A wave with a mistake is still a wave."""
+    found = problems(("[s-3c1730a9e0771ea14, s-3c1730a9e0771ea15]", "[one]"))
+    assert [problem.key for problem in found] == ["protection_groups.database.source_servers[0]"]
+
+
+ODD = [
+    "on",
+    "12:30",
+    "2026-01-31",
+    "-1",
+    "1.5",
+    "~",
+    '""',
+    "text",
+    "[]",
+    "[[]]",
+    "{}",
+    "{a: b}",
+    f'"{"x" * 300}"',
+]
+
+
+def variants(data: Any, odd: object) -> Iterator[Any]:
+    """The data with one part after another replaced."""
+    yield odd
+    if isinstance(data, dict):
+        for key, value in data.items():
+            yield from ({**data, key: changed} for changed in variants(value, odd))
+            yield {**{other: data[other] for other in data if other != key}, str(odd): value}
+    if isinstance(data, list):
+        for index, value in enumerate(data):
+            yield from ([*data[:index], changed, *data[index + 1 :]] for changed in variants(value, odd))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:10])
+def test_no_plan_however_odd_breaks_the_loader(load: Callable[..., Plan], good: str, odd: str) -> None:
+    """One file that the loader could not explain would take every other plan of the folder with it."""
+    full = yaml.safe_load(good) | {
+        "owner": "x",
+        "dag_tags": ["a"],
+        "schedule": "@daily",
+        "timezone": "UTC",
+        "launch": {"jobs": "per_wave", "server_delay": "1s", "conflict_backoff": ["1s"], "job_timeout": "1h"},
+        "cleanup": {"when": "always", "timeout": "1h"},
+    }
+    full["waves"][1] |= {"depends_on": [], "next_wave_when": "launched", "launch": {"start_timeout": "1s"}}
+    refused: list[Problem] = []
+    for changed in variants(full, "ODD"):
+        try:
+            load(text=yaml.safe_dump(changed, sort_keys=False).replace("ODD", odd))
+        except PlanError as error:
+            refused.append(error.broken.problems[0])
+    assert len(refused) > 40
+    assert [problem for problem in refused if not (problem.message and problem.remedy)] == []

@@ -1,0 +1,138 @@
+"""The command line: what it prints, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drs.cli import main
+from drs.plan.schema import schema_text
+
+EXAMPLES = Path("include/plans")
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Path:
+    """A folder with a good plan and one with two mistakes."""
+    text = (EXAMPLES / "single-server.yaml").read_text()
+    (tmp_path / "single-server.yaml").write_text(text)
+    mistakes = text.replace("name: single-server", "name: broken").replace("us-east-1", "Virginia")
+    (tmp_path / "broken.yaml").write_text(mistakes + "colour: red\n")
+    return tmp_path
+
+
+def test_the_examples_are_good_and_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a path, the plans of this checkout are checked; each is told in a line."""
+    assert main(["validate"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith(
+        "ok  fleet: 5 waves, 5 groups by tags (directory database reporting application web)"
+    )
+    assert lines[1].startswith("ok  order-system: 3 waves, 6 servers (database application web), digest ")
+    assert lines[2].startswith("ok  single-server: 1 wave, 1 server (single), digest ")
+
+
+def test_every_problem_of_every_broken_plan_is_told(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A good plan beside it is still confirmed; the exit code is 1."""
+    assert main(["validate", str(broken)]) == 1
+    out = capsys.readouterr().out
+    assert "Recovery plan broken cannot be used: 2 problems." in out
+    assert "target.region  [INVALID_FIELD]" in out
+    assert "colour  [INVALID_FIELD]" in out
+    assert "ok  single-server" in out
+
+
+def test_files_and_folders_may_be_mixed(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pre-commit hook names files, a person a folder."""
+    assert main(["validate", str(broken / "single-server.yaml"), str(EXAMPLES)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+def test_a_plan_that_does_not_exist_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the plans that do exist."""
+    assert main(["validate", str(EXAMPLES / "order-sytem.yaml")]) == 2
+    out = capsys.readouterr().out
+    assert "RECOVERY_PLAN_NOT_FOUND" in out
+    assert "Did you mean order-system?" in out
+    assert "fleet, order-system, single-server" in out
+
+
+def test_a_folder_without_plans_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A check that looked at nothing must not pass in CI."""
+    assert main(["validate", str(tmp_path)]) == 2
+    assert "holds no recovery plan" in capsys.readouterr().out
+
+
+def test_not_found_outweighs_broken(broken: Path) -> None:
+    """A wrong path means that not everything was checked."""
+    assert main(["validate", str(broken), str(broken / "nope.yaml")]) == 2
+
+
+def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For programs: digest and waves of good plans, every field of every problem."""
+    assert main(["validate", "--json", str(broken)]) == 1
+    bad, good = json.loads(capsys.readouterr().out)
+    assert (bad["name"], bad["ok"]) == ("broken", False)
+    assert bad["problems"][0] == {
+        "file": str(broken / "broken.yaml"),
+        "line": 9,
+        "key": "target.region",
+        "code": "INVALID_FIELD",
+        "message": '"Virginia" is not allowed here. Wanted: The AWS Region of the drill.',
+        "remedy": "Write it like this: region: us-east-1",
+    }
+    assert (good["name"], good["ok"], len(good["digest"])) == ("single-server", True, 64)
+    assert good["waves"] == [{"name": "single", "depends_on": [], "listed_servers": ["s-3c1730a9e0771ea14"]}]
+
+
+def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors elsewhere."""
+    assert main(["schema"]) == 0
+    assert capsys.readouterr().out == schema_text()
+
+
+def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:
+    """As the repository's own copy is made."""
+    assert main(["schema", "--output", str(tmp_path / "plan.schema.json")]) == 0
+    assert (tmp_path / "plan.schema.json").read_text(encoding="utf-8") == schema_text()
+
+
+def test_a_schema_that_cannot_be_written_is_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason, and no traceback."""
+    assert main(["schema", "--output", str(tmp_path / "nope" / "plan.schema.json")]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("argv", [[], ["valdate"], ["validate", "--yaml"]])
+def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
+    """As argparse has it."""
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+
+
+def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script's author need not read the source."""
+    with pytest.raises(SystemExit):
+        main(["validate", "--help"])
+    out = capsys.readouterr().out
+    assert all(line in out for line in ("0  every plan is good", "1  a plan is broken", "2  wrong usage"))
+
+
+def test_validation_runs_as_a_module_and_without_airflow() -> None:
+    """It starts in a fraction of the time that importing Airflow takes."""
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['drs', 'validate']\n"
+        "try: runpy.run_module('drs', run_name='__main__')\n"
+        "except SystemExit as end: print(end.code, 'airflow' in sys.modules, 'boto3' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "0 False False", done.stderr
