@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from demo.airflow_api import FINISHED, as_text
 from demo.drill_run import DrillRun
@@ -96,7 +96,7 @@ def watch(run: DrillRun, shown: Screen) -> Picture:
         run.stack.check()
         try:
             picture = observer.look()
-        except (httpx.HTTPError, BotoCoreError) as error:  # SQLite may be locked for a moment
+        except (httpx.HTTPError, BotoCoreError, ClientError) as error:  # a moment's lock, or an armed fault
             if time.monotonic() - last_answer > SILENCE:
                 raise StackError(f"For {SILENCE:g} s there was no look at the drill: {error}") from error
         else:
@@ -139,6 +139,7 @@ def summary(plan: str, picture: Picture, seconds: float) -> list[str]:
         terminated = len(wave.instances) - len(wave.left)
         lines.append(f"  {wave.name:<20} {launched:>8} {terminated:>10} {len(wave.left):>4}")
         lines += [
-            f"    left in EC2: {instance.instance_id} of {instance.server_id}" for instance in wave.left
+            f"    left in EC2: {instance.instance_id} of {wave.servers[instance.server_id]}"
+            for instance in wave.left
         ]
     return lines

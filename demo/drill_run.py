@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -140,8 +140,7 @@ class DrillRun:
     def jobs(self) -> list[dict[str, Any]]:
         """The DRS jobs since the run was triggered, whoever started them, in the order of their creation."""
         drs = self.stack.simulator.client("drs", self.plan.target.region)
-        # DRS's times may be written to the millisecond: ask from a little before.
-        since = {"fromDate": (self.started - timedelta(seconds=1)).isoformat()}
+        since = {"fromDate": f"{self.started:%Y-%m-%dT%H:%M:%SZ}"}
         pages = drs.get_paginator("describe_jobs").paginate(filters=since)
         jobs = [job for page in pages for job in page["items"]]
         return sorted(jobs, key=lambda job: str(job["creationDateTime"]))

@@ -12,6 +12,9 @@ from drs.resolution import resolve
 WAVE_TAG = "drs-drills:wave"
 """The tag that tells the jobs of a drill from others'."""
 
+PASSING = frozenset({None, "scheduled", "queued"})
+"""States of a task that nothing has happened to yet, or that waits a moment for its worker."""
+
 LAUNCHED = frozenset({"LAUNCHED", "TERMINATED"})
 """A server's states in a launch job that succeeded: launched, and terminated again."""
 
@@ -30,10 +33,10 @@ class JobView:
 
 @dataclass(frozen=True)
 class WaveView:
-    """A wave: its servers by name, its tasks with their states, its jobs, and what stands in EC2."""
+    """A wave: its servers (id to name), its tasks with their states, its jobs, and what stands in EC2."""
 
     name: str
-    servers: tuple[str, ...]
+    servers: dict[str, str]
     tasks: tuple[tuple[str, str], ...]
     jobs: tuple[JobView, ...]
     instances: tuple[Instance, ...]
@@ -76,7 +79,9 @@ class Picture:
                     f"wave {wave.name}: {job.kind} job {job.job_id} ({servers}{owner}) {job.status}"
                 )
             for instance in wave.instances:
-                text = f"instance {instance.instance_id} of {instance.server_id} {instance.state}"
+                text = (
+                    f"instance {instance.instance_id} of {wave.servers[instance.server_id]} {instance.state}"
+                )
                 facts[f"instance {instance.instance_id}"] = f"wave {wave.name}: {text}"
         return facts
 
@@ -98,13 +103,17 @@ class Observer:
     def look(self) -> Picture:
         """Take a picture."""
         run_state = self.run.state()  # first: what an ended run is seen to have left is then final
-        tasks = [(task["task_id"], task["state"]) for task in self.run.task_instances() if task["state"]]
+        tasks = [
+            (task["task_id"], task["state"])
+            for task in self.run.task_instances()
+            if task["state"] not in PASSING
+        ]
         jobs = self.run.jobs()
         instances = self.run.instances()
         waves = tuple(
             WaveView(
                 name=wave.name,
-                servers=tuple(self._servers[wave.name].values()),
+                servers=self._servers[wave.name],
                 tasks=tuple(_tasks_within(f"wave_{wave.name}.", tasks)),
                 jobs=tuple(_jobs_of(self._servers[wave.name], jobs)),
                 instances=tuple(

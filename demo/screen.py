@@ -16,7 +16,6 @@ from demo.progress import Picture, WaveView
 COLOURS = {
     "running": "yellow",
     "deferred": "yellow",
-    "queued": "yellow",
     "up_for_retry": "red",
     "failed": "red",
     "upstream_failed": "red",
@@ -120,7 +119,7 @@ def _rows(wave: WaveView) -> list[tuple[str, str, Text, str]]:
         for job in wave.jobs
     ]
     in_jobs = {server for job in wave.jobs for server in job.servers}
-    if waiting := tuple(server for server in wave.servers if server not in in_jobs):
+    if waiting := tuple(name for name in wave.servers.values() if name not in in_jobs):
         rows.append((_names(waiting), "", Text("none yet", "dim"), ""))
     return rows
 

@@ -1,0 +1,88 @@
+"""One stack for all end-to-end tests: a simulated DRS and a real Airflow, and drills run in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.drill_run import DrillRun
+from demo.stack import COMPONENTS, REPOSITORY, Stack
+
+STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Iterator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the runs of a failed test: their tasks' states and logs, the ends of the components' logs."""
+    report = yield
+    if report.failed and report.when == "call":
+        for run in item.stash.get(STARTED_RUNS, []):
+            try:
+                report.sections.append((f"drill {run.run_id}", run.describe()))
+            except Exception as error:  # the stack itself may be what failed
+                report.sections.append((f"drill {run.run_id}", f"{error!r}\n{run.stack.describe()}"))
+    return report
+
+
+@pytest.fixture(scope="session")
+def plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stack's folder of plans: a copy of include/plans, for tests to add to and to edit."""
+    folder = tmp_path_factory.mktemp("plans")
+    shutil.copytree(REPOSITORY / "include" / "plans", folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iterator[Stack]:
+    """The stack, started once."""
+    with Stack(tmp_path_factory.mktemp("stack"), plans=plans) as stack:
+        yield stack
+
+
+@pytest.fixture
+def stack(running_stack: Stack) -> Stack:
+    """The stack, whole, with no fault armed and an empty journal."""
+    for component in COMPONENTS:
+        if not running_stack.processes.is_running(component):
+            running_stack.start_component(component)
+    running_stack.simulator.disarm()
+    running_stack.simulator.clear_journal()
+    return running_stack
+
+
+@pytest.fixture
+def start_drill(
+    stack: Stack, plans: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., DrillRun]]:
+    """Start a drill of a plan by its name; what is still running when the test ends is ended."""
+    runs = request.node.stash[STARTED_RUNS] = []
+
+    def start(plan: str, conf: dict[str, Any] | None = None) -> DrillRun:
+        run = DrillRun.trigger(stack, plans / f"{plan}.yaml", conf)
+        runs.append(run)
+        return run
+
+    yield start
+    stack.simulator.disarm()
+    for run in runs:
+        if not run.has_ended():
+            run.mark("failed")
+            run.wait()
+
+
+@pytest.fixture
+def run_drill(start_drill: Callable[..., DrillRun]) -> Callable[..., DrillRun]:
+    """Run a drill of a plan to its end."""
+
+    def run(plan: str, conf: dict[str, Any] | None = None, timeout: float = 180) -> DrillRun:
+        drill = start_drill(plan, conf)
+        drill.wait(timeout)
+        return drill
+
+    return run
