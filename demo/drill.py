@@ -138,8 +138,5 @@ def summary(plan: str, picture: Picture, seconds: float) -> list[str]:
         launched = f"{wave.launched}/{len(wave.servers)}"
         terminated = len(wave.instances) - len(wave.left)
         lines.append(f"  {wave.name:<20} {launched:>8} {terminated:>10} {len(wave.left):>4}")
-        lines += [
-            f"    left in EC2: {instance.instance_id} of {wave.servers[instance.server_id]}"
-            for instance in wave.left
-        ]
+        lines += [f"    left in EC2: {wave.name_of(instance)}" for instance in wave.left]
     return lines

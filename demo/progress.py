@@ -56,6 +56,10 @@ class WaveView:
         """The instances that still cost money."""
         return tuple(instance for instance in self.instances if instance.is_left)
 
+    def name_of(self, instance: Instance) -> str:
+        """An instance as people know it."""
+        return f"instance {instance.instance_id} of {self.servers[instance.server_id]}"
+
 
 @dataclass(frozen=True)
 class Picture:
