@@ -118,20 +118,17 @@ def _dependencies(waves: Sequence[_Wave]) -> Iterator[Finding]:
     by_name: dict[str, _Wave] = {}
     for wave in waves:
         by_name.setdefault(wave.name, wave)
-    broken = False
     for wave in waves:
         for position, name in enumerate(wave.depends_on):
             path = wave.at("depends_on", position)
             if name not in by_name:
-                broken = True
                 near = difflib.get_close_matches(name, by_name, n=1)
                 remedy = f"Did you mean {near[0]}?" if near else f"The waves are: {', '.join(by_name)}."
                 message = f"The wave depends on {name}, and no wave has that name."
                 yield Finding(path, Code.INVALID_FIELD, message, remedy)
             elif name in wave.depends_on[:position]:
                 yield Finding(path, Code.INVALID_FIELD, f"The wave names {name} twice.", "Name it once.")
-    if not broken:
-        yield from _cycles(by_name)
+    yield from _cycles(by_name)
 
 
 def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:

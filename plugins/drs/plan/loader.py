@@ -58,7 +58,7 @@ def load_folder(folder: Path, *, only: str | None = None) -> list[Plan | BrokenP
 
 def _load(path: Path) -> Plan | BrokenPlan:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8")
     except OSError as error:
         return BrokenPlan(path.stem, path, (_unreadable(path, error),))
     except UnicodeDecodeError as error:

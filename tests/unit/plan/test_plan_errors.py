@@ -552,6 +552,18 @@ def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
     ]
 
 
+def test_a_key_that_stands_twice_is_still_checked(problems: Problems) -> None:
+    """Removing the second of the two must not uncover another problem."""
+    found = problems((REGION, f"region: Virginia\n  {REGION}"))
+    assert [(3, "target.region"), (4, "target.region")] == [(problem.line, problem.key) for problem in found]
+
+
+def test_a_circle_is_told_beside_an_unknown_wave(problems: Problems) -> None:
+    """The one does not hide the other."""
+    found = problems(more="    depends_on: [web, cache]\n")
+    assert {"waves[1].depends_on", "waves[1].depends_on[1]"} == {problem.key for problem in found}
+
+
 def test_wrong_items_do_not_make_a_list_empty(problems: Problems) -> None:
     """A wave with a mistake is still a wave."""
     found = problems(("[s-3c1730a9e0771ea14, s-3c1730a9e0771ea15]", "[one]"))
