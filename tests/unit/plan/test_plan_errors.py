@@ -555,7 +555,7 @@ def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
 def test_a_key_that_stands_twice_is_still_checked(problems: Problems) -> None:
     """Removing the second of the two must not uncover another problem."""
     found = problems((REGION, f"region: Virginia\n  {REGION}"))
-    assert [(3, "target.region"), (4, "target.region")] == [(problem.line, problem.key) for problem in found]
+    assert [(problem.line, problem.key) for problem in found] == [(3, "target.region"), (4, "target.region")]
 
 
 def test_a_circle_is_told_beside_an_unknown_wave(problems: Problems) -> None:
