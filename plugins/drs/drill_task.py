@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +25,6 @@ TERMINATE_TASK_ID = "terminate"
 DEFER_MARGIN = dt.timedelta(seconds=120)
 """A trigger ends by its own deadline; Airflow's bound on the deferral comes later, for one that died."""
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -60,15 +59,13 @@ def run_ledger(context: Context) -> Ledger:
     return Ledger(XComStore(context["ti"]))
 
 
-def coded_failures(
-    method: Callable[Concatenate[Any, Context, P], R],
-) -> Callable[Concatenate[Any, Context, P], R]:
+def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
     """Turn a coded failure into a failed task: recorded for evidence and verdict, said at the log's end, and
     retried by Airflow only where a retry can help.
     """
 
     @functools.wraps(method)
-    def guarded(self: Any, context: Context, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
         try:
             return method(self, context, *args, **kwargs)
         except DrillError as error:

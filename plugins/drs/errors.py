@@ -104,6 +104,7 @@ class DrsNotInitialized(DrillError):
 
 class DrsUnavailable(DrillError):
     code = Code.DRS_UNAVAILABLE
+    retryable = True
     remedy = (
         "Check the AWS Health Dashboard and the network path from the workers to the DRS endpoint. "
         "Once DRS answers, clear this task or trigger a new run."
