@@ -29,9 +29,8 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
     """
     held, free = WEB[:2], WEB[2:4]
     write_plan(plans, "held", [("web", [*held, *free])], launch="{jobs: per_wave}")
-    armed = stack.simulator.arm(
-        **{"kind": "foreign_job", "servers": held, "seconds": 45, "from": "first_refused_call"}
-    )
+    foreign = {"kind": "foreign_job", "servers": held, "seconds": 45, "from": "first_refused_call"}
+    stack.simulator.arm(**foreign)
     run = start_drill("held")
     run.wait_for_task("wave_web.start_recovery", "deferred", timeout=60)
     assert run.wait(timeout=180) == "success", run.describe()
@@ -47,12 +46,8 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
     assert 45 <= retries[1]["time"] - first["time"] <= 56, "the holder's end was not noticed early"
 
     log = run.log("wave_web.start_recovery")
-    holder = next(
-        job["jobID"]
-        for job in run.jobs()
-        if job["jobID"] not in {call["result"].get("jobID") for call in calls} and job["type"] == "LAUNCH"
-    )
-    assert armed
+    jobs = stack.simulator.client("drs", "us-east-1").describe_jobs(filters={})["items"]
+    (holder,) = [job["jobID"] for job in jobs if job["initiatedBy"] == "START_RECOVERY"]
     for said in (
         *held,
         holder,
@@ -60,7 +55,6 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
         "Not held, so started at once",
     ):
         assert said in log, said
-    assert run.state() == "success"
 
 
 def test_one_failed_launch_fails_its_wave_and_all_instances_are_terminated(
@@ -298,7 +292,7 @@ def test_a_plan_file_broken_in_mid_wave_lets_its_drill_clean_up(
 
 
 def test_a_plan_validly_edited_in_mid_wave_does_not_move_its_drill(plans: Path, start_drill: Drill) -> None:
-    """Other servers, another Region and account in the file: the running drill launches what it began with."""
+    """Other servers and another Region in the file: the running drill launches what it began with."""
     waves = [("database", DATABASE[:1]), ("web", WEB[:1])]
     path = write_plan(plans, "edited", waves, wave_extra="delay_before: 20s")
     run = start_drill("edited")

@@ -1,7 +1,7 @@
 """The troubleshooting guide's three tests: a single server, sequential waves, the full recovery plan.
 
-The delays of the plans are at their true length; DRS itself runs 60 times as fast. The two long drills run side
-by side, on different servers.
+The delays of the plans are at their true length; DRS itself runs 60 times as fast. The two long drills run
+side by side, on different servers.
 """
 
 from __future__ import annotations

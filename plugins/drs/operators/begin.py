@@ -37,9 +37,8 @@ class DrsBeginDrillOperator(BaseOperator):
         params: Any = context["params"]
         plan = self.plan
         waves = chosen_waves(plan, conf, params["waves"])
-        claim(context)
         record = RunRecord(
-            token=uuid.uuid4().hex,
+            token=claim(context),
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             began_at=utc_now(),
@@ -106,25 +105,32 @@ def chosen_waves(plan: Plan, conf: dict[str, Any], asked: Any) -> tuple[str, ...
     return tuple(name for name in names if name in asked)
 
 
-def claim(context: Context) -> None:
+def claim(context: Context, token: str | None = None) -> str:
     """Make this run the owner of its plan.
 
     Two runs that begin together do not pass both: ``begin`` runs once at a time for a DAG.
 
+    :param token: the run's token, where it has one already
+    :return: the run's token; a run that is cleared and begins again keeps the token that its jobs bear
     :raises PlanAlreadyExecuting: the owner is another run, and it is active
     """
     ti: Any = context["ti"]
     key = f"{ti.dag_id}__owner"
-    owner = Variable.get(key, default=None)
-    if owner and owner != ti.run_id and _is_active(ti, owner):
+    owner: dict[str, str] = Variable.get(key, default=None, deserialize_json=True) or {}
+    if owner.get("run_id") == ti.run_id:
+        return owner["token"]
+    if owner and _is_active(ti, owner["run_id"]):
         raise PlanAlreadyExecuting(
-            f"Run {owner} of {ti.dag_id} is under way; a plan runs once at a time. This run touched nothing.",
+            f"Run {owner['run_id']} of {ti.dag_id} is under way; a plan runs once at a time. This run touched "
+            "nothing.",
             remedy=(
-                f"Wait for {owner} to end, or mark it failed in the Airflow UI: it then terminates what it "
-                "launched and ends."
+                f"Wait for {owner['run_id']} to end, or mark it failed in the Airflow UI: it then terminates "
+                "what it launched and ends."
             ),
         )
-    Variable.set(key, ti.run_id, description="The run that owns this recovery plan; written by drs-drills")
+    owner = {"run_id": ti.run_id, "token": token or uuid.uuid4().hex}
+    Variable.set(key, owner, description="The run that owns this plan", serialize_json=True)
+    return owner["token"]
 
 
 def _is_active(ti: Any, run_id: str) -> bool:

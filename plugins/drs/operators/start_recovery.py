@@ -60,7 +60,7 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Begin the launch, or on a later try go on with what is missing."""
-        claim(context)
+        claim(context, run_ledger(context).run().token)
         return self._launch(context, resumed=False)
 
     @coded_failures
