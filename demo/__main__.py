@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "airflow", parents=[common], help="run Airflow for the browser", epilog=EPILOG
     )
     airflow.add_argument(
-        "--port", type=int, default=8080, help="port of Airflow's user interface (default: 8080)"
+        "--port", type=port_number, default=8080, help="port of Airflow's user interface (default: 8080)"
     )
     return top
 
@@ -56,7 +56,15 @@ def positive(text: str) -> float:
     """A number above 0."""
     number = float(text)
     if not number > 0:
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
+def port_number(text: str) -> int:
+    """A port that can be chosen."""
+    number = int(text)
+    if not 0 < number < 2**16:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
     return number
 
 

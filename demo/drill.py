@@ -6,6 +6,7 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +26,8 @@ LOOK_EVERY = 0.5
 SILENCE = 60.0
 """Seconds without an answer of Airflow or DRS after which the drill is given up."""
 TAIL = 20
-"""How many messages of a failed task are shown."""
+"""How many messages are shown of a task that failed without a word of ours."""
+SERIOUS = frozenset({"warning", "error", "critical"})
 
 
 def plan_file(name: str) -> Path:
@@ -108,24 +110,26 @@ def watch(run: DrillRun, shown: Screen) -> Picture:
 
 
 def failures(run: DrillRun) -> list[str]:
-    """What the failed tasks said that an operator needs: their last try's warnings and errors."""
+    """What the failed tasks said on their last try that an operator needs."""
     told: list[str] = []
     for task in run.task_instances():
         if task["state"] == "failed":
             messages = run.stack.api.task_messages(
                 run.dag_id, run.run_id, task["task_id"], task["try_number"]
             )
-            serious = [
-                message for message in messages if message.get("level") in {"warning", "error", "critical"}
-            ]
-            told.append(f"{task['task_id']} failed:")
-            told += [
-                f"  {line}"
-                for message in (serious or messages)[-TAIL:]
-                for line in as_text(message).splitlines()
-            ]
-            told.append("")
+            told += [f"{task['task_id']} failed:", *_for_operators(messages), ""]
     return told
+
+
+def _for_operators(messages: list[dict[str, Any]]) -> list[str]:
+    """Our own warnings and errors, which Airflow's report of the exception repeats; without any, the end."""
+    own = [
+        message["event"]
+        for message in messages
+        if message.get("level") in SERIOUS and "error_detail" not in message and "category" not in message
+    ]
+    text = "\n".join(own or [as_text(message) for message in messages[-TAIL:]])
+    return [f"  {line}" for line in text.splitlines()]
 
 
 def summary(plan: str, picture: Picture, seconds: float) -> list[str]:

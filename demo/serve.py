@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
 from demo.processes import StackError
 from demo.scratch import SCRATCH, HomeInUseError, claimed, emptied
+from demo.settings import HOST
 from demo.stack import Stack
 
 
@@ -19,7 +21,8 @@ def serve(port: int, fleet: Path, speed: float) -> None:
     :raises StackError: it could not be started, one runs already, or a component died.
     """
     try:
-        with claimed(SCRATCH / "airflow", note=f"http://127.0.0.1:{port}") as home:
+        with claimed(SCRATCH / "airflow", note=f"http://{HOST}:{port}") as home:
+            require_free(port)
             _serve(Stack(emptied(home), port=port, fleet=fleet, speed=speed))
     except HomeInUseError as error:
         raise StackError(f"Airflow runs already, at {error}. Use that one, or end it with Ctrl-C.") from error
@@ -40,3 +43,19 @@ Every plan's DAG is paused. Unpause one, trigger it, and watch. Ctrl-C ends ever
         while True:
             stack.check()
             time.sleep(1)
+
+
+def require_free(port: int) -> None:
+    """See that a port can be listened on.
+
+    :raises StackError: it cannot, and why.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise StackError(
+                f"Airflow cannot listen on port {port}: {error.strerror}. "
+                "End what uses it, or choose another: make airflow PORT=8081"
+            ) from error

@@ -92,5 +92,6 @@ def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, 
         and not key.lower().endswith("_proxy")  # everything is on loopback
         and key != "PYTHONDONTWRITEBYTECODE"  # every task imports Airflow: compiled modules halve the start
     }
+    kept["PYTHONWARNINGS"] = "ignore::DeprecationWarning"  # of Airflow's own parts, in every task's log
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return kept

@@ -91,10 +91,6 @@ class Stack:
 
         :raises StackError: a part did not start; the message ends with its log.
         """
-        if is_taken(self.ports.api_server):
-            raise StackError(
-                f"Port {self.ports.api_server} is in use. End what listens there, or choose another port."
-            )
         self._launch("simulator")
         self.processes.run("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], START_TIMEOUT)
         started = time.time()
@@ -176,17 +172,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for probe in sockets:
             probe.close()
-
-
-def is_taken(port: int) -> bool:
-    """Whether somebody listens on a port, or this user may not."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port that was just left is free
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
 
 
 def first_access_key(fleet: Path) -> str:
