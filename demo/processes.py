@@ -46,11 +46,13 @@ class Processes:
 
     :param logs: folder of the log files, one for each process, appended to when a process is started again.
     :param environment: the whole environment of the processes.
+    :param grace: seconds in which a process may end in good order before it is killed.
     """
 
-    def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, logs: Path, environment: Mapping[str, str], grace: float = 5.0) -> None:
         self.logs = logs
         self.environment = dict(environment)
+        self.grace = grace
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._reaper: subprocess.Popen[str] | None = None
         logs.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,7 @@ class Processes:
 
         The default is what the death of a machine looks like to the others.
         """
-        session = self._running[name].pid
+        session = self.session(name)
         reaper.send(session, signum)
         deadline = time.monotonic() + 30
         while reaper.members(session):
@@ -104,6 +106,10 @@ class Processes:
     def is_running(self, name: str) -> bool:
         """Whether this process was started and has not ended."""
         return name in self._running and self._running[name].poll() is None
+
+    def session(self, name: str) -> int:
+        """The session of a process and of all that it started."""
+        return self._running[name].pid
 
     def wait(
         self, name: str, condition: Callable[[], bool], timeout: float, what: str, *, may_end: bool = False
@@ -161,7 +167,10 @@ class Processes:
     def _tell_reaper(self, line: str) -> None:
         if self._reaper is None:
             self._reaper = subprocess.Popen(
-                [sys.executable, reaper.__file__], stdin=subprocess.PIPE, text=True, start_new_session=True
+                [sys.executable, reaper.__file__, str(self.grace)],
+                stdin=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
             )
         assert self._reaper.stdin is not None
         self._reaper.stdin.write(f"{line}\n")

@@ -16,9 +16,6 @@ from collections.abc import Iterable
 
 import psutil  # type: ignore[import-untyped]
 
-GRACE = 5.0
-"""Seconds between SIGTERM and SIGKILL."""
-
 
 def members(session: int) -> list[int]:
     """The ids of the live processes of a session."""
@@ -41,7 +38,7 @@ def send(session: int, signum: int) -> None:
             continue
 
 
-def end(sessions: Iterable[int], grace: float = GRACE) -> None:
+def end(sessions: Iterable[int], grace: float) -> None:
     """End every process of these sessions: SIGTERM, and SIGKILL to whatever is left after `grace` seconds."""
     left = set(sessions)
     for session in left:
@@ -55,14 +52,17 @@ def end(sessions: Iterable[int], grace: float = GRACE) -> None:
 
 
 def main() -> None:
-    """Read `+id` and `-id` lines until the owner is gone, then end the sessions that are left."""
+    """Read `+id` and `-id` lines until the owner is gone, then end the sessions that are left.
+
+    The argument is the grace in seconds.
+    """
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)  # only the owner's end ends the reaper
     sessions: set[int] = set()
     for line in sys.stdin:
         change, session = line[0], int(line[1:])
         (sessions.add if change == "+" else sessions.discard)(session)
-    end(sessions)
+    end(sessions, grace=float(sys.argv[1]))
 
 
 if __name__ == "__main__":
