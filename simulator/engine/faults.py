@@ -30,80 +30,85 @@ When = Literal["before", "after"]
 
 
 class Fault(BaseModel):
-    """What every kind shares: where it strikes and how often; what is left out does not narrow it."""
+    """What every kind shares: where it strikes; what is left out does not narrow it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     account: AccountId | None = None
     region: str | None = None
     servers: tuple[ServerId, ...] | None = None
+
+
+class RepeatingFault(Fault):
+    """A fault that strikes ``count`` times, or until it is taken out of service."""
+
     count: Annotated[int, Field(ge=1)] | None = None
 
 
-class CallFault(Fault):
+class CallFault(RepeatingFault):
     """A fault of API calls; with ``servers`` only of the calls that name one of them."""
 
     operations: tuple[Operation, ...] | None = None
 
 
 class Throttle(CallFault):
-    kind: Literal["throttle"]
+    kind: Literal["throttle"] = "throttle"
     retry_after: Annotated[int, Field(ge=0)] = 1
 
 
 class InternalError(CallFault):
     """HTTP 500. ``after``: the call has done its work, and its reply is lost."""
 
-    kind: Literal["internal_error"]
+    kind: Literal["internal_error"] = "internal_error"
     when: When = "before"
 
 
 class ConnectionDrop(CallFault):
     """The connection closes without a reply. ``after``: the call has done its work."""
 
-    kind: Literal["connection_drop"]
+    kind: Literal["connection_drop"] = "connection_drop"
     when: When = "before"
 
 
 class AccessDenied(CallFault):
-    kind: Literal["access_denied"]
+    kind: Literal["access_denied"] = "access_denied"
 
 
 class TagsRefused(CallFault):
     """StartRecovery with tags is refused for want of drs:TagResource."""
 
-    kind: Literal["tags_refused"]
+    kind: Literal["tags_refused"] = "tags_refused"
 
 
-class StuckPending(Fault):
+class StuckPending(RepeatingFault):
     """A job that names one of the servers stays PENDING, until ``seconds`` (of wall time) are over."""
 
-    kind: Literal["stuck_pending"]
+    kind: Literal["stuck_pending"] = "stuck_pending"
     seconds: Duration | None = None
 
 
-class StuckConversion(Fault):
+class StuckConversion(RepeatingFault):
     """The server's conversion does not end, until ``seconds`` (of wall time) are over."""
 
-    kind: Literal["stuck_conversion"]
+    kind: Literal["stuck_conversion"] = "stuck_conversion"
     seconds: Duration | None = None
 
 
-class LaunchFailed(Fault):
-    kind: Literal["launch_failed"]
+class LaunchFailed(RepeatingFault):
+    kind: Literal["launch_failed"] = "launch_failed"
     raw_error: str = "Failed to launch target instance"
 
 
-class NoRecoveryInstanceId(Fault):
+class NoRecoveryInstanceId(RepeatingFault):
     """The job never names the server's recovery instance, though it was launched."""
 
-    kind: Literal["no_recovery_instance_id"]
+    kind: Literal["no_recovery_instance_id"] = "no_recovery_instance_id"
 
 
-class TerminationSurvivor(Fault):
+class TerminationSurvivor(RepeatingFault):
     """The TERMINATE job completes, and the server's instance stays."""
 
-    kind: Literal["termination_survivor"]
+    kind: Literal["termination_survivor"] = "termination_survivor"
 
 
 class ForeignJob(Fault):
@@ -113,7 +118,7 @@ class ForeignJob(Fault):
     call that it refuses.
     """
 
-    kind: Literal["foreign_job"]
+    kind: Literal["foreign_job"] = "foreign_job"
     servers: Annotated[tuple[ServerId, ...], Field(min_length=1)]
     seconds: Duration
     counted_from: Annotated[Literal["armed", "first_refused_call"], Field(alias="from")] = "armed"
@@ -160,7 +165,8 @@ class ArmedFault(Generic[F_co]):
 
     @property
     def spent(self) -> bool:
-        return self.fault.count is not None and self.struck >= self.fault.count
+        count = self.fault.count if isinstance(self.fault, RepeatingFault) else None
+        return count is not None and self.struck >= count
 
     def reaches(self, account: str, region: str, servers: frozenset[str]) -> bool:
         """Whether this fault is armed for that place and one of these servers."""

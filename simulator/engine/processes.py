@@ -20,7 +20,7 @@ from simulator.engine.faults import (
     TerminationSurvivor,
 )
 from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer, new_id
-from simulator.engine.timings import STAGGER
+from simulator.engine.timings import LAUNCH_STAGGER, STAGGER
 from simulator.engine.world import Hold, Process, World
 
 
@@ -59,14 +59,14 @@ def launch(estate: Estate, job: Job) -> Process:
     job.write(at, "JOB_START")
     for place, participant in enumerate(job.participants):
         _clean_up(estate, job, participant.server_id, at)
-        world.start(_launch_server(estate, job, participant, world.drs_time(place * STAGGER)), at)
+        world.start(_launch_server(estate, job, participant, place), at)
 
 
-def _launch_server(estate: Estate, job: Job, participant: Participant, delay: timedelta) -> Process:
+def _launch_server(estate: Estate, job: Job, participant: Participant, place: int) -> Process:
     world, server_id = estate.world, participant.server_id
     server = estate.servers[server_id]
     timings = server.timings
-    at = yield delay + world.drs_time(timings.snapshot_wait)
+    at = yield world.drs_time(timings.snapshot_wait + place * STAGGER)
     if participant.snapshot_id is None:
         job.write(at, "SNAPSHOT_START", server_id=server_id)
         at = yield world.drs_time(timings.snapshot)
@@ -79,7 +79,7 @@ def _launch_server(estate: Estate, job: Job, participant: Participant, delay: ti
         if stuck := world.faults.take(StuckConversion, estate.account, estate.region, frozenset({server_id})):
             at = yield Hold(stuck, _after(at, stuck.fault.seconds))
         job.write(at, "CONVERSION_END", server_id=server_id, conversion_server_id=new_id("i"))
-    at = yield world.drs_time(timings.launch_wait)
+    at = yield world.drs_time(timings.launch_wait + place * LAUNCH_STAGGER)
     job.write(at, "LAUNCH_START", server_id=server_id)
     estate.set_launch_status(job, participant, LaunchStatus.IN_PROGRESS)
     at = yield world.drs_time(timings.launch)

@@ -17,6 +17,9 @@ Seconds = Annotated[float, Field(ge=0)]
 STAGGER: Final = 0.026
 """Each server of a job starts this much after the one before; JOB_END is logged this much after the end."""
 
+LAUNCH_STAGGER: Final = 0.164
+"""And each server's launch follows its conversion by this much more than that of the one before."""
+
 RECORDED_PENDING: Final = 0.357
 """How long a job stayed PENDING: from its creation to JOB_START."""
 
