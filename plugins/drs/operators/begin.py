@@ -121,8 +121,8 @@ def claim(context: Context, token: str | None = None) -> str:
         return owner["token"]
     if owner and _is_active(ti, owner["run_id"]):
         raise PlanAlreadyExecuting(
-            f"Run {owner['run_id']} of {ti.dag_id} is under way; a plan runs once at a time. This run touched "
-            "nothing.",
+            f"Run {owner['run_id']} of {ti.dag_id} is under way; a plan runs once at a time. This run "
+            "touched nothing.",
             remedy=(
                 f"Wait for {owner['run_id']} to end, or mark it failed in the Airflow UI: it then terminates "
                 "what it launched and ends."
