@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+import simulator
+from simulator.engine.fleet import Fleet, FleetError
+
 
 def main() -> int:
     """Run the server. Exit code 2: it could not start, and standard error says why."""
@@ -16,14 +19,13 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    # After the arguments: moto takes seconds to import, and --help should not.
-    import simulator
-    from simulator.engine.fleet import FleetError
-    from simulator.server import serve
-
     try:
+        fleet = Fleet.load(arguments.fleet)
+        # Only now: moto takes seconds to import.
+        from simulator.server import serve
+
         simulator.register()
-        simulator.seed(arguments.fleet, speed=arguments.speed)
+        simulator.seed(fleet, speed=arguments.speed)
         serve(arguments.port)
     except FleetError as error:
         return _refuse(str(error))

@@ -123,6 +123,10 @@ class _QuietHandler(MotoRequestHandler):
     def log_request(self, *_args: Any, **_kwargs: Any) -> None:
         """Log nothing: the journal has every request."""
 
+    def connection_dropped(self, *_args: Any, **_kwargs: Any) -> None:
+        """Close the connection, where the server would wait for another request on it."""
+        self.close_connection = True
+
 
 def _readable_twice(environ: dict[str, Any]) -> Request:
     """The request with its body in memory, so that the journal and moto can both read it."""

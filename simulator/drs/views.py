@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from drs.states import LaunchStatus, ReplicationState
+from drs.states import LaunchDisposition, LaunchStatus, ReplicationState
 from simulator.engine.model import (
     Job,
     JobLogItem,
@@ -199,6 +199,8 @@ def launch_configuration_changes(parameters: JSON) -> dict[str, Any]:
     changes = {
         attribute: parameters[name] for name, attribute in _LAUNCH_MEMBERS.items() if name in parameters
     }
+    if "launchDisposition" in parameters:
+        changes["launch_disposition"] = LaunchDisposition(parameters["launchDisposition"])
     if "licensing" in parameters:
         changes["os_byol"] = parameters["licensing"].get("osByol", False)
     return changes

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+
 from simulator.engine.clock import ManualClock
 from simulator.engine.ec2 import Ec2Error, Placement
 from simulator.engine.fleet import Fleet
@@ -107,8 +108,9 @@ def engine() -> Callable[..., Engine]:
 @pytest.fixture
 def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """moto's mock_aws with the simulated DRS in it, all callers in the fleet's account."""
-    import simulator
     from moto import mock_aws
+
+    import simulator
 
     simulator.register()
     monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)

@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from pydantic import ValidationError
+
+from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from simulator.engine.errors import (
     AccessDeniedError,
     ConflictError,
@@ -18,7 +19,6 @@ from simulator.engine.errors import (
 )
 from simulator.engine.faults import FAULT, Call
 from simulator.engine.simulation import FaultError
-
 from tests.simulator.conftest import ACCOUNT, REGION, server_id
 
 
@@ -69,23 +69,23 @@ def test_a_fault_strikes_as_often_as_it_says(engine: Any) -> None:
     """And is spent then."""
     world = engine()
     _arm(world, "throttle", count=2)
-    assert [True, True, False] == [_strikes(world, _call()) for _ in range(3)]
+    assert [_strikes(world, _call()) for _ in range(3)] == [True, True, False]
     (armed,) = world.simulation.world.faults
-    assert (2, True) == (armed.describe()["struck"], armed.describe()["spent"])
+    assert (armed.describe()["struck"], armed.describe()["spent"]) == (2, True)
 
 
 def test_a_fault_reaches_the_operations_it_names_only(engine: Any) -> None:
     """Every operation when it names none."""
     world = engine()
     _arm(world, "throttle", operations=["DescribeJobs"])
-    assert [True, False] == [_strikes(world, _call(name)) for name in ("DescribeJobs", "StartRecovery")]
+    assert [_strikes(world, _call(name)) for name in ("DescribeJobs", "StartRecovery")] == [True, False]
 
 
 def test_a_fault_reaches_calls_that_name_its_servers_only(engine: Any) -> None:
     """One of them is enough."""
     world = engine(3)
     _arm(world, "throttle", servers=[server_id(1)])
-    assert [True, False, False] == [_strikes(world, _call("StartRecovery", *n)) for n in ((1, 2), (3,), ())]
+    assert [_strikes(world, _call("StartRecovery", *n)) for n in ((1, 2), (3,), ())] == [True, False, False]
 
 
 @pytest.mark.parametrize("member", [{"account": "444455556666"}, {"region": "eu-central-1"}])
@@ -93,14 +93,14 @@ def test_a_fault_reaches_its_account_and_region_only(engine: Any, member: dict[s
     """Elsewhere calls pass."""
     world = engine()
     _arm(world, "throttle", **member)
-    assert [False, True] == [_strikes(world, call) for call in (_call(), _call(**member))]
+    assert [_strikes(world, call) for call in (_call(), _call(**member))] == [False, True]
 
 
 def test_an_error_after_the_work_is_not_one_before(engine: Any) -> None:
     """``after`` is the lost reply."""
     world = engine()
     _arm(world, "internal_error", when="after")
-    assert [False, True] == [_strikes(world, _call(), when) for when in ("before", "after")]
+    assert [_strikes(world, _call(), when) for when in ("before", "after")] == [False, True]
 
 
 def test_access_denied_names_caller_and_action(engine: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_disarmed_fault_is_gone(engine: Any) -> None:
     """And a second time there is nothing to disarm."""
     world = engine()
     fault_id = _arm(world, "throttle")
-    assert [1, 0] == [world.simulation.disarm(fault_id) for _ in range(2)]
+    assert [world.simulation.disarm(fault_id) for _ in range(2)] == [1, 0]
     assert not _strikes(world, _call())
 
 
@@ -137,11 +137,11 @@ def test_a_stuck_job_stays_pending_until_disarmed(engine: Any) -> None:
     fault_id = _arm(world, "stuck_pending", servers=[server_id(2)])
     job = world.drill(1, 2)
     world.pass_time(3600)
-    assert (JobStatus.PENDING, []) == (job.status, job.log)
+    assert (job.status, job.log) == (JobStatus.PENDING, [])
     world.simulation.disarm(fault_id)
     assert job.status is JobStatus.STARTED
     world.pass_time(600)
-    assert [LaunchStatus.LAUNCHED] * 2 == [each.launch_status for each in job.participants]
+    assert [each.launch_status for each in job.participants] == [LaunchStatus.LAUNCHED] * 2
 
 
 def test_a_stuck_job_does_not_touch_other_servers_jobs(engine: Any) -> None:
@@ -170,7 +170,7 @@ def test_a_stuck_conversion_leaves_its_server_pending(engine: Any) -> None:
     job = world.drill(1, 2)
     world.pass_time(7200)
     assert job.status is JobStatus.STARTED
-    assert [LaunchStatus.PENDING, LaunchStatus.LAUNCHED] == [each.launch_status for each in job.participants]
+    assert [each.launch_status for each in job.participants] == [LaunchStatus.PENDING, LaunchStatus.LAUNCHED]
     world.simulation.disarm(fault_id)
     world.pass_time(600)
     assert job.status is JobStatus.COMPLETED
@@ -181,7 +181,7 @@ def test_a_failed_launch_is_one_servers_own(engine: Any) -> None:
     world = engine()
     _arm(world, "launch_failed", servers=[server_id(1)], raw_error="no capacity")
     job = world.drilled(1, 2)
-    assert [LaunchStatus.FAILED, LaunchStatus.LAUNCHED] == [each.launch_status for each in job.participants]
+    assert [each.launch_status for each in job.participants] == [LaunchStatus.FAILED, LaunchStatus.LAUNCHED]
     assert [(server_id(1), "no capacity")] == [
         (item.server_id, item.raw_error) for item in job.log if item.event == "LAUNCH_FAILED"
     ]
@@ -194,7 +194,7 @@ def test_a_fault_of_servers_is_counted_by_server(engine: Any) -> None:
     world = engine()
     _arm(world, "launch_failed", count=1)
     outcomes = [world.drilled(1).participants[0].launch_status for _ in range(2)]
-    assert [LaunchStatus.FAILED, LaunchStatus.LAUNCHED] == outcomes
+    assert outcomes == [LaunchStatus.FAILED, LaunchStatus.LAUNCHED]
 
 
 def test_an_instance_may_go_unnamed_by_its_job(engine: Any) -> None:
@@ -228,11 +228,11 @@ def test_a_foreign_job_holds_its_servers_for_its_time(engine: Any) -> None:
     world = engine(speed=100)
     _arm(world, "foreign_job", servers=[server_id(1)], seconds=45)
     (job,) = world.drs.jobs.values()
-    assert (JobStatus.STARTED, JobType.LAUNCH, InitiatedBy.START_RECOVERY) == (
+    assert (
         job.status,
         job.type,
         job.initiated_by,
-    )
+    ) == (JobStatus.STARTED, JobType.LAUNCH, InitiatedBy.START_RECOVERY)
     world.pass_time(44)
     with pytest.raises(ConflictError):
         world.drill(1)
@@ -261,8 +261,8 @@ def test_a_foreign_job_launches_and_terminates_nothing(engine: Any) -> None:
     _arm(world, "foreign_job", servers=[server_id(2)], seconds=5)
     world.pass_time(6)
     _, terminate, launch = world.drs.jobs.values()
-    assert (JobStatus.COMPLETED, []) == (terminate.status, terminate.participants)
-    assert [LaunchStatus.FAILED] == [each.launch_status for each in launch.participants]
+    assert (terminate.status, terminate.participants) == (JobStatus.COMPLETED, [])
+    assert [each.launch_status for each in launch.participants] == [LaunchStatus.FAILED]
     assert {"running"} == set(world.ec2.states.values())
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from drs.states import LaunchDisposition, ReplicationState
 from simulator.engine.fleet import Fleet, FleetError, Server
 from simulator.engine.simulation import Simulation
 from simulator.engine.timings import OperatingSystem
-
 from tests.simulator.conftest import ACCOUNT, REGION, Engine, MemoryEc2, fleet, server_id, servers
 
 DEFAULT = Path(__file__).parents[2] / "include" / "fleets" / "default.yaml"
@@ -36,11 +36,11 @@ def test_a_series_is_counted_out() -> None:
     series = {"count": 500, "id_prefix": "s-7de4f3a2b1c0", "hostname": "web-{n}", "tags": {"Name": "web-{n}"}}
     web = _servers(fleet([series]))
     assert len({server.id for server in web}) == 500
-    assert ("s-7de4f3a2b1c000010", "web-16", {"Name": "web-16"}) == (
+    assert (
         web[15].id,
         web[15].hostname,
         web[15].tags,
-    )
+    ) == ("s-7de4f3a2b1c000010", "web-16", {"Name": "web-16"})
 
 
 def test_defaults_hold_unless_a_server_says_otherwise() -> None:
@@ -48,11 +48,11 @@ def test_defaults_hold_unless_a_server_says_otherwise() -> None:
     defaults = {"tags": {"Env": "test"}, "replication": {"state": "STALLED", "lag": "5m"}}
     own = {**servers(1)[0], "tags": {"Name": "db"}, "replication": {"lag": "1h"}}
     (server,) = _servers(Fleet.parse(_document(own, defaults=defaults), "f.yaml"))
-    assert {"Env": "test", "Name": "db"} == server.tags
-    assert (ReplicationState.STALLED, 3600) == (
+    assert server.tags == {"Env": "test", "Name": "db"}
+    assert (
         server.replication.state,
         server.replication.lag.total_seconds(),
-    )
+    ) == (ReplicationState.STALLED, 3600)
 
 
 def test_timings_differ_by_system_and_by_server() -> None:
@@ -60,7 +60,7 @@ def test_timings_differ_by_system_and_by_server() -> None:
     slow = {**servers(2)[1], "timings": {"launch": 999}}
     world = Engine(fleet([servers(1)[0], slow], timings={"linux": {"conversion": 10}}), speed=1)
     first, second = (world.drs.servers[server_id(n)].timings for n in (1, 2))
-    assert (10, 279.52, 10, 999) == (first.conversion, first.launch, second.conversion, second.launch)
+    assert (first.conversion, first.launch, second.conversion, second.launch) == (10, 279.52, 10, 999)
     assert first.snapshot == 0.191
 
 
@@ -98,7 +98,7 @@ def test_all_errors_are_told_at_once() -> None:
     """One a line."""
     document = _document({"id": "s-1", "hostname": "a"}, faults=[{"kind": "throttle", "often": 1}], speed=3)
     errors = _errors(document)
-    assert ["faults[0].often: unknown key", "speed: unknown key"] == [e.split(" ", 1)[1] for e in errors[1:]]
+    assert [e.split(" ", 1)[1] for e in errors[1:]] == ["faults[0].often: unknown key", "speed: unknown key"]
 
 
 def test_a_server_cannot_stand_twice_in_a_region() -> None:
@@ -133,7 +133,7 @@ def test_a_missing_file_is_named() -> None:
 def test_a_fleets_faults_are_armed_from_the_start() -> None:
     """A fault that cannot be armed refuses the fleet."""
     world = Engine(fleet(servers(1), faults=[{"kind": "throttle"}]), speed=1)
-    assert ["throttle"] == [armed.describe()["kind"] for armed in world.simulation.world.faults]
+    assert [armed.describe()["kind"] for armed in world.simulation.world.faults] == ["throttle"]
     with pytest.raises(FleetError, match=server_id(9)):
         Engine(fleet(servers(1), faults=[{"kind": "stuck_pending", "servers": [server_id(9)]}]), speed=1)
 
@@ -156,7 +156,7 @@ def test_the_default_fleet_is_the_one_of_the_examples() -> None:
     for server in everything:
         key = server.tags["Application"], server.tags["Tier"]
         tiers[key] = tiers.get(key, 0) + 1
-    assert {
+    assert tiers == {
         ("orders", "database"): 2,
         ("orders", "application"): 2,
         ("orders", "web"): 2,
@@ -165,7 +165,7 @@ def test_the_default_fleet_is_the_one_of_the_examples() -> None:
         ("fleet", "application"): 10,
         ("fleet", "web"): 12,
         ("fleet", "reporting"): 2,
-    } == tiers
-    assert [OperatingSystem.WINDOWS] == [s.os for s in everything if s.os is not OperatingSystem.LINUX]
+    }
+    assert [s.os for s in everything if s.os is not OperatingSystem.LINUX] == [OperatingSystem.WINDOWS]
     assert {"eu-central-1", "us-east-1"} == set(content.accounts["444455556666"].regions)
     assert all(server.launch.disposition is LaunchDisposition.STARTED for server in everything)

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+
 from drs.states import InitiatedBy, JobStatus, LaunchStatus
 from simulator.engine.errors import ConflictError, ResourceNotFoundError, ValidationError
-
 from tests.simulator.conftest import ACCOUNT, REGION, Engine, fleet, server_id, servers
 
 
@@ -20,7 +20,7 @@ def test_a_job_is_pending_then_started_then_completed(engine: Any) -> None:
     for seconds in (1, 599):
         world.pass_time(seconds)
         seen.append(job.status)
-    assert [JobStatus.PENDING, JobStatus.STARTED, JobStatus.COMPLETED] == seen
+    assert seen == [JobStatus.PENDING, JobStatus.STARTED, JobStatus.COMPLETED]
 
 
 def test_a_server_is_pending_until_its_launch_begins(engine: Any) -> None:
@@ -79,7 +79,7 @@ def test_disposition_stopped_gives_a_stopped_instance() -> None:
     """The launch configuration decides whether an instance runs."""
     world = Engine(fleet(servers(1, launch={"disposition": "STOPPED"})), speed=1)
     world.drilled(1)
-    assert ["stopped"] == list(world.ec2.states.values())
+    assert list(world.ec2.states.values()) == ["stopped"]
 
 
 def test_fast_mode_has_no_conversion() -> None:
@@ -87,7 +87,7 @@ def test_fast_mode_has_no_conversion() -> None:
     world = Engine(fleet(servers(1, launch={"fast": True})), speed=1)
     job = world.drilled(1)
     events = [item.event for item in job.log]
-    assert ["JOB_START", "SNAPSHOT_START", "SNAPSHOT_END", "LAUNCH_START", "LAUNCH_END", "JOB_END"] == events
+    assert events == ["JOB_START", "SNAPSHOT_START", "SNAPSHOT_END", "LAUNCH_START", "LAUNCH_END", "JOB_END"]
 
 
 def test_a_launch_replaces_earlier_instances_real_ones_included() -> None:
@@ -118,8 +118,8 @@ def test_a_refusal_of_ec2_fails_the_server_and_not_the_job(engine: Any) -> None:
     world = engine()
     world.ec2.refusal = "UnauthorizedOperation"
     job = world.drilled(1, 2)
-    assert [LaunchStatus.FAILED] * 2 == [each.launch_status for each in job.participants]
-    assert ["UnauthorizedOperation"] * 2 == [item.raw_error for item in job.log if item.raw_error]
+    assert [each.launch_status for each in job.participants] == [LaunchStatus.FAILED] * 2
+    assert [item.raw_error for item in job.log if item.raw_error] == ["UnauthorizedOperation"] * 2
     assert job.status is JobStatus.COMPLETED
 
 
@@ -129,10 +129,10 @@ def test_a_drill_and_a_recovery_are_told_apart(engine: Any) -> None:
     drill = world.drilled(1)
     recovery = world.drs.start_recovery([(server_id(2), None)], is_drill=False, tags={})
     world.pass_time(600)
-    assert (InitiatedBy.START_DRILL, InitiatedBy.START_RECOVERY) == (
+    assert (
         drill.initiated_by,
         recovery.initiated_by,
-    )
+    ) == (InitiatedBy.START_DRILL, InitiatedBy.START_RECOVERY)
     assert {drill.id: True, recovery.id: False} == {
         each.job_id: each.is_drill for each in world.drs.recovery_instances.values()
     }

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.drs import views
 
+from simulator.drs import views
 from tests.simulator.conftest import ACCOUNT, REGION, Engine, fleet
 
 RECORD: list[dict[str, Any]] = json.loads(

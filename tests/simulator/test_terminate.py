@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from simulator.engine.errors import ConflictError, QuotaExceededError, ResourceNotFoundError
-
 from tests.simulator.conftest import Engine, fleet, server_id, servers
 
 
@@ -22,11 +22,11 @@ def test_a_terminate_job_removes_instances_in_ec2_and_in_drs(engine: Any) -> Non
     job = _terminate(world)
     assert [server_id(1), server_id(2)] == job.server_ids
     world.pass_time(61)
-    assert (JobStatus.COMPLETED, []) == (job.status, job.participants)
-    assert (JobType.TERMINATE, InitiatedBy.TERMINATE_RECOVERY_INSTANCES) == (job.type, job.initiated_by)
+    assert (job.status, job.participants) == (JobStatus.COMPLETED, [])
+    assert (job.type, job.initiated_by) == (JobType.TERMINATE, InitiatedBy.TERMINATE_RECOVERY_INSTANCES)
     assert {"terminated"} == set(world.ec2.states.values())
     assert not world.drs.recovery_instances
-    assert [LaunchStatus.TERMINATED] * 2 == [each.launch_status for each in launch.participants]
+    assert [each.launch_status for each in launch.participants] == [LaunchStatus.TERMINATED] * 2
     assert world.drs.servers[server_id(1)].recovery_instance_id is None
 
 
@@ -57,7 +57,7 @@ def test_the_text_of_a_termination_conflict_is_an_option() -> None:
     world = Engine(fleet(servers(1), unknowns={"terminate_conflict_message": "busy"}), speed=1)
     world.drilled(1)
     _terminate(world)
-    with pytest.raises(ConflictError, match="^busy$"):
+    with pytest.raises(ConflictError, match=r"^busy$"):
         _terminate(world)
 
 
@@ -107,7 +107,7 @@ def test_the_twenty_first_job_is_refused(engine: Any) -> None:
         world.drill(number)
     with pytest.raises(QuotaExceededError) as refusal:
         world.drill(21)
-    assert {"quotaCode": "L-D88FAC3A", "serviceCode": "drs"} == refusal.value.fields
+    assert refusal.value.fields == {"quotaCode": "L-D88FAC3A", "serviceCode": "drs"}
     world.pass_time(600)
     world.drill(21)
 

@@ -1,0 +1,398 @@
+"""The server as a process of its own, met by unmodified clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from aiobotocore.session import get_session
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+ROOT = Path(__file__).parents[2]
+KEY = "AKIASIMULATOR1111222"
+DATABASE = ["s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15"]
+WEB = ["s-69b4a1c2d3e4f5a71", "s-69b4a1c2d3e4f5a72"]
+SPEED = 600
+
+
+class Server:
+    """A simulator on a free port."""
+
+    def __init__(self, *arguments: str) -> None:
+        command = [sys.executable, "-m", "simulator", "--port", "0", *arguments]
+        # boto3 of moto's own must not be told where to go.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line.startswith("simulator ready on http://127.0.0.1:"), self.process.communicate()
+        self.url = line.split()[-1]
+
+    def client(self, service: str, **settings: Any) -> Any:
+        settings = {"region_name": "us-east-1", "aws_access_key_id": KEY, **settings}
+        return boto3.client(service, endpoint_url=self.url, aws_secret_access_key="x", **settings)
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.url}/_simulator/{path}", data, method=method)
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
+    def refused(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
+        with pytest.raises(urllib.error.HTTPError) as error:
+            self.control(method, path, body)
+        return error.value.code, json.load(error.value)["error"]
+
+    def journal(self, **wanted: str) -> list[dict[str, Any]]:
+        query = "&".join(f"{name}={value}" for name, value in wanted.items())
+        entries: list[dict[str, Any]] = self.control("GET", f"journal?{query}")["entries"]
+        return entries
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """End the process; its exit code, and what it wrote to standard error."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=10)
+        return self.process.returncode, errors
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    server = Server("--speed", str(SPEED))
+    yield server
+    code, errors = server.stop()
+    assert (code, errors) == (0, "")
+
+
+@pytest.fixture
+def server(running: Server) -> Server:
+    """The running server with the default fleet anew."""
+    fleet = (ROOT / "include" / "fleets" / "default.yaml").read_bytes()
+    request = urllib.request.Request(f"{running.url}/_simulator/fleet?mode=replace", fleet, method="POST")
+    urllib.request.urlopen(request).close()
+    running.control("DELETE", "journal")
+    return running
+
+
+def _eventually(condition: Callable[[], Any]) -> Any:
+    """Ask again until the answer is yes; a drill lasts about a second here."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+    raise AssertionError("it did not happen within 20 s")
+
+
+def _completed(drs: Any, job: dict[str, Any]) -> Any:
+    def done() -> Any:
+        (found,) = drs.describe_jobs(filters={"jobIDs": [job["jobID"]]})["items"]
+        return found if found["status"] == "COMPLETED" else None
+
+    return _eventually(done)
+
+
+def _start(drs: Any, servers: list[str], **more: Any) -> Any:
+    wanted = [{"sourceServerID": server} for server in servers]
+    return drs.start_recovery(sourceServers=wanted, isDrill=True, **more)["job"]
+
+
+def test_a_whole_drill_by_hand(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3 as it comes, with nothing but AWS_ENDPOINT_URL and credentials in the environment."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    session = boto3.Session()
+    drs, ec2, sts = (session.client(name) for name in ("drs", "ec2", "sts"))
+    assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::111122223333:user/simulator"
+    before = time.monotonic()
+    job = _completed(drs, _start(drs, DATABASE))
+    assert time.monotonic() - before > 533 / SPEED
+    ids = [participant["recoveryInstanceID"] for participant in job["participatingServers"]]
+    assert [_state(ec2, each) for each in ids] == ["running", "running"]
+    _completed(drs, drs.terminate_recovery_instances(recoveryInstanceIDs=ids)["job"])
+    assert drs.describe_recovery_instances()["items"] == []
+    assert [_state(ec2, each) for each in ids] == ["terminated", "terminated"]
+    instances = server.control("GET", "instances")["instances"]
+    assert [(i["instanceID"], i["isDrill"], i["ec2State"], i["drsState"]) for i in instances] == [
+        (each, True, "terminated", "gone") for each in ids
+    ]
+
+
+def _state(ec2: Any, instance_id: str) -> str:
+    (reservation,) = ec2.describe_instances(InstanceIds=[instance_id])["Reservations"]
+    return str(reservation["Instances"][0]["State"]["Name"])
+
+
+def test_ec2_does_not_lag_behind(server: Server) -> None:
+    """An instance shows in EC2 when its time has come, though nobody asks DRS."""
+    _start(server.client("drs"), DATABASE[:1])
+    ec2 = server.client("ec2")
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    (reservation,) = _eventually(lambda: ec2.describe_instances(Filters=running)["Reservations"])
+    assert "drs.amazonaws.com-job" in {tag["Key"] for tag in reservation["Instances"][0]["Tags"]}
+
+
+async def test_aiobotocore_is_served_as_well(server: Server) -> None:
+    """With its own HTTP client, paginators included."""
+    settings = {"region_name": "us-east-1", "aws_access_key_id": KEY, "aws_secret_access_key": "x"}
+    async with get_session().create_client("drs", endpoint_url=server.url, **settings) as drs:
+        job = (await drs.start_recovery(sourceServers=[{"sourceServerID": WEB[0]}], isDrill=True))["job"]
+        assert (await drs.describe_jobs(filters={"jobIDs": [job["jobID"]]}))["items"][0]["type"] == "LAUNCH"
+        pages = drs.get_paginator("describe_source_servers").paginate(PaginationConfig={"PageSize": 20})
+        assert [len(page["items"]) async for page in pages] == [20, 18]
+
+
+def test_the_other_services_are_there(server: Server) -> None:
+    """S3, SNS, SSM, IAM, CloudWatch: all on the one port."""
+    server.client("s3").create_bucket(Bucket="evidence")
+    server.client("s3").put_object(Bucket="evidence", Key="a/b", Body=b"x")
+    assert server.client("s3").get_object(Bucket="evidence", Key="a/b")["Body"].read() == b"x"
+    topic = server.client("sns").create_topic(Name="drills")["TopicArn"]
+    server.client("sns").publish(TopicArn=topic, Message="m")
+    server.client("ssm").put_parameter(Name="p", Value="v", Type="String")
+    assert server.client("iam").get_user(UserName="simulator")
+    server.client("cloudwatch").put_metric_data(Namespace="n", MetricData=[{"MetricName": "m", "Value": 1}])
+    assert ":111122223333:" in topic
+
+
+def test_callers_without_a_known_key_belong_to_the_first_account(server: Server) -> None:
+    """A known key, or a role assumed with it, leads into its own account."""
+    anybody = server.client("sts", aws_access_key_id="whoever").get_caller_identity()
+    billing = server.client("sts", aws_access_key_id="AKIASIMULATOR4444555").get_caller_identity()
+    assert (anybody["Account"], billing["Account"]) == ("111122223333", "444455556666")
+    role = server.client("sts").assume_role(
+        RoleArn="arn:aws:iam::444455556666:role/drill", RoleSessionName="drill", ExternalId="external"
+    )["Credentials"]
+    settings = {"aws_access_key_id": role["AccessKeyId"], "aws_session_token": role["SessionToken"]}
+    assert len(server.client("drs", **settings).describe_source_servers()["items"]) == 2
+    (entry,) = server.journal(operation="DescribeSourceServers")
+    assert entry["caller"]["arn"] == "arn:aws:sts::444455556666:assumed-role/drill/drill"
+
+
+@pytest.mark.parametrize("mode", ["legacy", "standard"])
+def test_what_is_not_simulated_is_asked_once(server: Server, mode: str) -> None:
+    """botocore does not retry the answer in either of its modes."""
+    drs = server.client("drs", config=Config(retries={"mode": mode}))
+    with pytest.raises(ClientError, match="ListRecoveryPlans is not simulated"):
+        drs.list_recovery_plans()
+    assert [(e["operation"], e["status"]) for e in server.journal()] == [("ListRecoveryPlans", 501)]
+
+
+def test_what_moto_does_not_have_is_asked_once_too(server: Server) -> None:
+    """An operation of another service that moto has not implemented."""
+    with pytest.raises(ClientError, match="not been implemented"):
+        server.client("ssm").describe_instance_information()
+    assert [entry["status"] for entry in server.journal(service="ssm")] == [501]
+
+
+def test_the_journal_tells_of_every_call(server: Server) -> None:
+    """Who, what, when, from where, and how it ended; a refused call like any other."""
+    drs = server.client("drs", config=Config(user_agent_extra="drill/1"))
+    before = time.time()
+    job = _start(drs, DATABASE, tags={"run": "r1"})
+    with pytest.raises(ClientError):
+        _start(drs, DATABASE)
+    first, second = server.journal(service="drs", operation="StartRecovery")
+    assert first["parameters"] == {
+        "sourceServers": [{"sourceServerID": each} for each in DATABASE],
+        "isDrill": True,
+        "tags": {"run": "r1"},
+    }
+    assert (first["status"], first["error"], first["result"]["jobID"]) == (202, None, job["jobID"])
+    assert (second["status"], second["error"], second["result"]) == (409, "ConflictException", {})
+    assert (first["account"], first["region"]) == ("111122223333", "us-east-1")
+    assert first["caller"] == {"access_key_id": KEY, "arn": "arn:aws:iam::111122223333:user/simulator"}
+    assert "drill/1" in first["user_agent"]
+    assert before <= first["time"] <= second["time"] <= time.time()
+    assert first["n"] < second["n"]
+    assert server.refused("GET", "journal?colour=red")[0] == 400
+    assert server.control("DELETE", "journal") == {"deleted": 2}
+
+
+def test_the_journal_reads_every_protocol(server: Server) -> None:
+    """Query, JSON, REST: the operation and its error are known."""
+    with pytest.raises(ClientError):
+        server.client("s3").get_object(Bucket="nothing", Key="k")
+    with pytest.raises(ClientError):
+        server.client("ec2").describe_instances(InstanceIds=["i-0123456789abcdef0"])
+    with pytest.raises(ClientError):
+        server.client("ssm").get_parameter(Name="nothing")
+    assert [(e["service"], e["operation"], e["error"]) for e in server.journal()] == [
+        ("s3", "GetObject", "NoSuchBucket"),
+        ("ec2", "DescribeInstances", "InvalidInstanceID.NotFound"),
+        ("ssm", "GetParameter", "ParameterNotFound"),
+    ]
+
+
+def test_botocore_waits_out_throttling(server: Server) -> None:
+    """Two throttled attempts, with Retry-After, then success; the journal has all three."""
+    fault = {"kind": "throttle", "count": 2, "retry_after": 0, "operations": ["DescribeJobs"]}
+    server.control("POST", "faults", fault)
+    assert server.client("drs").describe_jobs()["items"] == []
+    assert [(e["status"], e["error"]) for e in server.journal(operation="DescribeJobs")] == [
+        (429, "ThrottlingException"),
+        (429, "ThrottlingException"),
+        (200, None),
+    ]
+
+
+def test_a_retry_of_a_lost_reply_meets_its_own_job(server: Server) -> None:
+    """botocore retries StartRecovery on a 500, and the second attempt conflicts with the first."""
+    server.control("POST", "faults", {"kind": "internal_error", "when": "after", "count": 1})
+    with pytest.raises(ClientError, match="ConflictException"):
+        _start(server.client("drs"), DATABASE)
+    assert [entry["status"] for entry in server.journal(operation="StartRecovery")] == [500, 409]
+    assert len(server.client("drs").describe_jobs()["items"]) == 1
+
+
+def test_a_dropped_connection_has_no_reply(server: Server) -> None:
+    """botocore asks again; the journal has the dropped call without a status."""
+    server.control("POST", "faults", {"kind": "connection_drop", "count": 1, "operations": ["DescribeJobs"]})
+    server.client("drs").describe_jobs()
+    assert [(e["status"], e["error"]) for e in server.journal(operation="DescribeJobs")] == [
+        (None, "ConnectionDropped"),
+        (200, None),
+    ]
+
+
+def test_faults_are_armed_listed_and_disarmed(server: Server) -> None:
+    """One or several at once; a foreign job shows as a live job until its fault is taken away."""
+    drs = server.client("drs")
+    foreign = {"kind": "foreign_job", "servers": DATABASE, "seconds": 3600, "initiated_by": "START_DRILL"}
+    armed = server.control("POST", "faults", [foreign, {"kind": "tags_refused"}])["faults"]
+    assert [fault["kind"] for fault in armed] == ["foreign_job", "tags_refused"]
+    (job,) = drs.describe_jobs()["items"]
+    assert (job["status"], job["initiatedBy"]) == ("STARTED", "START_DRILL")
+    with pytest.raises(ClientError, match="drs:TagResource"):
+        _start(drs, WEB, tags={"a": "b"})
+    assert [fault["struck"] for fault in server.control("GET", "faults")["faults"]] == [0, 1]
+    assert server.control("DELETE", f"faults/{armed[0]['id']}") == {"disarmed": 1}
+    assert drs.describe_jobs()["items"][0]["status"] == "COMPLETED"
+    assert server.control("DELETE", "faults") == {"disarmed": 1}
+    assert server.control("GET", "faults") == {"faults": []}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("POST", "faults", {"kind": "earthquake"}, "does not match any of the expected tags"),
+        (
+            "POST",
+            "faults",
+            {"kind": "throttle", "count": "many"},
+            "throttle.count: Input should be a valid integer",
+        ),
+        ("POST", "faults", {"kind": "stuck_pending", "servers": ["s-" + "9" * 17]}, "is not in the fleet"),
+        ("POST", "fleet", {"accounts": {}}, "accounts: Dictionary should have at least 1 item"),
+        ("POST", "fleet?mode=merge", {}, "mode is 'add' or 'replace', not 'merge'"),
+    ],
+)
+def test_bad_input_is_400_with_the_reason(
+    server: Server, method: str, path: str, body: Any, expected: str
+) -> None:
+    """Readable, and nothing has changed."""
+    status, message = server.refused(method, path, body)
+    assert status == 400
+    assert expected in message
+    assert server.control("GET", "faults") == {"faults": []}
+
+
+def test_what_is_not_there_is_404(server: Server) -> None:
+    """Paths and faults."""
+    assert server.refused("GET", "nothing")[0] == 404
+    assert server.refused("DELETE", "faults/fault-99") == (404, "there is no fault 'fault-99'")
+
+
+def test_a_fleet_can_be_added(server: Server) -> None:
+    """Its servers and keys are known at once; the rest stays."""
+    fleet = {
+        "accounts": {
+            "777788889999": {
+                "access_key_id": "AKIASIMULATOR7777888",
+                "regions": {"eu-west-1": {"servers": [{"id": "s-" + "a" * 17, "hostname": "new"}]}},
+            }
+        }
+    }
+    added = server.control("POST", "fleet", fleet)
+    assert added == {"accounts": ["111122223333", "444455556666", "777788889999"]}
+    new = server.client("drs", region_name="eu-west-1", aws_access_key_id="AKIASIMULATOR7777888")
+    assert [each["sourceServerID"] for each in new.describe_source_servers()["items"]] == ["s-" + "a" * 17]
+    assert server.refused("POST", "fleet", fleet)[1].endswith("already")
+    health = server.control("GET", "health")
+    assert (health["status"], health["speed"], len(health["accounts"])) == ("ok", SPEED, 3)
+
+
+def test_a_server_is_held_by_one_job_only_when_many_call_at_once(server: Server) -> None:
+    """Of eight simultaneous StartRecovery of the same server one succeeds."""
+    drs = server.client("drs")
+
+    def attempt(_: int) -> int:
+        try:
+            _start(drs, DATABASE[:1])
+        except drs.exceptions.ConflictException:
+            return 409
+        return 202
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(attempt, range(8))) == [202] + [409] * 7
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_at_once_and_quietly(number: signal.Signals) -> None:
+    """Exit code 0, nothing on standard error, even with a job in progress."""
+    server = Server()
+    _start(server.client("drs"), DATABASE)
+    before = time.monotonic()
+    assert server.stop(number) == (0, "")
+    assert time.monotonic() - before < 5
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "cannot read the fleet file: No such file or directory"),
+        ("accounts: {", "not readable as YAML"),
+        ("accounts: {}\nspeed: 3\n", "speed: unknown key"),
+    ],
+)
+def test_a_bad_fleet_file_stops_the_start(tmp_path: Path, content: str | None, expected: str) -> None:
+    """Exit code 2, and one clear line for each problem."""
+    path = tmp_path / "fleet.yaml"
+    if content is not None:
+        path.write_text(content)
+    _refuses_to_start(["--fleet", str(path)], f"{path}: {expected}")
+
+
+def test_a_port_in_use_stops_the_start() -> None:
+    """Exit code 2, naming the port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        _refuses_to_start(["--port", port], f"cannot listen on port {port}: Address already in use")
+
+
+def _refuses_to_start(arguments: list[str], expected: str) -> None:
+    command = [sys.executable, "-m", "simulator", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
