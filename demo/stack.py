@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ class Stack:
     :param fleet: the fleet file of the simulator.
     :param speed: how many times faster than real the simulator's DRS works.
     :param port: port of the API server; by default a free one.
+    :param settings: further settings of Airflow, as environment variables.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Stack:
         plugins: Path = REPOSITORY / "plugins",
         speed: float = 60.0,
         port: int | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home.resolve()
         self.fleet = fleet.resolve()
@@ -68,6 +71,7 @@ class Stack:
             **airflow_settings(self.home, self.ports, **folders, speed=speed),
             **aws_settings(self.home, self.ports, access_key_id),
             "AIRFLOW_HOME": str(self.home),
+            **(settings or {}),
         }
         self.processes = Processes(self.home / "components", self.environment)
         self.api = AirflowApi(f"http://{HOST}:{self.ports.api_server}")
