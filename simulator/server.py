@@ -53,8 +53,6 @@ class Application:
 
     def _answer_aws(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         at = datetime.now(UTC)
-        # Every service must see what DRS has launched by now.
-        current_simulation().tick()
         request = _readable_twice(environ)
         signature = Signature.of(request)
         account = account_for(signature.access_key_id)
@@ -75,6 +73,9 @@ class Application:
         except NotImplementedError as not_implemented:
             status, headers, body = _not_implemented(str(not_implemented))
             error = "NotImplemented"
+        except Exception:
+            status, error = 500, "InternalFailure"
+            raise
         finally:
             self._journal.write(
                 at,
@@ -95,8 +96,13 @@ class Application:
     def _ask_moto(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
         environ["wsgi.input"].seek(0)
         started: list[tuple[str, list[tuple[str, str]]]] = []
-        chunks = self._aws(environ, lambda status, headers, *_: started.append((status, headers)))
-        body = b"".join(chunks)
+        simulation = current_simulation()
+        # One call at a time: moto's EC2 is not made to be read while DRS launches into it. And every
+        # service must see what DRS has launched by now.
+        with simulation.lock:
+            simulation.tick()
+            chunks = self._aws(environ, lambda status, headers, *_: started.append((status, headers)))
+            body = b"".join(chunks)
         status, headers = started[-1]
         return int(status.split()[0]), headers, body
 

@@ -393,3 +393,18 @@ def test_lag_is_an_iso_8601_duration(api: Callable[..., Api], lag: Any, expected
     assert expected == server["dataReplicationInfo"]["lagDuration"]
     seen = datetime.fromisoformat(server["lifeCycle"]["lastSeenByServiceDateTime"])
     assert START - timedelta(hours=3) == seen
+
+
+def test_termination_protection_of_ec2_is_respected(api: Callable[..., Api]) -> None:
+    """The TERMINATE job completes, and the instance stays in EC2 and in DRS."""
+    drs = api()
+    drs.drill(1)
+    drs.clock.advance(600)
+    (instance,) = drs.describe_recovery_instances()["items"]
+    ids = [instance["ec2InstanceID"]]
+    ec2 = boto3.client("ec2", region_name=REGION)
+    ec2.modify_instance_attribute(InstanceId=ids[0], DisableApiTermination={"Value": True})
+    drs.terminate_recovery_instances(recoveryInstanceIDs=ids)
+    drs.clock.advance(61)
+    assert drs.describe_jobs()["items"][-1]["status"] == "COMPLETED"
+    assert [each["ec2InstanceState"] for each in drs.describe_recovery_instances()["items"]] == ["RUNNING"]
