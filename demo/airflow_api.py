@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import tenacity
 
 FINISHED = frozenset({"success", "failed"})
 """The states in which a DAG run has ended."""
@@ -174,6 +175,12 @@ class AirflowApi:
         assert response is not None
         return response.json()  # type: ignore[no-any-return]
 
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception(lambda error: _database_was_busy(error)),
+        wait=tenacity.wait_fixed(0.5),
+        stop=tenacity.stop_after_delay(30),
+        reraise=True,
+    )
     def _request(
         self, method: str, path: str, *, missing_ok: bool = False, **arguments: Any
     ) -> httpx.Response | None:
@@ -190,6 +197,11 @@ class AirflowApi:
                 response=response,
             )
         return response
+
+
+def _database_was_busy(error: BaseException) -> bool:
+    """Whether SQLite, which has one writer at a time, was too busy: the request was rolled back."""
+    return isinstance(error, httpx.HTTPStatusError) and "Database error" in error.response.text
 
 
 def as_text(message: dict[str, Any]) -> str:

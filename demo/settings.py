@@ -38,7 +38,8 @@ def airflow_settings(
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 16,  # as many idle worker processes are forked at the start
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,  # nobody but this machine can reach it
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        # One writer at a time: wait for one's turn for longer than the 5 s that are the default.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
         "API__HOST": HOST,
         "API__PORT": ports.api_server,
         "API__BASE_URL": f"http://{HOST}:{ports.api_server}",  # tasks derive the address they call from it
