@@ -3,8 +3,8 @@
     python -m bench.triggerer_memory
 
 Twenty plans of one wave each, `per_wave`, against the simulated DRS at its recorded speed. Measured is the
-memory of the triggerer's processes (PSS: what they share is counted once), before the first wave waits and when
-all of them do.
+memory of the triggerer's processes (PSS: what they share is counted once), before the first wave waits and
+when all of them do.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def write(scratch: Path) -> tuple[Path, Path, list[str]]:
 def memory(pid: int) -> float:
     """Proportional set size of a process and all its children, in MB."""
     process = psutil.Process(pid)
-    return sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)]) / 1e6
+    family = [process, *process.children(recursive=True)]
+    return float(sum(each.memory_full_info().pss for each in family)) / 1e6
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 
 def members(session: int) -> list[int]:
