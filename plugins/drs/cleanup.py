@@ -91,7 +91,13 @@ class CleanUp:
         else:
             self._save(
                 existing.model_copy(
-                    update={"started_at": self._now(), "terminate_calls": (), "proven": False, "kept": False}
+                    update={
+                        "started_at": self._now(),
+                        "terminate_calls": (),
+                        "ec2_looks": 0,
+                        "proven": False,
+                        "kept": False,
+                    }
                 )
             )
 
@@ -108,28 +114,24 @@ class CleanUp:
         left = self._instances(own)
         if self._run.keep_instances:
             return self._keep(own, left)
-        calls = self.record.terminate_calls
-        live_calls = [call for call in calls if any(job.live and job.job_id == call.job_id for job in jobs)]
-        being_terminated = {instance for call in live_calls for instance in call.instances}
         live_launches = [job for job in own if job.live]
-        held = frozenset().union(*(job.server_ids for job in live_launches))
-        due = [
-            item
-            for item in left
-            if item.recovery_instance_id not in being_terminated and item.server_id not in held
-        ]
-        tried_out = [item for item in due if self._tries(item) >= TRIES]
+        calls = self.record.terminate_calls
+        blocking = self._blocking(jobs, live_launches, left)
         if self._past_bound():
-            raise self._incomplete(left, live_launches, "the time for clean-up is over")
+            if left or live_launches:
+                raise self._incomplete(left, blocking, "the time for clean-up is over")
+            return self._prove(own)
+        held = frozenset().union(*(job.server_ids for job in blocking))
+        blocking_ids = [job.job_id for job in blocking]
+        going = {instance for call in calls if call.job_id in blocking_ids for instance in call.instances}
+        due = [item for item in left if item.recovery_instance_id not in going and item.server_id not in held]
+        tried_out = [item for item in due if self._tries(item) >= TRIES]
         refused = False
         for batch in drs_hook.chunks(
-            [i.recovery_instance_id for i in due if i not in tried_out], drs_hook.JOB_SIZE
+            [item.recovery_instance_id for item in due if item not in tried_out], drs_hook.JOB_SIZE
         ):
             refused = not self._terminate(batch, left) or refused
-            live_calls = [
-                call for call in self.record.terminate_calls if call in live_calls or call not in calls
-            ]
-        waiting = [job.job_id for job in live_launches] + [call.job_id for call in live_calls]
+        waiting = blocking_ids + [call.job_id for call in self.record.terminate_calls[len(calls) :]]
         if waiting:
             if live_launches:
                 self._remark(
@@ -160,8 +162,10 @@ class CleanUp:
                 raise AccessDenied(
                     f"{explained.message}\nStill there:\n{self._listing(left)}", remedy=explained.remedy
                 ) from error
-            retry = code in {drs_hook.CONFLICT, drs_hook.QUOTA} | drs_hook.THROTTLED
-            if not (retry or drs_hook.reply_unknown(error)):
+            # NOT_FOUND: one of them was terminated by somebody else since it was listed.
+            if not (
+                code in {drs_hook.CONFLICT, drs_hook.QUOTA, drs_hook.NOT_FOUND} or drs_hook.unavailable(error)
+            ):
                 raise
             self._log.warning("DRS refused the termination for now (%s); trying again in 30 s.", error)
             return False
@@ -204,7 +208,7 @@ class CleanUp:
             )
             return Proven()
         going = all(state in GOING for state in alive.values())
-        if not going and self.record.ec2_looks >= TRIES:
+        if self._past_bound() or (not going and self.record.ec2_looks >= TRIES):
             listing = ", ".join(f"{instance} ({state})" for instance, state in sorted(alive.items()))
             raise CleanupIncomplete(
                 f"DRS lists no instance of this run any more, but EC2 still shows: {listing}.",
@@ -218,6 +222,16 @@ class CleanUp:
 
     def _launches(self) -> list[LaunchRecord]:
         return [record for wave in self._waves if (record := self._ledger.launch(wave)) is not None]
+
+    def _blocking(
+        self, jobs: Sequence[Job], launches: Sequence[Job], left: Sequence[InstanceRecord]
+    ) -> list[Job]:
+        """The live jobs to wait for: the run's own, and anybody's that hold a server of a drill instance. A
+        call that names one held server would be refused for all of them.
+        """
+        own = {job.job_id for job in launches} | {call.job_id for call in self.record.terminate_calls}
+        servers = {item.server_id for item in left}
+        return [job for job in jobs if job.live and (job.job_id in own or job.server_ids & servers)]
 
     def _instances(self, own: Sequence[Job]) -> list[InstanceRecord]:
         """The run's drill instances that DRS lists; each is also written down, to be proven gone later."""

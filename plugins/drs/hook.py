@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from drs.errors import AccessDenied, DrillError, DrsNotInitialized, DrsUnavailable, SourceServerNotFound
 from drs.jobs import Job, LogEvent
@@ -30,6 +31,7 @@ LOOK_BACK = dt.timedelta(hours=24)
 
 CONFLICT = "ConflictException"
 QUOTA = "ServiceQuotaExceededException"
+NOT_FOUND = "ResourceNotFoundException"
 THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 )
@@ -173,6 +175,16 @@ def reply_unknown(error: Exception) -> bool:
     return isinstance(error, HTTPClientError)
 
 
+def unreached(error: Exception) -> bool:
+    """Whether the request never got to DRS: no address, no connection, a proxy or certificate in the way."""
+    return isinstance(error, BotoConnectionError)
+
+
+def unavailable(error: Exception) -> bool:
+    """Whether the same request may well be answered later."""
+    return error_code(error) in THROTTLED or reply_unknown(error) or unreached(error)
+
+
 def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None:
     """The coded failure that a refusal of DRS stands for; ``None`` where there is no code for it.
 
@@ -191,9 +203,9 @@ def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None
         )
     if code == "UninitializedAccountException":
         return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
-    if code == "ResourceNotFoundException":
+    if code == NOT_FOUND:
         return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
-    if code in THROTTLED or reply_unknown(error):
+    if unavailable(error):
         return DrsUnavailable(f"DRS did not answer ({doing}): {text}")
     return None
 

@@ -81,7 +81,8 @@ class WaveLaunch:
         """Compare an earlier try's record with DRS: keep what is launched or live, put back what is not."""
         now = self._now()
         for call in self.record.unanswered:
-            self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5)))
+            if not self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5))):
+                self._answer(call, NOT_MADE)
         jobs = {job.job_id: job for job in self._hook.describe_jobs(self.record.jobs)}
         present = {
             (item.get("jobID"), item.get("sourceServerID"))
@@ -104,7 +105,8 @@ class WaveLaunch:
                     "Server %s is launched anew: job %s %s.", self._label(slot), slot.job_id, ended
                 )
                 again.append(slot.server_id)
-        self._save(self.record.model_copy(update={"timeline": self.record.timeline.anew(again, now)}))
+        timeline = self.record.timeline.retried(now).anew(again, now)
+        self._save(self.record.model_copy(update={"timeline": timeline}))
 
     def advance(self) -> WaitUntil | Finished:
         """Make every call that is due; say what to wait for next, or that every server has its answer."""
@@ -152,6 +154,7 @@ class WaveLaunch:
         code = drs_hook.error_code(error)
         if drs_hook.reply_unknown(error):
             if not self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5))):
+                self._answer(call, NOT_MADE)
                 self._pause(error, f"DRS gave no usable answer ({error})")
             return
         if code == drs_hook.CONFLICT:
@@ -160,6 +163,8 @@ class WaveLaunch:
         self._answer(call, code)
         if code in drs_hook.THROTTLED:
             self._pause(error, "DRS throttles this account")
+        elif drs_hook.unreached(error):
+            self._pause(error, f"DRS cannot be reached ({error})")
         elif code == drs_hook.QUOTA:
             self._out_of_quota(error)
         elif code in drs_hook.DENIED and call.tagged and "TagResource" in str(error):
@@ -227,7 +232,6 @@ class WaveLaunch:
                 f"fit: {', '.join(job.describe() for job in found)}. Which is this run's cannot be told.",
                 remedy="Look at these jobs in the DRS console, terminate their instances, then trigger anew.",
             )
-        self._answer(call, NOT_MADE)
         return False
 
     def _pause(self, error: Exception, why: str) -> None:
@@ -274,13 +278,17 @@ class WaveLaunch:
             self._save(self.record.model_copy(update={"timeline": timeline.released(ended, self._now())}))
 
     def _answer(self, call: Call, outcome: str, timeline: Timeline | None = None) -> None:
-        """Write down how a call ended, and where that leaves the timeline."""
+        """Write down how a call ended, and where that leaves the timeline.
+
+        The delay to the next call counts from here: DRS may have seen the call as late as this.
+        """
+        settled = (timeline or self.record.timeline).called(self._now())
         calls = tuple(
             made.model_copy(update={"outcome": outcome}) if made == call else made
             for made in self.record.calls
         )
         self._save(
-            self.record.model_copy(update={"calls": calls, "timeline": timeline or self.record.timeline})
+            self.record.model_copy(update={"calls": calls, "timeline": settled})
         )
 
     def _save(self, record: LaunchRecord) -> None:

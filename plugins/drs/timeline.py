@@ -33,6 +33,8 @@ class ServerSlot(_Frozen):
     not_before: dt.datetime
     job_id: str | None = None
     refusals: int = 0
+    unexplained: int = 0
+    """Refusals in a row at which no live job could be seen that holds it."""
     refused_since: dt.datetime | None = None
     holder: str | None = None
     """The job that held the server at the last refusal, when one could be seen."""
@@ -42,6 +44,9 @@ class ServerSlot(_Frozen):
     @property
     def waiting(self) -> bool:
         return self.job_id is None and self.given_up is None
+
+
+_UNREFUSED: Mapping[str, object] = {"refusals": 0, "unexplained": 0, "refused_since": None, "holder": None}
 
 
 class CallNow(_Frozen):
@@ -108,9 +113,7 @@ class Timeline(_Frozen):
 
     def started(self, server_ids: Iterable[str], job_id: str) -> Timeline:
         """DRS made a job of these servers."""
-        return self._answered()._update(
-            server_ids, {"job_id": job_id, "holder": None, "refusals": 0, "refused_since": None}
-        )
+        return self._answered()._update(server_ids, {"job_id": job_id, **_UNREFUSED})
 
     def refused(self, server_ids: Iterable[str], holders: Mapping[str, Job], now: dt.datetime) -> Timeline:
         """DRS refused the call with a conflict: the servers that a live job holds back off, the rest do not.
@@ -132,12 +135,13 @@ class Timeline(_Frozen):
             given_up = None
             if now >= give_up_at:
                 given_up = f"still refused {self.conflict_timeout:.0f} s after the first refusal"
-            elif holder is None and slot.refusals >= len(self.conflict_backoff):
-                given_up = f"refused {slot.refusals + 1} times, though no live job holds it"
+            elif holder is None and slot.unexplained >= len(self.conflict_backoff):
+                given_up = f"refused {slot.unexplained + 1} times in a row, though no live job holds it"
             slots.append(
                 slot.model_copy(
                     update={
                         "refusals": slot.refusals + 1,
+                        "unexplained": 0 if holder else slot.unexplained + 1,
                         "refused_since": since,
                         "holder": holder.job_id if holder else None,
                         "not_before": min(now + dt.timedelta(seconds=backoff), give_up_at),
@@ -172,17 +176,12 @@ class Timeline(_Frozen):
 
     def anew(self, server_ids: Iterable[str], now: dt.datetime) -> Timeline:
         """Put servers back to the start of their place, to be launched (again) from now on."""
-        return self._update(
-            server_ids,
-            {
-                "job_id": None,
-                "refusals": 0,
-                "refused_since": None,
-                "holder": None,
-                "given_up": None,
-                "not_before": now,
-            },
-        )
+        return self._update(server_ids, {"job_id": None, "given_up": None, "not_before": now, **_UNREFUSED})
+
+    def retried(self, now: dt.datetime) -> Timeline:
+        """A new try of the task: what was refused so far is due now, and every bound counts from here."""
+        refused = [slot.server_id for slot in self.servers if slot.waiting and slot.refused_since]
+        return self._answered().anew(refused, now)
 
     def slot(self, server_id: str) -> ServerSlot:
         return next(slot for slot in self.servers if slot.server_id == server_id)

@@ -15,7 +15,7 @@ from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.hook import THROTTLED, DrsHook, error_code, reply_unknown
+from drs.hook import DrsHook, unavailable
 from drs.jobs import Job, JobWatch, LogEvent, utc_now
 
 
@@ -100,7 +100,7 @@ class _DrsPollTrigger(BaseTrigger):
                 try:
                     pause = await self.look(client)
                 except (ClientError, BotoCoreError) as error:
-                    if not (error_code(error) in THROTTLED or reply_unknown(error)):
+                    if not unavailable(error):
                         # The resumed task meets the same refusal, and explains it.
                         yield TriggerEvent({"status": "error", "message": str(error)})
                         return

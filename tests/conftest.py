@@ -1,0 +1,26 @@
+"""Keeps the tests off the machine: an Airflow home of their own, and none of its AWS settings.
+
+Airflow reads its home when it is first imported, so this is said before any test module is.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
+    del os.environ[_name]
+
+_home = tempfile.mkdtemp(prefix="drs-drills-tests-")
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+os.environ |= {
+    "AIRFLOW_HOME": _home,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AWS_ACCESS_KEY_ID": "AKIASIMULATOR1111222",  # the simulated fleet's, in account 111122223333
+    "AWS_SECRET_ACCESS_KEY": "simulated",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
