@@ -201,18 +201,20 @@ class JobWatch:
         self.near = near
         self.far = far
         self.silent_after = silent_after
-        self._seen: dict[str, int] = {}
+        self._seen: dict[str, set[LogEvent]] = {}
         self._last: dict[str, LogEvent] = {}
         self._remarked_at: dict[str, dt.datetime] = {}
         self._launching: set[str] = set()
 
     def new_events(self, job: Job, events: Sequence[LogEvent]) -> list[LogEvent]:
         """The events that were not there at the last look, oldest first."""
-        ordered = sorted(events, key=lambda event: event.at)
-        fresh = ordered[self._seen.get(job.job_id, 0) :]
-        self._seen[job.job_id] = len(ordered)
+        # By the events themselves: DRS may list one late that happened before others.
+        seen = self._seen.setdefault(job.job_id, set())
+        fresh = sorted((event for event in events if event not in seen), key=lambda event: event.at)
+        seen.update(fresh)
         if fresh:
-            self._last[job.job_id] = fresh[-1]
+            newest = self._last.get(job.job_id, fresh[-1])
+            self._last[job.job_id] = max(fresh[-1], newest, key=lambda event: event.at)
             self._remarked_at.pop(job.job_id, None)
             if any("LAUNCH" in event.event for event in fresh):
                 self._launching.add(job.job_id)
@@ -223,8 +225,9 @@ class JobWatch:
         if not job.live:
             return None
         last = self._last.get(job.job_id)
-        since = max(last.at if last else job.created, self._remarked_at.get(job.job_id, job.created))
-        if (now - since).total_seconds() < self.silent_after:
+        since = last.at if last else job.created
+        counted_from = max(since, self._remarked_at.get(job.job_id, since))
+        if (now - counted_from).total_seconds() < self.silent_after:
             return None
         self._remarked_at[job.job_id] = now
         moved = f"{last.event} at {clock_time(last.at)}" if last else "none since it was made"
