@@ -1,0 +1,17 @@
+"""Tables for logs and terminals."""
+
+from __future__ import annotations
+
+from drs.tables import table
+
+
+def test_columns_are_as_wide_as_their_widest_cell() -> None:
+    """And no line ends in spaces."""
+    assert table(("server", "name"), [("s-1", "database"), ("s-22222222", "")]) == (
+        "server      name\n----------  --------\ns-1         database\ns-22222222"
+    )
+
+
+def test_a_table_without_rows_is_its_header() -> None:
+    """Rows may come from any iterable, an empty one too."""
+    assert table(("server", "name"), iter(())) == "server  name\n------  ----"
