@@ -31,7 +31,7 @@ def test_every_code_has_exactly_one_class() -> None:
         assert name.lower() == cls.code.replace("_", "").lower()
 
 
-@pytest.mark.parametrize("place", raises(), ids=lambda place: place[0])
+@pytest.mark.parametrize("place", list(raises()), ids=lambda place: place[0])
 def test_every_failure_names_a_remedy(place: tuple[str, ast.Call]) -> None:
     """The class's own, or one given where it is raised."""
     _, call = place
