@@ -15,6 +15,7 @@ from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.async_client import shared_client
 from drs.hook import DrsHook, unavailable
 from drs.jobs import Job, JobWatch, LogEvent, utc_now
 
@@ -93,9 +94,7 @@ class _DrsPollTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         deadline = dt.datetime.fromisoformat(self.deadline)
-        config = dict(self._hook_parameters)
-        hook = DrsHook(config=config.pop("botocore_config"), **config)
-        async with await hook.get_async_conn() as client:  # type: ignore[no-untyped-call]
+        async with shared_client(self._hook_parameters) as client:
             while True:
                 try:
                     pause = await self.look(client)
