@@ -1,8 +1,10 @@
-"""The connection that tests reach AWS by: botocore tries once, so that a fault is met as it is armed."""
+"""How the unit tests reach AWS: by a connection of their own, and mostly a simulated DRS."""
 
 from __future__ import annotations
 
-import json
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -10,5 +12,31 @@ import pytest
 @pytest.fixture(autouse=True)
 def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """``aws_default``, with credentials from the environment."""
-    extra = {"config_kwargs": {"retries": {"mode": "standard", "total_max_attempts": 1}}}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": extra}))
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+
+
+@pytest.fixture(scope="module")
+def simulated_hook() -> Iterator[Any]:
+    """A hook whose DRS is the simulated one, beside moto's EC2; a client takes longer to make than a test."""
+    # Here, since most tests need neither moto, which takes seconds to import, nor DRS.
+    from moto import mock_aws
+
+    import simulator
+    from tests.unit.simulated import ACCOUNT, make_hook
+
+    simulator.register()
+    with pytest.MonkeyPatch.context() as environment:
+        # moto replaces the access key by which the simulator would tell the account.
+        environment.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
+        # Hundreds of images that nobody launches.
+        environment.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+        with mock_aws():
+            yield make_hook()
+
+
+@pytest.fixture
+def drill(simulated_hook: Any) -> Callable[..., Any]:
+    """Begin a run against a DRS of its own: see ``tests.unit.simulated.SimulatedDrill``."""
+    from tests.unit.simulated import SimulatedDrill
+
+    return functools.partial(SimulatedDrill, simulated_hook)

@@ -1,0 +1,175 @@
+"""A drill against the simulated DRS, with a clock that the test moves: minutes pass in no time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import boto3
+
+import simulator
+from drs.cleanup import CleanUp, Proven, WaitForJobs
+from drs.hook import DrsHook
+from drs.launch import WaveLaunch
+from drs.ledger import CleanupRecord, LaunchRecord, Ledger, ResolvedServer, RunRecord, Store
+from drs.plan import Plan
+from drs.timeline import WaitUntil
+from simulator.engine.clock import ManualClock
+from simulator.engine.fleet import Fleet
+from simulator.engine.model import Job
+from simulator.engine.service import Service
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
+
+ACCOUNT, REGION = "111122223333", "us-east-1"
+OTHERS = tuple(f"s-0123456789ab{number:05x}" for number in range(1, 21))
+"""Servers of nobody's plan: as many as DRS runs jobs at a time."""
+FLEET = Fleet.parse(
+    {
+        "accounts": {
+            ACCOUNT: {
+                "regions": {
+                    REGION: {
+                        "servers": [
+                            *({"id": server, "hostname": f"db-{n}"} for n, server in enumerate(DATABASE, 1)),
+                            *(
+                                {"id": server, "hostname": f"app-{n}"}
+                                for n, server in enumerate(APPLICATION, 1)
+                            ),
+                            *({"id": server, "hostname": "other"} for server in OTHERS),
+                        ]
+                    }
+                }
+            }
+        }
+    },
+    "tests",
+)
+LOG = logging.getLogger("drill")
+
+
+def make_hook(attempts: int = 1) -> DrsHook:
+    """A hook that asks once, so that a fault is met as it is armed; or more often, as botocore would."""
+    retries = {"mode": "standard", "total_max_attempts": attempts}
+    hook = DrsHook(region_name=REGION, config={"retries": retries})
+    assert hook.conn
+    return hook
+
+
+class SimulatedDrill:
+    """One run of a plan, of four servers, in an account with 24.
+
+    :param hook: reaches the simulated DRS
+    :param plan: the plan
+    :param run: fields of the run's record
+    """
+
+    def __init__(self, hook: DrsHook, plan: Plan | None = None, **run: Any) -> None:
+        # By the wall clock at first: the hook asks for the live jobs of the last 24 hours.
+        self.clock = ManualClock(dt.datetime.now(dt.UTC))
+        self.simulation = simulator.seed(FLEET, clock=self.clock)
+        self.plan = plan or make_plan()
+        self.run: RunRecord = make_run(self.plan, began_at=self.clock.now(), **run)
+        self.store: Store = MemoryStore()
+        self.hook = hook
+        self.closed: Callable[[], bool] = lambda: False
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.store)
+
+    @property
+    def drs(self) -> Service:
+        return self.simulation.service(ACCOUNT, REGION)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.simulation.tick()
+
+    def finish_jobs(self) -> None:
+        """Let every live job come to its end."""
+        while any(job.live for job in self.drs.jobs.values()):
+            self.pass_time(15)
+
+    def drills(self, *servers: str) -> list[Job]:
+        """The drill jobs in DRS, of these servers or of all."""
+        wanted = set(servers) or set(self.drs.servers)
+        return [job for job in self.drs.jobs.values() if job.is_drill and wanted & set(job.server_ids)]
+
+    def instances(self) -> set[str]:
+        """The recovery instances that DRS lists."""
+        return set(self.drs.recovery_instances)
+
+    # --- launch -----------------------------------------------------------------------------------------
+
+    def start_launch(self, wave: str = "database", *, retry: bool = False) -> WaveLaunch:
+        """One try of a wave's launch, as its task begins it."""
+        launch = WaveLaunch(
+            hook=self.hook,
+            ledger=self.ledger,
+            run=self.run,
+            wave=wave,
+            closed=self.closed,
+            log=LOG,
+            now=self.clock.now,
+        )
+        known = self.ledger.launch(wave) is not None
+        servers = [
+            ResolvedServer(
+                server_id=server, name=self.drs.servers[server].hostname, group=group, optional=False
+            )
+            for group in self.plan.wave(wave).protection_groups
+            for server in self.plan.protection_groups[group].source_servers or ()
+        ]
+        launch.begin(servers, self.clock.now())
+        if known and retry:
+            launch.reconcile()
+        return launch
+
+    def launch(self, wave: str = "database", *, retry: bool = False) -> LaunchRecord:
+        """See a wave's launch through, waiting as its task does: to the time, or to a holder's end."""
+        launch = self.start_launch(wave, retry=retry)
+        while isinstance(step := launch.advance(), WaitUntil):
+            self._wait(step.holders, step.at)
+        return launch.record
+
+    # --- clean-up ---------------------------------------------------------------------------------------
+
+    def start_clean_up(self, *, resumed: bool = False) -> CleanUp:
+        """One try of the run's clean-up, as its task begins it."""
+        clean_up = CleanUp(
+            hook=self.hook,
+            describe_ec2=describe_ec2,
+            ledger=self.ledger,
+            run=self.run,
+            log=LOG,
+            now=self.clock.now,
+        )
+        clean_up.begin(resumed=resumed)
+        return clean_up
+
+    def clean_up(self) -> CleanupRecord:
+        """See the clean-up through: after each wait the task is a new one, with nothing but the ledger."""
+        clean_up = self.start_clean_up()
+        while not isinstance(step := clean_up.advance(), Proven):
+            assert isinstance(step, WaitForJobs)
+            self._wait(step.job_ids, step.until)
+            clean_up = self.start_clean_up(resumed=True)
+        return clean_up.record
+
+    def _wait(self, job_ids: Iterable[str], until: dt.datetime) -> None:
+        """As the holders' trigger waits."""
+        jobs = list(job_ids)
+        while (left := (until - self.clock.now()).total_seconds()) > 0:
+            if any(not self.drs.jobs[job].live for job in jobs):
+                return
+            self.pass_time(min(3.0, left) if jobs else left)
+
+
+def describe_ec2(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """EC2's instances, as the task asks for them."""
+    ec2 = boto3.client("ec2", region_name=REGION)
+    for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+        for reservation in page["Reservations"]:
+            yield from reservation["Instances"]
