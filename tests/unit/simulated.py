@@ -74,6 +74,7 @@ class SimulatedDrill:
         self.store: Store = MemoryStore()
         self.hook = hook
         self.closed: Callable[[], bool] = lambda: False
+        self.describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]] = describe_ec2
 
     @property
     def ledger(self) -> Ledger:
@@ -140,7 +141,7 @@ class SimulatedDrill:
         """One try of the run's clean-up, as its task begins it."""
         clean_up = CleanUp(
             hook=self.hook,
-            describe_ec2=describe_ec2,
+            describe_ec2=self.describe_ec2,
             ledger=self.ledger,
             run=self.run,
             log=LOG,

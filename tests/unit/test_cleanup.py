@@ -1,0 +1,448 @@
+"""Clean-up: everything that the run launched is gone and proven so, and nothing else is touched."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+
+from drs import cleanup
+from drs.cleanup import Proven, WaitForJobs
+from drs.errors import AccessDenied, CleanupIncomplete
+from drs.ledger import Call, CleanupRecord
+from drs.states import JobType
+from simulator.engine.faults import AccessDenied as AccessDeniedFault
+from simulator.engine.faults import (
+    ForeignJob,
+    InternalError,
+    NoRecoveryInstanceId,
+    StuckConversion,
+    StuckPending,
+    TagsRefused,
+    TerminationSurvivor,
+    Throttle,
+)
+from simulator.engine.model import Job
+from tests.unit.drill import APPLICATION, DATABASE, make_plan
+from tests.unit.simulated import OTHERS, REGION, SimulatedDrill, describe_ec2
+
+Drill = Callable[..., SimulatedDrill]
+A, B = DATABASE
+TERMINATE = ("TerminateRecoveryInstances",)
+
+
+def ec2_state(instance: str) -> str:
+    (item,) = describe_ec2([{"Name": "instance-id", "Values": [instance]}])
+    return str(item["State"]["Name"])
+
+
+def launched(drill: Drill, *waves: str, **run: Any) -> SimulatedDrill:
+    """A run that has launched these waves; their jobs have ended."""
+    drilled = drill(make_plan(launch={"jobs": "per_wave"}), **run)
+    for wave in waves or ("database",):
+        drilled.launch(wave)
+    drilled.finish_jobs()
+    return drilled
+
+
+def terminations(run: SimulatedDrill) -> list[Job]:
+    return [job for job in run.drs.jobs.values() if job.type is JobType.TERMINATE]
+
+
+def foreign(run: SimulatedDrill, *servers: str, seconds: float) -> Job:
+    """Somebody else's job that holds these servers from now on."""
+    fault = ForeignJob(kind="foreign_job", servers=servers, seconds=dt.timedelta(seconds=seconds))
+    run.simulation.arm(fault)
+    return list(run.drs.jobs.values())[-1]
+
+
+def assert_clean(run: SimulatedDrill, record: CleanupRecord) -> None:
+    """Proven, and true: neither DRS nor EC2 has any of it left."""
+    assert record.proven
+    assert run.instances() == set()
+    assert {ec2_state(item.ec2_instance_id) for item in record.instances} <= {"terminated"}
+
+
+# --- what is touched, and what is not ---------------------------------------------------------------------
+
+
+def test_everything_that_the_run_launched_is_terminated_and_proven_gone(drill: Drill) -> None:
+    """All waves' instances in one job, and the record names each with its server and its job."""
+    run = launched(drill, "database", "application")
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert len(terminations(run)) == 1
+    assert {item.server_id for item in record.instances} == {*DATABASE, *APPLICATION}
+    assert {item.job_id for item in record.instances} == {job.id for job in run.drills()}
+
+
+def test_a_run_that_launched_nothing_has_nothing_to_clean_up(drill: Drill) -> None:
+    """That is proven too, without a call."""
+    run = drill()
+    assert_clean(run, run.clean_up())
+    assert terminations(run) == []
+
+
+def test_other_people_s_instances_stay(drill: Drill) -> None:
+    """A drill of somebody else and a real recovery, in the same account, at the same time."""
+    run = launched(drill)
+    run.drs.start_recovery([(OTHERS[0], None)], is_drill=True, tags={"drs-drills:run": "another"})
+    run.drs.start_recovery([(OTHERS[1], None)], is_drill=False, tags={})
+    run.finish_jobs()
+    record = run.clean_up()
+    assert {item.server_id for item in record.instances} == set(DATABASE)
+    left = {instance.server_id for instance in run.drs.recovery_instances.values()}
+    assert left == {OTHERS[0], OTHERS[1]}
+    assert {ec2_state(instance) for instance in run.instances()} == {"running"}
+
+
+@pytest.mark.parametrize("is_drill", [True, False], ids=["a drill", "a real recovery"])
+def test_what_replaced_the_run_s_instance_stays(drill: Drill, is_drill: bool) -> None:
+    """Somebody launched the same server anew: DRS replaced this run's instance by theirs."""
+    run = launched(drill)
+    run.drs.start_recovery([(A, None)], is_drill=is_drill, tags={})
+    run.finish_jobs()
+    record = run.clean_up()
+    assert record.proven
+    assert {item.server_id for item in record.instances} == {B}
+    (left,) = run.drs.recovery_instances.values()
+    assert (left.server_id, left.is_drill, ec2_state(left.id)) == (A, is_drill, "running")
+
+
+def test_an_instance_that_is_no_drill_is_never_terminated(drill: Drill) -> None:
+    """DRS's own mark decides, even for a job that the run takes for its own."""
+    run = launched(drill)
+    for instance in run.drs.recovery_instances.values():
+        instance.is_drill = instance.server_id != A
+    with pytest.raises(CleanupIncomplete):
+        run.clean_up()
+    assert {instance.server_id for instance in run.drs.recovery_instances.values()} == {A}
+
+
+def test_instances_are_found_whose_job_does_not_name_them(drill: Drill) -> None:
+    """By server and job, as DRS lists them."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
+    run.launch()
+    run.finish_jobs()
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_kept_run_terminates_nothing(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """It waits for its jobs, lists what goes on costing money, and does not claim to be proven clean."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}), keep_instances=True)
+    run.launch()
+    record = run.clean_up()
+    assert (record.kept, record.proven) == (True, False)
+    assert terminations(run) == []
+    assert {item.recovery_instance_id for item in record.instances} == run.instances()
+    assert all(instance in caplog.text for instance in run.instances())
+
+
+# --- waiting ----------------------------------------------------------------------------------------------
+
+
+def test_live_jobs_are_waited_for(drill: Drill) -> None:
+    """DRS cannot cancel a job: what it launches is terminated when it has ended."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    run.launch()
+    (job,) = run.drills()
+    step = run.start_clean_up().advance()
+    assert step == WaitForJobs((job.id,), run.clock.now() + dt.timedelta(hours=2))
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_job_that_has_ended_does_not_wait_for_one_that_has_not(drill: Drill) -> None:
+    """Its instances are terminated at once."""
+    run = launched(drill)
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=APPLICATION))
+    run.launch("application")
+    run.start_clean_up().advance()
+    assert [job.server_ids for job in terminations(run)] == [list(DATABASE)]
+
+
+@pytest.mark.parametrize("tags", [True, False], ids=["tags", "no tags"])
+def test_a_call_without_reply_is_given_time_to_show_its_job(drill: Drill, tags: bool) -> None:
+    """The task was killed in the middle of its call: its job appears when clean-up has already begun."""
+    run = drill()
+    if not tags:
+        run.simulation.arm(TagsRefused(kind="tags_refused"))
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,), tagged=tags)
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    clean_up = run.start_clean_up()
+    assert clean_up.advance() == WaitForJobs((), run.clock.now() + cleanup.SETTLE)
+    run.pass_time(5)
+    token = {"drs-drills:run": run.run.token} if tags else {}
+    run.drs.start_recovery([(A, None)], is_drill=True, tags=token)
+    run.pass_time(15)
+    record = run.clean_up()
+    assert [item.server_id for item in record.instances] == [A]
+    assert_clean(run, record)
+
+
+def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) -> None:
+    """It was not made."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    began = run.clock.now()
+    assert_clean(run, run.clean_up())
+    assert run.clock.now() - began == cleanup.SETTLE
+
+
+def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
+    """One held server would refuse the whole call: the free ones are terminated at once, the held one when
+    its holder has ended.
+    """
+    run = launched(drill, "database", "application")
+    holder = foreign(run, A, seconds=300)
+    step = run.start_clean_up().advance()
+    (first,) = terminations(run)
+    assert set(first.server_ids) == {B, *APPLICATION}
+    assert isinstance(step, WaitForJobs)
+    assert set(step.job_ids) == {first.id, holder.id}
+    assert_clean(run, run.clean_up())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Throttle(kind="throttle", operations=TERMINATE, count=2),
+        InternalError(kind="internal_error", operations=TERMINATE, when="before", count=2),
+    ],
+    ids=["throttled", "internal error"],
+)
+def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
+    """Every 30 s."""
+    run = launched(drill)
+    run.simulation.arm(fault)
+    began = run.clock.now()
+    record = run.clean_up()
+    assert_clean(run, record)
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=60)
+
+
+def test_a_conflict_by_a_job_that_is_not_listed_is_tried_again(drill: Drill) -> None:
+    """As long as the time for clean-up lasts."""
+    run = launched(drill)
+    foreign(run, A, seconds=70)
+    listed = run.hook.jobs_since
+    with mock.patch.object(
+        run.hook,
+        "jobs_since",
+        lambda since: [job for job in listed(since) if job.initiated_by != "START_RECOVERY"],
+    ):
+        assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_a_lost_reply_to_a_termination_is_no_harm(drill: Drill) -> None:
+    """The job runs; the next look finds it, waits for it, and finds the instances gone."""
+    run = launched(drill)
+    run.simulation.arm(InternalError(kind="internal_error", operations=TERMINATE, when="after", count=1))
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_an_instance_that_somebody_terminates_meanwhile_is_no_harm(drill: Drill) -> None:
+    """Listed, and gone when it is to be terminated: DRS refuses the call, and the next one leaves it out."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    gone: list[str] = []
+
+    def interfere(instance_ids: list[str]) -> Any:
+        if not gone:
+            instance = next(each for each in run.drs.recovery_instances.values() if each.server_id == A)
+            gone.append(instance.id)
+            run.drs.ec2.terminate(instance.id)
+            run.drs.forget_instance(instance)
+        return terminate(instance_ids)
+
+    with mock.patch.object(run.hook, "terminate_recovery_instances", interfere):
+        record = run.clean_up()
+    assert_clean(run, record)
+    assert [job.server_ids for job in terminations(run)] == [[]]
+    assert record.terminate_calls[0].instances == tuple(
+        item.recovery_instance_id for item in record.instances if item.server_id == B
+    )
+
+
+# --- what is left -----------------------------------------------------------------------------------------
+
+
+def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
+    """With server and job, the cost, and the command that terminates it; the others are gone."""
+    run = launched(drill)
+    run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
+    with pytest.raises(CleanupIncomplete, match="each was given 2 TERMINATE jobs") as failed:
+        run.clean_up()
+    (survivor,) = run.instances()
+    assert "1 drill instance(s) still there, costing money" in failed.value.message
+    assert survivor in failed.value.message
+    assert A in failed.value.message
+    assert (
+        f"aws drs terminate-recovery-instances --region us-east-1 --recovery-instance-ids {survivor}"
+        in failed.value.remedy
+    )
+    assert len(terminations(run)) == 2
+    record = run.ledger.cleanup()
+    assert record is not None
+    assert not record.proven
+
+
+def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
+    """With its whole time, and two jobs more."""
+    run = launched(drill)
+    fault = run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
+    with pytest.raises(CleanupIncomplete):
+        run.clean_up()
+    run.simulation.disarm(fault.id)
+    run.pass_time(86400)
+    assert_clean(run, run.clean_up())
+
+
+def test_an_instance_protected_against_termination_is_a_survivor(drill: Drill) -> None:
+    """The TERMINATE job completes all the same; EC2 refused."""
+    run = launched(drill)
+    instance = next(iter(run.instances()))
+    ec2 = boto3.client("ec2", region_name=REGION)
+    ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+    with pytest.raises(CleanupIncomplete, match=instance) as failed:
+        run.clean_up()
+    assert "EC2 termination protection" in failed.value.remedy
+    assert run.instances() == {instance}
+
+
+def test_a_job_that_outlives_the_bound_is_named(drill: Drill) -> None:
+    """Its instance may still come: a person has to know."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}))
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    began = run.clock.now()
+    with pytest.raises(CleanupIncomplete, match="the time for clean-up is over") as failed:
+        run.clean_up()
+    (job,) = run.drills()
+    assert f"Jobs still live: {job.id} (LAUNCH by START_DRILL, PENDING" in failed.value.message
+    assert run.clock.now() - began == dt.timedelta(minutes=30)
+
+
+def test_a_kept_run_does_not_wait_for_its_jobs_for_ever(drill: Drill) -> None:
+    """The bound is the same."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    with pytest.raises(CleanupIncomplete, match="the time for clean-up is over"):
+        run.clean_up()
+
+
+def test_an_end_that_comes_with_the_bound_is_still_an_end(drill: Drill) -> None:
+    """The task was resumed late: everything is gone, so nothing is incomplete."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    run.pass_time(86400)
+    assert run.start_clean_up(resumed=True).advance() == Proven()
+
+
+def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
+    """No wait would mend it; what runs on is listed, and the statement to add."""
+    run = launched(drill)
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=TERMINATE))
+    with pytest.raises(AccessDenied) as failed:
+        run.clean_up()
+    assert all(instance in failed.value.message for instance in run.instances())
+    assert '"Action": "drs:TerminateRecoveryInstances"' in failed.value.remedy
+
+
+def test_an_ambiguous_job_is_reported_and_not_touched(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """Two untagged drills fit a call without reply: both instances stay, and the log names both jobs."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,), tagged=False)
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    jobs = []
+    for _ in range(2):
+        jobs.append(run.drs.start_recovery([(A, None)], is_drill=True, tags={}))
+        run.finish_jobs()
+        jobs[-1].created = run.clock.now()
+    for job in jobs:
+        job.created = intent.at
+    with caplog.at_level("INFO"):
+        run.clean_up()
+    assert terminations(run) == []
+    assert len(run.instances()) == 1
+    assert f"2 jobs would fit: {jobs[0].id}, {jobs[1].id}" in caplog.text
+
+
+# --- the proof --------------------------------------------------------------------------------------------
+
+
+def test_what_drs_forgot_and_ec2_still_runs_is_not_proven(drill: Drill) -> None:
+    """DRS lists nothing any more; EC2 is asked itself, and the command that ends it is named."""
+    run = launched(drill)
+    instance = run.drs.recovery_instances[next(iter(run.instances()))]
+    run.start_clean_up()
+    run.drs.forget_instance(instance)
+    with pytest.raises(CleanupIncomplete, match=rf"EC2 still shows: {instance.id} \(running\)") as failed:
+        run.clean_up()
+    assert f"aws ec2 terminate-instances --region us-east-1 --instance-ids {instance.id}" in (
+        failed.value.remedy
+    )
+
+
+def test_an_instance_that_is_going_is_waited_for(drill: Drill) -> None:
+    """EC2 takes its time to shut an instance down: no look at one that is going counts against it."""
+    run = launched(drill)
+    looks = 0
+
+    def describe(filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        nonlocal looks
+        looks += filters[0]["Name"] == "instance-id"
+        return [{"InstanceId": "i-1", "State": {"Name": "shutting-down" if looks <= 5 else "terminated"}}]
+
+    run.describe_ec2 = describe
+    assert run.clean_up().proven
+    assert looks == 6
+
+
+# --- crashes ----------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_a_clean_up_that_dies_at_its_call_is_taken_up_again(drill: Drill, point: str) -> None:
+    """Made or not, recorded or not: the next try waits for the job that there is, or starts one."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+
+    def die(instance_ids: list[str]) -> Any:
+        if point == "after":
+            terminate(instance_ids)
+        raise Crash
+
+    with mock.patch.object(run.hook, "terminate_recovery_instances", die), pytest.raises(Crash):
+        run.clean_up()
+    run.pass_time(10)
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_clean_up_again_is_proven_again(drill: Drill) -> None:
+    """Cleared after it succeeded: nothing is there, and nothing is called."""
+    run = launched(drill)
+    run.clean_up()
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
