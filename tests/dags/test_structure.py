@@ -1,0 +1,281 @@
+"""The DAG of a plan: its tasks, what comes after what, and what runs whatever happened."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
+from airflow.sdk.exceptions import ParamValidationError
+
+from drs.dag_factory import build_dags, dag_id, drill_dag
+from drs.plan import Plan, load_plan
+from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+
+EXAMPLES = Path("include/plans")
+NAMES = ["fleet", "order-system", "single-server"]
+TEARDOWNS = ["terminate", "evidence", "verdict"]
+
+
+def example(name: str) -> DAG:
+    return drill_dag(load_plan(EXAMPLES / f"{name}.yaml"))
+
+
+def edges(dag: DAG) -> set[tuple[str, str]]:
+    """What comes directly after what, but for the setup."""
+    return {
+        (task.task_id, below) for task in dag.tasks if not task.is_setup for below in task.downstream_task_ids
+    }
+
+
+def wave(name: str) -> set[tuple[str, str]]:
+    """The edges within a wave, and from its end to the clean-up."""
+    tasks = [
+        f"wave_{name}.{task}" for task in ("start_recovery", "wait_until_started", "wait_until_launched")
+    ]
+    return {*itertools.pairwise(tasks), (tasks[-1], "terminate")}
+
+
+def gate(before: str, when: str, after: str) -> tuple[str, str]:
+    """One wave waits for another's gate."""
+    return f"wave_{before}.wait_until_{when}", f"wave_{after}.start_recovery"
+
+
+ENDS = {("begin", "preflight"), ("terminate", "evidence"), ("evidence", "verdict")}
+EDGES = {
+    "single-server": ENDS | wave("single") | {("preflight", "wave_single.start_recovery")},
+    # No wave says when it lets the next one pass: started.
+    "order-system": ENDS
+    | wave("database")
+    | wave("application")
+    | wave("web")
+    | {
+        ("preflight", "wave_database.start_recovery"),
+        gate("database", "started", "application"),
+        gate("application", "started", "web"),
+    },
+    # Two waves after one that must be launched, and not in the order of the file.
+    "fleet": ENDS
+    | wave("directory")
+    | wave("database")
+    | wave("reporting")
+    | wave("application")
+    | wave("web")
+    | {
+        ("preflight", "wave_directory.start_recovery"),
+        gate("directory", "launched", "database"),
+        gate("directory", "launched", "reporting"),
+        gate("database", "started", "application"),
+        gate("application", "started", "web"),
+    },
+}
+
+
+def changed(**parts: Any) -> Plan:
+    """The order system's plan with other parts."""
+    plan = load_plan(EXAMPLES / "order-system.yaml")
+    return Plan.model_validate({**plan.model_dump(mode="json", exclude_unset=True), **parts})
+
+
+def test_every_example_is_a_dag() -> None:
+    """Known by the plan's name."""
+    assert list(build_dags(EXAMPLES)) == [f"drs_drill__{name}" for name in NAMES]
+    assert set(EDGES) == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_waves_follow_each_other_through_their_gates(name: str) -> None:
+    """And only preflight follows begin: whatever fails before it launches nothing."""
+    assert edges(example(name)) == EDGES[name]
+
+
+def test_a_wave_may_depend_on_several_and_on_none() -> None:
+    """It waits for each one's gate; without any it follows preflight."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"], "next_wave_when": "launched"},
+        {"name": "application", "protection_groups": ["application"], "depends_on": []},
+        {"name": "web", "protection_groups": ["web"], "depends_on": ["database", "application"]},
+    ]
+    found = edges(drill_dag(changed(waves=waves)))
+    assert ("preflight", "wave_application.start_recovery") in found
+    assert {edge for edge in found if edge[1] == "wave_web.start_recovery"} == {
+        gate("database", "launched", "web"),
+        gate("application", "started", "web"),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_end_runs_whatever_happened(name: str) -> None:
+    """One setup, the very first task, and three teardowns that belong to it; the verdict alone decides the
+    state of the run.
+    """
+    dag = example(name)
+    (setup,) = [task for task in dag.tasks if task.is_setup]
+    assert setup.upstream_task_ids == set()
+    assert [task.task_id for task in dag.tasks if task.is_teardown] == TEARDOWNS
+    for task_id in TEARDOWNS:
+        task = dag.get_task(task_id)
+        assert setup.task_id in task.upstream_task_ids
+        assert task.trigger_rule == TriggerRule.ALL_DONE_SETUP_SUCCESS
+        assert task.on_failure_fail_dagrun is (task_id == "verdict")
+    assert [task.task_id for task in dag.leaves] == ["verdict"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wave_left_out_lets_the_next_one_pass(name: str) -> None:
+    """It is skipped; a wave that failed lets none pass. Within a wave every task needs the one before."""
+    for task in example(name).tasks:
+        if task.task_id.startswith("wave_"):
+            starts = task.task_id.endswith(".start_recovery")
+            assert task.trigger_rule == (TriggerRule.NONE_FAILED if starts else TriggerRule.ALL_SUCCESS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tasks_are_retried_but_for_the_verdict(name: str) -> None:
+    """Twice, ten seconds apart; the verdict would say the same again."""
+    for task in example(name).tasks:
+        assert task.retries == (0 if task.task_id == "verdict" else 2)
+        assert task.retry_delay == timedelta(seconds=10)
+
+
+def test_each_wave_s_tasks_know_their_wave() -> None:
+    """Nothing else: what to launch, and where, the run has recorded."""
+    dag = example("fleet")
+    for name in ("directory", "database", "reporting", "application", "web"):
+        tasks = {task.task_id: task for task in dag.tasks if task.task_id.startswith(f"wave_{name}.")}
+        assert {getattr(task, "wave", None) for task in tasks.values()} == {name}
+        assert isinstance(tasks[f"wave_{name}.wait_until_started"], DrsJobStartedSensor)
+        assert isinstance(tasks[f"wave_{name}.wait_until_launched"], DrsJobLaunchedSensor)
+
+
+def test_waves_named_like_other_tasks_stay_apart() -> None:
+    """A wave may be called begin, preflight or terminate."""
+    waves = [
+        {"name": name, "protection_groups": [group]}
+        for name, group in (("begin", "database"), ("terminate", "application"), ("verdict", "web"))
+    ]
+    dag = drill_dag(changed(waves=waves))
+    assert {"begin", "wave_begin.start_recovery", "terminate", "wave_terminate.start_recovery"} <= {
+        task.task_id for task in dag.tasks
+    }
+
+
+def test_begin_runs_once_at_a_time() -> None:
+    """Two runs that start together do not both pass it."""
+    assert example("order-system").get_task("begin").max_active_tis_per_dag == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_run_is_ever_ended_without_its_clean_up(name: str) -> None:
+    """A dagrun_timeout would skip the teardowns; a start_date would fire a missed drill when unpaused."""
+    dag = example(name)
+    assert (dag.dagrun_timeout, dag.start_date, dag.catchup) == (None, None, False)
+    assert {task.start_date for task in dag.tasks} == {None}
+    assert {task.execution_timeout for task in dag.tasks} == {None}
+
+
+def test_a_plan_without_a_schedule_starts_by_hand() -> None:
+    """New, it is paused in any case."""
+    dag = example("order-system")
+    assert dag.schedule is None
+    assert dag.is_paused_upon_creation
+
+
+def test_a_schedule_runs_in_the_plan_s_time_zone() -> None:
+    """06:00 in Berlin, summer and winter."""
+    dag = drill_dag(changed(schedule="0 6 1 * *", timezone="Europe/Berlin"))
+    assert isinstance(dag.timetable, CronTriggerTimetable)
+    assert dag.timetable.expression == "0 6 1 * *"
+    assert str(getattr(dag.timetable.timezone, "name", dag.timetable.timezone)) == "Europe/Berlin"
+
+
+def test_owner_tags_and_description_are_the_plan_s() -> None:
+    """As Airflow's list shows them; every drill has one tag in common."""
+    dag = example("order-system")
+    assert {task.owner for task in dag.tasks} == {"dr-team"}
+    assert dag.tags == {"drs-drill", "tier-1"}
+    assert dag.description == "The order system: database, application, web"
+    assert drill_dag(changed(description="")).description == "Disaster-recovery drill of order-system"
+
+
+# --- parameters -------------------------------------------------------------------------------------------
+
+
+def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
+    """A scheduled run has none but the defaults; the waves are those of the plan, in its order."""
+    assert example("order-system").params.dump() == {
+        "waves": ["database", "application", "web"],
+        "exclude_servers": [],
+        "keep_instances": False,
+        "reason": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("waves", ["mail"]),
+        ("waves", "database"),
+        ("exclude_servers", ["orders-db-1"]),
+        ("keep_instances", "yes"),
+        ("reason", "x" * 501),
+    ],
+)
+def test_airflow_itself_refuses_wrong_parameters(key: str, value: object) -> None:
+    """By the form's own rules, before a run exists."""
+    params = example("order-system").params
+    with pytest.raises(ParamValidationError):
+        params[key] = value
+
+
+def test_tasks_do_not_copy_the_parameters() -> None:
+    """They are the DAG's; a copy in each task would make it three times as large."""
+    assert {len(task.params) for task in example("fleet").tasks} == {0}
+
+
+# --- the doc, and versions --------------------------------------------------------------------------------
+
+
+def test_the_doc_tells_where_and_in_which_order() -> None:
+    """Account, Region and connection; each wave with what it waits for."""
+    doc = example("fleet").doc_md or ""
+    assert "Account 111122223333, Region us-east-1, connection `aws_default`" in doc
+    assert "| directory | - | directory | per_wave | launched |" in doc
+    assert "| application | database | application | per_wave | started |" in doc
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"launch": {"server_delay": "20s"}},
+        {"cleanup": {"timeout": "3h"}},
+        {"target": {"region": "us-west-2", "account_id": "111122223333"}},
+    ],
+    ids=lambda parts: next(iter(parts)),
+)
+def test_a_changed_plan_is_another_version_of_its_dag(
+    parts: dict[str, Any], serialized: Callable[[DAG], str]
+) -> None:
+    """Even where no task changes: the digest stands in the doc. An unchanged one is the same to the byte."""
+    plan, other = changed(), changed(**parts)
+    assert f"Plan digest: `{plan.digest}`" in (drill_dag(plan).doc_md or "")
+    assert serialized(drill_dag(plan)) == serialized(drill_dag(changed()))
+    assert serialized(drill_dag(plan)) != serialized(drill_dag(other))
+
+
+@pytest.fixture
+def serialized() -> Callable[[DAG], str]:
+    """The hash by which Airflow tells versions of a DAG apart."""
+    from airflow.models.serialized_dag import SerializedDagModel
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return lambda dag: SerializedDagModel.hash(DagSerialization.to_dict(dag))
+
+
+def test_the_dag_of_a_plan_is_known_by_its_name() -> None:
+    """With a prefix, so that it meets no other DAG of the installation."""
+    assert dag_id("billing") == "drs_drill__billing"
