@@ -38,6 +38,12 @@ def foreign(*servers: str, seconds: float, **fields: Any) -> ForeignJob:
     return ForeignJob(kind="foreign_job", servers=servers, seconds=dt.timedelta(seconds=seconds), **fields)
 
 
+def hurry(run: SimulatedDrill) -> None:
+    """Let jobs end within a minute or so: what comes after them still falls into the time of their call."""
+    for server in run.drs.servers.values():
+        server.timings = Timings(conversion_wait=0, conversion=0, launch=60)
+
+
 def outcomes(record: LaunchRecord) -> list[str | None]:
     """How each call ended; a job is only told to be one."""
     return ["job" if str(call.outcome).startswith("drsjob-") else call.outcome for call in record.calls]
@@ -191,6 +197,8 @@ def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str, tags
     record = run.launch()
     assert [len(run.drills(server)) for server in DATABASE] == [1, 1]
     assert set(record.jobs) == {job.id for job in run.drills()}
+    # Found by asking for it, not by a second call that DRS would have had to refuse.
+    assert set(outcomes(record)) <= {"AccessDeniedException", "job"}
 
 
 def test_botocore_s_own_retry_meets_its_own_job(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,8 +224,7 @@ def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
 def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
     """Without tags, somebody else's drill of the same servers looks the same: none is taken for our own."""
     run = begin_run(drill, "per_wave", "no tags")
-    for server in DATABASE:  # so short that a second drill begins within the time of the call
-        run.drs.servers[server].timings = Timings(conversion_wait=0, conversion=0, launch=60)
+    hurry(run)
     launch_and_crash(run, Steps(crash_at=2 + 7 + 3))  # the call without tags is made, its answer unread
     run.finish_jobs()
     run.hook.start_recovery(DATABASE, tags={})
@@ -430,6 +437,30 @@ def test_a_wave_cleared_after_clean_up_is_launched_anew(drill: Drill) -> None:
     second = run.launch(retry=True)
     assert len(run.drills()) == 2
     assert not set(first.jobs) & set(second.jobs)
+
+
+def test_a_server_whose_instance_is_gone_is_launched_anew(drill: Drill) -> None:
+    """Terminated by somebody, though its job still says LAUNCHED."""
+    run = drill()
+    run.launch()
+    run.finish_jobs()
+    del run.drs.recovery_instances[
+        next(i.id for i in run.drs.recovery_instances.values() if i.server_id == A)
+    ]
+    run.launch(retry=True)
+    assert [len(run.drills(server)) for server in DATABASE] == [2, 1]
+
+
+def test_a_relaunch_does_not_take_its_first_job_for_its_second(drill: Drill) -> None:
+    """The first job bears the same tags and holds the same server; it failed, and its call has its answer."""
+    run = drill()
+    hurry(run)
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), count=1))
+    first = run.launch().timeline.slot(A).job_id
+    run.finish_jobs()
+    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="before", count=1))
+    assert run.launch(retry=True).timeline.slot(A).job_id not in (first, None)
+    assert len(run.drills(A)) == 2
 
 
 def test_a_server_given_up_is_tried_again_when_the_wave_is_cleared(drill: Drill) -> None:
