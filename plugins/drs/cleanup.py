@@ -18,7 +18,7 @@ from drs.errors import AccessDenied, CleanupIncomplete
 from drs.hook import DrsHook
 from drs.jobs import Job, utc_now
 from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
-from drs.ownership import own_launch_jobs
+from drs.ownership import CALL_SPAN, own_launch_jobs
 from drs.tables import table
 
 if TYPE_CHECKING:
@@ -106,12 +106,27 @@ class CleanUp:
 
         :raises CleanupIncomplete: an instance survived, or a job is still live at the bound
         """
+        try:
+            return self._advance()
+        except (ClientError, BotoCoreError) as error:
+            # Hours are left, and instances cost money: a DRS that cannot be read for a minute is waited for.
+            if not drs_hook.unavailable(error):
+                raise
+            if self._past_bound():
+                raise self._incomplete(
+                    self.record.instances, [], f"DRS does not answer ({error}), and the time is over"
+                ) from error
+            self._log.warning("DRS did not answer (%s); looking again in 30 s.", error)
+            return WaitForJobs((), self._now() + REFUSED_PAUSE)
+
+    def _advance(self) -> WaitForJobs | Proven:
         launches = self._launches()
-        jobs = self._hook.jobs_since(self._run.began_at - dt.timedelta(minutes=1))
+        jobs = self._jobs(launches)
         own, remarks = own_launch_jobs(jobs, self._run, launches)
         for remark in remarks:
             self._remark(remark)
-        left = self._instances(own)
+        self._account_for(own, launches)
+        left = self._instances(launches, own)
         if self._run.keep_instances:
             return self._keep(own, left)
         live_launches = [job for job in own if job.live]
@@ -120,12 +135,14 @@ class CleanUp:
         if self._past_bound():
             if left or live_launches:
                 raise self._incomplete(left, blocking, "the time for clean-up is over")
-            return self._prove(own)
+            return self._prove()
         held = frozenset().union(*(job.server_ids for job in blocking))
         blocking_ids = [job.job_id for job in blocking]
         going = {instance for call in calls if call.job_id in blocking_ids for instance in call.instances}
         due = [item for item in left if item.recovery_instance_id not in going and item.server_id not in held]
         tried_out = [item for item in due if self._tries(item) >= TRIES]
+        if again := self._look_again_at([item for item in due if item not in tried_out], jobs):
+            return WaitForJobs((), again)
         refused = False
         for batch in drs_hook.chunks(
             [item.recovery_instance_id for item in due if item not in tried_out], drs_hook.JOB_SIZE
@@ -146,12 +163,16 @@ class CleanUp:
         if (settles := self._settles_at(launches)) > self._now():
             self._remark("A StartRecovery call had no reply when its task ended; looking again for its job.")
             return WaitForJobs((), settles)
-        return self._prove(own)
+        return self._prove()
 
     # --- steps ------------------------------------------------------------------------------------------
 
     def _terminate(self, instance_ids: Sequence[str], left: Sequence[InstanceRecord]) -> bool:
-        """Start one TERMINATE job; false when DRS refuses for now."""
+        """Start one TERMINATE job; false when DRS refuses any of them for now.
+
+        Several that DRS refuses together (a job of somebody else, an instance that is gone or fails back) are
+        tried one by one: one must not keep the others running.
+        """
         try:
             job = self._hook.terminate_recovery_instances(instance_ids)
         except (ClientError, BotoCoreError) as error:
@@ -162,12 +183,10 @@ class CleanUp:
                 raise AccessDenied(
                     f"{explained.message}\nStill there:\n{self._listing(left)}", remedy=explained.remedy
                 ) from error
-            # NOT_FOUND: one of them was terminated by somebody else since it was listed.
-            if not (
-                code in {drs_hook.CONFLICT, drs_hook.QUOTA, drs_hook.NOT_FOUND} or drs_hook.unavailable(error)
-            ):
-                raise
-            self._log.warning("DRS refused the termination for now (%s); trying again in 30 s.", error)
+            self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
+            if len(instance_ids) > 1 and not (drs_hook.unavailable(error) or code == drs_hook.QUOTA):
+                for instance_id in instance_ids:
+                    self._terminate([instance_id], left)
             return False
         call = TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
         self._save(self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, call)}))
@@ -188,22 +207,22 @@ class CleanUp:
             return WaitForJobs(tuple(live), self._deadline())
         self._save(self.record.model_copy(update={"kept": True}))
         self._log.warning(
-            "This run was asked to keep its instances (keep_instances). They cost money until they are "
-            "terminated: in the DRS console, or by clearing this task after a run without it:\n%s",
+            "This run was asked to keep its instances (keep_instances). They cost money until somebody "
+            "terminates them in DRS, or the next drill of their servers replaces them:\n%s",
             self._listing(left),
         )
         return Proven()
 
-    def _prove(self, own: Sequence[Job]) -> WaitForJobs | Proven:
+    def _prove(self) -> WaitForJobs | Proven:
         """DRS lists none of the run's instances any more; see that EC2 agrees."""
-        states = self._ec2_states(own)
+        states = self._ec2_states()
         alive = {instance: state for instance, state in states.items() if state not in GONE}
         if not alive:
             self._save(self.record.model_copy(update={"proven": True}))
             self._log.info(
                 "Clean-up is proven: DRS lists no recovery instance of this run's %d job(s), and EC2 shows "
                 "%d instance(s) terminated.",
-                len(own),
+                len(self.record.jobs),
                 len(states),
             )
             return Proven()
@@ -220,6 +239,31 @@ class CleanUp:
 
     # --- what there is ----------------------------------------------------------------------------------
 
+    def _jobs(self, launches: Sequence[LaunchRecord]) -> list[Job]:
+        """Every job since the run began, and those that the run recorded, whatever DRS's clock says."""
+        recorded = frozenset[str]().union(*(launch.all_job_ids for launch in launches))
+        jobs = {job.job_id: job for job in self._hook.jobs_since(self._run.began_at - CALL_SPAN)}
+        missing = recorded - set(jobs)
+        return [*jobs.values(), *self._hook.describe_jobs(missing)]
+
+    def _account_for(self, own: Sequence[Job], launches: Sequence[LaunchRecord]) -> None:
+        """Write down every job that the proof must cover, also one that DRS no longer lists."""
+        recorded = (launch.all_job_ids for launch in launches)
+        ids = {job.job_id for job in own}.union(self.record.jobs, *recorded)
+        if ids != set(self.record.jobs):
+            self._save(self.record.model_copy(update={"jobs": tuple(sorted(ids)), "proven": False}))
+
+    def _look_again_at(self, due: Sequence[InstanceRecord], jobs: Sequence[Job]) -> dt.datetime | None:
+        """When to look once more before a second TERMINATE job: DRS may list an instance a little longer."""
+        ended = {job.job_id: job.ended for job in jobs if job.ended}
+        names = {item.recovery_instance_id for item in due}
+        looks = [
+            at + LOOK_AGAIN
+            for call in self.record.terminate_calls
+            if names & set(call.instances) and (at := ended.get(call.job_id)) is not None
+        ]
+        return max((at for at in looks if at > self._now()), default=None)
+
     def _launches(self) -> list[LaunchRecord]:
         return [record for wave in self._waves if (record := self._ledger.launch(wave)) is not None]
 
@@ -233,10 +277,10 @@ class CleanUp:
         servers = {item.server_id for item in left}
         return [job for job in jobs if job.live and (job.job_id in own or job.server_ids & servers)]
 
-    def _instances(self, own: Sequence[Job]) -> list[InstanceRecord]:
+    def _instances(self, launches: Sequence[LaunchRecord], own: Sequence[Job]) -> list[InstanceRecord]:
         """The run's drill instances that DRS lists; each is also written down, to be proven gone later."""
-        own_ids = {job.job_id for job in own}
         servers = {server_id for job in own for server_id in job.server_ids}
+        servers.update(*(call.servers for launch in launches for call in launch.calls))
         found = [
             InstanceRecord(
                 recovery_instance_id=item["recoveryInstanceID"],
@@ -245,20 +289,20 @@ class CleanUp:
                 job_id=item["jobID"],
             )
             for item in (self._hook.recovery_instances(servers) if servers else ())
-            if item.get("isDrill") is True and item.get("jobID") in own_ids
+            if item.get("isDrill") is True and item.get("jobID") in self.record.jobs
         ]
         known = {item.recovery_instance_id for item in self.record.instances}
         if new := [item for item in found if item.recovery_instance_id not in known]:
             self._save(self.record.model_copy(update={"instances": (*self.record.instances, *new)}))
         return found
 
-    def _ec2_states(self, own: Sequence[Job]) -> dict[str, str]:
+    def _ec2_states(self) -> dict[str, str]:
         """EC2's state of every instance of the run: those DRS listed, and those tagged with its jobs."""
         ids = sorted({item.ec2_instance_id for item in self.record.instances})
         states: dict[str, str] = {}
         for name, values in (
             ("instance-id", ids),
-            ("tag:drs.amazonaws.com-job", sorted(job.job_id for job in own)),
+            ("tag:drs.amazonaws.com-job", self.record.jobs),
         ):
             for chunk in drs_hook.chunks(values, drs_hook.PAGE):
                 for item in self._describe_ec2([{"Name": name, "Values": chunk}]):
@@ -266,8 +310,11 @@ class CleanUp:
         return states
 
     def _settles_at(self, launches: Sequence[LaunchRecord]) -> dt.datetime:
+        """Until when a call without a reply may still show its job: its task was alive until about the moment
+        at which clean-up began.
+        """
         unanswered = [call.at for launch in launches for call in launch.unanswered]
-        return max(unanswered, default=self._run.began_at - SETTLE) + SETTLE
+        return max([*unanswered, self.record.started_at]) + SETTLE if unanswered else self._run.began_at
 
     def _tries(self, item: InstanceRecord) -> int:
         return sum(item.recovery_instance_id in call.instances for call in self.record.terminate_calls)

@@ -1,11 +1,11 @@
 """Makes one DAG of each recovery plan.
 
-    begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
-    (setup)                                   (teardown)   (teardown)  (teardown)
+    open ─► begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
+    (setup)                                           (teardown)   (teardown)  (teardown)
 
-``begin`` is the setup that the three teardowns belong to, so they run after a wave's failure, a
-skipped task and a run marked failed by hand, and not after a run that was refused. Only the verdict decides
-the run's state.
+The three teardowns run after a wave's failure, a skipped task and a run marked failed by hand, because their
+setup succeeded. That setup does nothing: whoever clears a task clears its setup and teardowns too, and a
+setup that held the run's records would lose them. Only the verdict decides the run's state.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
@@ -25,7 +26,6 @@ from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from drs.operators.closing import (
     EVIDENCE_TASK_ID,
     LAST_TASK,
-    PREFLIGHT_TASK_ID,
     VERDICT_TASK_ID,
     DrsDrillEvidenceOperator,
     DrsDrillVerdictOperator,
@@ -38,6 +38,8 @@ from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 DAG_ID_PREFIX = "drs_drill__"
+SETUP_TASK_ID = "open"
+PREFLIGHT_TASK_ID = "preflight"
 GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 VALID_STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -76,9 +78,10 @@ def drill_dag(plan: Plan) -> DAG:
         doc_md=document(plan),
         is_paused_upon_creation=True,
     ) as dag:
+        setup = EmptyOperator(task_id=SETUP_TASK_ID)
         begin = DrsBeginDrillOperator(task_id=BEGIN_TASK_ID, plan=plan, max_active_tis_per_dag=1)
         preflight = DrsPreflightOperator(task_id=PREFLIGHT_TASK_ID)
-        begin >> preflight
+        setup >> begin >> preflight
         tasks = {wave.name: wave_tasks(wave) for wave in plan.waves}
         for wave in plan.waves:
             first = tasks[wave.name]["start_recovery"]
@@ -86,7 +89,7 @@ def drill_dag(plan: Plan) -> DAG:
                 tasks[before][GATE_TASKS[plan.wave(before).next_wave_when]] >> first
             if not plan.dependencies(wave.name):
                 preflight >> first
-        closing_tasks(begin, [wave[LAST_TASK] for wave in tasks.values()])
+        closing_tasks(setup, [wave[LAST_TASK] for wave in tasks.values()])
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
     dag.params = ParamsDict(run_parameters(plan))
     return dag
@@ -107,15 +110,15 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
     return {"start_recovery": start, "wait_until_started": started, LAST_TASK: launched}
 
 
-def closing_tasks(begin: BaseOperator, last: Iterable[BaseOperator]) -> None:
+def closing_tasks(setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
     """Clean-up, evidence and verdict, which run whatever happened to the tasks before them."""
     terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
     evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID)
     verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
     list(last) >> terminate
-    terminate.as_teardown(setups=begin)
-    evidence.as_teardown(setups=begin)
-    verdict.as_teardown(setups=begin, on_failure_fail_dagrun=True)
+    terminate.as_teardown(setups=setup)
+    evidence.as_teardown(setups=setup)
+    verdict.as_teardown(setups=setup, on_failure_fail_dagrun=True)
     terminate >> evidence >> verdict
 
 
@@ -133,8 +136,10 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
         doc_md=f"**The plan's file is broken; no drill can begin.**\n\n```\n{broken.describe()}\n```",
         is_paused_upon_creation=True,
     ) as dag:
+        setup = EmptyOperator(task_id=SETUP_TASK_ID)
         begin = DrsRefuseDrillOperator(task_id=BEGIN_TASK_ID, problems=broken.describe())
-        closing_tasks(begin, [begin])
+        setup >> begin
+        closing_tasks(setup, [begin])
     return dag
 
 

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
-from drs.errors import DrillError, PlanChanged
+from drs.errors import DrillError, DrillFailed, PlanChanged
 from drs.hook import explain
 from drs.jobs import utc_now
 from drs.ledger import BEGIN_TASK_ID, FailureRecord, Ledger, RunRecord, WaveResolution
@@ -119,7 +119,10 @@ def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
         raise AirflowSkipException(f"Wave {wave} was not chosen for this run.")
     resolution = ledger.resolution()
     if resolution is None:
-        raise LookupError("Preflight has recorded no resolution of the plan's groups.")
+        raise DrillFailed(
+            "Preflight has recorded no resolution of the plan's groups.",
+            remedy="Clear the task 'preflight' with all after it.",
+        )
     resolved = resolution.waves[wave]
     if resolved.left_out:
         raise AirflowSkipException(f"Wave {wave} is left out: {resolved.left_out}.")
@@ -136,17 +139,22 @@ def cleanup_has_begun(context: Context) -> bool:
     return states.get(ti.run_id, {}).get(TERMINATE_TASK_ID) is not None
 
 
-def wait(task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume: str) -> None:
-    """Wait in the triggerer, to be resumed at method ``resume``; without a triggerer wait here and return.
+def wait(
+    task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume: str
+) -> dict[str, Any] | None:
+    """Wait in the triggerer, to be resumed at method ``resume``; without a triggerer wait here.
 
     :param deadline: when the trigger gives up by itself
+    :return: the trigger's event, if it was waited for here
     """
     if settings.deferrable():
         left = max(deadline - utc_now(), dt.timedelta(0))
         task.defer(trigger=trigger, method_name=resume, timeout=left + DEFER_MARGIN)
-    asyncio.run(_first_event(trigger))
+    return asyncio.run(_first_event(trigger))
 
 
-async def _first_event(trigger: BaseTrigger) -> None:
-    async for _ in trigger.run():
-        return
+async def _first_event(trigger: BaseTrigger) -> dict[str, Any] | None:
+    async for event in trigger.run():
+        payload: dict[str, Any] | None = event.payload
+        return payload
+    return None

@@ -49,13 +49,15 @@ class DrillError(Exception):
 
     code: ClassVar[Code]
     remedy: str = ""
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
-    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+    def __init__(self, message: str, *, remedy: str | None = None, retryable: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         if remedy is not None:
             self.remedy = remedy
+        if retryable is not None:
+            self.retryable = retryable
 
     def __str__(self) -> str:
         text = f"[{self.code}] {self.message}"

@@ -35,6 +35,15 @@ NOT_FOUND = "ResourceNotFoundException"
 THROTTLED = frozenset(
     {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
 )
+CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "NoCredentialsError",
+        "UnrecognizedClientException",
+    }
+)
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
@@ -175,6 +184,13 @@ def reply_unknown(error: Exception) -> bool:
     return isinstance(error, HTTPClientError)
 
 
+def was_retried(error: Exception) -> bool:
+    """Whether botocore had sent the request before: the reply to the first may be what was lost."""
+    if not isinstance(error, ClientError):
+        return False
+    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
 def unreached(error: Exception) -> bool:
     """Whether the request never got to DRS: no address, no connection, a proxy or certificate in the way."""
     return isinstance(error, BotoConnectionError)
@@ -192,6 +208,11 @@ def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None
     """
     code = error_code(error)
     text = str(error)
+    if code in CREDENTIALS:
+        return AccessDenied(
+            f"The credentials are missing, unknown or expired ({doing}): {text}",
+            remedy="Look at the AWS connection that the plan names in target.aws_conn_id, and at its role.",
+        )
     if code in DENIED:
         action = denied_action(text) or "the action named above"
         return AccessDenied(
@@ -215,5 +236,8 @@ def denied_action(message: str) -> str | None:
     found = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)", message)
     if found:
         return found.group(1)
-    called = re.search(r"when calling the (\w+) operation", message)
-    return f"drs:{called.group(1)}" if called else None
+    called = re.search(r"\((\w+)\) when calling the (\w+) operation", message)
+    if not called:
+        return None
+    service = "ec2" if called.group(1) == "UnauthorizedOperation" else "drs"
+    return f"{service}:{called.group(2)}"

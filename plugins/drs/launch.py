@@ -16,7 +16,7 @@ from drs import hook as drs_hook
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
 from drs.jobs import Job, clock_time, live_holders, utc_now
 from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
-from drs.ownership import find_made_by, job_tags
+from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.plan import Launch
 from drs.states import LaunchStatus
 from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
@@ -61,28 +61,35 @@ class WaveLaunch:
         self._log = log
         self._now = now
         self._names: dict[str, str] = {}
+        self._opens_at = now()
         self._settings: Launch = run.read_plan().launch_for(wave)
         self.record: LaunchRecord = LaunchRecord(timeline=self._timeline((), now()))
 
     def begin(self, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> None:
-        """Take up this run's record of the wave as it is, or open it.
+        """Take up this run's record of the wave, or open it.
 
-        :param servers: the servers to launch
+        :param servers: the servers to launch; a cleared preflight may have resolved others than before
         :param opens_at: when the first of them may be launched
         """
         self._names = {server.server_id: server.name for server in servers}
+        self._opens_at = opens_at
+        timeline = self._timeline(servers, opens_at)
         existing = self._ledger.launch(self._wave)
-        if existing is not None:
-            self.record = existing
+        if existing is None:
+            self._save(LaunchRecord(timeline=timeline))
             return
-        self._save(LaunchRecord(timeline=self._timeline(servers, opens_at)))
+        self.record = existing
+        known = {slot.server_id: slot for slot in existing.timeline.servers}
+        slots = tuple(known.get(slot.server_id, slot) for slot in timeline.servers)
+        if slots != existing.timeline.servers:
+            timeline = existing.timeline.model_copy(update={"servers": slots})
+            self._save(existing.model_copy(update={"timeline": timeline}))
 
     def reconcile(self) -> None:
         """Compare an earlier try's record with DRS: keep what is launched or live, put back what is not."""
-        now = self._now()
+        due = max(self._now(), self._opens_at)
         for call in self.record.unanswered:
-            if not self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5))):
-                self._answer(call, NOT_MADE)
+            self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW))
         jobs = {job.job_id: job for job in self._hook.describe_jobs(self.record.jobs)}
         present = {
             (item.get("jobID"), item.get("sourceServerID"))
@@ -105,7 +112,7 @@ class WaveLaunch:
                     "Server %s is launched anew: job %s %s.", self._label(slot), slot.job_id, ended
                 )
                 again.append(slot.server_id)
-        timeline = self.record.timeline.retried(now).anew(again, now)
+        timeline = self.record.timeline.retried(due).anew(again, due)
         self._save(self.record.model_copy(update={"timeline": timeline}))
 
     def advance(self) -> WaitUntil | Finished:
@@ -134,7 +141,10 @@ class WaveLaunch:
             self._answer(call, NOT_MADE)
             raise DrillFailed(
                 f"Clean-up of this run has begun; wave {self._wave} starts no further server.",
-                remedy="Nothing to mend: a task that outlived its run stops here.",
+                remedy=(
+                    "Nothing to mend if the run was ended. To launch the wave again, clear this task with all"
+                    " after it, 'terminate' included."
+                ),
             )
         tags = job_tags(self._run, self._wave) if tagged else {}
         try:
@@ -147,24 +157,32 @@ class WaveLaunch:
     def _started(self, call: Call, job: Job, *, found: bool = False) -> None:
         servers = [server_id for server_id in call.servers if server_id in job.server_ids] or call.servers
         self._answer(call, job.job_id, self.record.timeline.started(servers, job.job_id))
+        # Had an earlier call, its reply lost, made a job of these servers, DRS would have refused this one.
+        for earlier in self.record.unanswered:
+            if set(earlier.servers) & set(servers):
+                self._answer(earlier, NOT_MADE)
         verb = "found, made by a call whose reply was lost" if found else "started"
         self._log.info("Job %s %s for %s.", job.job_id, verb, self._labels(servers))
 
     def _refused(self, call: Call, error: ClientError | BotoCoreError) -> None:
         code = drs_hook.error_code(error)
         if drs_hook.reply_unknown(error):
-            if not self._settle(call, self._hook.jobs_since(call.at - dt.timedelta(minutes=5))):
-                self._answer(call, NOT_MADE)
-                self._pause(error, f"DRS gave no usable answer ({error})")
+            if not self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW)):
+                self._pause(error, "DRS gave no usable answer")
             return
         if code == drs_hook.CONFLICT:
-            self._conflict(call)
+            self._conflict(call, retried=drs_hook.was_retried(error))
             return
         self._answer(call, code)
         if code in drs_hook.THROTTLED:
             self._pause(error, "DRS throttles this account")
         elif drs_hook.unreached(error):
-            self._pause(error, f"DRS cannot be reached ({error})")
+            self._pause(error, "DRS cannot be reached")
+        elif code == drs_hook.NOT_FOUND and all(
+            self.record.timeline.slot(server_id).optional for server_id in call.servers
+        ):
+            timeline = self.record.timeline.given_up(call.servers, f"DRS does not know it ({error})")
+            self._save(self.record.model_copy(update={"timeline": timeline}))
         elif code == drs_hook.QUOTA:
             self._out_of_quota(error)
         elif code in drs_hook.DENIED and call.tagged and "TagResource" in str(error):
@@ -177,11 +195,19 @@ class WaveLaunch:
         else:
             raise drs_hook.explain(error, f"to start {self._labels(call.servers)}") or error
 
-    def _conflict(self, call: Call) -> None:
-        """A live job holds some of the servers: perhaps our own, made by a call whose reply was lost."""
+    def _conflict(self, call: Call, *, retried: bool) -> None:
+        """A live job holds some of the servers: perhaps our own, made by a call whose reply was lost.
+
+        A call that went out once and was refused has made no job: without tags, a job that looks like its own
+        is somebody else's.
+        """
         live = self._hook.live_jobs()
-        if self._settle(call, live):
-            return
+        for earlier in self.record.unanswered:
+            may_have_made_it = earlier != call or call.tagged or retried
+            if set(earlier.servers) & set(call.servers) and may_have_made_it and self._settle(earlier, live):
+                if earlier != call:
+                    self._answer(call, drs_hook.CONFLICT)
+                return
         now = self._now()
         holders = live_holders(live, call.servers)
         timeline = self.record.timeline.refused(call.servers, holders, now)
@@ -231,23 +257,24 @@ class WaveLaunch:
                 f"The reply to starting {self._labels(call.servers)} was lost, and {len(found)} jobs would "
                 f"fit: {', '.join(job.describe() for job in found)}. Which is this run's cannot be told.",
                 remedy="Look at these jobs in the DRS console, terminate their instances, then trigger anew.",
+                retryable=False,
             )
         return False
 
     def _pause(self, error: Exception, why: str) -> None:
         now = self._now()
-        timeline = self.record.timeline.paused(now, retry_after=drs_hook.retry_after(error))
+        timeline = self.record.timeline.paused(now, why, retry_after=drs_hook.retry_after(error))
         self._save(self.record.model_copy(update={"timeline": timeline}))
         if timeline.paused_for(now) >= THROTTLE_BOUND:
             raise DrsUnavailable(
                 f"{why}, for {timeline.paused_for(now):.0f} s now; the last answer was: {error}"
             )
         assert timeline.paused_until is not None
-        self._log.warning("%s; next call at %s.", why, clock_time(timeline.paused_until))
+        self._log.warning("%s (%s); next call at %s.", why, error, clock_time(timeline.paused_until))
 
     def _out_of_quota(self, error: Exception) -> None:
         now = self._now()
-        timeline = self.record.timeline.paused(now)
+        timeline = self.record.timeline.paused(now, "quota")
         self._save(self.record.model_copy(update={"timeline": timeline}))
         live = self._hook.live_jobs()
         jobs = ", ".join(job.job_id for job in live) or "none that can be seen"
@@ -287,9 +314,7 @@ class WaveLaunch:
             made.model_copy(update={"outcome": outcome}) if made == call else made
             for made in self.record.calls
         )
-        self._save(
-            self.record.model_copy(update={"calls": calls, "timeline": settled})
-        )
+        self._save(self.record.model_copy(update={"calls": calls, "timeline": settled}))
 
     def _save(self, record: LaunchRecord) -> None:
         self._ledger.save_launch(self._wave, record)

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from drs.errors import DrillFailed
 from drs.plan import Plan
 from drs.timeline import Timeline
 
@@ -94,6 +95,10 @@ class LaunchRecord(Record):
                 jobs[server.job_id] = (*jobs.get(server.job_id, ()), server.server_id)
         return jobs
 
+    def called_at(self, job_id: str) -> dt.datetime:
+        """When the call that made the job was made."""
+        return next(call.at for call in self.calls if call.outcome == job_id)
+
     @property
     def all_job_ids(self) -> frozenset[str]:
         """Every job this run made for the wave, those of an earlier try included."""
@@ -139,6 +144,8 @@ class CleanupRecord(Record):
     """What clean-up did. ``proven`` only when DRS and EC2 both show every instance gone."""
 
     started_at: dt.datetime
+    jobs: tuple[str, ...] = ()
+    """The run's LAUNCH jobs that the proof covers."""
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
     ec2_looks: int = 0
@@ -173,11 +180,20 @@ class Ledger:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def begun(self) -> RunRecord | None:
+        """The run's record; ``None`` when it was refused before it began."""
+        return self._read("run", RunRecord)
+
     def run(self) -> RunRecord:
-        """:raises LookupError: begin has not recorded the run"""
-        record = self._read("run", RunRecord)
+        """The run's record.
+
+        :raises DrillFailed: the run never began
+        """
+        record = self.begun()
         if record is None:
-            raise LookupError("This run has no record of its beginning: its task 'begin' did not succeed.")
+            raise DrillFailed(
+                "This run has no record of its beginning.", remedy="Clear the task 'begin' with all after it."
+            )
         return record
 
     def save_run(self, record: RunRecord) -> None:

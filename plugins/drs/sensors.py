@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
@@ -12,10 +12,10 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
-from drs.errors import JobStartTimeout, JobTimeout, ServerLaunchFailed
+from drs.errors import DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
 from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
-from drs.ledger import LaunchRecord, Ledger, RunRecord, ServerRecord, WaveOutcome, WaveResolution
+from drs.ledger import LaunchRecord, Ledger, ServerRecord, WaveOutcome, WaveResolution
 from drs.plan import Launch
 from drs.states import JobStatus
 from drs.tables import table
@@ -38,15 +38,25 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         super().__init__(**kwargs)
         self.wave = wave
 
-    def _load(self, context: Context) -> tuple[Ledger, RunRecord, WaveResolution, LaunchRecord]:
+    def _load(self, context: Context) -> tuple[Ledger, Launch, WaveResolution, LaunchRecord]:
         ledger = run_ledger(context)
         run = ledger.run()
         resolution = chosen_wave(ledger, run, self.wave)
         use_target(self, run)
         launch = ledger.launch(self.wave)
         if launch is None:
-            raise LookupError(f"Wave {self.wave} has no record of its launch.")
-        return ledger, run, resolution, launch
+            raise DrillFailed(
+                f"Wave {self.wave} has no record of its launch.",
+                remedy="Clear the wave's task 'start_recovery' with all after it.",
+            )
+        return ledger, run.read_plan().launch_for(self.wave), resolution, launch
+
+    def _raise_what_the_trigger_met(self, event: dict[str, Any] | None, job_ids: Iterable[str]) -> None:
+        """Meet here, where it is explained, the refusal that made the trigger give up."""
+        if event and event.get("status") == "error":
+            self.log.warning("The wait ended early: %s", event.get("message"))
+            for job_id in job_ids:
+                self.hook.job_log(job_id)
 
 
 class DrsJobStartedSensor(_WaveSensor):
@@ -62,41 +72,56 @@ class DrsJobStartedSensor(_WaveSensor):
 
     @coded_failures
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
-        """Judge the jobs; wait (again) while any of them is PENDING and has time left."""
-        ledger, run, _, launch = self._load(context)
-        bound = run.read_plan().launch_for(self.wave).start_timeout
+        """Judge the jobs; wait (again) while any of them is PENDING and has time left.
+
+        A job that DRS does not list yet is as good as PENDING.
+        """
+        ledger, settings_of_wave, _, launch = self._load(context)
+        bound = settings_of_wave.start_timeout
         while True:
-            jobs = self.hook.describe_jobs(launch.jobs)
-            pending = [job for job in jobs if job.status == JobStatus.PENDING]
+            jobs = {job.job_id: job for job in self.hook.describe_jobs(launch.jobs)}
+            pending = {
+                job_id: jobs[job_id].created if job_id in jobs else launch.called_at(job_id)
+                for job_id in launch.jobs
+                if job_id not in jobs or jobs[job_id].status == JobStatus.PENDING
+            }
             if not pending:
                 break
-            deadline = max(job.created for job in pending) + bound
+            deadline = max(pending.values()) + bound
             left = (deadline - utc_now()).total_seconds()
             if left <= 0:
-                raise JobStartTimeout(self._stuck(pending, bound))
-            self.log.info("%d of %d jobs are PENDING.", len(pending), len(jobs))
+                self._give_up(list(pending), jobs, launch, bound)
+                break
+            self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
             every = max(1, math.ceil(settings.poll_interval_near()))
             trigger = DrsJobStartedTrigger(
-                job_ids=[job.job_id for job in jobs],
+                job_ids=list(launch.jobs),
                 waiter_delay=every,
                 waiter_max_attempts=math.ceil(left / every) + 1,
                 **hook_parameters(self),
             )
             wait(self, trigger, deadline, resume="execute_complete")
         ledger.save_reached(self.wave, "started", utc_now())
-        self.log.info("All %d jobs of wave %s have left PENDING.", len(jobs), self.wave)
+        self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
 
-    def _stuck(self, pending: Sequence[Job], bound: dt.timedelta) -> str:
-        logs = {job.job_id: self.hook.job_log(job.job_id) for job in pending}
-        described = "; ".join(
-            f"{job.describe()}, servers {', '.join(sorted(job.server_ids))}, last event: "
-            f"{logs[job.job_id][-1].describe() if logs[job.job_id] else 'none'}"
-            for job in pending
+    def _give_up(
+        self, stuck: Sequence[str], jobs: Mapping[str, Job], launch: LaunchRecord, bound: dt.timedelta
+    ) -> None:
+        """Fail, unless every server of the stuck jobs is optional."""
+        described = []
+        for job_id in stuck:
+            log = self.hook.job_log(job_id) if job_id in jobs else []
+            what = jobs[job_id].describe() if job_id in jobs else f"{job_id} (not listed by DRS)"
+            last = log[-1].describe() if log else "none"
+            described.append(f"{what}, servers {', '.join(launch.jobs[job_id])}, last event: {last}")
+        text = (
+            f"Wave {self.wave}: {len(stuck)} job(s) still PENDING {bound.total_seconds():.0f} s after they "
+            f"were made: {'; '.join(described)}."
         )
-        return (
-            f"Wave {self.wave}: {len(pending)} job(s) still PENDING {bound.total_seconds():.0f} s after they "
-            f"were made: {described}."
-        )
+        servers = [launch.timeline.slot(server_id) for job_id in stuck for server_id in launch.jobs[job_id]]
+        if not all(server.optional for server in servers):
+            raise JobStartTimeout(text)
+        self.log.warning("%s All of their servers are optional: the drill goes on.", text)
 
 
 class DrsJobLaunchedSensor(_WaveSensor):
@@ -119,27 +144,29 @@ class DrsJobLaunchedSensor(_WaveSensor):
 
         :return: a record for each server
         """
-        ledger, run, resolution, launch = self._load(context)
-        settled: Launch = run.read_plan().launch_for(self.wave)
+        ledger, settings_of_wave, resolution, launch = self._load(context)
         while True:
             jobs = self.hook.describe_jobs(launch.jobs)
             live = [job for job in jobs if job.live]
-            if not live:
+            self._raise_what_the_trigger_met(event, [job.job_id for job in live])
+            deadlines = [job.created + settings_of_wave.job_timeout for job in live]
+            # A job that DRS does not list yet has the time of one that is to start.
+            missing = set(launch.jobs) - {job.job_id for job in jobs}
+            deadlines += [launch.called_at(job_id) + settings_of_wave.start_timeout for job_id in missing]
+            if not deadlines or utc_now() >= max(deadlines):
                 break
-            deadline = max(job.created for job in live) + settled.job_timeout
-            if utc_now() >= deadline:
-                break
+            deadline = max(deadlines)
             trigger = DrsJobsEndedTrigger(
-                job_ids=[job.job_id for job in jobs],
+                job_ids=list(launch.jobs),
                 deadline=deadline.isoformat(),
                 near=settings.poll_interval_near(),
                 far=settings.poll_interval(),
                 **hook_parameters(self),
             )
-            wait(self, trigger, deadline, resume="execute_complete")
+            event = wait(self, trigger, deadline, resume="execute_complete")
         outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
         ledger.save_outcome(self.wave, outcome)
-        self._report(outcome, live, settled)
+        self._report(outcome, live, settings_of_wave)
         ledger.save_reached(self.wave, "launched", utc_now())
         return [server.model_dump(mode="json") for server in outcome.servers]
 
@@ -162,7 +189,9 @@ class DrsJobLaunchedSensor(_WaveSensor):
             slot = launch.timeline.slot(server.server_id)
             outcome = outcomes.get(server.server_id)
             job = by_id.get(slot.job_id or "")
-            missing = slot.given_up or f"DRS no longer lists its job {slot.job_id}"
+            missing = slot.given_up or (
+                f"DRS does not list its job {slot.job_id}" if slot.job_id else "it was not called for"
+            )
             finished = outcome.finished_at if outcome else None
             records.append(
                 ServerRecord(
@@ -173,12 +202,12 @@ class DrsJobLaunchedSensor(_WaveSensor):
                     launched=outcome.launched if outcome else False,
                     instance_id=outcome.instance_id if outcome else None,
                     seconds=(finished - job.created).total_seconds() if finished and job else None,
-                    error=outcome.error if outcome else f"not started: {missing}",
+                    error=outcome.error if outcome else missing,
                 )
             )
         return records
 
-    def _report(self, outcome: WaveOutcome, live: Sequence[Job], settled: Launch) -> None:
+    def _report(self, outcome: WaveOutcome, live: Sequence[Job], launch: Launch) -> None:
         rows = [
             (
                 server.server_id,
@@ -200,7 +229,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             say("%s (%s) in %s: %s", server.server_id, server.name, server.job_id or "no job", server.error)
         required = [server for server in failed if not server.optional]
         if live and required:
-            raise JobTimeout(self._timed_out(live, settled.job_timeout))
+            raise JobTimeout(self._timed_out(live, launch.job_timeout))
         if required:
             why = "; ".join(
                 f"{server.server_id} ({server.name}) in job {server.job_id or '-'}: {server.error}"

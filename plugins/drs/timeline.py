@@ -49,6 +49,14 @@ class ServerSlot(_Frozen):
 _UNREFUSED: Mapping[str, object] = {"refusals": 0, "unexplained": 0, "refused_since": None, "holder": None}
 
 
+_UNPAUSED: Mapping[str, object] = {
+    "paused_until": None,
+    "pauses": 0,
+    "paused_since": None,
+    "paused_why": None,
+}
+
+
 class CallNow(_Frozen):
     """Make one StartRecovery call for these servers now."""
 
@@ -82,6 +90,7 @@ class Timeline(_Frozen):
     """DRS refuses every call until then: throttled, out of quota, or out of reach."""
     pauses: int = 0
     paused_since: dt.datetime | None = None
+    paused_why: str | None = None
 
     def next_step(self, now: dt.datetime) -> Step:
         """What is due now, or how long to wait."""
@@ -159,16 +168,27 @@ class Timeline(_Frozen):
             {"not_before": now, "holder": None},
         )
 
-    def paused(self, now: dt.datetime, *, retry_after: float | None = None) -> Timeline:
-        """DRS answers no call for now; the pause grows, and is never shorter than DRS asked for."""
-        own = THROTTLE_BACKOFF[min(self.pauses, len(THROTTLE_BACKOFF) - 1)]
+    def paused(self, now: dt.datetime, why: str, *, retry_after: float | None = None) -> Timeline:
+        """DRS answers no call for now; the pause grows, and is never shorter than DRS asked for.
+
+        Each reason has a span of its own: a throttled call after a long wait for quota begins anew.
+        """
+        same = why == self.paused_why
+        pauses = self.pauses if same else 0
+        own = THROTTLE_BACKOFF[min(pauses, len(THROTTLE_BACKOFF) - 1)]
+        asked = min(retry_after or 0.0, THROTTLE_BOUND)
         return self.model_copy(
             update={
-                "pauses": self.pauses + 1,
-                "paused_since": self.paused_since or now,
-                "paused_until": now + dt.timedelta(seconds=max(own, retry_after or 0.0)),
+                "pauses": pauses + 1,
+                "paused_why": why,
+                "paused_since": self.paused_since if same and self.paused_since else now,
+                "paused_until": now + dt.timedelta(seconds=max(own, asked)),
             }
         )
+
+    def given_up(self, server_ids: Iterable[str], why: str) -> Timeline:
+        """No further call is made for these servers."""
+        return self._answered()._update(server_ids, {"given_up": why})
 
     def paused_for(self, now: dt.datetime) -> float:
         """Seconds since DRS last answered a call in earnest."""
@@ -187,7 +207,7 @@ class Timeline(_Frozen):
         return next(slot for slot in self.servers if slot.server_id == server_id)
 
     def _answered(self) -> Timeline:
-        return self.model_copy(update={"paused_until": None, "pauses": 0, "paused_since": None})
+        return self.model_copy(update=dict(_UNPAUSED))
 
     def _update(self, server_ids: Iterable[str], update: Mapping[str, object]) -> Timeline:
         chosen = set(server_ids)

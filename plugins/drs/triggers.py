@@ -155,7 +155,8 @@ class DrsJobsEndedTrigger(_DrsPollTrigger):
         for job in jobs:
             if job.job_id not in self._ended:
                 await self._tell(client, job)
-        if not any(job.live for job in jobs):
+        listed = {job.job_id for job in jobs}
+        if listed.issuperset(self.job_ids) and not any(job.live for job in jobs):
             return None
         return self._watch.next_look(jobs)
 

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from demo.drill_run import DrillRun
 from demo.stack import Stack
 from tests.e2e.plans import DATABASE, WEB, write_plan
+
+pytestmark = pytest.mark.e2e
 
 
 def _servers(call: dict[str, Any]) -> list[str]:

@@ -233,6 +233,18 @@ def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
     assert job.created - began == dt.timedelta(seconds=60)
 
 
+def test_a_termination_under_way_is_not_begun_again(drill: Drill) -> None:
+    """Though DRS may list the TERMINATE job without its servers."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    (job,) = terminations(run)
+    job.participants.clear()
+    step = run.start_clean_up(resumed=True).advance()
+    assert isinstance(step, WaitForJobs)
+    assert step.job_ids == (job.id,)
+    assert terminations(run) == [job]
+
+
 def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
     """A job that DRS does not list holds one of two: the other is terminated at once, the held one later."""
     run = launched(drill)

@@ -26,7 +26,7 @@ from drs.drill_task import (
     use_target,
     wait,
 )
-from drs.errors import DrsUnavailable, PlanChanged, ServerConflict
+from drs.errors import DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
 from drs.ledger import FailureRecord, Ledger, Resolution, WaveResolution
 from tests.unit.drill import NOW, MemoryStore, after, make_plan, make_run
 
@@ -198,7 +198,7 @@ def test_a_wave_that_the_plan_did_not_have_is_refused(ledger: Ledger) -> None:
 
 def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
     """A person may have marked preflight as succeeded."""
-    with pytest.raises(LookupError, match="no resolution"):
+    with pytest.raises(DrillFailed, match="no resolution"):
         chosen_wave(ledger, make_run(), "database")
 
 

@@ -163,7 +163,7 @@ REFUSALS: list[tuple[Exception, Code | None]] = [
     (refusal("ConflictException", status=409), None),
     (refusal("ServiceQuotaExceededException", status=402), None),
     (refusal("ValidationException"), None),
-    (NoCredentialsError(), None),
+    (NoCredentialsError(), Code.ACCESS_DENIED),
 ]
 
 

@@ -39,9 +39,9 @@ def foreign(*servers: str, seconds: float, **fields: Any) -> ForeignJob:
 
 
 def hurry(run: SimulatedDrill) -> None:
-    """Let jobs end within a minute or so: what comes after them still falls into the time of their call."""
+    """Let jobs end within seconds: what comes after them still falls into the time of their call."""
     for server in run.drs.servers.values():
-        server.timings = Timings(conversion_wait=0, conversion=0, launch=60)
+        server.timings = Timings(conversion_wait=0, conversion=0, launch=5)
 
 
 def outcomes(record: LaunchRecord) -> list[str | None]:
@@ -453,7 +453,8 @@ def test_a_server_whose_instance_is_gone_is_launched_anew(drill: Drill) -> None:
 
 def test_a_relaunch_does_not_take_its_first_job_for_its_second(drill: Drill) -> None:
     """The first job bears the same tags and holds the same server; it failed, and its call has its answer."""
-    run = drill()
+    one = {"database": {"source_servers": [A]}, "application": {"source_servers": APPLICATION}}
+    run = drill(make_plan(protection_groups=one))
     hurry(run)
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), count=1))
     first = run.launch().timeline.slot(A).job_id

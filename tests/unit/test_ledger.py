@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drs.errors import DrillFailed
 from drs.ledger import (
     Call,
     CleanupRecord,
@@ -119,7 +120,7 @@ def test_what_was_never_written_is_none() -> None:
 
 def test_a_run_that_did_not_begin_says_so() -> None:
     """The one record that every task needs."""
-    with pytest.raises(LookupError, match="no record of its beginning"):
+    with pytest.raises(DrillFailed, match="no record of its beginning"):
         Ledger(MemoryStore()).run()
 
 

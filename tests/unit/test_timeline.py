@@ -162,7 +162,7 @@ def test_pauses_grow_and_are_never_shorter_than_drs_asks(
     """Throttled again and again, DRS is asked ever less often, and never before its Retry-After is over."""
     line, at, seen = timeline(A), 0.0, []
     for _ in pauses:
-        line = line.paused(after(at), retry_after=retry_after)
+        line = line.paused(after(at), "throttled", retry_after=retry_after)
         step = line.next_step(after(at))
         assert isinstance(step, WaitUntil)
         seen.append(seconds(step.at) - at)
@@ -173,16 +173,18 @@ def test_pauses_grow_and_are_never_shorter_than_drs_asks(
 
 def test_a_pause_holds_every_server_back() -> None:
     """It is the account that is throttled, not the server."""
-    line = timeline(A, B, jobs="per_wave").paused(NOW, retry_after=7)
+    line = timeline(A, B, jobs="per_wave").paused(NOW, "throttled", retry_after=7)
     assert line.next_step(after(6)) == WaitUntil(at=after(7))
     assert line.next_step(after(7)) == CallNow(server_ids=(A, B))
 
 
 def test_an_answer_ends_the_pauses() -> None:
     """A refusal for a conflict is an answer in earnest too; the next pause is short again."""
-    line = refuse(timeline(A).paused(NOW).paused(after(5)), 15)
+    line = refuse(timeline(A).paused(NOW, "throttled").paused(after(5), "throttled"), 15)
     assert line.paused_for(after(15)) == 0
-    assert line.paused(after(45)).next_step(after(45)) == WaitUntil(at=after(50), holders=("drsjob-h",))
+    assert line.paused(after(45), "throttled").next_step(after(45)) == WaitUntil(
+        at=after(50), holders=("drsjob-h",)
+    )
 
 
 def test_servers_put_back_start_from_scratch() -> None:
@@ -196,7 +198,7 @@ def test_a_new_try_has_its_whole_time_again() -> None:
     """What was refused or throttled before a person cleared the task does not count against it; a place that
     is still to come stays where it is.
     """
-    line = refuse(timeline(A, B), 0).paused(after(5)).retried(after(3600))
+    line = refuse(timeline(A, B), 0).paused(after(5), "throttled").retried(after(3600))
     assert line.paused_for(after(3600)) == 0
     assert line.next_step(after(3600)) == CallNow(server_ids=(B,))
     assert line.slot(A).refused_since is None
@@ -205,5 +207,22 @@ def test_a_new_try_has_its_whole_time_again() -> None:
 
 def test_a_timeline_survives_json() -> None:
     """It is kept in XCom between the calls."""
-    line = refuse(call(timeline(A, B, C), 0, "drsjob-1"), 15).paused(after(16), retry_after=3)
+    line = refuse(call(timeline(A, B, C), 0, "drsjob-1"), 15).paused(after(16), "throttled", retry_after=3)
     assert Timeline.model_validate_json(line.model_dump_json()) == line
+
+
+def test_each_reason_for_a_pause_has_a_span_of_its_own() -> None:
+    """A throttled call after a long wait for quota begins anew."""
+    line = timeline(A).paused(NOW, "quota").paused(after(900), "quota")
+    assert line.paused_for(after(900)) == 900
+    throttled = line.paused(after(901), "throttled")
+    assert (throttled.paused_for(after(901)), throttled.paused_until) == (0, after(906))
+
+
+def test_an_absurd_retry_after_is_cut_to_the_bound() -> None:
+    assert timeline(A).paused(NOW, "throttled", retry_after=86400).paused_until == after(600)
+
+
+def test_a_server_given_up_is_not_called_for() -> None:
+    line = timeline(A, B).given_up([A], "unknown to DRS")
+    assert line.next_step(NOW) == CallNow(server_ids=(B,))

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.drill_task import coded_failures, run_ledger
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanHasNoWaves
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 RUN_PARAMETERS = ("waves", "exclude_servers", "keep_instances", "reason")
+KEPT_RUN = "run"
+"""Where begin keeps a copy of the run's record: in its own state store, which survives being cleared."""
 ACTIVE = frozenset({"running", "queued"})
 
 
@@ -32,16 +35,17 @@ class DrsBeginDrillOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
+        before = restore(context)
         dag_run: Any = context["dag_run"]
-        conf = dict(dag_run.conf or {})
         params: Any = context["params"]
         plan = self.plan
-        waves = chosen_waves(plan, conf, params["waves"])
+        waves = chosen_waves(plan, dict(dag_run.conf or {}), params["waves"])
+        claim(context)
         record = RunRecord(
-            token=claim(context),
+            token=before.token if before else uuid.uuid4().hex,
+            began_at=before.began_at if before else utc_now(),
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
-            began_at=utc_now(),
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
             waves=waves,
@@ -50,6 +54,8 @@ class DrsBeginDrillOperator(BaseOperator):
             reason=str(params["reason"] or ""),
             initiator=initiator(dag_run),
         )
+        store: Any = context["task_state_store"]
+        store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
         self.log.info(
             "Drill of plan %s (digest %s) in %s, account %s, begun by %s. Waves: %s. Reason: %s",
@@ -77,10 +83,24 @@ class DrsRefuseDrillOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> None:
+        restore(context)
         raise InvalidField(
             f"The plan's file is broken, so no drill can begin:\n{self.problems}",
             remedy="Mend the file (`python -m drs validate` lists every error), then trigger again.",
         )
+
+
+def restore(context: Context) -> RunRecord | None:
+    """Give a run that began before, and was cleared, its record back: what it launched is its own to clean
+    up, even if this time it is refused.
+    """
+    store: Any = context["task_state_store"]
+    kept = store.get(KEPT_RUN)
+    if kept is None:
+        return None
+    record = RunRecord.model_validate(kept)
+    run_ledger(context).save_run(record)
+    return record
 
 
 def chosen_waves(plan: Plan, conf: dict[str, Any], asked: Any) -> tuple[str, ...]:
@@ -105,32 +125,27 @@ def chosen_waves(plan: Plan, conf: dict[str, Any], asked: Any) -> tuple[str, ...
     return tuple(name for name in names if name in asked)
 
 
-def claim(context: Context, token: str | None = None) -> str:
+def claim(context: Context) -> None:
     """Make this run the owner of its plan.
 
     Two runs that begin together do not pass both: ``begin`` runs once at a time for a DAG.
 
-    :param token: the run's token, where it has one already
-    :return: the run's token; a run that is cleared and begins again keeps the token that its jobs bear
     :raises PlanAlreadyExecuting: the owner is another run, and it is active
     """
     ti: Any = context["ti"]
     key = f"{ti.dag_id}__owner"
-    owner: dict[str, str] = Variable.get(key, default=None, deserialize_json=True) or {}
-    if owner.get("run_id") == ti.run_id:
-        return owner["token"]
-    if owner and _is_active(ti, owner["run_id"]):
+    owner = Variable.get(key, default=None)
+    if owner == ti.run_id:
+        return
+    if owner and _is_active(ti, owner):
         raise PlanAlreadyExecuting(
-            f"Run {owner['run_id']} of {ti.dag_id} is under way; a plan runs once at a time. This run "
-            "touched nothing.",
+            f"Run {owner} of {ti.dag_id} is under way; a plan runs once at a time. This run touched nothing.",
             remedy=(
-                f"Wait for {owner['run_id']} to end, or mark it failed in the Airflow UI: it then terminates "
-                "what it launched and ends."
+                f"Wait for {owner} to end, or mark it failed in the Airflow UI: it then terminates what it "
+                "launched and ends."
             ),
         )
-    owner = {"run_id": ti.run_id, "token": token or uuid.uuid4().hex}
-    Variable.set(key, owner, description="The run that owns this plan", serialize_json=True)
-    return owner["token"]
+    Variable.set(key, ti.run_id, description="The run that owns this recovery plan")
 
 
 def _is_active(ti: Any, run_id: str) -> bool:

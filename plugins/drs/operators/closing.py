@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from drs.drill_task import TERMINATE_TASK_ID, coded_failures, run_ledger
 from drs.errors import DrillFailed
-from drs.ledger import Ledger, RunRecord
+from drs.ledger import Ledger, RunRecord, WaveOutcome
 from drs.tables import table
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-PREFLIGHT_TASK_ID = "preflight"
 EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
 LAST_TASK = "wait_until_launched"
-
-
-def last_task_id(wave: str) -> str:
-    """The task whose success means that the wave did what it was to do."""
-    return f"{group_id(wave)}.{LAST_TASK}"
 
 
 def group_id(wave: str) -> str:
@@ -37,14 +32,15 @@ class DrsDrillEvidenceOperator(BaseOperator):
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         ledger = run_ledger(context)
-        run = ledger.run()
+        run = ledger.begun()
+        if run is None:
+            raise AirflowSkipException("This run was refused before it began; there is nothing to tell.")
         plan = run.read_plan()
         cleanup = ledger.cleanup()
         states = task_states(context)
         waves = {
             name: [server.model_dump(mode="json") for server in outcome.servers]
-            for name in run.waves
-            if (outcome := ledger.outcome(name)) is not None
+            for name, outcome in outcomes(ledger, run)
         }
         failures = {
             task_id: failure.model_dump()
@@ -90,43 +86,92 @@ class DrsDrillVerdictOperator(BaseOperator):
     @coded_failures
     def execute(self, context: Context) -> str:
         ledger = run_ledger(context)
-        run = ledger.run()
-        doubts = list(self._doubts(ledger, run, task_states(context)))
-        if doubts:
+        run = ledger.begun()
+        states = task_states(context)
+        doubts = list(failed_tasks(ledger, states))
+        if run is None:
+            doubts.append("the run never began")
+        else:
+            doubts += doubted_waves(ledger, run, states)
+            doubts += doubted_end(ledger, run, states)
+        if run is None or doubts:
             listed = "\n".join(f"- {doubt}" for doubt in doubts)
             raise DrillFailed(
-                f"The drill of {run.dag_id} did not pass:\n{listed}",
-                remedy="Read the log of the task named first: it says what failed and what to do.",
+                f"The drill did not pass:\n{listed}",
+                remedy="Read the end of the log of the first task named: it says what failed and what to do.",
             )
-        launched = sum(
-            server.launched
-            for name in run.waves
-            if (outcome := ledger.outcome(name)) is not None
-            for server in outcome.servers
-        )
-        text = f"The drill passed: {launched} server(s) launched in {len(run.waves)} wave(s), and cleaned up."
+        servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
+        launched = [server for server in servers if server.launched]
+        end = "its instances are kept, as asked" if run.keep_instances else "all of them are terminated"
+        text = f"The drill passed: {len(launched)} server(s) launched in {len(run.waves)} wave(s); {end}."
         self.log.info(text)
         return text
 
-    def _doubts(self, ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Any:
-        resolution = ledger.resolution()
-        required = [PREFLIGHT_TASK_ID]
-        for name in run.waves:
-            wave = resolution.waves.get(name) if resolution else None
-            if wave is None or not wave.left_out:
-                required.append(last_task_id(name))
-        required += [TERMINATE_TASK_ID, EVIDENCE_TASK_ID]
-        for task_id in required:
-            state = states.get(task_id)
-            if state != "success":
-                yield f"{task_id} is {state or 'without a state'}"
-        for task_id, state in sorted(states.items()):
+
+def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
+    """The tasks that failed or were cut off, those with a reason of their own first."""
+    for task_id, state in sorted(states.items()):
+        if state == "failed":
             failure = ledger.failure(task_id)
-            if state == "failed" and failure is not None:
-                yield f"{task_id} failed with [{failure.code}] {failure.message}"
-        cleanup = ledger.cleanup()
-        if cleanup is None or not (cleanup.proven or cleanup.kept):
-            yield "clean-up is not proven complete"
+            why = f"[{failure.code}] {failure.message}" if failure else "without a code; see its log"
+            yield f"{task_id} failed: {why}"
+    for task_id, state in sorted(states.items()):
+        if state in {"upstream_failed", "removed"}:
+            yield f"{task_id} did not run ({state})"
+
+
+def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What is lacking of proof that every server of every chosen wave was launched.
+
+    A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be
+    of an earlier try.
+    """
+    resolution = ledger.resolution()
+    if resolution is None:
+        yield "preflight has resolved no servers"
+        return
+    for name in run.waves:
+        wave = resolution.waves.get(name)
+        if wave is not None and wave.left_out:
+            continue
+        outcome, launch = ledger.outcome(name), ledger.launch(name)
+        if wave is None or outcome is None or launch is None:
+            yield f"wave {name} has no record of its servers being launched"
+            continue
+        last = f"{group_id(name)}.{LAST_TASK}"
+        if states.get(last) not in {"success", "failed", "upstream_failed"}:
+            yield f"{last} is {states.get(last) or 'without a state'}"
+        judged = {server.server_id: server for server in outcome.servers}
+        for server in wave.servers:
+            record = judged.get(server.server_id)
+            if server.optional or (
+                record is not None
+                and record.launched
+                and record.job_id == launch.timeline.slot(server.server_id).job_id
+            ):
+                continue
+            yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+
+
+def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What the records lack of proof that clean-up covered everything, and that evidence was given."""
+    cleanup = ledger.cleanup()
+    launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
+    made = frozenset[str]().union(*(record.all_job_ids for record in launches))
+    if cleanup is None or not (cleanup.proven or cleanup.kept):
+        yield "clean-up is not proven complete"
+    elif uncovered := made - set(cleanup.jobs):
+        yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
+    for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
+        if states.get(task_id) not in {"success", "failed", "upstream_failed"}:
+            yield f"{task_id} is {states.get(task_id) or 'without a state'}"
+
+
+def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:
+    """How each chosen wave ended, for those that did."""
+    for name in run.waves:
+        if (outcome := ledger.outcome(name)) is not None:
+            yield name, outcome
 
 
 def task_states(context: Context) -> dict[str, str | None]:

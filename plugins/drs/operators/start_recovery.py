@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs import settings
 from drs.drill_task import (
+    XComStore,
     chosen_wave,
     cleanup_has_begun,
     coded_failures,
     hook_parameters,
-    run_ledger,
     use_target,
     wait,
 )
@@ -24,7 +25,7 @@ from drs.errors import PlanChanged, ServerConflict
 from drs.hook import DrsHook
 from drs.jobs import clock_time, utc_now
 from drs.launch import WaveLaunch
-from drs.ledger import LaunchRecord, Ledger, RunRecord
+from drs.ledger import LaunchRecord, Ledger, RunRecord, Store
 from drs.links import DrsJobHistoryLink
 from drs.operators.begin import claim
 from drs.timeline import WaitUntil
@@ -33,6 +34,7 @@ from drs.triggers import DrsHoldersTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+KEPT_LAUNCH = "launch"
 RESUME_LEAD = dt.timedelta(seconds=2.5)
 """A deferred task takes about this long to be back in a worker: it is woken earlier and sleeps the rest, so
 that a call comes when the plan says."""
@@ -60,7 +62,7 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Begin the launch, or on a later try go on with what is missing."""
-        claim(context, run_ledger(context).run().token)
+        claim(context)
         return self._launch(context, resumed=False)
 
     @coded_failures
@@ -69,12 +71,12 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         return self._launch(context, resumed=True)
 
     def _launch(self, context: Context, *, resumed: bool) -> dict[str, Any]:
-        ledger = run_ledger(context)
+        ledger = _KeptLedger(XComStore(context["ti"]), context["task_state_store"])
         run = ledger.run()
         resolved = chosen_wave(ledger, run, self.wave)
         opens_at = self._opens_at(ledger, run)
         use_target(self, run)
-        known = ledger.launch(self.wave) is not None
+        known = ledger.restore_launch(self.wave)
         launch = WaveLaunch(
             hook=self.hook,
             ledger=ledger,
@@ -137,6 +139,26 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         return jobs
 
 
+class _KeptLedger(Ledger):
+    """Keeps a copy of the wave's launch in the task's own state store, for when the whole run is cleared and
+    its ledger with it.
+    """
+
+    def __init__(self, store: Store, kept: Any) -> None:
+        super().__init__(store)
+        self._kept = kept
+
+    def save_launch(self, wave: str, record: LaunchRecord) -> None:
+        super().save_launch(wave, record)
+        self._kept.set(KEPT_LAUNCH, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
+
+    def restore_launch(self, wave: str) -> bool:
+        """Whether there is a record of the wave's launch, perhaps from the copy."""
+        if self.launch(wave) is None and (kept := self._kept.get(KEPT_LAUNCH)) is not None:
+            super().save_launch(wave, LaunchRecord.model_validate(kept))
+        return self.launch(wave) is not None
+
+
 def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetime]:
     """When each gate before the wave was reached; a wave that this run leaves out passes on those before it.
 
@@ -153,8 +175,10 @@ def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetim
         at = ledger.reached(name, plan.wave(name).next_wave_when)
         if at is None:
             raise PlanChanged(
-                f"Wave {wave} comes after wave {name}, which is not {plan.wave(name).next_wave_when} yet: "
-                "the plan file's order of waves was edited while this run was under way."
+                f"Wave {wave} comes after wave {name}, and nothing says when that was "
+                f"{plan.wave(name).next_wave_when}: the plan file's order of waves was edited while this run "
+                "was under way, or a task of the wave was marked as success by hand.",
+                remedy="Nothing to mend: this run cleans up and ends. Trigger a new one.",
             )
         reached.append(at)
     return reached

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+from airflow.sdk.exceptions import AirflowSkipException
 
 from drs import settings
 from drs.cleanup import CleanUp, WaitForJobs
@@ -45,7 +46,9 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
 
     def _clean_up(self, context: Context, *, resumed: bool) -> dict[str, Any]:
         ledger = run_ledger(context)
-        run = ledger.run()
+        run = ledger.begun()
+        if run is None:
+            raise AirflowSkipException("This run was refused before it began: it launched nothing.")
         use_target(self, run)
         clean_up = CleanUp(
             hook=self.hook, describe_ec2=self._describe_ec2, ledger=ledger, run=run, log=self.log

@@ -1,0 +1,112 @@
+"""What people do to a drill in the Airflow UI: clear tasks, clear the run, mark tasks as they please."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.drill_run import DrillRun
+from demo.stack import Stack
+from tests.e2e.plans import DATABASE, WEB, write_plan
+
+pytestmark = pytest.mark.e2e
+
+Drill = Callable[..., DrillRun]
+
+
+def starts(run: DrillRun) -> Counter[str]:
+    """How often DRS accepted to start each server."""
+    calls = [call for call in run.journal(operation="StartRecovery") if call["status"] == 202]
+    return Counter(
+        server["sourceServerID"] for call in calls for server in call["parameters"]["sourceServers"]
+    )
+
+
+def ended(run: DrillRun, timeout: float = 180) -> str:
+    """The run's state after it ended again, with nothing left of it."""
+    state = run.wait(timeout=timeout)
+    assert not [instance for instance in run.instances() if instance.state != "terminated"], run.describe()
+    return state
+
+
+def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
+    stack: Stack, plans: Path, start_drill: Drill
+) -> None:
+    """While another wave is under way, the cleared one keeps its good server and launches the other anew."""
+    write_plan(
+        plans,
+        "mended",
+        [("database", DATABASE[:2]), ("web", WEB[:1])],
+        wave_extra="depends_on: [], delay_before: 50s",
+    )
+    stack.simulator.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="no capacity", count=1)
+    run = start_drill("mended")
+    run.wait_for_task("wave_database.wait_until_launched", "failed", timeout=90)
+    run.clear("wave_database.start_recovery")
+    assert ended(run) == "success", run.describe()
+    assert starts(run) == {DATABASE[0]: 1, DATABASE[1]: 2, WEB[0]: 1}
+    assert "is kept" in run.log("wave_database.start_recovery")
+
+
+def test_a_wave_cleared_after_the_end_is_launched_anew_and_cleaned_up(plans: Path, run_drill: Drill) -> None:
+    """Clearing one task of a finished run is enough: setup, clean-up and verdict come along."""
+    write_plan(plans, "again", [("database", DATABASE[:1]), ("web", WEB[:1])])
+    run = run_drill("again")
+    assert run.state() == "success", run.describe()
+    run.clear("wave_web.start_recovery")
+    run.wait_until(lambda: not run.has_ended(), 30, "the run to go on")
+    assert ended(run) == "success", run.describe()
+    assert starts(run) == {DATABASE[0]: 1, WEB[0]: 2}
+
+
+def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(plans: Path, start_drill: Drill) -> None:
+    """The run begins anew, knows its own jobs by its token, and leaves nothing."""
+    write_plan(plans, "restarted", [("database", DATABASE[:2])])
+    run = start_drill("restarted")
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    token = run.xcom("begin", "run")["token"]
+    run.clear("begin")
+    run.wait_for_task("preflight", "success", timeout=60)
+    assert ended(run) == "success", run.describe()
+    assert run.xcom("begin", "run")["token"] == token
+    assert starts(run) == dict.fromkeys(DATABASE[:2], 1)
+
+
+@pytest.mark.parametrize("task", ["wave_database.wait_until_launched", "terminate"])
+def test_a_task_marked_as_success_by_hand_proves_nothing(
+    stack: Stack, plans: Path, start_drill: Drill, task: str
+) -> None:
+    """The verdict believes records, not states."""
+    name = f"believed-{task.split('.')[-1].replace('_', '-')}"
+    write_plan(plans, name, [("database", DATABASE[:1])])
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
+    run = start_drill(name)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    if task == "terminate":
+        run.mark("failed")
+        run.wait_for_task("terminate", "deferred", timeout=60)
+    stack.api.set_task_state(run.dag_id, run.run_id, task, "success")
+    assert run.wait(timeout=180) == "failed", run.describe()
+    log = run.log("verdict")
+    assert "not pass" in log
+    assert ("not proven" in log) or ("no record" in log)
+    if task == "terminate":
+        run.clear("terminate")
+        run.wait_for_task("terminate", "success", timeout=120)
+    assert not [instance for instance in run.instances() if instance.is_left]
+
+
+def test_a_drill_goes_on_after_the_triggerer_was_killed(
+    stack: Stack, plans: Path, start_drill: Callable[..., Any]
+) -> None:
+    """Killed in mid-wait and started again: the wait is taken up, and nothing is launched twice."""
+    write_plan(plans, "orphaned", [("database", DATABASE[:2])])
+    run = start_drill("orphaned")
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    stack.restart("triggerer")
+    assert ended(run) == "success", run.describe()
+    assert starts(run) == dict.fromkeys(DATABASE[:2], 1)
