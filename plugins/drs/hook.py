@@ -214,13 +214,9 @@ def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None
             remedy="Look at the AWS connection that the plan names in target.aws_conn_id, and at its role.",
         )
     if code in DENIED:
-        action = denied_action(text) or "the action named above"
+        action = denied_action(text)
         return AccessDenied(
-            f"DRS refused {doing}: {text}",
-            remedy=(
-                "Add this statement to the policy of the role that the plan's connection uses, then clear "
-                f'this task: {{"Effect": "Allow", "Action": "{action}", "Resource": "*"}}'
-            ),
+            f"DRS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
         )
     if code == "UninitializedAccountException":
         return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
@@ -229,6 +225,15 @@ def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None
     if unavailable(error):
         return DrsUnavailable(f"DRS did not answer ({doing}): {text}")
     return None
+
+
+def allow(actions: Sequence[str]) -> str:
+    """What to do about denied actions: the statement to paste."""
+    named = ", ".join(f'"{action}"' for action in actions)
+    return (
+        "Add this statement to the policy of the role that the plan's connection uses, then clear this task: "
+        f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
+    )
 
 
 def denied_action(message: str) -> str | None:

@@ -12,8 +12,8 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
-from drs.errors import DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
-from drs.hook import DrsHook
+from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
+from drs.hook import DrsHook, allow, denied_action
 from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
 from drs.ledger import LaunchRecord, Ledger, ServerRecord, WaveOutcome, WaveResolution
 from drs.plan import Launch
@@ -231,13 +231,17 @@ class DrsJobLaunchedSensor(_WaveSensor):
         if live and required:
             raise JobTimeout(self._timed_out(live, launch.job_timeout))
         if required:
+            actions = sorted({action for server in required if (action := denied_action(server.error or ""))})
             why = "; ".join(
                 f"{server.server_id} ({server.name}) in job {server.job_id or '-'}: {server.error}"
                 for server in required
             )
-            raise ServerLaunchFailed(
+            what = (
                 f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. {why}"
             )
+            if actions:
+                raise AccessDenied(what, remedy=f"DRS acts with the caller's permissions. {allow(actions)}")
+            raise ServerLaunchFailed(what)
 
     def _timed_out(self, live: Sequence[Job], bound: dt.timedelta) -> str:
         described = []

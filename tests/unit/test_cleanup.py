@@ -374,7 +374,7 @@ def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
     with pytest.raises(AccessDenied) as failed:
         run.clean_up()
     assert all(instance in failed.value.message for instance in run.instances())
-    assert '"Action": "drs:TerminateRecoveryInstances"' in failed.value.remedy
+    assert '"Action": ["drs:TerminateRecoveryInstances"]' in failed.value.remedy
 
 
 def test_an_ambiguous_job_is_reported_and_not_touched(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:

@@ -201,7 +201,7 @@ def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
     """With the action that AWS named, which need not be the call's own."""
     failure = explain(refusal("AccessDeniedException", DENIAL.format("ec2:CreateTags")), "to start s-1")
     assert failure is not None
-    assert '{"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*"}' in failure.remedy
+    assert '{"Effect": "Allow", "Action": ["ec2:CreateTags"], "Resource": "*"}' in failure.remedy
 
 
 @pytest.mark.parametrize(

@@ -357,7 +357,7 @@ def test_a_missing_permission_ends_the_launch(drill: Drill) -> None:
     run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=START))
     with pytest.raises(AccessDenied, match=r"to start .*db-1") as failed:
         run.launch()
-    assert '"Action": "drs:StartRecovery"' in failed.value.remedy
+    assert '"Action": ["drs:StartRecovery"]' in failed.value.remedy
     record = run.ledger.launch("database")
     assert record is not None
     assert outcomes(record) == ["AccessDeniedException"]
