@@ -40,3 +40,25 @@ def drill(simulated_hook: Any) -> Callable[..., Any]:
     from tests.unit.simulated import SimulatedDrill
 
     return functools.partial(SimulatedDrill, simulated_hook)
+
+
+@pytest.fixture
+def xcom(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The XCom of the run's first task, in memory; and tasks may be run without Airflow's task runner."""
+    from airflow.sdk.bases.operator import ExecutorSafeguard
+
+    from drs import drill_task
+    from tests.unit.drill import MemoryStore
+
+    store = MemoryStore()
+    monkeypatch.setattr(drill_task, "XComStore", lambda _: store)
+    monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
+    return store
+
+
+@pytest.fixture
+def ledger(xcom: Any) -> Any:
+    """The run's records, in memory."""
+    from drs.ledger import Ledger
+
+    return Ledger(xcom)

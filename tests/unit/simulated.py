@@ -104,7 +104,20 @@ class SimulatedDrill:
 
     # --- launch -----------------------------------------------------------------------------------------
 
-    def start_launch(self, wave: str = "database", *, retry: bool = False) -> WaveLaunch:
+    def resolved(self, wave: str) -> list[ResolvedServer]:
+        """The wave's servers, as preflight resolves them."""
+        return [
+            ResolvedServer(
+                server_id=server, name=self.drs.servers[server].hostname, group=name, optional=group.optional
+            )
+            for name in self.plan.wave(wave).protection_groups
+            for group in (self.plan.protection_groups[name],)
+            for server in group.source_servers or ()
+        ]
+
+    def start_launch(
+        self, wave: str = "database", *, retry: bool = False, opens_at: dt.datetime | None = None
+    ) -> WaveLaunch:
         """One try of a wave's launch, as its task begins it."""
         launch = WaveLaunch(
             hook=self.hook,
@@ -116,21 +129,17 @@ class SimulatedDrill:
             now=self.clock.now,
         )
         known = self.ledger.launch(wave) is not None
-        servers = [
-            ResolvedServer(
-                server_id=server, name=self.drs.servers[server].hostname, group=group, optional=False
-            )
-            for group in self.plan.wave(wave).protection_groups
-            for server in self.plan.protection_groups[group].source_servers or ()
-        ]
-        launch.begin(servers, self.clock.now())
+        launch.begin(self.resolved(wave), opens_at or self.clock.now())
         if known and retry:
             launch.reconcile()
         return launch
 
     def launch(self, wave: str = "database", *, retry: bool = False) -> LaunchRecord:
-        """See a wave's launch through, waiting as its task does: to the time, or to a holder's end."""
-        launch = self.start_launch(wave, retry=retry)
+        """A wave's launch from its beginning to its end."""
+        return self.finish_launch(self.start_launch(wave, retry=retry))
+
+    def finish_launch(self, launch: WaveLaunch) -> LaunchRecord:
+        """See a launch through, waiting as its task does: to the time, or to a holder's end."""
         while isinstance(step := launch.advance(), WaitUntil):
             self._wait(step.holders, step.at)
         return launch.record

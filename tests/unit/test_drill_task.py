@@ -28,7 +28,8 @@ from drs.drill_task import (
 )
 from drs.errors import DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
 from drs.ledger import FailureRecord, Ledger, Resolution, WaveResolution
-from tests.unit.drill import NOW, MemoryStore, after, make_plan, make_run
+from tests.unit.drill import NOW, after, make_plan, make_run
+from tests.unit.tasks import FakeTaskInstance, make_context
 
 
 class FakeTrigger(BaseTrigger):
@@ -44,23 +45,6 @@ class FakeTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         self.ran = True
         yield TriggerEvent({"status": "deadline"})
-
-
-class FakeTaskInstance:
-    """A task instance of a run, and the states of the run's tasks."""
-
-    dag_id = "drs_drill__orders"
-    run_id = "run-1"
-    task_id = "wave_database.start_recovery"
-
-    def __init__(self, **states: str | None) -> None:
-        self.states = states
-
-    def get_task_states(
-        self, *, dag_id: str, run_ids: list[str], task_ids: list[str]
-    ) -> dict[str, dict[str, str | None]]:
-        assert (dag_id, run_ids) == (self.dag_id, [self.run_id])
-        return {self.run_id: {name: state for name, state in self.states.items() if name in task_ids}}
 
 
 class FakeTask:
@@ -85,18 +69,6 @@ class FakeTask:
         raise TaskDeferred(trigger=trigger, method_name=method_name, timeout=timeout)
 
 
-@pytest.fixture
-def ledger(monkeypatch: pytest.MonkeyPatch) -> Ledger:
-    """The run's records, in memory."""
-    ledger = Ledger(MemoryStore())
-    monkeypatch.setattr(drill_task, "run_ledger", lambda _: ledger)
-    return ledger
-
-
-def context(**states: str | None) -> Any:
-    return {"ti": FakeTaskInstance(**states)}
-
-
 def refusal(code: str, status: int = 400) -> ClientError:
     response: Any = {
         "Error": {"Code": code, "Message": "no"},
@@ -107,7 +79,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 def test_a_result_passes_through(ledger: Ledger) -> None:
     """With nothing recorded."""
-    assert FakeTask({"a": 1}).execute(context()) == {"a": 1}
+    assert FakeTask({"a": 1}).execute(make_context()) == {"a": 1}
     assert ledger.failure(FakeTaskInstance.task_id) is None
 
 
@@ -117,7 +89,7 @@ def test_a_coded_failure_is_recorded_told_and_not_retried(
     """For the verdict, for whoever reads the log, and for Airflow."""
     failure = ServerConflict("Server s-1 is held.", remedy="Wait.")
     with pytest.raises(AirflowFailException, match="SERVER_CONFLICT"):
-        FakeTask(failure).execute(context())
+        FakeTask(failure).execute(make_context())
     assert ledger.failure(FakeTaskInstance.task_id) == FailureRecord(
         code="SERVER_CONFLICT", message="Server s-1 is held.", remedy="Wait."
     )
@@ -136,7 +108,7 @@ def test_a_coded_failure_is_recorded_told_and_not_retried(
 def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, error: Exception) -> None:
     """DRS may answer in ten seconds; clean-up above all must not give up on one unanswered call."""
     with pytest.raises(AirflowException, match="DRS_UNAVAILABLE") as raised:
-        FakeTask(error).execute(context())
+        FakeTask(error).execute(make_context())
     assert not isinstance(raised.value, AirflowFailException)
     failure = ledger.failure(FakeTaskInstance.task_id)
     assert failure is not None
@@ -146,7 +118,7 @@ def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, erro
 def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) -> None:
     """Naming the task that asked."""
     with pytest.raises(AirflowFailException, match=r"ACCESS_DENIED.*wave_database\.start_recovery"):
-        FakeTask(refusal("AccessDeniedException")).execute(context())
+        FakeTask(refusal("AccessDeniedException")).execute(make_context())
 
 
 @pytest.mark.parametrize(
@@ -162,7 +134,7 @@ def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) ->
 def test_what_has_no_code_passes_through(ledger: Ledger, error: BaseException) -> None:
     """Skips and deferrals are no failures; a bug shows its own traceback, and Airflow retries it."""
     with pytest.raises(type(error)) as raised:
-        FakeTask(error).execute(context())
+        FakeTask(error).execute(make_context())
     assert raised.value is error
     assert ledger.failure(FakeTaskInstance.task_id) is None
 
@@ -208,12 +180,12 @@ def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
 )
 def test_clean_up_has_begun_as_soon_as_its_task_has_a_state(state: str | None, begun: bool) -> None:
     """Cleared, it has none again."""
-    assert cleanup_has_begun(context(terminate=state, evidence="success")) is begun
+    assert cleanup_has_begun(make_context(terminate=state, evidence="success")) is begun
 
 
 def test_clean_up_has_not_begun_while_airflow_knows_nothing_of_it() -> None:
     """No state at all."""
-    assert not cleanup_has_begun(context())
+    assert not cleanup_has_begun(make_context())
 
 
 @pytest.mark.parametrize(("deadline", "timeout"), [(300, 420), (-60, 120)])
