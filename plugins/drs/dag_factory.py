@@ -155,9 +155,10 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             title="Waves",
             description="The waves to drill. A wave left out lets those after it pass.",
         ),
+        # "null" too: the form does not let a run be triggered while any other field is empty.
         "exclude_servers": Param(
-            [],
-            type="array",
+            None,
+            type=["null", "array"],
             items={"type": "string", "pattern": "^s-[0-9a-f]{17}$"},
             title="Exclude servers",
             description="Source server ids to leave out of this run, one a line.",
@@ -169,8 +170,8 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             description="Do not terminate what this run launches. The instances cost money until you do.",
         ),
         "reason": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             maxLength=500,
             title="Reason",
             description="Why this drill runs; it stands in the evidence.",

@@ -228,7 +228,8 @@ class DrsJobLaunchedSensor(_WaveSensor):
             say = self.log.warning if server.optional else self.log.error
             say("%s (%s) in %s: %s", server.server_id, server.name, server.job_id or "no job", server.error)
         required = [server for server in failed if not server.optional]
-        if live and required:
+        still_live = {job.job_id for job in live}
+        if any(server.job_id in still_live for server in required):
             raise JobTimeout(self._timed_out(live, launch.job_timeout))
         if required:
             actions = sorted({action for server in required if (action := denied_action(server.error or ""))})

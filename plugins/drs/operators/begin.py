@@ -49,7 +49,7 @@ class DrsBeginDrillOperator(BaseOperator):
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
             waves=waves,
-            exclude_servers=tuple(params["exclude_servers"]),
+            exclude_servers=tuple(params["exclude_servers"] or ()),
             keep_instances=bool(params["keep_instances"]),
             reason=str(params["reason"] or ""),
             initiator=initiator(dag_run),
