@@ -19,10 +19,11 @@ from drs.ledger import LaunchRecord, Ledger, ServerRecord, WaveOutcome, WaveReso
 from drs.plan import Launch
 from drs.states import JobStatus
 from drs.tables import table
-from drs.triggers import DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
 
 
 class _WaveSensor(AwsBaseSensor[DrsHook]):
@@ -88,21 +89,32 @@ class DrsJobStartedSensor(_WaveSensor):
             if not pending:
                 break
             deadline = max(pending.values()) + bound
-            left = (deadline - utc_now()).total_seconds()
-            if left <= 0:
+            if utc_now() >= deadline:
                 self._give_up(list(pending), jobs, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
-            every = max(1, math.ceil(settings.poll_interval_near()))
-            trigger = DrsJobStartedTrigger(
-                job_ids=list(launch.jobs),
-                waiter_delay=every,
-                waiter_max_attempts=math.ceil(left / every) + 1,
-                **hook_parameters(self),
-            )
-            wait(self, trigger, deadline, resume="execute_complete")
+            until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
+            wait(self, trigger, until, resume="execute_complete")
         ledger.save_reached(self.wave, "started", utc_now())
         self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
+
+    def _next_look(
+        self, launch: LaunchRecord, deadline: dt.datetime, *, all_listed: bool
+    ) -> tuple[dt.datetime, BaseTrigger]:
+        """Wait for the jobs to start; while DRS does not list one, which no waiter can see, for a while."""
+        near = settings.poll_interval_near()
+        if not all_listed:
+            soon = min(deadline, utc_now() + dt.timedelta(seconds=settings.poll_interval()))
+            return soon, DrsHoldersTrigger(
+                deadline=soon.isoformat(), holders=[], poll=near, **hook_parameters(self)
+            )
+        every = max(1, math.ceil(near))
+        return deadline, DrsJobStartedTrigger(
+            job_ids=list(launch.jobs),
+            waiter_delay=every,
+            waiter_max_attempts=math.ceil((deadline - utc_now()).total_seconds() / every) + 1,
+            **hook_parameters(self),
+        )
 
     def _give_up(
         self, stuck: Sequence[str], jobs: Mapping[str, Job], launch: LaunchRecord, bound: dt.timedelta
