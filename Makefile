@@ -4,6 +4,8 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
+# End-to-end tests mostly wait: two at a time, each worker with a stack of its own.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do
@@ -21,7 +23,7 @@ simulator: $(READY) ## start the simulated DRS alone                            
 	@$(BIN)/python -m simulator $(call options,PORT FLEET SPEED)
 
 test: lint ## run the linters, then every test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 lint: $(READY) ## run the linters and the type checker
 	$(BIN)/ruff check

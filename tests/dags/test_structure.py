@@ -209,10 +209,16 @@ def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
     """A scheduled run has none but the defaults; the waves are those of the plan, in its order."""
     assert example("order-system").params.dump() == {
         "waves": ["database", "application", "web"],
-        "exclude_servers": [],
+        "exclude_servers": None,
         "keep_instances": False,
-        "reason": "",
+        "reason": None,
     }
+
+
+@pytest.mark.parametrize("name", ["exclude_servers", "reason"])
+def test_what_may_stay_empty_does_not_block_the_form(name: str) -> None:
+    """Airflow's form cannot be sent while a field is empty whose type does not admit null."""
+    assert "null" in example("order-system").params.get_param(name).schema["type"]
 
 
 @pytest.mark.parametrize(
