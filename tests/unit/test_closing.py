@@ -1,0 +1,324 @@
+"""The end of a run: evidence tells what there is, and the verdict believes nothing but proof."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from drs.ledger import (
+    Call,
+    CleanupRecord,
+    FailureRecord,
+    LaunchRecord,
+    Ledger,
+    Resolution,
+    ResolvedServer,
+    ServerRecord,
+    WaveOutcome,
+    WaveResolution,
+)
+from drs.operators.closing import DrsDrillEvidenceOperator, DrsDrillVerdictOperator
+from drs.timeline import ServerSlot, Timeline
+from tests.unit.drill import APPLICATION, DATABASE, NOW, make_run
+from tests.unit.tasks import make_context
+
+A, B = DATABASE
+SERVERS = {"database": DATABASE, "application": APPLICATION}
+JOBS = {"database": "drsjob-1", "application": "drsjob-2"}
+DATABASE_GATE = "wave_database.wait_until_launched"
+SUCCEEDED: dict[str, str | None] = {
+    "begin": "success",
+    "preflight": "success",
+    **{
+        f"wave_{wave}.{task}": "success"
+        for wave in SERVERS
+        for task in ("start_recovery", "wait_until_started", "wait_until_launched")
+    },
+    "terminate": "success",
+    "evidence": "success",
+    "verdict": "running",
+}
+
+
+def resolve(servers: Sequence[str], *, optional: Sequence[str] = ()) -> WaveResolution:
+    return WaveResolution(
+        servers=tuple(
+            ResolvedServer(server_id=server, name=f"name of {server}", group="g", optional=server in optional)
+            for server in servers
+        )
+    )
+
+
+def judge(servers: Sequence[str], job_id: str, *, failed: Sequence[str] = ()) -> WaveOutcome:
+    return WaveOutcome(
+        servers=tuple(
+            ServerRecord(
+                server_id=server,
+                name=f"name of {server}",
+                job_id=job_id,
+                launched=server not in failed,
+                optional=False,
+                instance_id=None if server in failed else f"i-{server}",
+                seconds=None if server in failed else 531.0,
+                error="No capacity" if server in failed else None,
+            )
+            for server in servers
+        )
+    )
+
+
+def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
+    """A launch of one job, and of earlier ones that failed."""
+    slots = tuple(ServerSlot(server_id=server, not_before=NOW, job_id=job_id) for server in servers)
+    timeline = Timeline(
+        jobs="per_wave", server_delay=15, conflict_backoff=(30,), conflict_timeout=1800, servers=slots
+    )
+    calls = tuple(Call(at=NOW, servers=tuple(servers), outcome=job) for job in (*earlier, job_id))
+    return LaunchRecord(timeline=timeline, calls=calls)
+
+
+def clean(**fields: Any) -> CleanupRecord:
+    return CleanupRecord.model_validate(
+        {"started_at": NOW, "jobs": tuple(JOBS.values()), "proven": True, **fields}
+    )
+
+
+@pytest.fixture
+def proven(ledger: Ledger) -> Ledger:
+    """The records of a run that proved everything."""
+    ledger.save_run(make_run())
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    for wave, servers in SERVERS.items():
+        ledger.save_launch(wave, launch(servers, JOBS[wave]))
+        ledger.save_outcome(wave, judge(servers, JOBS[wave]))
+    ledger.save_cleanup(clean())
+    return ledger
+
+
+def verdict(states: dict[str, str | None] | None = None) -> str:
+    """The verdict, when the tasks ended like this."""
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(**SUCCEEDED | (states or {})))
+    assert isinstance(text, str)
+    return text
+
+
+def doubts(states: dict[str, str | None] | None = None) -> list[str]:
+    """What makes the verdict red."""
+    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+        verdict(states)
+    first, *lines = str(failed.value).splitlines()
+    assert first == "[DRILL_FAILED] The drill did not pass:"
+    assert "Read the end of the log of the first task named" in lines[-1]
+    return [line.removeprefix("- ") for line in lines[:-1]]
+
+
+# --- the verdict: green -----------------------------------------------------------------------------------
+
+
+def test_a_run_that_proved_everything_passes(proven: Ledger) -> None:
+    """It says what was launched, and that it is gone."""
+    assert verdict() == "The drill passed: 4 server(s) launched in 2 wave(s); all of them are terminated."
+
+
+def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> None:
+    """It does not claim that they are gone."""
+    proven.save_run(make_run(keep_instances=True))
+    proven.save_cleanup(clean(kept=True, proven=False))
+    assert verdict().endswith("its instances are kept, as asked.")
+
+
+def test_an_optional_server_that_was_not_launched_does_not_matter(proven: Ledger) -> None:
+    """It is not counted either."""
+    waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
+    proven.save_resolution(Resolution(waves=waves))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    assert "3 server(s) launched" in verdict()
+
+
+def test_a_wave_that_preflight_left_out_needs_no_proof(proven: Ledger) -> None:
+    """Its tasks were skipped, and it has no records."""
+    proven.save_run(make_run(waves=["application"]))
+    verdict({DATABASE_GATE: "skipped"})
+    proven.save_run(make_run())
+    left_out = WaveResolution(left_out="all of its servers are excluded")
+    proven.save_resolution(Resolution(waves={"database": left_out, "application": resolve(APPLICATION)}))
+    verdict({DATABASE_GATE: "skipped"})
+
+
+# --- the verdict: red -------------------------------------------------------------------------------------
+
+
+def test_a_failed_task_is_named_with_its_code(proven: Ledger) -> None:
+    """And with what it said; without a code its log is the place to look."""
+    proven.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
+    assert doubts({"preflight": "failed", "begin": "failed"}) == [
+        "begin failed: without a code; see its log",
+        "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
+    ]
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "removed"])
+def test_a_task_that_was_cut_off_is_named(proven: Ledger, state: str) -> None:
+    """Though every record may be there, from an earlier try."""
+    assert doubts({DATABASE_GATE: state})[0] == f"{DATABASE_GATE} did not run ({state})"
+
+
+def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
+    """The remedy sends the reader to the first one named."""
+    states: dict[str, str | None] = {
+        "evidence": "upstream_failed",
+        "wave_application.start_recovery": "upstream_failed",
+        "wave_database.start_recovery": "failed",
+    }
+    proven.save_cleanup(clean(proven=False))
+    assert doubts(states) == [
+        "wave_database.start_recovery failed: without a code; see its log",
+        "evidence did not run (upstream_failed)",
+        "wave_application.start_recovery did not run (upstream_failed)",
+        "clean-up is not proven complete",
+    ]
+
+
+@pytest.mark.parametrize("task", [DATABASE_GATE, "terminate", "evidence"])
+@pytest.mark.parametrize("state", ["skipped", None])
+def test_a_task_that_did_not_succeed_is_no_success(proven: Ledger, task: str, state: str | None) -> None:
+    """Skipped since somebody marked the run as failed, or never run: Airflow would call that green."""
+    assert doubts({task: state}) == [f"{task} is {state or 'without a state'}"]
+
+
+def test_a_success_set_by_hand_proves_nothing(proven: Ledger, xcom: Any) -> None:
+    """The task's state says success, but nothing was judged."""
+    del xcom.values["outcome.database"]
+    assert doubts() == ["wave database has no record of its servers being launched"]
+
+
+def test_a_wave_without_a_launch_proves_nothing(proven: Ledger, xcom: Any) -> None:
+    """An outcome alone may be of an earlier try."""
+    del xcom.values["launch.database"]
+    assert doubts() == ["wave database has no record of its servers being launched"]
+
+
+def test_an_outcome_of_an_earlier_job_proves_nothing(proven: Ledger) -> None:
+    """The wave was cleared and launched anew; then its gate was marked as success by hand."""
+    proven.save_launch("database", launch(DATABASE, "drsjob-3", "drsjob-1"))
+    proven.save_cleanup(clean(jobs=("drsjob-1", "drsjob-2", "drsjob-3")))
+    assert doubts() == [
+        f"wave database: server {server} (name of {server}) is not proven launched" for server in DATABASE
+    ]
+
+
+def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> None:
+    """By id and name."""
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def test_a_server_that_nobody_judged_is_named(proven: Ledger) -> None:
+    """Preflight was cleared alone, and resolved one more."""
+    proven.save_outcome("database", judge([A], JOBS["database"]))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> None:
+    """What was to be launched is not known."""
+    del xcom.values["resolution"]
+    assert doubts() == ["preflight has resolved no servers"]
+
+
+@pytest.mark.parametrize("record", [None, clean(proven=False)], ids=["absent", "not proven"])
+def test_a_clean_up_without_proof_is_red(proven: Ledger, xcom: Any, record: CleanupRecord | None) -> None:
+    """Whatever its task's state says."""
+    del xcom.values["cleanup"]
+    if record is not None:
+        proven.save_cleanup(record)
+    assert doubts() == ["clean-up is not proven complete"]
+
+
+def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:
+    """Also the job of an earlier try: its instances cost as much."""
+    proven.save_launch("database", launch(DATABASE, "drsjob-1", "drsjob-8", "drsjob-7"))
+    assert doubts() == ["clean-up did not see job(s) drsjob-7, drsjob-8"]
+
+
+def test_a_run_that_never_began_does_not_pass(ledger: Ledger) -> None:
+    """It was refused: what refused it stands first."""
+    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is under way."))
+    states: dict[str, str | None] = {name: "upstream_failed" for name in SUCCEEDED if "wave" in name}
+    told = doubts({"begin": "failed", "terminate": "skipped", "evidence": "skipped", **states})
+    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is under way."
+    assert told[-1] == "the run never began"
+
+
+def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
+    """Nobody has to clear the verdict to see the next one."""
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    proven.save_cleanup(clean(proven=False))
+    assert doubts({"evidence": "skipped"}) == [
+        f"wave database: server {A} (name of {A}) is not proven launched",
+        "clean-up is not proven complete",
+        "evidence is skipped",
+    ]
+
+
+# --- evidence ---------------------------------------------------------------------------------------------
+
+
+def evidence(**states: str | None) -> dict[str, Any]:
+    result: dict[str, Any] = DrsDrillEvidenceOperator(task_id="evidence").execute(make_context(**states))
+    return result
+
+
+def test_evidence_tells_who_what_where_and_how_it_ended(
+    proven: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each server by wave, clean-up, and why tasks failed; the servers stand in the log as a table too."""
+    run = make_run(initiator="ada (manual)", reason="audit", exclude_servers=["s-9"])
+    proven.save_run(run)
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    proven.save_failure(DATABASE_GATE, FailureRecord(code="SERVER_LAUNCH_FAILED", message="No capacity"))
+    proven.save_failure("preflight", FailureRecord(code="DRS_UNAVAILABLE", message="mended by a retry"))
+    told = evidence(**SUCCEEDED | {DATABASE_GATE: "failed"})
+    waves, cleanup, failures = told.pop("waves"), told.pop("cleanup"), told.pop("failures")
+    assert told == {
+        "plan": "orders",
+        "digest": run.digest,
+        "run_id": run.run_id,
+        "initiator": "ada (manual)",
+        "reason": "audit",
+        "account_id": "111122223333",
+        "region": "us-east-1",
+        "began_at": NOW.isoformat(),
+        "excluded": ["s-9"],
+    }
+    assert {name: [server["server_id"] for server in servers] for name, servers in waves.items()} == {
+        name: list(servers) for name, servers in SERVERS.items()
+    }
+    assert [(server["launched"], server["error"]) for server in waves["database"]] == [
+        (True, None),
+        (False, "No capacity"),
+    ]
+    assert cleanup["proven"] is True
+    assert failures == {
+        DATABASE_GATE: {"code": "SERVER_LAUNCH_FAILED", "message": "No capacity", "remedy": ""}
+    }
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("database")]
+    assert [(row[1], row[-2:]) for row in rows] == [(A, ["531", "s"]), (B, ["-", "-"])]
+
+
+def test_evidence_is_given_for_a_run_that_launched_nothing(
+    ledger: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It began, and preflight refused it."""
+    ledger.save_run(make_run())
+    told = evidence(begin="success", preflight="failed")
+    assert (told["waves"], told["cleanup"], told["failures"]) == ({}, None, {})
+    assert "none was launched" in capsys.readouterr().out
+
+
+def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger) -> None:
+    """It was refused and touched nothing: the evidence of the plan's drills does not count it."""
+    with pytest.raises(AirflowSkipException, match="refused before it began"):
+        evidence(begin="failed")
