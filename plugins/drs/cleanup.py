@@ -19,6 +19,7 @@ from drs.hook import DrsHook
 from drs.jobs import Job, utc_now
 from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
 from drs.ownership import CALL_SPAN, own_launch_jobs
+from drs.quotas import MAX_SERVERS_PER_JOB
 from drs.tables import table
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class CleanUp:
             return WaitForJobs((), again)
         refused = False
         for batch in drs_hook.chunks(
-            [item.recovery_instance_id for item in due if item not in tried_out], drs_hook.JOB_SIZE
+            [item.recovery_instance_id for item in due if item not in tried_out], MAX_SERVERS_PER_JOB
         ):
             refused = not self._terminate(batch, left) or refused
         waiting = blocking_ids + [call.job_id for call in self.record.terminate_calls[len(calls) :]]

@@ -35,6 +35,7 @@ from drs.operators.preflight import DrsPreflightOperator
 from drs.operators.start_recovery import DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
+from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 DAG_ID_PREFIX = "drs_drill__"
@@ -42,7 +43,6 @@ SETUP_TASK_ID = "open"
 PREFLIGHT_TASK_ID = "preflight"
 GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
-VALID_STEM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 def dag_id(plan_name: str) -> str:
@@ -61,7 +61,7 @@ def build_dags(folder: Path, *, only: str | None = None) -> dict[str, DAG]:
     for plan in load_folder(folder, only=stem):
         if isinstance(plan, Plan):
             dags[dag_id(plan.name)] = drill_dag(plan)
-        elif VALID_STEM.fullmatch(plan.stem):
+        elif re.fullmatch(PLAN_NAME_PATTERN, plan.stem):
             dags[dag_id(plan.stem)] = refusing_dag(plan)
     return dags
 

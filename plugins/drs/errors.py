@@ -1,7 +1,7 @@
 """Every failure of a drill: its code, what it means, and what to do about it.
 
     DrillError
-    ├── one class for each code of the table below, named after it
+    ├── one class for each code below, named after it, but for those that only a plan file can earn
     └── raised anywhere below the operators; the operators turn it into a task failure
 
 A message is complete on its own: what happened, to which server or job, why; the remedy follows it.
@@ -64,16 +64,8 @@ class DrillError(Exception):
         return f"{text}\nWhat to do: {self.remedy}" if self.remedy else text
 
 
-class MissingField(DrillError):
-    code = Code.MISSING_FIELD
-
-
 class InvalidField(DrillError):
     code = Code.INVALID_FIELD
-
-
-class RecoveryPlanNotFound(DrillError):
-    code = Code.RECOVERY_PLAN_NOT_FOUND
 
 
 class PlanHasNoWaves(DrillError):

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Ids in one request: the API's own limit for server and recovery instance ids."""
-JOB_SIZE = 100
-"""Servers in one job: DRS's quota, lower than what the API's shape admits."""
 LOOK_BACK = dt.timedelta(hours=24)
 """How far back a live job can have begun; no DRS job lasts as long."""
 
@@ -126,19 +124,13 @@ class DrsHook(AwsGenericHook["DrsClient"]):
         events = [LogEvent.from_api(item) for page in pages for item in page["items"]]
         return sorted(events, key=lambda event: event.at)
 
-    def source_servers(self, server_ids: Iterable[str] | None = None) -> Iterator[Mapping[str, Any]]:
-        """Source servers by id, or all of them; DRS has no filter for tags.
+    def source_servers(self) -> Iterator[Mapping[str, Any]]:
+        """All source servers of the account and Region; DRS has no filter for tags.
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeSourceServers.html
         """
-        paginator = self.conn.get_paginator("describe_source_servers")
-        if server_ids is None:
-            for page in paginator.paginate(filters={}):
-                yield from page["items"]
-            return
-        for chunk in chunks(sorted(set(server_ids)), PAGE):
-            for page in paginator.paginate(filters={"sourceServerIDs": chunk}):
-                yield from page["items"]
+        for page in self.conn.get_paginator("describe_source_servers").paginate(filters={}):
+            yield from page["items"]
 
     def recovery_instances(self, server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
         """The recovery instances of these source servers, drills and real ones.

@@ -17,10 +17,7 @@ from drs.errors import (
 )
 from drs.ledger import Resolution, ResolvedServer, WaveResolution
 from drs.plan import Plan, ProtectionGroup
-
-JOB_SIZE = 100
-JOBS_IN_PROGRESS = 20
-"""DRS's quotas; neither can be raised (AWS general reference, DRS endpoints and quotas)."""
+from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 
 
 def resolve(
@@ -134,12 +131,14 @@ def _no_match(
 
 
 def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
-    if count > JOB_SIZE:
-        yield WaveSizeLimitExceeded(f"Wave {wave} resolves to {count} servers, more than {JOB_SIZE}.")
-    elif plan.launch_for(wave).jobs == "per_server" and count > JOBS_IN_PROGRESS:
+    if count > MAX_SERVERS_PER_JOB:
+        yield WaveSizeLimitExceeded(
+            f"Wave {wave} resolves to {count} servers, more than {MAX_SERVERS_PER_JOB}."
+        )
+    elif plan.launch_for(wave).jobs == "per_server" and count > MAX_JOBS_IN_PROGRESS:
         yield ConcurrentJobsLimitExceeded(
             f"Wave {wave} resolves to {count} servers, which with `jobs: per_server` makes {count} jobs; "
-            f"DRS allows {JOBS_IN_PROGRESS} in progress."
+            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress."
         )
 
 

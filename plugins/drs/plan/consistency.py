@@ -11,13 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from drs.errors import Code
+from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""
-
-# DRS quotas that no request can raise: jobs in progress in a Region, source servers in a single job.
-MAX_JOBS_IN_PROGRESS = 20
-MAX_SERVERS_PER_JOB = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field, StrictBool
 from drs.plan.calendar import checked_schedule, checked_timezone
 from drs.plan.durations import Duration, PositiveDuration
 
+PLAN_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
 ServerId = Annotated[
     str,
     Field(
@@ -36,7 +38,7 @@ Name = Annotated[
 PlanName = Annotated[
     str,
     Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$",
+        pattern=PLAN_NAME_PATTERN,
         description="The plan's name, the same as the file's without its ending: lower-case letters, digits, "
         "- and _, at most 64 of them.",
         examples=["billing"],
