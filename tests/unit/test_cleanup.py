@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from unittest import mock
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from drs import cleanup
 from drs.cleanup import Proven, WaitForJobs
@@ -17,6 +18,7 @@ from drs.ledger import Call, CleanupRecord
 from drs.states import JobType
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
+    CallFault,
     ForeignJob,
     InternalError,
     NoRecoveryInstanceId,
@@ -200,6 +202,61 @@ def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) ->
     assert run.clock.now() - began == cleanup.SETTLE
 
 
+def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning(drill: Drill) -> None:
+    """Its task may have lived until then, in the middle of the call."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    run.pass_time(300)
+    step = run.start_clean_up().advance()
+    assert step == WaitForJobs((), intent.at + dt.timedelta(seconds=300 + 20))
+
+
+def test_a_job_that_drs_dates_before_the_run_is_covered(drill: Drill) -> None:
+    """DRS's clock is late by more than it should be: the run's own record names the job."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    (job_id,) = run.launch().jobs
+    run.finish_jobs()
+    run.drs.jobs[job_id].created -= dt.timedelta(hours=1)
+    record = run.clean_up()
+    assert record.jobs == (job_id,)
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_job_that_drs_dates_before_the_run_is_waited_for(drill: Drill) -> None:
+    """While it is live."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    (job_id,) = run.launch().jobs
+    run.drs.jobs[job_id].created -= dt.timedelta(hours=1)
+    step = run.start_clean_up().advance()
+    assert isinstance(step, WaitForJobs)
+    assert step.job_ids == (job_id,)
+
+
+@pytest.mark.parametrize("operation", ["DescribeJobs", "DescribeRecoveryInstances"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Throttle(kind="throttle", count=3),
+        InternalError(kind="internal_error", count=3),
+    ],
+    ids=["throttled", "internal error"],
+)
+def test_a_drs_that_cannot_be_read_is_waited_for(
+    drill: Drill, caplog: pytest.LogCaptureFixture, fault: CallFault, operation: str
+) -> None:
+    """Every 30 s: hours are left, and instances cost money."""
+    run = launched(drill)
+    run.simulation.arm(fault.model_copy(update={"operations": (operation,)}))
+    began = run.clock.now()
+    assert_clean(run, run.clean_up())
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=90)
+    assert caplog.text.count("looking again in 30 s") == 3
+
+
 def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
     """One held server would refuse the whole call: the free ones are terminated at once, the held one when
     its holder has ended.
@@ -260,6 +317,53 @@ def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> Non
     assert second.created - first.created >= dt.timedelta(seconds=60)
 
 
+def test_one_instance_that_drs_refuses_does_not_keep_the_others_running(drill: Drill) -> None:
+    """It fails back, say: the whole call is refused for it, so each is tried by itself, and again later."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    (stubborn,) = [each.id for each in run.drs.recovery_instances.values() if each.server_id == A]
+    refusal: Any = {"Error": {"Code": "ValidationException", "Message": "is in failback"}}
+    heals_at = run.clock.now() + dt.timedelta(minutes=5)
+
+    def refuse(instance_ids: list[str]) -> Any:
+        if stubborn in instance_ids and run.clock.now() < heals_at:
+            raise ClientError(refusal, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    began = run.clock.now()
+    with mock.patch.object(run.hook, "terminate_recovery_instances", refuse):
+        run.start_clean_up().advance()
+        (first,) = terminations(run)
+        assert (first.created, first.server_ids) == (began, [B])
+        record = run.clean_up()
+    assert_clean(run, record)
+    assert [call.instances for call in record.terminate_calls][-1] == (stubborn,)
+    assert terminations(run)[-1].created >= heals_at
+
+
+def test_one_instance_that_drs_refuses_for_good_is_named(drill: Drill) -> None:
+    """At the bound; the other is gone."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "10m"}))
+    run.launch()
+    run.finish_jobs()
+    terminate = run.hook.terminate_recovery_instances
+    (stubborn,) = [each.id for each in run.drs.recovery_instances.values() if each.server_id == A]
+
+    def refuse(instance_ids: list[str]) -> Any:
+        if stubborn in instance_ids:
+            error: Any = {"Error": {"Code": "ValidationException", "Message": "is in failback"}}
+            raise ClientError(error, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    with (
+        mock.patch.object(run.hook, "terminate_recovery_instances", refuse),
+        pytest.raises(CleanupIncomplete, match=r"1 drill instance\(s\) still there") as failed,
+    ):
+        run.clean_up()
+    assert stubborn in failed.value.message
+    assert run.instances() == {stubborn}
+
+
 def test_a_lost_reply_to_a_termination_is_no_harm(drill: Drill) -> None:
     """The job runs; the next look finds it, waits for it, and finds the instances gone."""
     run = launched(drill)
@@ -312,6 +416,50 @@ def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
     record = run.ledger.cleanup()
     assert record is not None
     assert not record.proven
+
+
+def test_an_instance_is_not_given_a_second_job_before_another_look(drill: Drill) -> None:
+    """DRS may list it a little longer than the job that terminated it: the next look comes 10 s later."""
+    run = launched(drill)
+    run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,), count=1))
+    assert_clean(run, run.clean_up())
+    first, second = terminations(run)
+    assert first.ended is not None
+    assert second.server_ids == []  # as DRS lists a TERMINATE job that has ended
+    assert (second.created - first.ended) == dt.timedelta(seconds=10)
+
+
+def test_an_instance_that_drs_lists_a_little_longer_is_no_survivor(drill: Drill) -> None:
+    """Gone at the second look: one job was enough."""
+    run = launched(drill)
+    recovery_instances = run.hook.recovery_instances
+    listed = recovery_instances(DATABASE)
+
+    def late(server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        ended = [job.ended for job in terminations(run) if job.ended]
+        if ended and run.clock.now() < ended[0] + dt.timedelta(seconds=5):
+            return listed
+        return recovery_instances(server_ids)
+
+    with mock.patch.object(run.hook, "recovery_instances", late):
+        assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: Drill) -> None:
+    """They may run on: DRS cannot say."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    known = run.instances()
+    run.simulation.arm(Throttle(kind="throttle"))
+    clean_up = run.start_clean_up(resumed=True)
+    assert isinstance(clean_up.advance(), WaitForJobs)
+    run.pass_time(7200)
+    with pytest.raises(CleanupIncomplete, match="DRS does not answer") as failed:
+        run.start_clean_up(resumed=True).advance()
+    assert "ThrottlingException" in failed.value.message
+    assert all(instance in failed.value.message for instance in known)
+    assert all(instance in failed.value.remedy for instance in known)
 
 
 def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
