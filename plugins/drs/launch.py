@@ -98,8 +98,7 @@ class WaveLaunch:
         again = []
         for slot in self.record.timeline.servers:
             if slot.job_id is None:
-                if slot.given_up:
-                    again.append(slot.server_id)
+                again.append(slot.server_id)
                 continue
             job = jobs.get(slot.job_id)
             if job is not None and (job.live or self._stands(job, slot.server_id, present)):
