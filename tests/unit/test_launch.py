@@ -13,7 +13,13 @@ import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from drs.errors import AccessDenied, ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
+from drs.errors import (
+    AccessDenied,
+    ConcurrentJobsLimitExceeded,
+    DrillFailed,
+    DrsUnavailable,
+    SourceServerNotFound,
+)
 from drs.jobs import Job
 from drs.ledger import LaunchRecord
 from drs.ownership import RUN_TAG
@@ -221,6 +227,51 @@ def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
     assert started_after(run) == [5]
 
 
+def test_botocore_s_own_retry_meets_its_own_job_without_tags_too(
+    drill: Drill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the call went out twice tells its own job from somebody else's."""
+    monkeypatch.setattr(botocore.endpoint, "time", types.SimpleNamespace(sleep=lambda _: None))
+    run = begin_run(drill, "per_wave", "no tags")
+    run.hook = make_hook(attempts=2)
+    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
+    record = run.launch()
+    (job,) = run.drills()
+    assert record.jobs == {job.id: (A, B)}
+    assert outcomes(record) == ["AccessDeniedException", "job"]
+
+
+def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(drill: Drill) -> None:
+    """It may have made its job: only a call that DRS accepts says that it has not."""
+    run = drill(per_wave())
+    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="before", count=1))
+    run.simulation.arm(Throttle(kind="throttle", operations=START, count=1, retry_after=0))
+    launch = run.start_launch()
+    for answered in ([None], [None, "ThrottlingException"]):
+        step = launch.advance()
+        assert isinstance(step, WaitUntil)
+        assert outcomes(launch.record) == answered
+        run.pass_time((step.at - run.clock.now()).total_seconds())
+    assert launch.advance() == Finished()
+    assert outcomes(launch.record) == ["not-made", "ThrottlingException", "job"]
+
+
+@pytest.mark.parametrize("tags", ["tags", "no tags"])
+def test_a_job_that_drs_lists_late_is_found_at_the_next_call(drill: Drill, tags: str) -> None:
+    """Its reply was lost, and DRS listed no job yet; the next call is refused: the holder is the run's own."""
+    run = begin_run(drill, "per_wave", tags)
+    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
+    launch = run.start_launch()
+    with mock.patch.object(run.hook, "jobs_since", return_value=[]):
+        assert isinstance(launch.advance(), WaitUntil)
+    assert len(launch.record.unanswered) == 1
+    record = run.finish_launch(launch)
+    (job,) = run.drills()
+    assert record.jobs == {job.id: (A, B)}
+    assert outcomes(record)[-2] == "job"
+    assert record.unanswered == ()
+
+
 def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
     """Without tags, somebody else's drill of the same servers looks the same: none is taken for our own."""
     run = begin_run(drill, "per_wave", "no tags")
@@ -254,6 +305,19 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
     assert "Planned waits: 30 s, 60 s, 120 s, then every 120 s while its holder is live" in text
     assert f"Not held, so started at once: {B} (db-2)." in text
     assert f"The holding job ended: {holder.id}" in text
+
+
+def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Drill) -> None:
+    """Without tags it looks the same, but a call that went out once and was refused has made no job."""
+    run = begin_run(drill, "per_wave", "no tags")
+    theirs = run.hook.start_recovery(DATABASE, tags={})
+    record = run.launch()
+    assert theirs.job_id not in record.all_job_ids
+    first, second = run.drills()
+    assert (first.id, list(record.jobs)) == (theirs.job_id, [second.id])
+    assert first.ended is not None
+    assert second.created >= first.ended
+    assert set(outcomes(record)[1:-1]) == {"ConflictException"}
 
 
 def test_a_wave_that_is_held_throughout_backs_off_as_planned(drill: Drill) -> None:
@@ -361,6 +425,31 @@ def test_a_missing_permission_ends_the_launch(drill: Drill) -> None:
     record = run.ledger.launch("database")
     assert record is not None
     assert outcomes(record) == ["AccessDeniedException"]
+
+
+def test_an_optional_server_that_drs_no_longer_knows_is_given_up(drill: Drill) -> None:
+    """It was removed since preflight: the others are launched."""
+    groups = {
+        "spare": {"source_servers": [A], "optional": True},
+        "main": {"source_servers": [B]},
+    }
+    waves = [{"name": "database", "protection_groups": ["spare", "main"]}]
+    run = drill(make_plan(protection_groups=groups, waves=waves))
+    launch = run.start_launch()
+    del run.drs.servers[A]
+    record = run.finish_launch(launch)
+    assert outcomes(record) == ["ResourceNotFoundException", "job"]
+    assert str(record.timeline.slot(A).given_up).startswith("DRS does not know it (")
+    assert [job.server_ids for job in run.drills(B)] == [[B]]
+
+
+def test_a_required_server_that_drs_no_longer_knows_ends_the_launch(drill: Drill) -> None:
+    """By name, and with what to compare."""
+    run = drill()
+    launch = run.start_launch()
+    del run.drs.servers[A]
+    with pytest.raises(SourceServerNotFound, match=rf"to start {A} \(db-1\)"):
+        run.finish_launch(launch)
 
 
 def test_what_nobody_expects_is_raised_as_it_is(drill: Drill) -> None:
@@ -472,3 +561,41 @@ def test_a_server_given_up_is_tried_again_when_the_wave_is_cleared(drill: Drill)
     run.pass_time(3600)
     assert run.launch(retry=True).timeline.slot(A).job_id
     assert [len(run.drills(server)) for server in DATABASE] == [1, 1]
+
+
+def test_a_preflight_that_resolved_other_servers_is_followed(drill: Drill) -> None:
+    """Cleared with the wave, after tags were changed: what stands is kept, what is new is launched, and what
+    is no longer of the wave stays on record for clean-up.
+    """
+    run = drill()
+    first = run.launch()
+    run.finish_jobs()
+    groups = {"database": {"source_servers": [A, OTHERS[0]]}, "application": {"source_servers": APPLICATION}}
+    run.plan = make_plan(protection_groups=groups)
+    second = run.launch(retry=True)
+    assert [slot.server_id for slot in second.timeline.servers] == [A, OTHERS[0]]
+    assert second.timeline.slot(A) == first.timeline.slot(A)
+    assert [job.server_ids for job in run.drills()] == [[A], [B], [OTHERS[0]]]
+    assert second.all_job_ids == {job.id for job in run.drills()}
+
+
+def test_what_is_launched_anew_waits_for_the_wave_to_open(drill: Drill) -> None:
+    """The wave before was cleared too: its gate was reached only now."""
+    run = drill()
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), count=1))
+    run.launch()
+    run.finish_jobs()
+    opens_at = run.clock.now() + dt.timedelta(seconds=30)
+    launch = run.start_launch(retry=True, opens_at=opens_at)
+    assert launch.advance() == WaitUntil(at=opens_at)
+
+
+def test_what_was_not_launched_yet_waits_for_the_wave_to_open(drill: Drill) -> None:
+    """The same, for a launch that was cut off half-way."""
+    run = drill()
+    run.start_launch().advance()
+    run.finish_jobs()
+    opens_at = run.clock.now() + dt.timedelta(seconds=30)
+    launch = run.start_launch(retry=True, opens_at=opens_at)
+    assert launch.advance() == WaitUntil(at=opens_at)
+    assert len(run.drills()) == 1
