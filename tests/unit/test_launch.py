@@ -258,7 +258,7 @@ def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(dril
 
 @pytest.mark.parametrize("tags", ["tags", "no tags"])
 def test_a_job_that_drs_lists_late_is_found_at_the_next_call(drill: Drill, tags: str) -> None:
-    """Its reply was lost, and DRS listed no job yet; the next call is refused: the holder is the run's own."""
+    """Its reply was lost and DRS listed no job yet; the next call is refused: the holder is the run's own."""
     run = begin_run(drill, "per_wave", tags)
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     launch = run.start_launch()
