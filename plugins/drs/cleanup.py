@@ -142,7 +142,7 @@ class CleanUp:
         going = {instance for call in calls if call.job_id in blocking_ids for instance in call.instances}
         due = [item for item in left if item.recovery_instance_id not in going and item.server_id not in held]
         tried_out = [item for item in due if self._tries(item) >= TRIES]
-        if again := self._look_again_at([item for item in due if item not in tried_out], jobs):
+        if again := self._look_again_at(due, jobs):
             return WaitForJobs((), again)
         refused = False
         for batch in drs_hook.chunks(
@@ -255,7 +255,7 @@ class CleanUp:
             self._save(self.record.model_copy(update={"jobs": tuple(sorted(ids)), "proven": False}))
 
     def _look_again_at(self, due: Sequence[InstanceRecord], jobs: Sequence[Job]) -> dt.datetime | None:
-        """When to look once more before a second TERMINATE job: DRS may list an instance a little longer."""
+        """When to look once more after a TERMINATE job: DRS may list an instance a little longer."""
         ended = {job.job_id: job.ended for job in jobs if job.ended}
         names = {item.recovery_instance_id for item in due}
         looks = [
