@@ -27,6 +27,8 @@ KEY = "AKIASIMULATOR1111222"
 DATABASE = ["s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15"]
 WEB = ["s-69b4a1c2d3e4f5a71", "s-69b4a1c2d3e4f5a72"]
 SPEED = 600
+NO_END = {"kind": "stuck_conversion", "servers": DATABASE}
+"""Jobs of these servers last as long as a test needs them, however slow the machine is."""
 
 
 class Server:
@@ -207,6 +209,7 @@ def test_what_moto_does_not_have_is_asked_once_too(server: Server) -> None:
 def test_the_journal_tells_of_every_call(server: Server) -> None:
     """Who, what, when, from where, and how it ended; a refused call like any other."""
     drs = server.client("drs", config=Config(user_agent_extra="drill/1"))
+    server.control("POST", "faults", NO_END)
     before = time.time()
     job = _start(drs, DATABASE, tags={"run": "r1"})
     with pytest.raises(ClientError):
@@ -257,7 +260,8 @@ def test_botocore_waits_out_throttling(server: Server) -> None:
 
 def test_a_retry_of_a_lost_reply_meets_its_own_job(server: Server) -> None:
     """botocore retries StartRecovery on a 500, and the second attempt conflicts with the first."""
-    server.control("POST", "faults", {"kind": "internal_error", "when": "after", "count": 1})
+    lost = {"kind": "internal_error", "when": "after", "count": 1, "operations": ["StartRecovery"]}
+    server.control("POST", "faults", [NO_END, lost])
     with pytest.raises(ClientError, match="ConflictException"):
         _start(server.client("drs"), DATABASE)
     assert [entry["status"] for entry in server.journal(operation="StartRecovery")] == [500, 409]
@@ -344,6 +348,7 @@ def test_a_fleet_can_be_added(server: Server) -> None:
 def test_a_server_is_held_by_one_job_only_when_many_call_at_once(server: Server) -> None:
     """Of eight simultaneous StartRecovery of the same server one succeeds."""
     drs = server.client("drs")
+    server.control("POST", "faults", NO_END)
 
     def attempt(_: int) -> int:
         try:
