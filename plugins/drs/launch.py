@@ -158,7 +158,7 @@ class WaveLaunch:
         self._answer(call, job.job_id, self.record.timeline.started(servers, job.job_id))
         # Had an earlier call, its reply lost, made a job of these servers, DRS would have refused this one.
         for earlier in self.record.unanswered:
-            if set(earlier.servers) & set(servers):
+            if earlier.at < call.at and set(earlier.servers) & set(servers):
                 self._answer(earlier, NOT_MADE)
         verb = "found, made by a call whose reply was lost" if found else "started"
         self._log.info("Job %s %s for %s.", job.job_id, verb, self._labels(servers))
