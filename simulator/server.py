@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -24,6 +25,7 @@ from werkzeug.serving import make_server
 from simulator.callers import caller_arn
 from simulator.control import PREFIX, Control, account_for
 from simulator.drs.models import current_simulation
+from simulator.engine.errors import ConnectionDroppedError
 from simulator.engine.journal import Journal
 from simulator.traffic import AwsCall, Signature
 
@@ -49,7 +51,11 @@ class Application:
         if environ["PATH_INFO"].startswith(PREFIX):
             answer: Iterable[bytes] = self._control(environ, start_response)
             return answer
-        return self._answer_aws(environ, start_response)
+        try:
+            return self._answer_aws(environ, start_response)
+        except ConnectionDroppedError as dropped:
+            time.sleep(dropped.silence)  # the journal has the call by now, and other calls are answered
+            raise
 
     def _answer_aws(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         at = datetime.now(UTC)

@@ -66,4 +66,11 @@ class InternalServerError(DrsError):
 
 
 class ConnectionDroppedError(ConnectionError):
-    """No reply at all: the connection closes. A ConnectionError, which a WSGI server ends without answer."""
+    """No reply at all: the connection closes. A ConnectionError, which a WSGI server ends without answer.
+
+    :param silence: seconds for which the connection stays open first
+    """
+
+    def __init__(self, message: str, silence: float = 0.0) -> None:
+        super().__init__(message)
+        self.silence = silence

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -64,10 +65,13 @@ class InternalError(CallFault):
 
 
 class ConnectionDrop(CallFault):
-    """The connection closes without a reply. ``after``: the call has done its work."""
+    """The connection closes without a reply, after ``seconds`` (of wall time) in which nothing comes.
+    ``after``: the call has done its work.
+    """
 
     kind: Literal["connection_drop"] = "connection_drop"
     when: When = "before"
+    seconds: Duration = timedelta(0)
 
 
 class AccessDenied(CallFault):
@@ -237,8 +241,10 @@ def _refusal(fault: CallFault, call: Call) -> Exception:
             return _access_denied(call, f"drs:{call.operation}")
         case TagsRefused():
             return _access_denied(call, "drs:TagResource")
-        case ConnectionDrop():
-            return ConnectionDroppedError(f"the simulator dropped the connection of {call.operation}")
+        case ConnectionDrop(seconds=silence):
+            return ConnectionDroppedError(
+                f"the simulator dropped the connection of {call.operation}", silence.total_seconds()
+            )
         case _:
             return InternalServerError("Internal server error")
 

@@ -20,7 +20,7 @@ import boto3
 import pytest
 from aiobotocore.session import get_session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 ROOT = Path(__file__).parents[2]
 KEY = "AKIASIMULATOR1111222"
@@ -276,6 +276,18 @@ def test_a_dropped_connection_has_no_reply(server: Server) -> None:
         (None, "ConnectionDropped"),
         (200, None),
     ]
+
+
+@pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
+def test_a_call_may_hang_before_or_after_its_work(server: Server, when: str, jobs: int) -> None:
+    """The client waits in vain; meanwhile the journal shows the call, and others are answered."""
+    hang = {"kind": "connection_drop", "when": when, "seconds": 60, "operations": ["StartRecovery"]}
+    server.control("POST", "faults", hang)
+    impatient = Config(read_timeout=1, retries={"total_max_attempts": 1})
+    with pytest.raises(ReadTimeoutError):
+        _start(server.client("drs", config=impatient), DATABASE)
+    assert [entry["error"] for entry in server.journal(operation="StartRecovery")] == ["ConnectionDropped"]
+    assert len(server.client("drs").describe_jobs()["items"]) == jobs
 
 
 def test_faults_are_armed_listed_and_disarmed(server: Server) -> None:
