@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import hook as drs_hook
+from drs import refusals
+from drs.calls import PAGE, DrsCalls, chunks
 from drs.errors import AccessDenied, CleanupIncomplete
-from drs.hook import DrsHook
 from drs.jobs import Job, utc_now
 from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
 from drs.ownership import CALL_SPAN, own_launch_jobs
@@ -63,7 +63,7 @@ class CleanUp:
     def __init__(
         self,
         *,
-        hook: DrsHook,
+        hook: DrsCalls,
         describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]],
         ledger: Ledger,
         run: RunRecord,
@@ -111,7 +111,7 @@ class CleanUp:
             return self._advance()
         except (ClientError, BotoCoreError) as error:
             # Hours are left, and instances cost money: a DRS that cannot be read for a minute is waited for.
-            if not drs_hook.unavailable(error):
+            if not refusals.unavailable(error):
                 raise
             if self._past_bound():
                 raise self._incomplete(
@@ -145,7 +145,7 @@ class CleanUp:
         if again := self._look_again_at(due, jobs):
             return WaitForJobs((), again)
         refused = False
-        for batch in drs_hook.chunks(
+        for batch in chunks(
             [item.recovery_instance_id for item in due if item not in tried_out], MAX_SERVERS_PER_JOB
         ):
             refused = not self._terminate(batch, left) or refused
@@ -177,15 +177,15 @@ class CleanUp:
         try:
             job = self._hook.terminate_recovery_instances(instance_ids)
         except (ClientError, BotoCoreError) as error:
-            code = drs_hook.error_code(error)
-            if code in drs_hook.DENIED:
-                explained = drs_hook.explain(error, "to terminate this run's drill instances")
+            code = refusals.error_code(error)
+            if code in refusals.DENIED:
+                explained = refusals.explain(error, "to terminate this run's drill instances")
                 assert explained is not None
                 raise AccessDenied(
                     f"{explained.message}\nStill there:\n{self._listing(left)}", remedy=explained.remedy
                 ) from error
             self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
-            if len(instance_ids) > 1 and not (drs_hook.unavailable(error) or code == drs_hook.QUOTA):
+            if len(instance_ids) > 1 and not (refusals.unavailable(error) or code == refusals.QUOTA):
                 for instance_id in instance_ids:
                     self._terminate([instance_id], left)
             return False
@@ -305,7 +305,7 @@ class CleanUp:
             ("instance-id", ids),
             ("tag:drs.amazonaws.com-job", self.record.jobs),
         ):
-            for chunk in drs_hook.chunks(values, drs_hook.PAGE):
+            for chunk in chunks(values, PAGE):
                 for item in self._describe_ec2([{"Name": name, "Values": chunk}]):
                     states[item["InstanceId"]] = item["State"]["Name"]
         return states

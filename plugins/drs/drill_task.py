@@ -13,9 +13,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
 from drs.errors import DrillError, DrillFailed, PlanChanged
-from drs.hook import explain
 from drs.jobs import utc_now
 from drs.ledger import BEGIN_TASK_ID, FailureRecord, Ledger, RunRecord, WaveResolution
+from drs.refusals import explain
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -115,6 +115,8 @@ def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
         raise PlanChanged(
             f"Wave {wave} is not in the plan that this run began with: the plan file was edited since."
         )
+    if run.dry_run:
+        raise AirflowSkipException("This is a dry run: it ends with preflight.")
     if wave not in run.waves:
         raise AirflowSkipException(f"Wave {wave} was not chosen for this run.")
     resolution = ledger.resolution()

@@ -1,7 +1,7 @@
 """Every failure of a drill: its code, what it means, and what to do about it.
 
     DrillError
-    ├── one class for each code below, named after it, but for those that only a plan file can earn
+    ├── one class for each code below, named after it, but for LEFTOVER_DRILL_INSTANCE, which only warns
     └── raised anywhere below the operators; the operators turn it into a task failure
 
 A message is complete on its own: what happened, to which server or job, why; the remedy follows it.
@@ -20,6 +20,7 @@ class Code(enum.StrEnum):
 
     MISSING_FIELD = "MISSING_FIELD"
     INVALID_FIELD = "INVALID_FIELD"
+    INVALID_EXECUTION_TYPE = "INVALID_EXECUTION_TYPE"
     RECOVERY_PLAN_NOT_FOUND = "RECOVERY_PLAN_NOT_FOUND"
     PLAN_HAS_NO_WAVES = "PLAN_HAS_NO_WAVES"
     PLAN_ALREADY_EXECUTING = "PLAN_ALREADY_EXECUTING"
@@ -28,11 +29,20 @@ class Code(enum.StrEnum):
     DRS_NOT_INITIALIZED = "DRS_NOT_INITIALIZED"
     DRS_UNAVAILABLE = "DRS_UNAVAILABLE"
     ACCESS_DENIED = "ACCESS_DENIED"
+    CHECK_UNAVAILABLE = "CHECK_UNAVAILABLE"
     SOURCE_SERVER_NOT_FOUND = "SOURCE_SERVER_NOT_FOUND"
     TAG_RESOLUTION_EMPTY = "TAG_RESOLUTION_EMPTY"
     SERVER_CONFLICT = "SERVER_CONFLICT"
     WAVE_SIZE_LIMIT_EXCEEDED = "WAVE_SIZE_LIMIT_EXCEEDED"
     CONCURRENT_JOBS_LIMIT_EXCEEDED = "CONCURRENT_JOBS_LIMIT_EXCEEDED"
+    UNHEALTHY_SERVER_REPLICATION = "UNHEALTHY_SERVER_REPLICATION"
+    AGENT_NOT_REPORTING = "AGENT_NOT_REPORTING"
+    RECOVERY_INSTANCE_EXISTS = "RECOVERY_INSTANCE_EXISTS"
+    LEFTOVER_DRILL_INSTANCE = "LEFTOVER_DRILL_INSTANCE"
+    LAUNCH_CONFIGURATION_INVALID = "LAUNCH_CONFIGURATION_INVALID"
+    RECOVERY_POINT_NOT_FOUND = "RECOVERY_POINT_NOT_FOUND"
+    APPROVAL_REJECTED = "APPROVAL_REJECTED"
+    APPROVAL_TIMEOUT = "APPROVAL_TIMEOUT"
     JOB_START_TIMEOUT = "JOB_START_TIMEOUT"
     JOB_TIMEOUT = "JOB_TIMEOUT"
     SERVER_LAUNCH_FAILED = "SERVER_LAUNCH_FAILED"
@@ -64,8 +74,20 @@ class DrillError(Exception):
         return f"{text}\nWhat to do: {self.remedy}" if self.remedy else text
 
 
+class MissingField(DrillError):
+    code = Code.MISSING_FIELD
+
+
 class InvalidField(DrillError):
     code = Code.INVALID_FIELD
+
+
+class InvalidExecutionType(DrillError):
+    code = Code.INVALID_EXECUTION_TYPE
+
+
+class RecoveryPlanNotFound(DrillError):
+    code = Code.RECOVERY_PLAN_NOT_FOUND
 
 
 class PlanHasNoWaves(DrillError):
@@ -109,6 +131,13 @@ class AccessDenied(DrillError):
     code = Code.ACCESS_DENIED
 
 
+class CheckUnavailable(DrillError):
+    """A check of preflight that could not be made: what it would have found is unknown, so it fails."""
+
+    code = Code.CHECK_UNAVAILABLE
+    remedy = "Mend what kept the check from being made, then trigger a new run."
+
+
 class SourceServerNotFound(DrillError):
     code = Code.SOURCE_SERVER_NOT_FOUND
     remedy = (
@@ -140,6 +169,50 @@ class ConcurrentJobsLimitExceeded(DrillError):
         "Wait for the jobs in progress to end, or set `launch: {jobs: per_wave}`, which makes one job of a "
         "wave. DRS allows 20 jobs in progress and 500 servers in all jobs; neither can be raised."
     )
+
+
+class UnhealthyServerReplication(DrillError):
+    code = Code.UNHEALTHY_SERVER_REPLICATION
+    remedy = (
+        "Bring the server's replication back to CONTINUOUS (the DRS console names the step that fails), or "
+        "leave the server out of this run with `exclude_servers`."
+    )
+
+
+class AgentNotReporting(DrillError):
+    code = Code.AGENT_NOT_REPORTING
+    remedy = (
+        "Look at the replication agent on the source server (is the machine up, can it reach the DRS "
+        "endpoint on TCP 443?), or leave the server out of this run with `exclude_servers`."
+    )
+
+
+class RecoveryInstanceExists(DrillError):
+    code = Code.RECOVERY_INSTANCE_EXISTS
+    remedy = (
+        "A launch makes DRS clean up the server's earlier recovery instances, real ones included. Fail "
+        "back, or disconnect and terminate that instance, before this server is drilled; or leave the "
+        "server out of this run with `exclude_servers`."
+    )
+
+
+class LaunchConfigurationInvalid(DrillError):
+    code = Code.LAUNCH_CONFIGURATION_INVALID
+    remedy = "Correct the server's launch settings in DRS (its EC2 launch template's default version)."
+
+
+class RecoveryPointNotFound(DrillError):
+    code = Code.RECOVERY_POINT_NOT_FOUND
+
+
+class ApprovalRejected(DrillError):
+    code = Code.APPROVAL_REJECTED
+    remedy = "Settle with the person named, then trigger a new run."
+
+
+class ApprovalTimeout(DrillError):
+    code = Code.APPROVAL_TIMEOUT
+    remedy = "Trigger a new run, and have somebody answer under Required Actions in the Airflow UI in time."
 
 
 class JobStartTimeout(DrillError):

@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import hook as drs_hook
+from drs import refusals
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
 from drs.jobs import Job, clock_time, live_holders, utc_now
 from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
 from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.plan import Launch
+from drs.rails import launches_as_drill
 from drs.states import LaunchStatus
 from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
 
 if TYPE_CHECKING:
     from airflow.sdk.types import Logger
 
-    from drs.hook import DrsHook
+    from drs.calls import DrsCalls
 
 NOT_MADE = "not-made"
 """The outcome of a call that was recorded as an intent and then not made."""
@@ -45,7 +46,7 @@ class WaveLaunch:
     def __init__(
         self,
         *,
-        hook: DrsHook,
+        hook: DrsCalls,
         ledger: Ledger,
         run: RunRecord,
         wave: str,
@@ -61,6 +62,7 @@ class WaveLaunch:
         self._log = log
         self._now = now
         self._names: dict[str, str] = {}
+        self._snapshots: dict[str, str] = {}
         self._opens_at = now()
         self._settings: Launch = run.read_plan().launch_for(wave)
         self.record: LaunchRecord = LaunchRecord(timeline=self._timeline((), now()))
@@ -72,6 +74,7 @@ class WaveLaunch:
         :param opens_at: when the first of them may be launched
         """
         self._names = {server.server_id: server.name for server in servers}
+        self._snapshots = {server.server_id: server.snapshot_id for server in servers if server.snapshot_id}
         self._opens_at = opens_at
         timeline = self._timeline(servers, opens_at)
         existing = self._ledger.launch(self._wave)
@@ -126,6 +129,7 @@ class WaveLaunch:
     # --- one call ---------------------------------------------------------------------------------------
 
     def _call(self, server_ids: Sequence[str]) -> None:
+        is_drill = launches_as_drill(self._run, self._ledger)
         now = self._now()
         tagged = not self.record.tags_refused
         call = Call(at=now, servers=tuple(server_ids), tagged=tagged)
@@ -147,7 +151,9 @@ class WaveLaunch:
             )
         tags = job_tags(self._run, self._wave) if tagged else {}
         try:
-            job = self._hook.start_recovery(call.servers, tags=tags)
+            job = self._hook.start_recovery(
+                call.servers, tags=tags, is_drill=is_drill, snapshots=self._snapshots
+            )
         except (ClientError, BotoCoreError) as error:
             self._refused(call, error)
         else:
@@ -164,27 +170,27 @@ class WaveLaunch:
         self._log.info("Job %s %s for %s.", job.job_id, verb, self._labels(servers))
 
     def _refused(self, call: Call, error: ClientError | BotoCoreError) -> None:
-        code = drs_hook.error_code(error)
-        if drs_hook.reply_unknown(error):
+        code = refusals.error_code(error)
+        if refusals.reply_unknown(error):
             if not self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW)):
                 self._pause(error, "DRS gave no usable answer")
             return
-        if code == drs_hook.CONFLICT:
-            self._conflict(call, retried=drs_hook.was_retried(error))
+        if code == refusals.CONFLICT:
+            self._conflict(call, retried=refusals.was_retried(error))
             return
         self._answer(call, code)
-        if code in drs_hook.THROTTLED:
+        if code in refusals.THROTTLED:
             self._pause(error, "DRS throttles this account")
-        elif drs_hook.unreached(error):
+        elif refusals.unreached(error):
             self._pause(error, "DRS cannot be reached")
-        elif code == drs_hook.NOT_FOUND and all(
+        elif code == refusals.NOT_FOUND and all(
             self.record.timeline.slot(server_id).optional for server_id in call.servers
         ):
             timeline = self.record.timeline.given_up(call.servers, f"DRS does not know it ({error})")
             self._save(self.record.model_copy(update={"timeline": timeline}))
-        elif code == drs_hook.QUOTA:
+        elif code == refusals.QUOTA:
             self._out_of_quota(error)
-        elif code in drs_hook.DENIED and call.tagged and "TagResource" in str(error):
+        elif code in refusals.DENIED and call.tagged and "TagResource" in str(error):
             self._log.warning(
                 "This account refuses tags on DRS jobs (%s). Going on without: this run's jobs are then told "
                 "by their servers and time. Allow drs:TagResource to tell them for certain.",
@@ -192,7 +198,7 @@ class WaveLaunch:
             )
             self._save(self.record.model_copy(update={"tags_refused": True}))
         else:
-            raise drs_hook.explain(error, f"to start {self._labels(call.servers)}") or error
+            raise refusals.explain(error, f"to start {self._labels(call.servers)}") or error
 
     def _conflict(self, call: Call, *, retried: bool) -> None:
         """A live job holds some of the servers: perhaps our own, made by a call whose reply was lost.
@@ -205,12 +211,12 @@ class WaveLaunch:
             may_have_made_it = earlier != call or call.tagged or retried
             if set(earlier.servers) & set(call.servers) and may_have_made_it and self._settle(earlier, live):
                 if earlier != call:
-                    self._answer(call, drs_hook.CONFLICT)
+                    self._answer(call, refusals.CONFLICT)
                 return
         now = self._now()
         holders = live_holders(live, call.servers)
         timeline = self.record.timeline.refused(call.servers, holders, now)
-        self._answer(call, drs_hook.CONFLICT, timeline)
+        self._answer(call, refusals.CONFLICT, timeline)
         free = [server_id for server_id in call.servers if server_id not in holders] if holders else []
         for job in {job.job_id: job for job in holders.values()}.values():
             held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]
@@ -262,7 +268,7 @@ class WaveLaunch:
 
     def _pause(self, error: Exception, why: str) -> None:
         now = self._now()
-        timeline = self.record.timeline.paused(now, why, retry_after=drs_hook.retry_after(error))
+        timeline = self.record.timeline.paused(now, why, retry_after=refusals.retry_after(error))
         self._save(self.record.model_copy(update={"timeline": timeline}))
         if timeline.paused_for(now) >= THROTTLE_BOUND:
             raise DrsUnavailable(

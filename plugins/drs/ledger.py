@@ -8,7 +8,7 @@ to do from here and never again from the plan file, so an edit in mid-drill does
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -17,6 +17,10 @@ from drs.plan import Plan
 from drs.timeline import Timeline
 
 BEGIN_TASK_ID = "begin"
+
+ExecutionType = Literal["DRILL", "RECOVERY"]
+RECOVERY_APPROVAL = "*recovery*"
+"""The subject of the approval that a real recovery needs; no wave can bear this name."""
 
 
 class Record(BaseModel):
@@ -34,10 +38,21 @@ class RunRecord(Record):
     plan: dict[str, Any]
     digest: str
     waves: tuple[str, ...]
+    execution_type: ExecutionType = "DRILL"
+    run_type: str = "manual"
+    """Airflow's word for how the run came about: manual, scheduled, ..."""
     exclude_servers: tuple[str, ...] = ()
+    dry_run: bool = False
     keep_instances: bool = False
+    skip_approvals: bool = False
+    recovery_point: dt.datetime | None = None
+    """Launch from the newest recovery snapshot at or before this time; ``None`` is the latest state."""
     reason: str = ""
     initiator: str = ""
+
+    @property
+    def is_drill(self) -> bool:
+        return self.execution_type == "DRILL"
 
     def read_plan(self) -> Plan:
         return Plan.model_validate(self.plan)
@@ -48,6 +63,8 @@ class ResolvedServer(Record):
     name: str
     group: str
     optional: bool = False
+    snapshot_id: str | None = None
+    """The recovery snapshot to launch from; ``None`` is the latest state."""
 
 
 class WaveResolution(Record):
@@ -63,6 +80,17 @@ class Resolution(Record):
 
     waves: dict[str, WaveResolution]
     warnings: tuple[str, ...] = ()
+
+
+class ApprovalRecord(Record):
+    """The answer to one question of this run."""
+
+    approved: bool
+    answered: Literal["by a person", "by time-out", "skipped"]
+    by: str = ""
+    """The user's name."""
+    at: dt.datetime
+    comment: str = ""
 
 
 class Call(Record):
@@ -204,6 +232,13 @@ class Ledger:
 
     def save_resolution(self, record: Resolution) -> None:
         self._write("resolution", record)
+
+    def approval(self, subject: str) -> ApprovalRecord | None:
+        """The answer about a wave, by its name, or about the whole run (:data:`RECOVERY_APPROVAL`)."""
+        return self._read(f"approval.{subject}", ApprovalRecord)
+
+    def save_approval(self, subject: str, record: ApprovalRecord) -> None:
+        self._write(f"approval.{subject}", record)
 
     def launch(self, wave: str) -> LaunchRecord | None:
         return self._read(f"launch.{wave}", LaunchRecord)

@@ -36,15 +36,16 @@ def own_tagged(job: Job, run: RunRecord) -> bool:
     return job.tags.get(RUN_TAG) == run.token
 
 
-def fits(job: Job, call: Call) -> bool:
-    """Whether an untagged job is what this untagged call would have made: a drill of just these servers,
-    within the call's own time.
+def fits(job: Job, call: Call, run: RunRecord) -> bool:
+    """Whether an untagged job is what this untagged call would have made: a drill (or a recovery, if that is
+    what the run is) of just these servers, within the call's own time.
     """
+    initiated_by = InitiatedBy.START_DRILL if run.is_drill else InitiatedBy.START_RECOVERY
     return (
         not call.tagged
         and RUN_TAG not in job.tags
         and job.type == JobType.LAUNCH
-        and job.initiated_by == InitiatedBy.START_DRILL
+        and job.initiated_by == initiated_by
         and job.server_ids == frozenset(call.servers)
         and call.at - CLOCK_SKEW <= job.created <= call.at + CALL_SPAN
     )
@@ -59,7 +60,7 @@ def find_made_by(call: Call, jobs: Iterable[Job], run: RunRecord, taken: frozens
     """
     candidates = [job for job in jobs if job.job_id not in taken and job.type == JobType.LAUNCH]
     tagged = [job for job in candidates if own_tagged(job, run) and job.server_ids <= set(call.servers)]
-    return tagged or [job for job in candidates if fits(job, call)]
+    return tagged or [job for job in candidates if fits(job, call, run)]
 
 
 def own_launch_jobs(

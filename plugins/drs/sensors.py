@@ -13,10 +13,11 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
-from drs.hook import DrsHook, allow, denied_action
+from drs.hook import DrsHook
 from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
 from drs.ledger import LaunchRecord, Ledger, ServerRecord, WaveOutcome, WaveResolution
 from drs.plan import Launch
+from drs.refusals import allow, denied_action
 from drs.states import JobStatus
 from drs.tables import table
 from drs.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger

@@ -16,8 +16,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.async_client import shared_client
-from drs.hook import DrsHook, unavailable
+from drs.hook import DrsHook
 from drs.jobs import Job, JobWatch, LogEvent, utc_now
+from drs.refusals import unavailable
 
 
 class DrsJobStartedTrigger(AwsBaseWaiterTrigger):

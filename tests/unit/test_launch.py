@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -139,9 +139,9 @@ def launch_and_crash(run: SimulatedDrill, step: Steps) -> None:
     start_recovery, store = run.hook.start_recovery, run.store
     assert isinstance(store, MemoryStore)
 
-    def start(server_ids: Sequence[str], *, tags: Mapping[str, str]) -> Job:
+    def start(server_ids: Sequence[str], **arguments: Any) -> Job:
         step()
-        job = start_recovery(server_ids, tags=tags)
+        job = start_recovery(server_ids, **arguments)
         step()
         return job
 

@@ -78,12 +78,12 @@ def test_a_run_knows_its_token_and_no_other_run_s() -> None:
 )
 def test_an_untagged_job_fits_only_the_call_that_would_have_made_it(job: Job, is_own: bool) -> None:
     """A drill of just these servers, in the call's own time; a job with a run's tag is that run's."""
-    assert fits(job, untagged_call(A)) is is_own
+    assert fits(job, untagged_call(A), make_run()) is is_own
 
 
 def test_an_untagged_job_never_fits_a_call_that_had_tags() -> None:
     """That call's job would bear them."""
-    assert not fits(make_job("drsjob-1", A), Call(at=NOW, servers=(A,)))
+    assert not fits(make_job("drsjob-1", A), Call(at=NOW, servers=(A,)), make_run())
 
 
 def test_a_tagged_job_is_found_by_its_tag_whatever_the_time() -> None:

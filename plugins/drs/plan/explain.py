@@ -19,11 +19,7 @@ from drs.plan.source import Document, KeyPath, meaning
 # Keys of the plan format, or values of a key, whose behaviour this version does not have; None is any value.
 # Positions in lists are left out.
 _NOT_SUPPORTED: Mapping[tuple[str, ...], frozenset[str] | None] = {
-    ("allow_recovery",): None,
-    ("objectives",): None,
-    ("network",): None,
     ("notifications",): None,
-    ("waves", "approval"): None,
     ("waves", "validation"): None,
     ("waves", "next_wave_when"): frozenset({"validated"}),
     ("cleanup", "keep_for"): None,

@@ -93,6 +93,56 @@ ConnectionId = Annotated[
     ),
 ]
 
+AllowRecovery = Annotated[
+    StrictBool,
+    Field(
+        description="Whether a run started by hand may be a real recovery (isDrill false), once approved.",
+        examples=[True],
+    ),
+]
+
+# Its objectives
+Rto = Annotated[
+    PositiveDuration,
+    Field(description="Recovery time objective: from the drill's start to its last server.", examples=["1h"]),
+]
+Rpo = Annotated[
+    PositiveDuration,
+    Field(description="Recovery point objective: how old a recovery point may be.", examples=["15m"]),
+]
+
+# Its network
+SubnetId = Annotated[
+    str,
+    Field(
+        pattern=r"^subnet-[0-9a-f]{8,17}$",
+        description="The id of an EC2 subnet.",
+        examples=["subnet-0a1b2c3d4e5f60718"],
+    ),
+]
+SecurityGroupId = Annotated[
+    str,
+    Field(
+        pattern=r"^sg-[0-9a-f]{8,17}$",
+        description="The id of an EC2 security group.",
+        examples=["sg-0a1b2c3d4e5f60718"],
+    ),
+]
+AllowedSubnets = Annotated[
+    tuple[SubnetId, ...],
+    Field(
+        description="The subnets in which servers may be launched; []: any.",
+        examples=[["subnet-0a1b2c3d4e5f60718"]],
+    ),
+]
+AllowedSecurityGroups = Annotated[
+    tuple[SecurityGroupId, ...],
+    Field(
+        description="The security groups that launched servers may have; []: any.",
+        examples=[["sg-0a1b2c3d4e5f60718"]],
+    ),
+]
+
 # Its protection groups
 SourceServers = Annotated[
     tuple[ServerId, ...],
@@ -175,6 +225,24 @@ NextWaveWhen = Annotated[
         description="The next wave may begin when all jobs of this one have left PENDING (started), or when "
         "all its servers are launched (launched)."
     ),
+]
+
+# A wave's approval
+ApprovalTimeout = Annotated[PositiveDuration, Field(description="How long somebody has to answer.")]
+OnTimeout = Annotated[
+    Literal["reject", "approve"],
+    Field(description="What an unanswered question means. A real recovery is never approved by silence."),
+]
+Approvers = Annotated[
+    tuple[Annotated[str, Field(min_length=1, examples=["alice"])], ...],
+    Field(
+        description="The Airflow users who may answer; []: whoever Airflow lets.",
+        examples=[["alice"]],
+    ),
+]
+Skippable = Annotated[
+    StrictBool,
+    Field(description="Whether the run parameter skip_approvals may pass this approval by.", examples=[True]),
 ]
 
 # Clean-up

@@ -32,6 +32,31 @@ class Target(_Part):
     aws_conn_id: fields.ConnectionId = "aws_default"
 
 
+class Objectives(_Part):
+    """What the plan promises: preflight refuses a server that lags past the RPO."""
+
+    rto: fields.Rto | None = None
+    rpo: fields.Rpo | None = None
+
+
+class Network(_Part):
+    """Where a drill may land. An empty list does not narrow; a drill in the production network is the classic
+    accident.
+    """
+
+    allowed_subnets: fields.AllowedSubnets = ()
+    allowed_security_groups: fields.AllowedSecurityGroups = ()
+
+
+class Approval(_Part):
+    """A person who must agree before the wave is launched."""
+
+    timeout: fields.ApprovalTimeout = timedelta(hours=4)
+    on_timeout: fields.OnTimeout = "reject"
+    approvers: fields.Approvers = ()
+    skippable: fields.Skippable = False
+
+
 class ProtectionGroup(_Part):
     """Servers that recover together: listed by id, or found by their tags."""
 
@@ -93,6 +118,13 @@ class Wave(_Part):
     depends_on: fields.DependsOn | None = None
     delay_before: fields.DelayBefore | None = None
     next_wave_when: fields.NextWaveWhen = "started"
+    approval: Annotated[
+        Approval | None,
+        Field(
+            description="A person must approve before this wave is launched.",
+            examples=[{"timeout": "4h", "on_timeout": "reject"}],
+        ),
+    ] = None
     launch: LaunchOverrides = Field(
         default_factory=LaunchOverrides,
         description="Settings that differ from the plan's launch section.",
@@ -116,6 +148,7 @@ class Plan(_Part):
     dag_tags: fields.DagTags = ()
     schedule: fields.Schedule | None = None
     timezone: fields.TimeZone = "UTC"
+    allow_recovery: fields.AllowRecovery = False
     target: Annotated[
         Target,
         Field(
@@ -123,6 +156,17 @@ class Plan(_Part):
             examples=[{"region": "us-east-1", "account_id": "111122223333"}],
         ),
     ]
+    objectives: Annotated[
+        Objectives,
+        Field(description="Recovery objectives.", examples=[{"rto": "1h", "rpo": "15m"}]),
+    ] = Objectives()
+    network: Annotated[
+        Network,
+        Field(
+            description="Where launched servers may land; preflight refuses any other place.",
+            examples=[{"allowed_subnets": ["subnet-0a1b2c3d4e5f60718"]}],
+        ),
+    ] = Network()
     protection_groups: Annotated[
         Mapping[fields.Name, ProtectionGroup],
         Field(

@@ -21,7 +21,8 @@ EXAMPLE = re.search(r"```yaml\n(name: billing\n.*?)```", REFERENCE, re.DOTALL)
 def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every key of the format, with the heading under which the reference has it."""
     headings = {"Target": "`target`", "ProtectionGroup": "`protection_groups`", "Launch": "`launch`"}
-    headings |= {"Wave": "`waves`", "Cleanup": "`cleanup`"}
+    headings |= {"Wave": "`waves`", "Approval": "`approval`", "Cleanup": "`cleanup`"}
+    headings |= {"Objectives": "`objectives`", "Network": "`network`"}
     yield from (("The plan", key, schema) for key, schema in plan_schema()["properties"].items())
     for model, heading in headings.items():
         properties = plan_schema()["$defs"][model]["properties"]

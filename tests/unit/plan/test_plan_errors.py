@@ -96,14 +96,34 @@ UNKNOWN_AND_MISSING = {
     "a group without servers or tags": Case(
         TAGS, "{}  # <-", "protection_groups.web", "neither", "source_servers: [s-", Code.MISSING_FIELD
     ),
+    "recovery": Case(*top("allow_recovery: maybe"), "allow_recovery", "true or false", "true"),
+    "objective": Case(*top("objectives: {rpo: 15}"), "objectives.rpo", "15 has no unit", "15s"),
+    "no time for recovery": Case(*top("objectives: {rto: 0s}"), "objectives.rto", "no time at all", "1h"),
+    "subnet": Case(
+        *top("network: {allowed_subnets: [vpc-1]}"),
+        "network.allowed_subnets[0]",
+        "The id of an EC2 subnet",
+        "subnet-0a1b2c3d4e5f60718",
+    ),
+    "security group": Case(
+        *top("network: {allowed_security_groups: sg-1}"),
+        "network.allowed_security_groups",
+        "a list",
+        "sg-0a1b",
+    ),
+    "approval": Case(
+        *wave("approval: {on_timeout: pass}"),
+        "waves[1].approval.on_timeout",
+        "not a choice",
+        "reject or approve",
+    ),
+    "approval without a limit": Case(
+        *wave("approval: {timeout: 0s}"), "waves[1].approval.timeout", "no time at all", "timeout: 4h"
+    ),
 }
 
 NOT_SUPPORTED = {
-    "failover": Case(*top("allow_recovery: false"), "allow_recovery", "not supported", "Remove"),
-    "objectives": Case(*top("objectives: {rto: 1h}"), "objectives", "not supported", "Remove"),
-    "network": Case(*top("network: {allowed_subnets: []}"), "network", "not supported", "Remove"),
     "notifications": Case(*top("notifications: {}"), "notifications", "not supported", "Remove"),
-    "approval": Case(*wave("approval: {timeout: 4h}"), "waves[1].approval", "not supported", "Remove"),
     "validation": Case(*wave("validation: []"), "waves[1].validation", "not supported", "Remove"),
     "a gate on validation": Case(
         *wave("next_wave_when: validated"),
@@ -539,14 +559,14 @@ def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
         (ACCOUNT, f"{ACCOUNT}\n  {ACCOUNT}"),
         ("name: web", "name: database"),
         (LAST, "protection_groups: [wbe]"),
-        more="    approval: {}\nowner:\ncolour: red\n",
+        more="    validation: []\nowner:\ncolour: red\n",
     )
     assert [(problem.line, problem.key) for problem in found] == [
         (3, "target.region"),
         (5, "target.account_id"),
         (12, "waves[1].name"),
         (13, "waves[1].protection_groups[0]"),
-        (14, "waves[1].approval"),
+        (14, "waves[1].validation"),
         (15, "owner"),
         (16, "colour"),
     ]

@@ -1,4 +1,4 @@
-"""The command line: what can be known about recovery plans without Airflow and without AWS."""
+"""``validate`` and ``schema``: what can be known about recovery plans without Airflow and without AWS."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ import argparse
 import dataclasses
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE
 from drs.errors import Code
 from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan
 from drs.plan.schema import schema_text
 
-PLANS_FOLDER = Path("include/plans")
-
-OK, BROKEN, USAGE = 0, 1, 2
 _EXIT_CODES = """\
 exit codes:
   0  every plan is good
@@ -25,15 +23,9 @@ exit codes:
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code of the process."""
-    parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_commands(commands: Any) -> None:
     _add_validate(commands)
     _add_schema(commands)
-    arguments = parser.parse_args(argv)
-    exit_code: int = arguments.run(arguments)
-    return exit_code
 
 
 def _add_validate(commands: Any) -> None:

@@ -1,0 +1,132 @@
+"""Every call of DRS that a drill makes, over a boto3 client; no Airflow needed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drs.jobs import Job, LogEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_drs.client import DrsClient
+    from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
+
+PAGE = 200
+"""Ids in one request: the API's own limit for server and recovery instance ids."""
+LOOK_BACK = dt.timedelta(hours=24)
+"""How far back a live job can have begun; no DRS job lasts as long."""
+
+
+class DrsCalls:
+    """DRS in one account and Region; the subclass says where its client comes from."""
+
+    @property
+    def conn(self) -> DrsClient:
+        """A boto3 client of DRS."""
+        raise NotImplementedError
+
+    def start_recovery(
+        self,
+        server_ids: Sequence[str],
+        *,
+        tags: Mapping[str, str],
+        is_drill: bool = True,
+        snapshots: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Start one job that launches all of these servers.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_StartRecovery.html
+
+        :param server_ids: at most 100; DRS refuses the whole call when a live job holds any of them
+        :param tags: tags of the job; empty where the account refuses them
+        :param is_drill: false only for a real recovery, which :mod:`drs.rails` alone may allow
+        :param snapshots: a recovery snapshot id for each server that is not launched from its latest state
+        :return: the job, PENDING
+        """
+        servers: list[StartRecoveryRequestSourceServerTypeDef] = []
+        for server_id in server_ids:
+            servers.append({"sourceServerID": server_id})
+            if snapshots and server_id in snapshots:
+                servers[-1]["recoverySnapshotID"] = snapshots[server_id]
+        if tags:
+            reply = self.conn.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
+        else:
+            reply = self.conn.start_recovery(isDrill=is_drill, sourceServers=servers)
+        return Job.from_api(reply["job"])
+
+    def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:
+        """Start one TERMINATE job.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
+
+        :param instance_ids: recovery instance ids, at most 100
+        """
+        return Job.from_api(
+            self.conn.terminate_recovery_instances(recoveryInstanceIDs=list(instance_ids))["job"]
+        )
+
+    def describe_jobs(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs with these ids; a job that DRS no longer knows is absent."""
+        ids = sorted(set(job_ids))
+        if not ids:
+            return []
+        pages = self.conn.get_paginator("describe_jobs").paginate(filters={"jobIDs": ids})
+        return [Job.from_api(item) for page in pages for item in page["items"]]
+
+    def jobs_since(self, since: dt.datetime) -> list[Job]:
+        """Every job of the account and Region created since then."""
+        pages = self.conn.get_paginator("describe_jobs").paginate(
+            filters={"fromDate": since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        )
+        return [Job.from_api(item) for page in pages for item in page["items"]]
+
+    def live_jobs(self) -> list[Job]:
+        """Every job that holds servers now."""
+        return [job for job in self.jobs_since(dt.datetime.now(dt.UTC) - LOOK_BACK) if job.live]
+
+    def job_log(self, job_id: str) -> list[LogEvent]:
+        """A job's log so far, oldest first."""
+        pages = self.conn.get_paginator("describe_job_log_items").paginate(jobID=job_id)
+        events = [LogEvent.from_api(item) for page in pages for item in page["items"]]
+        return sorted(events, key=lambda event: event.at)
+
+    def source_servers(self) -> Iterator[Mapping[str, Any]]:
+        """All source servers of the account and Region; DRS has no filter for tags.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeSourceServers.html
+        """
+        for page in self.conn.get_paginator("describe_source_servers").paginate(filters={}):
+            yield from page["items"]
+
+    def recovery_instances(self, server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        """The recovery instances of these source servers, drills and real ones.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoveryInstances.html
+        """
+        paginator = self.conn.get_paginator("describe_recovery_instances")
+        return [
+            item
+            for chunk in chunks(sorted(set(server_ids)), PAGE)
+            for page in paginator.paginate(filters={"sourceServerIDs": chunk})
+            for item in page["items"]
+        ]
+
+
+class Drs(DrsCalls):
+    """DRS by a client at hand, where no Airflow is.
+
+    :param conn: a boto3 client of DRS
+    """
+
+    def __init__(self, conn: DrsClient) -> None:
+        self._conn = conn
+
+    @property
+    def conn(self) -> DrsClient:
+        return self._conn
+
+
+def chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])

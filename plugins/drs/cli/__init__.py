@@ -1,0 +1,19 @@
+"""The command line. One module for each group of commands; none needs Airflow in the process."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from drs.cli import plans
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for group in (plans,):
+        group.add_commands(commands)
+    arguments = parser.parse_args(argv)
+    exit_code: int = arguments.run(arguments)
+    return exit_code

@@ -1,0 +1,1 @@
+"""Checks before anything is launched: what is read, what is found, how it is told."""

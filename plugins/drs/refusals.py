@@ -1,0 +1,117 @@
+"""What the refusals of AWS mean: which may be repeated, which code each stands for, what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from drs.errors import AccessDenied, DrillError, DrsNotInitialized, DrsUnavailable, SourceServerNotFound
+
+CONFLICT = "ConflictException"
+QUOTA = "ServiceQuotaExceededException"
+NOT_FOUND = "ResourceNotFoundException"
+THROTTLED = frozenset(
+    {"ThrottlingException", "Throttling", "RequestLimitExceeded", "TooManyRequestsException"}
+)
+CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "NoCredentialsError",
+        "UnrecognizedClientException",
+    }
+)
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+
+
+def error_code(error: Exception) -> str:
+    """DRS's error code, or the exception's name where no reply came."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def retry_after(error: Exception) -> float | None:
+    """Seconds that DRS asks to wait, where it does."""
+    if not isinstance(error, ClientError):
+        return None
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        return float(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+
+
+def reply_unknown(error: Exception) -> bool:
+    """Whether DRS may have acted although no good reply came: a 5xx, or a connection lost on the way."""
+    if isinstance(error, ClientError):
+        return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
+    return isinstance(error, HTTPClientError)
+
+
+def was_retried(error: Exception) -> bool:
+    """Whether botocore had sent the request before: the reply to the first may be what was lost."""
+    if not isinstance(error, ClientError):
+        return False
+    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
+def unreached(error: Exception) -> bool:
+    """Whether the request never got to DRS: no address, no connection, a proxy or certificate in the way."""
+    return isinstance(error, BotoConnectionError)
+
+
+def unavailable(error: Exception) -> bool:
+    """Whether the same request may well be answered later."""
+    return error_code(error) in THROTTLED or reply_unknown(error) or unreached(error)
+
+
+def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None:
+    """The coded failure that a refusal of DRS stands for; ``None`` where there is no code for it.
+
+    :param doing: what was being done, for the message: ``starting the recovery of s-…``
+    """
+    code = error_code(error)
+    text = str(error)
+    if code in CREDENTIALS:
+        return AccessDenied(
+            f"The credentials are missing, unknown or expired ({doing}): {text}",
+            remedy="Look at the AWS connection that the plan names in target.aws_conn_id, and at its role.",
+        )
+    if code in DENIED:
+        action = denied_action(text)
+        return AccessDenied(
+            f"DRS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
+        )
+    if code == "UninitializedAccountException":
+        return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
+    if code == NOT_FOUND:
+        return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
+    if unavailable(error):
+        return DrsUnavailable(f"DRS did not answer ({doing}): {text}")
+    return None
+
+
+def allow(actions: Sequence[str]) -> str:
+    """What to do about denied actions: the statement to paste."""
+    named = ", ".join(f'"{action}"' for action in actions)
+    return (
+        "Add this statement to the policy of the role that the plan's connection uses, then clear this task: "
+        f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
+    )
+
+
+def denied_action(message: str) -> str | None:
+    """The action that an access error names, such as ``drs:StartRecovery``."""
+    found = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)", message)
+    if found:
+        return found.group(1)
+    called = re.search(r"\((\w+)\) when calling the (\w+) operation", message)
+    if not called:
+        return None
+    service = "ec2" if called.group(1) == "UnauthorizedOperation" else "drs"
+    return f"{service}:{called.group(2)}"
