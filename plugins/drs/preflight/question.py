@@ -1,0 +1,51 @@
+"""What preflight is asked, and with which clients it looks. No Airflow."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drs.calls import DrsCalls
+from drs.ledger import ExecutionType
+from drs.plan import Plan
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+    from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_sts.client import STSClient
+
+
+@dataclass(frozen=True)
+class Clients:
+    """How AWS is reached: by the plan's connection in a task, by a boto3 session on the command line."""
+
+    drs: DrsCalls
+    ec2: EC2Client
+    sts: STSClient
+    iam: IAMClient
+
+
+@dataclass(frozen=True)
+class Question:
+    """May this run begin?
+
+    :param plan: the plan
+    :param waves: the chosen waves, in the plan's order
+    :param exclude_servers: source servers that the run leaves out
+    :param execution_type: for a RECOVERY, replication that lags or stalls only warns
+    :param recovery_point: launch from the newest recovery snapshot at or before this time
+    :param own_jobs: DRS jobs that this very run made: neither they nor their instances are in the way
+    """
+
+    plan: Plan
+    waves: tuple[str, ...]
+    exclude_servers: tuple[str, ...] = ()
+    execution_type: ExecutionType = "DRILL"
+    recovery_point: dt.datetime | None = None
+    own_jobs: frozenset[str] = frozenset()
+
+    @classmethod
+    def whole(cls, plan: Plan) -> Question:
+        """The question for a drill of every wave."""
+        return cls(plan=plan, waves=tuple(wave.name for wave in plan.waves))
