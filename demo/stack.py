@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -97,6 +99,7 @@ class Stack:
         """
         self._launch("simulator")
         self.processes.run("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], START_TIMEOUT)
+        self._let_readers_and_writers_be()
         started = time.time()
         for component in AIRFLOW_COMPONENTS:
             self._launch(component)
@@ -135,6 +138,15 @@ class Stack:
     def describe(self, lines: int = 30) -> str:
         """The ends of all components' logs, for the message of a failure."""
         return "\n".join(self.processes.describe(component, lines) for component in COMPONENTS)
+
+    def _let_readers_and_writers_be(self) -> None:
+        """Switch the database to a write-ahead log, which it stays with.
+
+        Otherwise a commit waits for all readers, and new readers wait for the commit. Airflow's API server
+        reads in its event loop, which can be what the first of these readers needs to end: all stand still.
+        """
+        with closing(sqlite3.connect(self.home / "airflow.db")) as database:
+            database.execute("PRAGMA journal_mode=WAL")
 
     def _launch(self, component: str) -> None:
         if component == "simulator":
