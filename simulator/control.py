@@ -76,6 +76,7 @@ class Control:
         body = _body(request)
         try:
             faults = [FAULT.validate_python(item) for item in (body if isinstance(body, list) else [body])]
+            registration.refuse_unknown_operations(faults)
             return {"faults": [current_simulation().arm(fault).describe() for fault in faults]}
         except ValidationError as error:
             problems = (f"{_key(problem['loc'])}: {problem['msg']}" for problem in error.errors())
@@ -103,9 +104,8 @@ class Control:
         try:
             fleet = Fleet.from_yaml(request.get_data(as_text=True), "request")
             with simulation.lock:
-                if mode == "replace":
-                    simulation.clear()
-                registration.add(simulation, fleet)
+                change = registration.replace if mode == "replace" else registration.add
+                change(simulation, fleet)
         except FleetError as error:
             raise BadRequest(str(error)) from None
         return {"accounts": simulation.accounts}

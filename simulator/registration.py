@@ -5,28 +5,31 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from moto import backend_index
 
 from simulator.engine.clock import Clock
+from simulator.engine.faults import CallFault, Fault
 from simulator.engine.fleet import Fleet, FleetError
-from simulator.engine.simulation import Simulation
+from simulator.engine.simulation import FaultError, Simulation
 
 _MODULE: Final = "moto.drs"
 _PATTERN: Final = re.compile(r"https?://drs(-fips)?\.(.+)\.(amazonaws\.com|api\.aws)")
 
 
 def register() -> bool:
-    """Let moto find the simulated DRS: under ``moto.drs``, and by its URLs.
+    """Let moto find the simulated DRS, under ``moto.drs`` and by its URLs, and let its IAM simulate policies.
 
-    Twice is as good as once. A DRS that moto ships itself is left alone.
+    Twice is as good as once. What moto ships itself is left alone.
 
     :return: whether moto's DRS is now the simulated one.
     """
     import simulator.drs
 
+    _add_policy_simulation()
     if _MODULE in sys.modules:
         return sys.modules[_MODULE] is simulator.drs
     if importlib.util.find_spec(_MODULE) is not None:
@@ -34,6 +37,16 @@ def register() -> bool:
     sys.modules[_MODULE] = simulator.drs
     backend_index.backend_url_patterns.append(("drs", _PATTERN))
     return True
+
+
+def _add_policy_simulation() -> None:
+    """Responses are made by the method that is named after the operation."""
+    from moto.iam.responses import IamResponse
+
+    from simulator.iam.simulate import simulate_principal_policy
+
+    if not hasattr(IamResponse, "simulate_principal_policy"):
+        IamResponse.simulate_principal_policy = simulate_principal_policy  # type: ignore[attr-defined]
 
 
 def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float = 1.0) -> Simulation:
@@ -56,17 +69,57 @@ def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float 
 
 
 def add(simulation: Simulation, fleet: Fleet) -> None:
-    """Add a fleet to a simulation, its access keys to IAM.
+    """Add a fleet to a simulation, its users and access keys to IAM.
 
     :raises FleetError: the fleet cannot be used.
     """
-    from simulator.callers import register_access_key
+    from simulator import callers
+
+    _refuse_unusable(fleet)
+    simulation.load(fleet)
+    for account_id, account in fleet.accounts.items():
+        callers.register_user(account_id, account.policies)
+    for access_key, account_id in simulation.access_keys.items():
+        callers.register_access_key(access_key, account_id)
+
+
+def replace(simulation: Simulation, fleet: Fleet) -> None:
+    """Put a fleet in the place of everything that is there.
+
+    :raises FleetError: the fleet cannot be used.
+    """
+    from simulator import callers
+
+    for account_id in simulation.accounts:
+        callers.forget_user(account_id)
+    simulation.clear()
+    add(simulation, fleet)
+
+
+def refuse_unknown_operations(faults: Iterable[Fault]) -> None:
+    """:raises FaultError: a fault names an operation that its service does not have: it could not strike."""
+    from simulator.traffic import is_operation
+
+    for fault in faults:
+        for name in (fault.operations if isinstance(fault, CallFault) else None) or ():
+            service, _, operation = name.rpartition(":")
+            if service and not is_operation(service, operation):
+                raise FaultError(f"there is no operation {name}")
+
+
+def _refuse_unusable(fleet: Fleet) -> None:
+    """Refuse what the engine cannot know to be wrong."""
+    from simulator.callers import problem_of
     from simulator.drs.models import drs_backends
 
     for account_id, account in fleet.accounts.items():
         for region in account.regions:
             if region not in drs_backends[account_id]:
                 raise FleetError(f"accounts.{account_id}.regions.{region}: DRS has no such Region")
-    simulation.load(fleet)
-    for access_key, account_id in simulation.access_keys.items():
-        register_access_key(access_key, account_id)
+        for place, policy in enumerate(account.policies or ()):
+            if problem := problem_of(policy):
+                raise FleetError(f"accounts.{account_id}.policies[{place}]: {problem}")
+    try:
+        refuse_unknown_operations(fleet.faults)
+    except FaultError as error:
+        raise FleetError(f"faults: {error}") from None

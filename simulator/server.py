@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import signal
 import socket
 import sys
@@ -25,9 +24,11 @@ from werkzeug.serving import make_server
 from simulator.callers import caller_arn
 from simulator.control import PREFIX, Control, account_for
 from simulator.drs.models import current_simulation
-from simulator.engine.errors import ConnectionDroppedError
+from simulator.engine.errors import ConnectionDroppedError, DrsError
+from simulator.engine.faults import Call
 from simulator.engine.journal import Journal
-from simulator.traffic import AwsCall, Signature
+from simulator.refusals import not_implemented, refuse
+from simulator.traffic import AwsCall, Reply, Signature
 
 HOST: Final = "127.0.0.1"
 
@@ -65,19 +66,21 @@ class Application:
         if account:
             environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
         call = AwsCall.of(signature.service, request)
+        caller = _caller(signature.access_key_id, account)
         status: int | None = None
         headers: list[tuple[str, str]] = []
         body = b""
         error: str | None = None
         result: dict[str, Any] = {}
         try:
-            status, headers, body = self._ask_moto(environ)
-            error, result = call.read_reply(request, status, headers, body)
+            reply = self._reply(environ, request, call, _seen_by_faults(call, signature, account, caller))
+            status, headers, body = reply
+            error, result = call.read_reply(request, reply)
         except ConnectionError:
             error = "ConnectionDropped"
             raise
-        except NotImplementedError as not_implemented:
-            status, headers, body = _not_implemented(str(not_implemented))
+        except NotImplementedError as missing:
+            status, headers, body = not_implemented(call, request, str(missing))
             error = "NotImplemented"
         except Exception:
             status, error = 500, "InternalFailure"
@@ -89,7 +92,7 @@ class Application:
                 operation=call.operation,
                 account=account or "",
                 region=signature.region,
-                caller=_caller(signature.access_key_id, account),
+                caller=caller,
                 user_agent=request.headers.get("User-Agent", ""),
                 parameters=call.parameters,
                 status=status,
@@ -99,7 +102,22 @@ class Application:
         start_response(f"{status} {HTTP_STATUS_CODES.get(status, 'Unknown')}", headers)
         return [body]
 
-    def _ask_moto(self, environ: dict[str, Any]) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _reply(self, environ: dict[str, Any], request: Request, call: AwsCall, seen: Call | None) -> Reply:
+        """The reply of moto, or a fault's refusal. DRS itself asks for the faults of its calls."""
+        if seen is None:
+            return self._ask_moto(environ)
+        simulation = current_simulation()
+        with simulation.lock:
+            faults = simulation.world.faults
+            try:
+                faults.strike(seen, "before")
+                reply = self._ask_moto(environ)
+                faults.strike(seen, "after")
+            except DrsError as error:
+                return refuse(call, request, error)
+            return reply
+
+    def _ask_moto(self, environ: dict[str, Any]) -> Reply:
         environ["wsgi.input"].seek(0)
         started: list[tuple[str, list[tuple[str, str]]]] = []
         simulation = current_simulation()
@@ -156,7 +174,11 @@ def _caller(access_key_id: str | None, account: str | None) -> dict[str, str | N
     return {"access_key_id": access_key_id, "arn": arn}
 
 
-def _not_implemented(message: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """HTTP 501, which botocore does not retry, for what moto does not have."""
-    body = json.dumps({"__type": "NotImplemented", "message": message}).encode()
-    return 501, [("Content-Type", "application/json")], body
+def _seen_by_faults(
+    call: AwsCall, signature: Signature, account: str | None, caller: dict[str, str | None]
+) -> Call | None:
+    """A call of another service than DRS, as faults see it."""
+    if call.operation is None or call.service == "drs":
+        return None
+    name = f"{call.service}:{call.operation}"
+    return Call(name, account or "", signature.region, caller["arn"] or "anonymous")

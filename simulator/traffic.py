@@ -20,6 +20,17 @@ from werkzeug.exceptions import NotFound
 _BY_SIGNING_NAME: Final = {"monitoring": "cloudwatch"}
 _LONGEST_TEXT: Final = 2000
 
+Reply = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers and body of a response."""
+
+
+def is_operation(service: str, operation: str) -> bool:
+    """Whether botocore knows the service, by that name, and the service the operation."""
+    try:
+        return operation in get_service_model(service).operation_names
+    except UnknownServiceError:
+        return False
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -69,17 +80,16 @@ class AwsCall:
         )
         return cls(service, name, _plain(parameters))
 
-    def read_reply(
-        self, request: Request, status: int, headers: list[tuple[str, str]], body: bytes
-    ) -> tuple[str | None, dict[str, Any]]:
+    def read_reply(self, request: Request, reply: Reply) -> tuple[str | None, dict[str, Any]]:
         """The error code of the reply, if it is one, and a short account of its content."""
+        status, headers, body = reply
         if self.operation is None or (status < 300 and self.service != "drs"):
             return None, {}
         model = get_service_model(self.service)
         parser = create_parser(determine_request_protocol(model, request.content_type))
         shape = model.operation_model(self.operation).output_shape
-        reply = {"status_code": status, "headers": HeadersDict(headers), "body": body}
-        parsed = parser.parse(reply, shape)
+        content = {"status_code": status, "headers": HeadersDict(headers), "body": body}
+        parsed = parser.parse(content, shape)
         if status >= 300:
             return parsed.get("Error", {}).get("Code"), {}
         return None, _summary(parsed)

@@ -23,7 +23,7 @@ from simulator.engine.errors import (
     InternalServerError,
     ThrottlingError,
 )
-from simulator.engine.operations import Operation
+from simulator.engine.operations import OperationName
 
 ServerId = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -47,9 +47,12 @@ class RepeatingFault(Fault):
 
 
 class CallFault(RepeatingFault):
-    """A fault of API calls; with ``servers`` only of the calls that name one of them."""
+    """A fault of API calls; with ``servers`` only of the calls that name one of them.
 
-    operations: tuple[Operation, ...] | None = None
+    :param operations: absent, all of DRS; other services' operations must be named
+    """
+
+    operations: tuple[OperationName, ...] | None = None
 
 
 class Throttle(CallFault):
@@ -139,14 +142,21 @@ FAULT: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
 @dataclass(frozen=True)
 class Call:
-    """One API call as the faults see it."""
+    """One API call as the faults see it.
+
+    :param operation: with its service in front (``iam:GetUser``) unless it is one of DRS
+    """
 
     operation: str
     account: str
     region: str
     caller_arn: str
-    servers: frozenset[str]
-    has_tags: bool
+    servers: frozenset[str] = frozenset()
+    has_tags: bool = False
+
+    @property
+    def of_drs(self) -> bool:
+        return ":" not in self.operation
 
 
 F_co = TypeVar("F_co", bound=Fault, covariant=True)
@@ -225,7 +235,7 @@ class FaultPlan:
             if (
                 isinstance(fault, CallFault)
                 and armed.reaches(call.account, call.region, call.servers)
-                and (fault.operations is None or call.operation in fault.operations)
+                and (call.of_drs if fault.operations is None else call.operation in fault.operations)
                 and getattr(fault, "when", "before") == when
                 and (not isinstance(fault, TagsRefused) or call.has_tags)
             ):
@@ -238,7 +248,7 @@ def _refusal(fault: CallFault, call: Call) -> Exception:
         case Throttle(retry_after=retry_after):
             return ThrottlingError(retry_after)
         case AccessDenied():
-            return _access_denied(call, f"drs:{call.operation}")
+            return _access_denied(call, f"drs:{call.operation}" if call.of_drs else call.operation)
         case TagsRefused():
             return _access_denied(call, "drs:TagResource")
         case ConnectionDrop(seconds=silence):
@@ -250,8 +260,8 @@ def _refusal(fault: CallFault, call: Call) -> Exception:
 
 
 def _access_denied(call: Call, action: str) -> AccessDeniedError:
+    resource = f"arn:aws:drs:{call.region}:{call.account}:*" if call.of_drs else "*"
     return AccessDeniedError(
-        f"User: {call.caller_arn} is not authorized to perform: {action} on resource: "
-        f"arn:aws:drs:{call.region}:{call.account}:* "
+        f"User: {call.caller_arn} is not authorized to perform: {action} on resource: {resource} "
         f"because no identity-based policy allows the {action} action"
     )

@@ -116,9 +116,10 @@ class Region(_Model):
 
 
 class Account(_Model):
-    """An account, and the access key that its callers sign with."""
+    """An account, the access key that its callers sign with, their IAM policies (absent: all is allowed)."""
 
     access_key_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{20}$")] | None = None
+    policies: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)] | None = None
     regions: Annotated[dict[RegionName, Region], Field(min_length=1)]
 
 

@@ -1,8 +1,11 @@
-"""The DRS operations that are simulated."""
+"""The DRS operations that are simulated, and how a fault names operations."""
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+import re
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import AfterValidator
 
 Operation = Literal[
     "DescribeJobLogItems",
@@ -22,3 +25,17 @@ Operation = Literal[
 ]
 
 SIMULATED: Final[frozenset[str]] = frozenset(get_args(Operation))
+_OF_ANOTHER_SERVICE: Final = re.compile(r"(?!drs:)[a-z0-9-]+:[A-Z][A-Za-z0-9]+")
+
+
+def _checked(name: str) -> str:
+    if name not in SIMULATED and not _OF_ANOTHER_SERVICE.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no operation: write a simulated one of DRS by its name, like StartRecovery, and "
+            "one of another service with the service in front, like iam:SimulatePrincipalPolicy"
+        )
+    return name
+
+
+OperationName = Annotated[str, AfterValidator(_checked)]
+"""An operation of DRS by its name, or one of another service as ``service:Operation``."""

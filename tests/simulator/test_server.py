@@ -20,7 +20,7 @@ import boto3
 import pytest
 from aiobotocore.session import get_session
 from botocore.config import Config
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 ROOT = Path(__file__).parents[2]
 KEY = "AKIASIMULATOR1111222"
@@ -200,10 +200,12 @@ def test_what_is_not_simulated_is_asked_once(server: Server, mode: str) -> None:
 
 
 def test_what_moto_does_not_have_is_asked_once_too(server: Server) -> None:
-    """An operation of another service that moto has not implemented."""
+    """Operations of other services that moto has not implemented, in JSON and in XML."""
     with pytest.raises(ClientError, match="not been implemented"):
         server.client("ssm").describe_instance_information()
-    assert [entry["status"] for entry in server.journal(service="ssm")] == [501]
+    with pytest.raises(ClientError, match="not been implemented"):
+        server.client("iam").get_organizations_access_report(JobId="1" * 36)
+    assert [entry["status"] for entry in server.journal()] == [501, 501]
 
 
 def test_the_journal_tells_of_every_call(server: Server) -> None:
@@ -278,6 +280,104 @@ def test_a_dropped_connection_has_no_reply(server: Server) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("operation", "call", "code", "status"),
+    [
+        ("iam:GetUser", lambda server: server.client("iam").get_user(), "AccessDenied", 403),
+        (
+            "sts:GetCallerIdentity",
+            lambda server: server.client("sts").get_caller_identity(),
+            "AccessDenied",
+            403,
+        ),
+        (
+            "ec2:DescribeSubnets",
+            lambda server: server.client("ec2").describe_subnets(),
+            "UnauthorizedOperation",
+            403,
+        ),
+        ("s3:ListBuckets", lambda server: server.client("s3").list_buckets(), "AccessDenied", 403),
+        (
+            "ssm:GetParameters",
+            lambda server: server.client("ssm").get_parameters(Names=["a"]),
+            "AccessDeniedException",
+            400,
+        ),
+    ],
+)
+def test_access_to_other_services_can_be_denied(
+    server: Server, operation: str, call: Callable[[Server], Any], code: str, status: int
+) -> None:
+    """By each service's own error, for the operations that the fault names; DRS is not touched."""
+    server.control("POST", "faults", {"kind": "access_denied", "operations": [operation], "count": 1})
+    with pytest.raises(
+        ClientError, match=f"user/simulator is not authorized to perform: {operation}"
+    ) as refusal:
+        call(server)
+    response = refusal.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
+    call(server)
+    server.client("drs").describe_jobs()
+    assert [(e["status"], e["error"]) for e in server.journal()] == [(status, code), (200, None), (200, None)]
+
+
+def test_other_services_can_be_throttled_and_fail(server: Server) -> None:
+    """botocore retries both, in each protocol; a fault that names no operation is one of DRS alone."""
+    names = ["iam:GetUser", "ec2:DescribeSubnets"]
+    for kind in ("throttle", "internal_error"):
+        for name in names:
+            server.control("POST", "faults", {"kind": kind, "operations": [name], "count": 1})
+    server.control("POST", "faults", {"kind": "throttle"})
+    server.client("iam").get_user()
+    server.client("ec2").describe_subnets()
+    assert [(e["status"], e["error"]) for e in server.journal()] == [
+        (400, "Throttling"),
+        (500, "InternalFailure"),
+        (200, None),
+        (503, "RequestLimitExceeded"),
+        (500, "InternalError"),
+        (200, None),
+    ]
+
+
+def test_a_lost_reply_of_another_service_has_done_its_work(server: Server) -> None:
+    """As with DRS."""
+    lost = {"kind": "connection_drop", "when": "after", "count": 1, "operations": ["sns:CreateTopic"]}
+    server.control("POST", "faults", lost)
+    sns = server.client("sns", config=Config(retries={"total_max_attempts": 1}))
+    with pytest.raises(ConnectionClosedError):
+        sns.create_topic(Name="lost-reply")
+    assert any(each["TopicArn"].endswith(":lost-reply") for each in sns.list_topics()["Topics"])
+
+
+def test_policies_are_simulated_over_http(server: Server) -> None:
+    """A fleet's own policies, gone with the fleet that replaces it; what is not simulated is asked once."""
+    statement = {"Effect": "Allow", "Action": "drs:*", "Resource": "*"}
+    account = {
+        "access_key_id": KEY,
+        "policies": [{"Version": "2012-10-17", "Statement": [statement]}],
+        "regions": {"us-east-1": {}},
+    }
+    iam = server.client("iam")
+    wanted = {
+        "PolicySourceArn": server.client("sts").get_caller_identity()["Arn"],
+        "ActionNames": ["drs:StartRecovery", "ec2:RunInstances"],
+    }
+
+    def decisions() -> list[str]:
+        results = iam.simulate_principal_policy(**wanted)["EvaluationResults"]
+        return [str(each["EvalDecision"]) for each in results]
+
+    server.control("POST", "fleet?mode=replace", {"accounts": {"111122223333": account}})
+    assert decisions() == ["allowed", "implicitDeny"]
+    server.control("POST", "fleet?mode=replace", {"accounts": {"111122223333": account | {"policies": None}}})
+    assert decisions() == ["allowed", "allowed"]
+    server.control("DELETE", "journal")
+    with pytest.raises(ClientError, match="not simulated with CallerArn"):
+        iam.simulate_principal_policy(**wanted, CallerArn=wanted["PolicySourceArn"])
+    assert [entry["status"] for entry in server.journal()] == [501]
+
+
 @pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
 def test_a_call_may_hang_before_or_after_its_work(server: Server, when: str, jobs: int) -> None:
     """The client waits in vain; meanwhile the journal shows the call, and others are answered."""
@@ -316,6 +416,20 @@ def test_faults_are_armed_listed_and_disarmed(server: Server) -> None:
             "faults",
             {"kind": "throttle", "count": "many"},
             "throttle.count: Input should be a valid integer",
+        ),
+        ("POST", "faults", {"kind": "throttle", "operations": ["StartRecoverie"]}, "is no operation"),
+        ("POST", "faults", {"kind": "throttle", "operations": ["drs:StartRecovery"]}, "is no operation"),
+        (
+            "POST",
+            "faults",
+            {"kind": "throttle", "operations": ["iam:GetUsr"]},
+            "there is no operation iam:GetUsr",
+        ),
+        (
+            "POST",
+            "faults",
+            {"kind": "throttle", "operations": ["aim:GetUser"]},
+            "there is no operation aim:GetUser",
         ),
         ("POST", "faults", {"kind": "stuck_pending", "servers": ["s-" + "9" * 17]}, "is not in the fleet"),
         ("POST", "fleet", {"accounts": {}}, "accounts: Dictionary should have at least 1 item"),
