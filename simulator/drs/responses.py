@@ -93,9 +93,9 @@ class DRSResponse(BaseResponse):
         instances = self._get_param("recoveryInstanceIDs") or filters.get("recoveryInstanceIDs") or []
         return [server for server in named if server] + self.service.servers_of_instances(instances)
 
-    def _page(self, name: str, items: Sequence[T], view: Callable[[T], JSON]) -> JSON:
+    def _page(self, name: str, items: Sequence[T], view: Callable[[T], JSON], member: str = "items") -> JSON:
         shown, token = page(name, items, self._get_param("maxResults"), self._get_param("nextToken"))
-        return {"items": [view(item) for item in shown], **token}
+        return {member: [view(item) for item in shown], **token}
 
     # Jobs
 
@@ -171,6 +171,34 @@ class DRSResponse(BaseResponse):
         if self._get_param("order") == "DESC":
             snapshots.reverse()
         return self._page("DescribeRecoverySnapshots", snapshots, views.snapshot)
+
+    # AWS's own recovery plans
+
+    def list_recovery_plans(self) -> JSON:
+        return self._page(
+            "ListRecoveryPlans", list(self.service.plans.values()), views.recovery_plan, "recoveryPlans"
+        )
+
+    def list_recovery_plan_executions(self) -> JSON:
+        plan, status = self._get_param("recoveryPlanArn"), self._get_param("status")
+        executions = [
+            execution
+            for execution in self.service.plan_executions.values()
+            if plan in (None, execution.plan.arn) and status in (None, execution.status)
+        ]
+        name = "ListRecoveryPlanExecutions"
+        return self._page(name, executions, views.plan_execution_summary, "recoveryPlanExecutions")
+
+    def get_recovery_plan_execution(self) -> JSON:
+        execution = self.service.find_plan_execution(self._get_param("recoveryPlanExecutionArn"))
+        return {"recoveryPlanExecution": views.plan_execution(execution)}
+
+    def list_recovery_plan_execution_steps(self) -> JSON:
+        execution = self.service.find_plan_execution(self._get_param("recoveryPlanExecutionArn"))
+        status = (self._get_param("filter") or {}).get("status")
+        steps = [step for step in views.plan_steps(execution) if status in (None, step["status"])]
+        name = "ListRecoveryPlanExecutionSteps"
+        return self._page(name, steps, dict, "recoveryPlanExecutionSteps")
 
     # Settings
 

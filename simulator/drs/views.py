@@ -15,6 +15,7 @@ from simulator.engine.model import (
     Snapshot,
     SourceServer,
 )
+from simulator.engine.plans import PlanExecution, RecoveryPlan
 from simulator.engine.service import Service
 from simulator.engine.timings import OperatingSystem
 
@@ -183,6 +184,51 @@ def snapshot(snapshot: Snapshot) -> JSON:
         "timestamp": _iso(snapshot.at),
         "ebsSnapshots": [f"snap-{snapshot.id.removeprefix('pit-')}"],
     }
+
+
+def recovery_plan(plan: RecoveryPlan) -> JSON:
+    created = _iso(plan.created)
+    return {
+        "recoveryPlanArn": plan.arn,
+        "name": plan.name,
+        "status": "ACTIVE",
+        "createdAt": created,
+        "updatedAt": created,
+    }
+
+
+def plan_execution_summary(execution: PlanExecution) -> JSON:
+    return {
+        "recoveryPlanExecutionArn": execution.arn,
+        "recoveryPlanArn": execution.plan.arn,
+        "mode": execution.mode,
+        "status": execution.status,
+        "startedAt": _iso(execution.started),
+    }
+
+
+def plan_execution(execution: PlanExecution) -> JSON:
+    completed = _iso(execution.completed) if execution.completed else None
+    return _present(**plan_execution_summary(execution), completedAt=completed, tags={})
+
+
+def plan_steps(execution: PlanExecution) -> list[JSON]:
+    """The servers are named by no job, because none was started for them."""
+    servers = [{"serverArn": arn, "impactLevel": "CRITICAL"} for arn in execution.server_arns]
+    steps = [
+        ("wait", {"waitStepConfiguration": {"waitDurationMinutes": 120}}),
+        ("servers", {"executionServerStepConfiguration": {"servers": servers}}),
+    ]
+    return [
+        {
+            "recoveryPlanExecutionStepArn": f"{execution.arn}/step/{index}",
+            "stepName": name,
+            "stepIndex": index,
+            "status": execution.step_status(index),
+            "configuration": configuration,
+        }
+        for index, (name, configuration) in enumerate(steps, 1)
+    ]
 
 
 def launch_configuration(server: SourceServer) -> JSON:

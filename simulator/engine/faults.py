@@ -24,6 +24,7 @@ from simulator.engine.errors import (
     ThrottlingError,
 )
 from simulator.engine.operations import OperationName
+from simulator.engine.plans import PlanMode
 
 ServerId = Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{17}$")]
 AccountId = Annotated[str, Field(pattern=r"^\d{12}$")]
@@ -133,9 +134,23 @@ class ForeignJob(Fault):
     initiated_by: InitiatedBy = InitiatedBy.START_RECOVERY
 
 
+class RunningPlan(Fault):
+    """One of AWS's own recovery plans is being executed with the servers, for ``seconds`` of wall time.
+
+    Absent, until it is taken out of service. It launches nothing.
+    """
+
+    kind: Literal["plan_execution"] = "plan_execution"
+    servers: Annotated[tuple[ServerId, ...], Field(min_length=1, max_length=100)]
+    seconds: Duration | None = None
+    mode: PlanMode = "DRILL"
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _-]{0,255}$")] = "recovery-plan"
+
+
 ServerFault = StuckPending | StuckConversion | LaunchFailed | NoRecoveryInstanceId | TerminationSurvivor
 AnyCallFault = Throttle | InternalError | ConnectionDrop | AccessDenied | TagsRefused
-AnyFault = Annotated[ServerFault | AnyCallFault | ForeignJob, Field(discriminator="kind")]
+Holder = ForeignJob | RunningPlan
+AnyFault = Annotated[ServerFault | AnyCallFault | Holder, Field(discriminator="kind")]
 
 FAULT: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 

@@ -12,7 +12,7 @@ from simulator.engine.fleet import Replication
 from simulator.engine.timings import OperatingSystem, Timings
 
 
-def new_id(prefix: Literal["drsjob", "i"]) -> str:
+def new_id(prefix: Literal["drsjob", "i", "rp", "rpe"]) -> str:
     """A new identifier in DRS's form: the prefix, a hyphen, 17 hexadecimal digits."""
     return f"{prefix}-{secrets.token_hex(9)[:17]}"
 

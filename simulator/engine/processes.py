@@ -20,6 +20,7 @@ from simulator.engine.faults import (
     TerminationSurvivor,
 )
 from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer, new_id
+from simulator.engine.plans import PlanExecution
 from simulator.engine.timings import LAUNCH_STAGGER, STAGGER
 from simulator.engine.world import Hold, Process, World
 
@@ -162,6 +163,11 @@ def foreign(job: Job, hold: Hold) -> Process:
     job.status = JobStatus.COMPLETED
     job.ended = at
     job.write(at, "JOB_END")
+
+
+def plan_execution(execution: PlanExecution, hold: Hold) -> Process:
+    """An execution of one of AWS's own recovery plans: it is in progress, and then it is not."""
+    execution.completed = yield hold
 
 
 def _end(job: Job, wait: timedelta, log_delay: timedelta) -> Process:

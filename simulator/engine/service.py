@@ -16,7 +16,7 @@ from simulator.engine.errors import (
     UninitializedAccountError,
     ValidationError,
 )
-from simulator.engine.faults import ArmedFault, ForeignJob
+from simulator.engine.faults import ArmedFault, ForeignJob, RunningPlan
 from simulator.engine.model import (
     Job,
     LastLaunch,
@@ -27,6 +27,7 @@ from simulator.engine.model import (
     SourceServer,
     new_id,
 )
+from simulator.engine.plans import PlanExecution, RecoveryPlan
 from simulator.engine.world import Hold, World
 
 CONFLICT: Final = (
@@ -46,6 +47,8 @@ class Service:
         self.servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
+        self.plans: dict[str, RecoveryPlan] = {}
+        self.plan_executions: dict[str, PlanExecution] = {}
         self._foreign: dict[str, tuple[Hold, ForeignJob]] = {}
 
     # What the fleet brings in.
@@ -99,6 +102,29 @@ class Service:
         hold = Hold(armed, now + fault.seconds if fault.counted_from == "armed" else None)
         self._foreign[job.id] = hold, fault
         self.world.start(processes.foreign(job, hold), now)
+
+    def execute_plan(self, armed: ArmedFault[RunningPlan]) -> None:
+        """Let the recovery plan that the fault names be executed.
+
+        :raises ResourceNotFoundError: a server is unknown. :raises ConflictError: the plan is being executed.
+        """
+        fault, now = armed.fault, self.world.clock.now()
+        self._known_servers(fault.servers)
+        if any(each.plan.name == fault.name and not each.completed for each in self.plan_executions.values()):
+            raise ConflictError(f"Recovery plan {fault.name} is being executed already.")
+        plan = self.plans.setdefault(
+            fault.name, RecoveryPlan(self.arn("recovery-plan", new_id("rp")), fault.name, now)
+        )
+        execution = PlanExecution(
+            arn=self.arn("recovery-plan-execution", new_id("rpe")),
+            plan=plan,
+            mode=fault.mode,
+            server_arns=[self.servers[server_id].arn for server_id in fault.servers],
+            started=now,
+        )
+        self.plan_executions[execution.arn] = execution
+        hold = Hold(armed, now + fault.seconds if fault.seconds is not None else None)
+        self.world.start(processes.plan_execution(execution, hold), now)
 
     # The operations.
 
@@ -165,6 +191,12 @@ class Service:
         if job_id not in self.jobs:
             raise ValidationError(f"Job {job_id} does not exist.")
         return self.jobs[job_id]
+
+    def find_plan_execution(self, arn: str) -> PlanExecution:
+        """:raises ResourceNotFoundError: there is no such execution."""
+        if arn not in self.plan_executions:
+            raise ResourceNotFoundError("RecoveryPlanExecution", arn)
+        return self.plan_executions[arn]
 
     def snapshots(self, server_id: str) -> list[Snapshot]:
         """The server's points in time, oldest first.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from simulator.engine.clock import Clock, WallClock
 from simulator.engine.ec2 import Ec2, Ec2Error
 from simulator.engine.errors import DrsError
-from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob
+from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob, Holder, RunningPlan
 from simulator.engine.fleet import Fleet, FleetError, Server
 from simulator.engine.service import Service
 from simulator.engine.timings import RECORDED
@@ -107,7 +107,7 @@ class Simulation:
                 raise FleetError(f"faults: {error}") from None
 
     def arm(self, fault: AnyFault) -> ArmedFault[Fault]:
-        """Put a fault in service; a foreign job begins at once.
+        """Put a fault in service; a foreign job or plan begins at once.
 
         :raises FaultError: it names a server that does not exist there, or that is held already.
         """
@@ -115,8 +115,8 @@ class Simulation:
             for server_id in fault.servers or ():
                 if not any(server_id in service.servers for service in self._places(fault)):
                     raise FaultError(f"source server {server_id} is not in the fleet{_where(fault)}")
-            if isinstance(fault, ForeignJob):
-                return self._arm_foreign_job(fault)
+            if isinstance(fault, ForeignJob | RunningPlan):
+                return self._arm_holder(fault)
             return self.world.faults.arm(fault)
 
     def disarm(self, fault_id: str | None = None) -> int:
@@ -146,16 +146,22 @@ class Simulation:
                 if item.target_instance_id and item.server_id
             ]
 
-    def _arm_foreign_job(self, fault: ForeignJob) -> ArmedFault[Fault]:
+    def _arm_holder(self, fault: Holder) -> ArmedFault[Fault]:
         places = [each for each in self._places(fault) if set(fault.servers) <= each.servers.keys()]
         if not places:
-            raise FaultError("a foreign job's servers must stand in one account and Region")
-        armed = self.world.faults.arm(fault)
+            raise FaultError(f"the servers of a {fault.kind} must stand in one account and Region")
+        faults = self.world.faults
+        armed: ArmedFault[ForeignJob] | ArmedFault[RunningPlan]
         try:
-            places[0].hold_by_foreign_job(armed)
+            if isinstance(fault, ForeignJob):
+                armed = faults.arm(fault)
+                places[0].hold_by_foreign_job(armed)
+            else:
+                armed = faults.arm(fault)
+                places[0].execute_plan(armed)
         except DrsError as error:
-            self.world.faults.disarm(armed.id)
-            raise FaultError(f"the foreign job cannot start: {error.message}") from None
+            faults.disarm(armed.id)
+            raise FaultError(f"the {fault.kind} cannot start: {error.message}") from None
         return armed
 
     def _places(self, fault: Fault) -> list[Service]:

@@ -117,3 +117,14 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def api() -> Callable[..., Any]:
+    """Make a simulation and a client of it: ``api(3)`` has three servers. Use it with ``mocked``."""
+    from tests.simulator.api import Api
+
+    def make(content: Fleet | int = 2) -> Any:
+        return Api(fleet(servers(content, tags={"Name": "db"})) if isinstance(content, int) else content)
+
+    return make

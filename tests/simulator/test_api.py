@@ -2,100 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
-import simulator
-from simulator.engine.clock import ManualClock
-from simulator.engine.faults import FAULT
+from simulator.engine.faults import FAULT, RunningPlan
 from simulator.engine.fleet import Fleet
 from simulator.engine.operations import SIMULATED
+from tests.simulator.api import ONE_TRY, Api
 from tests.simulator.conftest import ACCOUNT, REGION, START, fleet, server_id, servers
-from tests.simulator.shapes import MODEL, deviations, unmodelled
 
-# botocore checks minimum lengths itself; here the service is to do it.
-ONE_TRY = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 NOT_FOUND = "s-" + "9" * 17
 
 pytestmark = pytest.mark.usefixtures("mocked")
 
 
-class Api:
-    """boto3 against a simulation whose clock stands still, with every response checked."""
-
-    def __init__(self, content: Any) -> None:
-        self.clock = ManualClock(START)
-        self.simulation = simulator.seed(content, clock=self.clock)
-        self.client = boto3.client("drs", region_name=REGION, config=ONE_TRY)
-        self.seen: set[str] = set()
-        self.client.meta.events.register("before-parse.drs", self._check_raw)
-
-    def _check_raw(self, operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-        if response_dict["status_code"] < 300:
-            assert operation_model.http.get("responseCode", 200) == response_dict["status_code"]
-            body = json.loads(response_dict["body"] or "{}")
-            assert unmodelled(operation_model.name, body) == []
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        operation = self.client.meta.method_to_api_mapping[name]
-
-        def call(**parameters: Any) -> Any:
-            response = getattr(self.client, name)(**parameters)
-            assert deviations(operation, response) == []
-            self.seen.add(operation)
-            return response
-
-        return call
-
-    def drill(self, *numbers: int, **more: Any) -> Any:
-        wanted = [{"sourceServerID": server_id(number)} for number in numbers]
-        return self.start_recovery(sourceServers=wanted, isDrill=True, **more)["job"]
-
-    def refusal(self, name: str, **parameters: Any) -> tuple[str, int, dict[str, Any]]:
-        """Code, HTTP status and content of the error; both are the model's where it has the error."""
-        operation = self.client.meta.method_to_api_mapping[name]
-        with pytest.raises(ClientError) as error:
-            getattr(self.client, name)(**parameters)
-        response: dict[str, Any] = error.value.response
-        code, status = response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
-        assert MODEL.shape_for(code).metadata["error"]["httpStatusCode"] == status
-        declared = {shape.name for shape in MODEL.operation_model(operation).error_shapes}
-        assert code in declared or (code, operation) in UNDECLARED
-        return code, status, response
-
-
-# What DRS answers though its model does not say so: AccessDenied and validation errors occur on every
-# operation, and an unknown server or instance must be answered somehow.
-UNDECLARED = {
-    *(
-        (code, operation)
-        for code in ("AccessDeniedException", "ValidationException")
-        for operation in SIMULATED
-    ),
-    ("ResourceNotFoundException", "StartRecovery"),
-    ("ResourceNotFoundException", "TerminateRecoveryInstances"),
-}
-
-
-@pytest.fixture
-def api() -> Callable[..., Api]:
-    def make(content: Any = 2) -> Api:
-        return Api(fleet(servers(content, tags={"Name": "db"})) if isinstance(content, int) else content)
-
-    return make
-
-
 def test_every_operation_answers_in_its_shape(api: Callable[..., Api]) -> None:
-    """A whole drill and its clean-up, by all 14 operations."""
+    """A whole drill and its clean-up, beside one of AWS's own plans, by all operations."""
     drs = api()
     drs.initialize_service()
+    drs.simulation.arm(RunningPlan(servers=(server_id(1),)))
+    (plan,) = drs.list_recovery_plans()["recoveryPlans"]
+    (execution,) = drs.list_recovery_plan_executions()["recoveryPlanExecutions"]
+    assert execution["recoveryPlanArn"] == plan["recoveryPlanArn"]
+    named = {"recoveryPlanExecutionArn": execution["recoveryPlanExecutionArn"]}
+    assert drs.get_recovery_plan_execution(**named)["recoveryPlanExecution"]["status"] == "IN_PROGRESS"
+    assert len(drs.list_recovery_plan_execution_steps(**named)["recoveryPlanExecutionSteps"]) == 2
     server = drs.describe_source_servers()["items"][0]
     drs.get_replication_configuration(sourceServerID=server_id(1))
     drs.update_launch_configuration(sourceServerID=server_id(1), launchDisposition="STOPPED")

@@ -109,8 +109,8 @@ def test_two_accounts_and_regions_do_not_mix() -> None:
 def test_an_operation_that_is_not_simulated_says_so() -> None:
     """It names itself, and what is simulated."""
     simulator.register()
-    with pytest.raises(ClientError, match=r"ListRecoveryPlans is not simulated.*DescribeJobs") as error:
-        _client("drs", KEYS[ACCOUNT]).list_recovery_plans()
+    with pytest.raises(ClientError, match=r"DescribeSourceNetworks is not simulated.*DescribeJobs") as error:
+        _client("drs", KEYS[ACCOUNT]).describe_source_networks()
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert error.value.response["ResponseMetadata"]["RetryAttempts"] == 0
 

@@ -194,9 +194,9 @@ def test_callers_without_a_known_key_belong_to_the_first_account(server: Server)
 def test_what_is_not_simulated_is_asked_once(server: Server, mode: str) -> None:
     """botocore does not retry the answer in either of its modes."""
     drs = server.client("drs", config=Config(retries={"mode": mode}))
-    with pytest.raises(ClientError, match="ListRecoveryPlans is not simulated"):
-        drs.list_recovery_plans()
-    assert [(e["operation"], e["status"]) for e in server.journal()] == [("ListRecoveryPlans", 501)]
+    with pytest.raises(ClientError, match="DescribeSourceNetworks is not simulated"):
+        drs.describe_source_networks()
+    assert [(e["operation"], e["status"]) for e in server.journal()] == [("DescribeSourceNetworks", 501)]
 
 
 def test_what_moto_does_not_have_is_asked_once_too(server: Server) -> None:
