@@ -13,6 +13,7 @@ from demo.drill import drill
 from demo.processes import StackError
 from demo.serve import serve
 from demo.stack import REPOSITORY
+from drs.cli.airflow_api import AirflowError
 
 EPILOG = """exit codes: 0 success; 1 the drill failed, or left an instance behind; 2 wrong usage, or something
 could not be started; 130 interrupted by Ctrl-C"""
@@ -78,7 +79,7 @@ def main() -> int:
         if arguments.command == "drill":
             return drill(arguments.plan, arguments.fleet, arguments.speed)
         serve(arguments.port, arguments.fleet, arguments.speed)
-    except (StackError, TimeoutError, httpx.HTTPError) as error:
+    except (StackError, TimeoutError, AirflowError, httpx.HTTPError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:

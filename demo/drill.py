@@ -6,18 +6,17 @@ import shutil
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from demo.airflow_api import FINISHED, as_text
 from demo.drill_run import DrillRun
 from demo.processes import StackError
 from demo.progress import Observer, Picture
 from demo.scratch import claimed, new_home
 from demo.screen import Screen, screen
 from demo.stack import REPOSITORY, Stack, first_access_key
+from drs.cli.airflow_api import FINISHED, AirflowError
+from drs.cli.airflow_logs import for_operators
 from drs.plan import PlanError, load_plan
 
 PLANS = REPOSITORY / "include" / "plans"
@@ -25,9 +24,6 @@ LOOK_EVERY = 0.5
 """Seconds between two looks at the drill."""
 SILENCE = 60.0
 """Seconds without an answer of Airflow or DRS after which the drill is given up."""
-TAIL = 20
-"""How many messages are shown of a task that failed without a word of ours."""
-SERIOUS = frozenset({"warning", "error", "critical"})
 
 
 def plan_file(name: str) -> Path:
@@ -98,7 +94,7 @@ def watch(run: DrillRun, shown: Screen) -> Picture:
         run.stack.check()
         try:
             picture = observer.look()
-        except (httpx.HTTPError, BotoCoreError, ClientError) as error:  # a moment's lock, or an armed fault
+        except (AirflowError, BotoCoreError, ClientError) as error:  # a moment's lock, or an armed fault
             if time.monotonic() - last_answer > SILENCE:
                 raise StackError(f"For {SILENCE:g} s there was no look at the drill: {error}") from error
         else:
@@ -117,19 +113,8 @@ def failures(run: DrillRun) -> list[str]:
             messages = run.stack.api.task_messages(
                 run.dag_id, run.run_id, task["task_id"], task["try_number"]
             )
-            told += [f"{task['task_id']} failed:", *_for_operators(messages), ""]
+            told += [f"{task['task_id']} failed:", *(f"  {line}" for line in for_operators(messages)), ""]
     return told
-
-
-def _for_operators(messages: list[dict[str, Any]]) -> list[str]:
-    """Our own warnings and errors, which Airflow's report of the exception repeats; without any, the end."""
-    own = [
-        message["event"]
-        for message in messages
-        if message.get("level") in SERIOUS and "error_detail" not in message and "category" not in message
-    ]
-    text = "\n".join(own or [as_text(message) for message in messages[-TAIL:]])
-    return [f"  {line}" for line in text.splitlines()]
 
 
 def summary(plan: str, picture: Picture, seconds: float) -> list[str]:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from demo.airflow_api import FINISHED
 from demo.simulator_client import OBSERVER
 from demo.stack import Stack
+from drs.cli.airflow_api import FINISHED, TaskInstance
 from drs.plan import Plan, load_plan
+from drs.plan.naming import dag_id
 
 SERVER_TAG = "drs.amazonaws.com-source-server"
 JOB_TAG = "drs.amazonaws.com-job"
@@ -53,16 +54,15 @@ class DrillRun:
         :raises TimeoutError: the plan has no DAG; with the import errors.
         """
         plan = load_plan(plan_file)
-        dag_id = dag_id_of(plan)
-        stack.api.wait_for_dag(dag_id)
-        stack.api.unpause(dag_id)
+        stack.api.wait_for_dag(dag_id(plan.name))
+        stack.api.unpause(dag_id(plan.name))
         started = datetime.now(UTC)
-        return cls(stack, plan, stack.api.trigger(dag_id, conf), started)
+        return cls(stack, plan, stack.api.trigger(dag_id(plan.name), conf), started)
 
     @property
     def dag_id(self) -> str:
         """The id of the plan's DAG."""
-        return dag_id_of(self.plan)
+        return dag_id(self.plan.name)
 
     def state(self) -> str:
         """The state of the run."""
@@ -106,7 +106,7 @@ class DrillRun:
         """The state of every task, in the order in which they began; None before it is scheduled."""
         return {instance["task_id"]: instance["state"] for instance in self.task_instances()}
 
-    def task_instances(self) -> list[dict[str, Any]]:
+    def task_instances(self) -> list[TaskInstance]:
         """Every task instance, in the order in which they began."""
         instances = self.stack.api.task_instances(self.dag_id, self.run_id)
         return sorted(instances, key=lambda instance: instance["start_date"] or "~")
@@ -170,11 +170,6 @@ class DrillRun:
             f"Run {self.run_id} of {self.dag_id} is {self.state()}.\n{states}\n"
             f"{logs}\n--- components\n{self.stack.describe()}"
         )
-
-
-def dag_id_of(plan: Plan) -> str:
-    """The id of a plan's DAG, known without importing Airflow, which would read this user's own settings."""
-    return f"drs_drill__{plan.name}"
 
 
 def _instance(described: dict[str, Any]) -> Instance:

@@ -12,8 +12,8 @@ from drs.resolution import resolve
 WAVE_TAG = "drs-drills:wave"
 """The tag that tells the jobs of a drill from others'."""
 
-PASSING = frozenset({None, "scheduled", "queued"})
-"""States of a task that nothing has happened to yet, or that waits a moment for its worker."""
+PASSING = frozenset({"scheduled", "queued"})
+"""States of a task that waits a moment for its worker."""
 
 LAUNCHED = frozenset({"LAUNCHED", "TERMINATED"})
 """A server's states in a launch job that succeeded: launched, and terminated again."""
@@ -108,9 +108,9 @@ class Observer:
         """Take a picture."""
         run_state = self.run.state()  # first: what an ended run is seen to have left is then final
         tasks = [
-            (task["task_id"], task["state"])
+            (task["task_id"], state)
             for task in self.run.task_instances()
-            if task["state"] not in PASSING
+            if (state := task["state"]) is not None and state not in PASSING
         ]
         jobs = self.run.jobs()
         instances = self.run.instances()

@@ -14,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import httpx
-
 from demo.airflow_api import AirflowApi
 from demo.processes import Processes, StackError
 from demo.settings import ANY_ACCESS_KEY, HOST, Ports, airflow_settings, aws_settings, clean_environment
 from demo.simulator_client import Simulator
+from drs.cli.airflow_api import AirflowError
 from simulator.engine.fleet import Fleet, FleetError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -166,7 +165,7 @@ class Stack:
             return self.simulator.is_healthy()
         try:
             health = self.api.health()
-        except httpx.HTTPError:
+        except AirflowError:
             return False
         reported = AIRFLOW_COMPONENTS[component]
         # The heartbeat of a predecessor that was killed looks healthy for a while.

@@ -36,18 +36,13 @@ from drs.operators.start_recovery import DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
+from drs.plan.naming import DAG_ID_PREFIX, dag_id
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
-DAG_ID_PREFIX = "drs_drill__"
 SETUP_TASK_ID = "open"
 PREFLIGHT_TASK_ID = "preflight"
 GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
-
-
-def dag_id(plan_name: str) -> str:
-    """The id of the plan's DAG."""
-    return f"{DAG_ID_PREFIX}{plan_name}"
 
 
 def build_dags(folder: Path, *, only: str | None = None) -> dict[str, DAG]:

@@ -1,0 +1,41 @@
+"""Airflow's task logs as a person reads them: whole, or what a failed task said to the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+TAIL = 20
+"""How many messages are shown of a task that failed without a word of ours."""
+
+_SERIOUS = frozenset({"warning", "error", "critical"})
+
+_REPEATED = frozenset(
+    {"ti_id", "dag_id", "run_id", "task_id", "map_index", "try_number", "logger", "filename", "lineno"}
+)
+"""Fields that every message of a task's log carries; they say nothing that the request did not."""
+
+
+def as_text(message: dict[str, Any]) -> str:
+    """One message of a task's log as a line, with exceptions below it."""
+    head = " ".join(str(message[key]) for key in ("timestamp", "level", "event") if message.get(key))
+    shown = _REPEATED | {"timestamp", "level", "event", "error_detail"}
+    fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in shown)
+    causes = "".join(
+        f"\n{cause['exc_type']}: {cause['exc_value']}" for cause in message.get("error_detail") or ()
+    )
+    return f"{head}{fields}{causes}"
+
+
+def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
+    """Our own warnings and errors, which Airflow's report of the exception repeats; without any, the end.
+
+    :param messages: one try's log
+    :return: lines
+    """
+    own = [
+        message["event"]
+        for message in messages
+        if message.get("level") in _SERIOUS and "error_detail" not in message and "category" not in message
+    ]
+    return "\n".join(own or [as_text(message) for message in messages[-TAIL:]]).splitlines()

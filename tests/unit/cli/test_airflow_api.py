@@ -1,0 +1,178 @@
+"""The client of Airflow's REST API: logins, lost replies, refusals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from drs.cli.airflow_api import AirflowApi, AirflowError, Login, NotAllowed, Refused, Unreachable
+from drs.cli.airflow_logs import as_text
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
+
+RUN = "/api/v2/dags/d/dagRuns/r"
+RUNS = "/api/v2/dags/d/dagRuns"
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAirflow]:
+    with fake_airflow() as airflow:
+        yield airflow
+
+
+def client(fake: FakeAirflow, login: Login | None = None, waited: list[float] | None = None) -> AirflowApi:
+    http = httpx.Client(base_url=fake.url, trust_env=False)
+    return AirflowApi(http, login or Login(), sleep=(waited if waited is not None else []).append)
+
+
+def test_one_token_serves_every_call(fake: FakeAirflow) -> None:
+    """The token is fetched with the first call and sent with all."""
+    fake.answers[RUN] = lambda _: (200, {"state": "running"})
+    api = client(fake)
+    assert [api.run_state("d", "r"), api.run_state("d", "r")] == ["running", "running"]
+    assert [token for _, _, token, _ in fake.asked] == [None, "Bearer secret", "Bearer secret"]
+
+
+def test_a_user_logs_in_with_a_password(fake: FakeAirflow) -> None:
+    """As Airflow's own auth managers have it."""
+    fake.answers[RUN] = lambda _: (200, {"state": "running"})
+    client(fake, Login(user="ada", password="pw")).run_state("d", "r")
+    assert fake.asked[0] == ("POST", "/auth/token", None, {"username": "ada", "password": "pw"})
+
+
+def test_a_given_token_is_used_as_it_is(fake: FakeAirflow) -> None:
+    """No other is fetched, not even when Airflow refuses it."""
+    fake.answers[RUN] = lambda _: (401, {"detail": "Token Expired"})
+    with pytest.raises(NotAllowed, match=r"(?s)does not accept this login.*Token Expired.*DRS_AIRFLOW_TOKEN"):
+        client(fake, Login(token="mine")).run_state("d", "r")
+    assert [(path, token) for _, path, token, _ in fake.asked] == [(RUN, "Bearer mine")]
+
+
+def test_an_expired_token_is_fetched_anew(fake: FakeAirflow) -> None:
+    """A drill that waits for an approval may outlast the token."""
+    tokens = iter(["first", "second"])
+    fake.answers["/auth/token"] = lambda _: (201, {"access_token": next(tokens)})
+    fake.answers[RUN] = lambda _: (401, {}) if fake.asked[-1][2] == "Bearer first" else (200, {"state": "ok"})
+    assert client(fake).run_state("d", "r") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("login", "who"),
+    [(Login(), "anybody without a login"), (Login(user="ada", password="no"), "user ada")],
+)
+def test_no_token_is_told_with_what_to_set(fake: FakeAirflow, login: Login, who: str) -> None:
+    """An Airflow that wants a login answers 401, 403 or 404 here, each auth manager its own."""
+    fake.answers["/auth/token"] = lambda _: (403, {"detail": "only if all admins"})
+    with pytest.raises(NotAllowed, match=rf"(?s)no token to {who}: 403, only if all.*DRS_AIRFLOW_USER"):
+        client(fake, login).run_state("d", "r")
+
+
+def test_what_a_user_may_not_do_is_told(fake: FakeAirflow) -> None:
+    """403 is a matter of permissions and not of the login."""
+    fake.answers[RUN] = lambda _: (403, {"detail": "Forbidden"})
+    with pytest.raises(NotAllowed, match="does not let this user do that"):
+        client(fake).run_state("d", "r")
+
+
+def test_a_get_outlives_a_restart_of_the_server(fake: FakeAirflow) -> None:
+    """A server error is asked about again, twice, after a pause."""
+    answers: Iterator[Answer] = iter([(502, "bad gateway"), (503, "soon"), (200, {"state": "running"})])
+    fake.answers[RUN] = lambda _: next(answers)
+    waited: list[float] = []
+    assert client(fake, Login(token="t"), waited).run_state("d", "r") == "running"
+    assert waited == [0.5, 1.5]
+
+
+def test_a_server_that_stays_away_is_named(fake: FakeAirflow) -> None:
+    """With its address, the reason, and what to set."""
+    http = httpx.Client(base_url="http://127.0.0.1:1", trust_env=False)
+    with pytest.raises(Unreachable, match=r"(?s)http://127.0.0.1:1 .*refused.*DRS_AIRFLOW_URL"):
+        AirflowApi(http, Login(), sleep=lambda _: None).run_state("d", "r")
+
+
+def test_something_else_at_the_address_is_told(fake: FakeAirflow) -> None:
+    """A proxy's page, or another program on the port."""
+    fake.answers[RUN] = lambda _: (200, "<html>hello</html>")
+    with pytest.raises(AirflowError, match="does not answer as the API of Airflow 3 does"):
+        client(fake).run_state("d", "r")
+
+
+def test_a_refusal_is_told_in_airflows_words(fake: FakeAirflow) -> None:
+    """A status code alone would not say what was wrong with the request."""
+    fake.answers[RUNS] = lambda _: (400, {"detail": "waves: 'nope' is not one of ['web']"})
+    with pytest.raises(Refused, match=r"400: waves: 'nope' is not one of"):
+        client(fake).trigger("d", {"waves": ["nope"]})
+
+
+def test_a_run_started_by_hand_has_an_id_of_its_own_and_no_logical_date(fake: FakeAirflow) -> None:
+    """Two drills of one plan may be asked for within one moment."""
+    fake.answers[RUNS] = lambda _: (200, {})
+    first, second = client(fake).trigger("d", {"reason": "test"}), client(fake).trigger("d")
+    assert first != second
+    bodies = [body for method, _, _, body in fake.asked if method == "POST"]
+    assert bodies[0] == {"dag_run_id": first, "logical_date": None, "conf": {"reason": "test"}}
+
+
+def test_a_trigger_whose_reply_is_lost_is_asked_about_and_never_sent_again(fake: FakeAirflow) -> None:
+    """The run is there, so the drill is followed; a second trigger would be a second drill."""
+
+    def lost(_: Any) -> Answer:
+        fake.answers[f"{RUNS}/{fake.asked[-1][3]['dag_run_id']}"] = lambda _: (200, {"state": "queued"})
+        return 502, "bad gateway"
+
+    fake.answers[RUNS] = lost
+    run_id = client(fake).trigger("d")
+    assert [(method, path) for method, path, _, _ in fake.asked[1:]] == [
+        ("POST", RUNS),
+        ("GET", f"{RUNS}/{run_id}"),
+    ]
+
+
+def test_a_trigger_that_never_came_to_be_is_said_to_be_open(fake: FakeAirflow) -> None:
+    """Nobody knows whether a slow server begins it later: the operator looks first."""
+    fake.answers[RUNS] = lambda _: (502, "bad gateway")
+    with pytest.raises(
+        Unreachable, match=r"(?s)did not confirm run manual__.*nor does it list.*Look whether"
+    ):
+        client(fake).trigger("d")
+
+
+def test_a_list_longer_than_a_page_is_whole(fake: FakeAirflow) -> None:
+    """A run of a big plan has more tasks than Airflow gives in one answer."""
+    tasks = [{"task_id": f"t{number}"} for number in range(250)]
+
+    def page(query: dict[str, list[str]]) -> Answer:
+        offset, limit = int(query["offset"][0]), int(query["limit"][0])
+        return 200, {"task_instances": tasks[offset : offset + limit], "total_entries": len(tasks)}
+
+    fake.answers[f"{RUN}/taskInstances"] = page
+    assert tasks == client(fake).task_instances("d", "r")
+
+
+def test_what_is_not_there_is_none(fake: FakeAirflow) -> None:
+    """An XCom that no task left, and a DAG that is not built yet, are no errors."""
+    api = client(fake)
+    assert api.xcom("d", "r", "t", "key") is None
+    assert api.dag("d") is None
+
+
+def test_what_a_person_types_cannot_reach_another_path(fake: FakeAirflow) -> None:
+    """A slash in an id is part of the id."""
+    assert client(fake).dag("../../auth/token") is None
+    assert (
+        client(fake)
+        .answer_link("d", "manual__2026-01-01T00:00:00+00:00", "approve")
+        .endswith("/dags/d/runs/manual__2026-01-01T00:00:00+00:00/tasks/approve/required_actions")
+    )
+
+
+def test_a_log_reads_as_lines_with_the_causes_of_failures() -> None:
+    """Fields that a message brings along are kept; those that every message carries are left out."""
+    repeated = {"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": 2, "map_index": -1, "ti_id": "x"}
+    made = {"timestamp": "12:00", "level": "info", "event": "Made a job.", "job_id": "drsjob-1", **repeated}
+    assert as_text(made) == "12:00 info Made a job. job_id='drsjob-1'"
+    causes = [{"exc_type": "ValueError", "exc_value": "no", "frames": []}]
+    failed = {"level": "error", "event": "Task failed", "error_detail": causes}
+    assert as_text(failed) == "error Task failed\nValueError: no"
