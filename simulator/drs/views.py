@@ -16,6 +16,7 @@ from simulator.engine.model import (
     SourceServer,
 )
 from simulator.engine.plans import PlanExecution, RecoveryPlan
+from simulator.engine.replication import ReplicationStatus
 from simulator.engine.service import Service
 from simulator.engine.timings import OperatingSystem
 
@@ -27,6 +28,12 @@ SYSTEMS: Final = {
     OperatingSystem.LINUX: ("Amazon Linux release 2023", "/dev/xvda"),
     OperatingSystem.WINDOWS: ("Microsoft Windows Server 2022 Datacenter", "c:0"),
 }
+_REPLICATED: Final = {
+    ReplicationState.STOPPED: 0.0,
+    ReplicationState.INITIATING: 0.0,
+    ReplicationState.INITIAL_SYNC: 0.5,
+}
+_CATCHING_UP: Final = (ReplicationState.INITIAL_SYNC, ReplicationState.BACKLOG, ReplicationState.RESCAN)
 _RESULTS: Final = {
     LaunchStatus.PENDING: "PENDING",
     LaunchStatus.IN_PROGRESS: "PENDING",
@@ -74,7 +81,8 @@ def job_log_item(item: JobLogItem) -> JSON:
 
 def source_server(server: SourceServer, service: Service) -> JSON:
     now = service.world.clock.now()
-    seen = _iso(server.last_seen(now))
+    replication = service.replication(server.id)
+    seen = _iso(replication.last_seen or now)
     system, device = SYSTEMS[server.os]
     last = server.last_launch
     return _present(
@@ -83,7 +91,7 @@ def source_server(server: SourceServer, service: Service) -> JSON:
         tags=server.tags,
         recoveryInstanceId=server.recovery_instance_id,
         lastLaunchResult=_RESULTS[last.status] if last else "NOT_STARTED",
-        dataReplicationInfo=_replication(server, service, device),
+        dataReplicationInfo=_replication(replication, service, device, now),
         lifeCycle=_present(
             addedToServiceDateTime=_iso(server.added - timedelta(days=30)),
             firstByteDateTime=_iso(server.added - timedelta(days=30) + timedelta(minutes=20)),
@@ -113,28 +121,35 @@ def source_server(server: SourceServer, service: Service) -> JSON:
     )
 
 
-def _replication(server: SourceServer, service: Service, device: str) -> JSON:
-    state = server.replication.state
-    errors = {
-        ReplicationState.STALLED: {"error": "AGENT_NOT_SEEN"},
-        ReplicationState.DISCONNECTED: {"error": "AGENT_NOT_SEEN"},
-    }
-    done = 0 if state in (ReplicationState.INITIATING, ReplicationState.STOPPED) else DISK_BYTES
+def _replication(replication: ReplicationStatus, service: Service, device: str, now: datetime) -> JSON:
+    state = replication.state
+    done = _REPLICATED.get(state, 1.0)
+    # DRS estimates when a server will have caught up; here that takes as long as it lags behind.
+    eta = _iso(now + replication.lag) if state in _CATCHING_UP else None
     return _present(
-        lagDuration=_duration(server.replication.lag),
+        lagDuration=_duration(replication.lag),
+        etaDateTime=eta,
         replicatedDisks=[
             {
                 "deviceName": device,
                 "totalStorageBytes": DISK_BYTES,
-                "replicatedStorageBytes": done,
+                "replicatedStorageBytes": int(DISK_BYTES * done),
                 "rescannedStorageBytes": 0,
                 "backloggedStorageBytes": 2**30 if state is ReplicationState.BACKLOG else 0,
             }
         ],
         dataReplicationState=state,
-        dataReplicationError=errors.get(state),
+        dataReplicationError=_replication_error(replication),
         stagingAvailabilityZone=f"{service.region}a",
     )
+
+
+def _replication_error(replication: ReplicationStatus) -> JSON | None:
+    """Why replication stands still: the agent is silent, or what it sends does not suffice."""
+    if replication.state not in (ReplicationState.STALLED, ReplicationState.DISCONNECTED):
+        return None
+    silent = replication.last_seen or replication.state is ReplicationState.DISCONNECTED
+    return {"error": "AGENT_NOT_SEEN" if silent else "NOT_CONVERGING"}
 
 
 def _last_launch(launch: LastLaunch) -> JSON:

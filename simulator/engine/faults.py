@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from drs.states import InitiatedBy, JobType
+from drs.states import InitiatedBy, JobType, ReplicationState
 from simulator.engine.durations import Duration
 from simulator.engine.errors import (
     AccessDeniedError,
@@ -134,6 +134,24 @@ class ForeignJob(Fault):
     initiated_by: InitiatedBy = InitiatedBy.START_RECOVERY
 
 
+class ReplicationChange(Fault):
+    """The replication of the servers is another one, as long as the fault is armed; what is left out stays.
+
+    :param last_contact: for how long the agent has been silent when the fault is armed
+    """
+
+    kind: Literal["replication"] = "replication"
+    state: ReplicationState | None = None
+    lag: Duration | None = None
+    last_contact: Duration | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.state is None and self.lag is None and self.last_contact is None:
+            raise ValueError("it changes nothing: give state, lag or last_contact")
+        return self
+
+
 class RunningPlan(Fault):
     """One of AWS's own recovery plans is being executed with the servers, for ``seconds`` of wall time.
 
@@ -150,7 +168,7 @@ class RunningPlan(Fault):
 ServerFault = StuckPending | StuckConversion | LaunchFailed | NoRecoveryInstanceId | TerminationSurvivor
 AnyCallFault = Throttle | InternalError | ConnectionDrop | AccessDenied | TagsRefused
 Holder = ForeignJob | RunningPlan
-AnyFault = Annotated[ServerFault | AnyCallFault | Holder, Field(discriminator="kind")]
+AnyFault = Annotated[ServerFault | AnyCallFault | Holder | ReplicationChange, Field(discriminator="kind")]
 
 FAULT: TypeAdapter[AnyFault] = TypeAdapter(AnyFault)
 
@@ -180,10 +198,11 @@ F = TypeVar("F", bound=Fault)
 
 @dataclass
 class ArmedFault(Generic[F_co]):
-    """A fault in service: its id, and how often it has struck."""
+    """A fault in service: its id, since when, and how often it has struck."""
 
     id: str
     fault: F_co
+    since: datetime
     struck: int = 0
     armed: bool = True
 
@@ -219,9 +238,9 @@ class FaultPlan:
     def __iter__(self) -> Iterator[ArmedFault[Fault]]:
         return iter(self._armed.values())
 
-    def arm(self, fault: F) -> ArmedFault[F]:
+    def arm(self, fault: F, now: datetime) -> ArmedFault[F]:
         """Put ``fault`` in service."""
-        armed: ArmedFault[F] = ArmedFault(f"fault-{next(self._numbers)}", fault)
+        armed: ArmedFault[F] = ArmedFault(f"fault-{next(self._numbers)}", fault, now)
         self._armed[armed.id] = armed
         return armed
 
@@ -232,13 +251,20 @@ class FaultPlan:
             armed.armed = False
         return armed
 
-    def take(self, kind: type[F], account: str, region: str, servers: frozenset[str]) -> ArmedFault[F] | None:
-        """The first fault of ``kind`` that reaches one of ``servers``; it counts as having struck."""
+    def reaching(
+        self, kind: type[F], account: str, region: str, servers: frozenset[str]
+    ) -> Iterator[ArmedFault[F]]:
+        """The faults of ``kind`` that reach one of ``servers``."""
         for armed in self._armed.values():
             if isinstance(armed.fault, kind) and armed.reaches(account, region, servers):
-                armed.struck += 1
-                return cast("ArmedFault[F]", armed)
-        return None
+                yield cast("ArmedFault[F]", armed)
+
+    def take(self, kind: type[F], account: str, region: str, servers: frozenset[str]) -> ArmedFault[F] | None:
+        """The first fault of ``kind`` that reaches one of ``servers``; it counts as having struck."""
+        armed = next(self.reaching(kind, account, region, servers), None)
+        if armed:
+            armed.struck += 1
+        return armed
 
     def strike(self, call: Call, when: When) -> None:
         """Raise what an armed fault does to ``call``, ``before`` or ``after`` its work.

@@ -54,11 +54,6 @@ class SourceServer:
     last_launch: LastLaunch | None = None
     recovery_instance_id: str | None = None
 
-    def last_seen(self, now: datetime) -> datetime:
-        """When the replication agent last reported."""
-        silence = self.replication.last_contact
-        return now if silence is None else self.added - silence
-
 
 @dataclass(frozen=True)
 class JobLogItem:

@@ -21,6 +21,7 @@ from simulator.engine.faults import (
 )
 from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer, new_id
 from simulator.engine.plans import PlanExecution
+from simulator.engine.replication import ReplicationStatus
 from simulator.engine.timings import LAUNCH_STAGGER, STAGGER
 from simulator.engine.world import Hold, Process, World
 
@@ -33,6 +34,9 @@ class Estate(Protocol):
     world: World
     ec2: Ec2
     servers: dict[str, SourceServer]
+
+    def replication(self, server_id: str) -> ReplicationStatus:
+        """How the server replicates by now."""
 
     def earlier_instances(self, server_id: str) -> list[RecoveryInstance]:
         """The recovery instances that the server has."""
@@ -72,7 +76,7 @@ def _launch_server(estate: Estate, job: Job, participant: Participant, place: in
         job.write(at, "SNAPSHOT_START", server_id=server_id)
         at = yield world.drs_time(timings.snapshot)
         job.write(at, "SNAPSHOT_END", server_id=server_id)
-        participant.point_in_time = at - server.replication.lag
+        participant.point_in_time = at - estate.replication(server_id).lag
     if server.launch_configuration.recovery_mode == "OPTIMAL":
         at = yield world.drs_time(timings.conversion_wait)
         job.write(at, "CONVERSION_START", server_id=server_id)

@@ -16,7 +16,7 @@ from simulator.engine.errors import (
     UninitializedAccountError,
     ValidationError,
 )
-from simulator.engine.faults import ArmedFault, ForeignJob, RunningPlan
+from simulator.engine.faults import ArmedFault, ForeignJob, ReplicationChange, RunningPlan
 from simulator.engine.model import (
     Job,
     LastLaunch,
@@ -28,6 +28,7 @@ from simulator.engine.model import (
     new_id,
 )
 from simulator.engine.plans import PlanExecution, RecoveryPlan
+from simulator.engine.replication import ReplicationStatus, status_of
 from simulator.engine.world import Hold, World
 
 CONFLICT: Final = (
@@ -186,6 +187,13 @@ class Service:
             raise ResourceNotFoundError("SourceServer", server_id)
         return self.servers[server_id]
 
+    def replication(self, server_id: str) -> ReplicationStatus:
+        """How the server replicates by now."""
+        changes = self.world.faults.reaching(
+            ReplicationChange, self.account, self.region, frozenset({server_id})
+        )
+        return status_of(self.servers[server_id], changes)
+
     def find_job(self, job_id: str) -> Job:
         """:raises ValidationError: there is no such job (the one error of that call that fits)."""
         if job_id not in self.jobs:
@@ -273,7 +281,7 @@ class Service:
         return Participant(server_id, snapshot_id=snapshot_id, point_in_time=snapshot.at)
 
     def _newest_point(self, server_id: str) -> datetime:
-        return self.world.clock.now() - self.servers[server_id].replication.lag
+        return self.world.clock.now() - self.replication(server_id).lag
 
     def _live_jobs(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.live]

@@ -117,7 +117,7 @@ class Simulation:
                     raise FaultError(f"source server {server_id} is not in the fleet{_where(fault)}")
             if isinstance(fault, ForeignJob | RunningPlan):
                 return self._arm_holder(fault)
-            return self.world.faults.arm(fault)
+            return self.world.faults.arm(fault, self.world.clock.now())
 
     def disarm(self, fault_id: str | None = None) -> int:
         """Take one fault, or all of them, out of service; say how many. What they held goes on."""
@@ -150,14 +150,14 @@ class Simulation:
         places = [each for each in self._places(fault) if set(fault.servers) <= each.servers.keys()]
         if not places:
             raise FaultError(f"the servers of a {fault.kind} must stand in one account and Region")
-        faults = self.world.faults
+        faults, now = self.world.faults, self.world.clock.now()
         armed: ArmedFault[ForeignJob] | ArmedFault[RunningPlan]
         try:
             if isinstance(fault, ForeignJob):
-                armed = faults.arm(fault)
+                armed = faults.arm(fault, now)
                 places[0].hold_by_foreign_job(armed)
             else:
-                armed = faults.arm(fault)
+                armed = faults.arm(fault, now)
                 places[0].execute_plan(armed)
         except DrsError as error:
             faults.disarm(armed.id)

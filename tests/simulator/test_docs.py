@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from simulator.engine.faults import AnyCallFault, Holder, ServerFault
+from simulator.engine.faults import AnyCallFault, Holder, ReplicationChange, ServerFault
 from simulator.engine.fleet import Fleet, Unknowns
 from simulator.engine.operations import SIMULATED
 
@@ -40,7 +40,12 @@ def test_the_example_of_the_page_runs() -> None:
     [
         *(
             kind.model_fields["kind"].default
-            for kind in (*get_args(ServerFault), *get_args(AnyCallFault), *get_args(Holder))
+            for kind in (
+                *get_args(ServerFault),
+                *get_args(AnyCallFault),
+                *get_args(Holder),
+                ReplicationChange,
+            )
         ),
         *Unknowns.model_fields,
     ],
