@@ -1,0 +1,176 @@
+"""Nothing is launched twice: whatever becomes of the process that calls DRS, of its replies, of its task.
+
+The drills of the table run side by side, each on servers of its own: what they wait for most is Airflow,
+which misses a killed worker only when its heartbeats stay away for 30 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.drill_run import DrillRun
+from demo.stack import Stack
+from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
+from tests.e2e.proof import answers, assert_launched_once
+from tests.e2e.workers import kill_task_alone, kill_worker
+
+pytestmark = pytest.mark.e2e
+
+START = "wave_first.start_recovery"
+LAUNCHED = "wave_first.wait_until_launched"
+DROPPED, CONFLICT, DENIED = "ConnectionDropped", "ConflictException", "AccessDeniedException"
+LOST = "InternalServerException"
+
+
+def hang(when: str, server: str) -> dict[str, Any]:
+    """The first call for the server gets no reply, for longer than the test lets its process live."""
+    return {**drop(when, server), "seconds": 120}
+
+
+def drop(when: str, server: str) -> dict[str, Any]:
+    """The first call for the server loses its connection."""
+    return lose("connection_drop", when, server)
+
+
+def lose(kind: str, when: str, server: str) -> dict[str, Any]:
+    return {"kind": kind, "when": when, "operations": ["StartRecovery"], "servers": [server], "count": 1}
+
+
+def no_tags(server: str) -> dict[str, Any]:
+    """The account lets nobody tag jobs."""
+    return {"kind": "tags_refused", "servers": [server]}
+
+
+def in_the_call(strike: Callable[[DrillRun, str], None]) -> Callable[[DrillRun], None]:
+    """Strike while the call hangs."""
+
+    def trouble(run: DrillRun) -> None:
+        run.wait_until(lambda: DROPPED in answers(run), 120, "the call that hangs")
+        strike(run, START)
+
+    return trouble
+
+
+def clear(run: DrillRun, task_id: str) -> None:
+    run.clear(task_id)
+
+
+def end(run: DrillRun, task_id: str) -> None:
+    run.mark("failed")
+
+
+def clear_while_the_job_is_live(run: DrillRun) -> None:
+    run.wait_for_task(LAUNCHED, "running", "deferred", timeout=120)
+    run.clear(START)
+
+
+def none(run: DrillRun) -> None:
+    """The faults are trouble enough."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One drill of one wave.
+
+    :param servers: launched one after the other
+    :param faults: what befalls its calls
+    :param trouble: what is done to it meanwhile
+    :param answers: how DRS answers its StartRecovery calls in the end
+    :param tries: how often Airflow runs its `start_recovery`
+    :param state: how the run ends
+    """
+
+    servers: Sequence[str]
+    faults: Sequence[dict[str, Any]]
+    trouble: Callable[[DrillRun], None]
+    answers: Sequence[str | None]
+    tries: int = 2
+    state: str = "success"
+
+
+A, B, C, D, E, F = DATABASE
+K, L, M, N, P = APPLICATION[:5]
+CASES = {
+    "killed-before-the-call": Case([A], [hang("before", A)], in_the_call(kill_worker), [DROPPED, None]),
+    "killed-before-the-reply": Case([B], [hang("after", B)], in_the_call(kill_worker), [DROPPED]),
+    "killed-after-the-reply": Case(
+        [C, D], [hang("before", D)], in_the_call(kill_worker), [None, DROPPED, None]
+    ),
+    "killed-before-the-call-without-tags": Case(
+        [E], [no_tags(E), hang("before", E)], in_the_call(kill_worker), [DENIED, DROPPED, None]
+    ),
+    "killed-before-the-reply-without-tags": Case(
+        [F], [no_tags(F), hang("after", F)], in_the_call(kill_worker), [DENIED, DROPPED]
+    ),
+    "killed-under-a-live-worker": Case([K], [hang("after", K)], in_the_call(kill_task_alone), [DROPPED]),
+    "cleared-before-the-reply": Case([L], [hang("after", L)], in_the_call(clear), [DROPPED]),
+    "cleared-while-its-job-is-live": Case([M], [], clear_while_the_job_is_live, [None]),
+    "ended-before-the-reply": Case(
+        [P], [hang("after", P)], in_the_call(end), [DROPPED], tries=1, state="failed"
+    ),
+    "reply-lost": Case([N], [drop("after", N)], none, [DROPPED, CONFLICT], tries=1),
+    "reply-lost-without-tags": Case(
+        [WEB[0]],
+        [no_tags(WEB[0]), lose("internal_error", "after", WEB[0])],
+        none,
+        [DENIED, LOST, CONFLICT],
+        tries=1,
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def drills(running_stack: Stack, plans: Path) -> dict[str, DrillRun]:
+    """Every case's drill, at its end."""
+    running_stack.simulator.disarm()
+    for name, case in CASES.items():
+        write_plan(plans, name, [("first", case.servers)])
+        for fault in case.faults:
+            running_stack.simulator.arm(**fault)
+    runs = {name: DrillRun.trigger(running_stack, plans / f"{name}.yaml") for name in CASES}
+    for name, run in runs.items():
+        CASES[name].trouble(run)
+    for run in runs.values():
+        run.wait(timeout=240)
+    return runs
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_drs_makes_one_job_a_server(drills: dict[str, DrillRun], name: str) -> None:
+    """The drill goes on where it was, or ends if a person ended it, and leaves nothing."""
+    run, case = drills[name], CASES[name]
+    assert_launched_once(run, state=case.state)
+    assert answers(run) == case.answers, run.describe()
+    assert tries(run, START) == case.tries, run.describe()
+
+
+def test_a_launch_outlives_every_component_that_it_needs(
+    stack: Stack, plans: Path, start_drill: Callable[..., DrillRun]
+) -> None:
+    """Triggerer and scheduler die while it waits to call again; then the scheduler, with all its workers,
+    while the call hangs.
+    """
+    write_plan(plans, "unsupported", [("first", [A, B])], launch="{server_delay: 15s}")
+    stack.simulator.arm(**hang("after", B))
+    run = start_drill("unsupported")
+    run.wait_for_task(START, "deferred", timeout=90)
+    for component in ("triggerer", "scheduler"):
+        stack.kill(component)
+    for component in ("triggerer", "scheduler"):
+        stack.start_component(component)
+    run.wait_until(lambda: DROPPED in answers(run), 90, "the call that hangs")
+    stack.restart("scheduler")
+    run.wait(timeout=180)
+    assert_launched_once(run)
+    assert answers(run) == [None, DROPPED]
+
+
+def tries(run: DrillRun, task_id: str) -> int:
+    """How often Airflow ran a task."""
+    (number,) = [each["try_number"] for each in run.task_instances() if each["task_id"] == task_id]
+    return int(number)
