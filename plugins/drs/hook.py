@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -36,6 +37,22 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         botocore's default retry mode differs between its minor versions; it never retries a conflict.
         """
         return Config(retries={"mode": "standard", "total_max_attempts": 4}).merge(super().config)
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """A session of the connection.
+
+        The session of a role ends, after an hour by default, and botocore renews it when a call is due. The
+        provider's renewal blocks, which in the triggerer would hold up every wait of it while STS is slow: it
+        is given a thread.
+        """
+        session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
+        if deferrable:
+            from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
+
+            if isinstance(session._credentials, AioRefreshableCredentials):
+                renew = session._credentials._refresh_using
+                session._credentials._refresh_using = lambda: asyncio.to_thread(renew)
+        return session
 
     @cached_property
     def waiter_path(self) -> PathLike[str]:
