@@ -49,9 +49,10 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         if deferrable:
             from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
 
+            credentials: Any = session._credentials
             if isinstance(session._credentials, AioRefreshableCredentials):
-                renew = session._credentials._refresh_using
-                session._credentials._refresh_using = lambda: asyncio.to_thread(renew)
+                renew = credentials._refresh_using
+                credentials._refresh_using = lambda: asyncio.to_thread(renew)
         return session
 
     @cached_property
