@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import IPv4Network
 from typing import Any, Final
 
 from moto.core.exceptions import ServiceException
@@ -25,12 +27,50 @@ class MotoEc2:
     def _backend(self) -> EC2Backend:
         return ec2_backends[self._account][self._region]
 
+    def ensure_subnet(self, subnet_id: str, *, name: str | None = None, cidr: str | None = None) -> None:
+        backend = self._backend
+        subnets = backend.describe_subnets()
+        if any(subnet.id == subnet_id for subnet in subnets):
+            return
+        zone = min(backend.get_default_subnets())
+        block = cidr or _free_block([IPv4Network(subnet.cidr_block) for subnet in subnets])
+        try:
+            subnet = backend.create_subnet(self._default_vpc(), block, availability_zone=zone)
+        except ServiceException as error:
+            raise Ec2Error(f"{subnet_id}: {error.message}") from None
+        # moto chooses ids at random, and a plan must be able to name the subnet beforehand.
+        del backend.subnets[zone][subnet.id]
+        subnet.id = subnet_id
+        subnet.add_tags(_named(name))
+        backend.subnets[zone][subnet_id] = subnet
+
+    def ensure_security_group(self, group_id: str, *, name: str | None = None) -> None:
+        backend = self._backend
+        if backend.get_security_group_from_id(group_id):
+            return
+        try:
+            group = backend.create_security_group(name or group_id, "Created for a simulated fleet")
+        except ServiceException as error:
+            raise Ec2Error(f"{group_id}: {error.message}") from None
+        # As with subnets: moto chooses ids at random.
+        groups = backend.groups[self._default_vpc()]
+        del groups[group.id]
+        group.id = group.group_id = group_id
+        group.add_tags(_named(name))
+        groups[group_id] = group
+
     def create_launch_template(self, name: str, placement: Placement) -> str:
         backend = self._backend
         subnet_id = placement.subnet_id or self._default_subnet()
-        self._ensure_subnet(subnet_id)
+        if "subnet" in placement.missing:
+            self._forget_subnet(subnet_id)
+        else:
+            self.ensure_subnet(subnet_id)
         for group_id in placement.security_group_ids:
-            self._ensure_security_group(group_id)
+            if "security_groups" in placement.missing:
+                self._forget_security_group(group_id)
+            else:
+                self.ensure_security_group(group_id)
         groups = list(placement.security_group_ids) or [self._default_security_group()]
         data = {
             "ImageId": IMAGE_ID,
@@ -41,6 +81,8 @@ class MotoEc2:
             backend.delete_launch_template(name, None)
         tags = {"launch-template": {"AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com"}}
         template_id: str = backend.create_launch_template(name, "", data, tags).id
+        if "template" in placement.missing:
+            backend.delete_launch_template(name, None)
         return template_id
 
     def launch(self, template_id: str, tags: dict[str, str], *, stopped: bool, at: datetime) -> str:
@@ -114,30 +156,21 @@ class MotoEc2:
         group_id: str = group.id
         return group_id
 
-    def _ensure_subnet(self, subnet_id: str) -> None:
-        """Make sure that a subnet of this id exists; a new one is a part of the default VPC."""
-        backend = self._backend
-        subnets = backend.describe_subnets()
-        if any(subnet.id == subnet_id for subnet in subnets):
-            return
-        # The default subnets take the lower half of the VPC's 172.31.0.0/16.
-        number = sum(subnet.cidr_block.endswith("/22") for subnet in subnets)
-        zone = min(backend.get_default_subnets())
-        block = f"172.31.{128 + 4 * number}.0/22"
-        subnet = backend.create_subnet(self._default_vpc(), block, availability_zone=zone)
-        # moto chooses ids at random, and a plan must be able to name the subnet beforehand.
-        del backend.subnets[zone][subnet.id]
-        subnet.id = subnet_id
-        backend.subnets[zone][subnet_id] = subnet
+    def _forget_subnet(self, subnet_id: str) -> None:
+        """Another fleet may have had it."""
+        for subnets in self._backend.subnets.values():
+            subnets.pop(subnet_id, None)
 
-    def _ensure_security_group(self, group_id: str) -> None:
-        """Make sure that a security group of this id exists; a new one belongs to the default VPC."""
-        backend = self._backend
-        if backend.get_security_group_from_id(group_id):
-            return
-        group = backend.create_security_group(group_id, "Created for a simulated fleet")
-        # As with subnets: moto chooses ids at random.
-        groups = backend.groups[self._default_vpc()]
-        del groups[group.id]
-        group.id = group.group_id = group_id
-        groups[group_id] = group
+    def _forget_security_group(self, group_id: str) -> None:
+        for groups in self._backend.groups.values():
+            groups.pop(group_id, None)
+
+
+def _free_block(taken: Sequence[IPv4Network]) -> str:
+    """A /22 of the default VPC's 172.31.0.0/16, whose lower half the default subnets take."""
+    blocks = IPv4Network("172.31.128.0/17").subnets(new_prefix=22)
+    return str(next(block for block in blocks if not any(block.overlaps(each) for each in taken)))
+
+
+def _named(name: str | None) -> dict[str, str]:
+    return {"Name": name} if name else {}

@@ -15,10 +15,12 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, Validatio
 
 from drs.states import LaunchDisposition, ReplicationState
 from simulator.engine.durations import Duration
-from simulator.engine.ec2 import Placement
+from simulator.engine.ec2 import Missing, Placement
 from simulator.engine.faults import AccountId, AnyFault, ServerId
 from simulator.engine.timings import RECORDED_PENDING, OperatingSystem, Seconds, TimingOverrides
 
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
+SecurityGroupId = Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")]
 RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 
 
@@ -39,17 +41,28 @@ class Replication(_Model):
 
 
 class LaunchSettings(_Model):
-    """Launch settings of DRS and of the EC2 launch template; no subnet is EC2's default one."""
+    """Launch settings of DRS and of the EC2 launch template; no subnet is EC2's default one.
+
+    :param missing: what is named here and not to be found in EC2
+    """
 
     disposition: LaunchDisposition = LaunchDisposition.STARTED
-    subnet: Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")] | None = None
-    security_groups: tuple[Annotated[str, Field(pattern=r"^sg-[0-9a-f]{8,17}$")], ...] = ()
+    subnet: SubnetId | None = None
+    security_groups: tuple[SecurityGroupId, ...] = ()
     instance_type: str = "m5.large"
+    missing: tuple[Missing, ...] = ()
     copy_tags: bool = False
     fast: bool = False
 
+    @model_validator(mode="after")
+    def _misses_what_it_names(self) -> Self:
+        for name in ("subnet", "security_groups"):
+            if name in self.missing and not getattr(self, name):
+                raise ValueError(f"{name} is missing and not named: say which one EC2 does not have")
+        return self
+
     def placement(self) -> Placement:
-        return Placement(self.subnet, self.security_groups, self.instance_type)
+        return Placement(self.subnet, self.security_groups, self.instance_type, self.missing)
 
 
 class ExistingRecoveryInstance(_Model):
@@ -104,8 +117,25 @@ def _entry_kind(entry: Any) -> str:
     return "series" if series else "server"
 
 
+class Subnet(_Model):
+    """A subnet of EC2's default VPC, under an id of the fleet's own; without a block it gets a free one."""
+
+    id: SubnetId
+    name: str | None = None
+    cidr: str | None = None
+
+
+class SecurityGroup(_Model):
+    """A security group of EC2's default VPC, under an id of the fleet's own."""
+
+    id: SecurityGroupId
+    name: str | None = None
+
+
 class Region(_Model):
     initialized: bool = True
+    subnets: tuple[Subnet, ...] = ()
+    security_groups: tuple[SecurityGroup, ...] = ()
     servers: tuple[
         Annotated[
             Annotated[Server, Tag("server")] | Annotated[ServerSeries, Tag("series")],

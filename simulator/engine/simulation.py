@@ -11,7 +11,7 @@ from simulator.engine.clock import Clock, WallClock
 from simulator.engine.ec2 import Ec2, Ec2Error
 from simulator.engine.errors import DrsError
 from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob, Holder, RunningPlan
-from simulator.engine.fleet import Fleet, FleetError, Server
+from simulator.engine.fleet import Fleet, FleetError, Region, Server
 from simulator.engine.service import Service
 from simulator.engine.timings import RECORDED
 from simulator.engine.world import World
@@ -80,8 +80,8 @@ class Simulation:
     def load(self, fleet: Fleet) -> None:
         """Add a fleet to what is there, and arm its faults.
 
-        :raises FleetError: it has a server that is there already, or a fault that cannot be armed. In the
-            latter case the fleet is loaded.
+        :raises FleetError: it has a server that is there already, a network that EC2 does not take, or a
+            fault that cannot be armed. In the latter case the fleet is loaded.
         """
         with self.lock:
             self._refuse_known_servers(fleet)
@@ -97,6 +97,7 @@ class Simulation:
                 for region_name, region in account.regions.items():
                     service = self.service(account_id, region_name)
                     service.initialized = region.initialized
+                    _add_network(service, region)
                     for server in region.servers:
                         assert isinstance(server, Server)
                         service.add_server(server)
@@ -178,6 +179,16 @@ class Simulation:
                 for server in region.servers:
                     if known and isinstance(server, Server) and server.id in known.servers:
                         raise FleetError(f"server {server.id} is in {account_id}/{region_name} already")
+
+
+def _add_network(service: Service, region: Region) -> None:
+    try:
+        for subnet in region.subnets:
+            service.ec2.ensure_subnet(subnet.id, name=subnet.name, cidr=subnet.cidr)
+        for group in region.security_groups:
+            service.ec2.ensure_security_group(group.id, name=group.name)
+    except Ec2Error as error:
+        raise FleetError(f"the network of {service.account}/{service.region}: {error}") from None
 
 
 def _where(fault: Fault) -> str:

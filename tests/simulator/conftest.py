@@ -43,6 +43,12 @@ class MemoryEc2:
         self.refusal: str | None = None
         self._numbers = itertools.count(1)
 
+    def ensure_subnet(self, subnet_id: str, *, name: str | None = None, cidr: str | None = None) -> None:
+        pass
+
+    def ensure_security_group(self, group_id: str, *, name: str | None = None) -> None:
+        pass
+
     def create_launch_template(self, name: str, placement: Placement) -> str:
         return f"lt-{next(self._numbers):017x}"
 
