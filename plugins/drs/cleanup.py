@@ -46,7 +46,7 @@ class WaitForJobs:
 
 @dataclass(frozen=True)
 class Proven:
-    """Every instance is gone, in DRS and in EC2; or is kept, because the run was asked to."""
+    """Every instance is gone, in DRS and in EC2; or is kept: the run was asked to, or is a real recovery."""
 
 
 class CleanUp:
@@ -122,6 +122,8 @@ class CleanUp:
 
     def _advance(self) -> WaitForJobs | Proven:
         launches = self._launches()
+        if not self._run.is_drill:
+            return self._leave(launches)
         jobs = self._jobs(launches)
         own, remarks = own_launch_jobs(jobs, self._run, launches)
         for remark in remarks:
@@ -198,6 +200,17 @@ class CleanUp:
             self._listing([item for item in left if item.recovery_instance_id in instance_ids]),
         )
         return True
+
+    def _leave(self, launches: Sequence[LaunchRecord]) -> Proven:
+        """End a real recovery: DRS is not even asked, so that nothing can come to an end here."""
+        jobs = sorted(frozenset[str]().union(*(launch.all_job_ids for launch in launches)))
+        self._save(self.record.model_copy(update={"jobs": tuple(jobs), "kept": True}))
+        self._log.warning(
+            "This is a real recovery: nothing is terminated. What its %d job(s) launched goes on running: %s",
+            len(jobs),
+            ", ".join(jobs) or "none was made",
+        )
+        return Proven()
 
     def _keep(self, own: Sequence[Job], left: Sequence[InstanceRecord]) -> WaitForJobs | Proven:
         if live := [job.job_id for job in own if job.live]:

@@ -3,9 +3,10 @@
     open ─► begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
     (setup)                                           (teardown)   (teardown)  (teardown)
 
-The three teardowns run after a wave's failure, a skipped task and a run marked failed by hand, because their
-setup succeeded. That setup does nothing: whoever clears a task clears its setup and teardowns too, and a
-setup that held the run's records would lose them. Only the verdict decides the run's state.
+A plan that allows a real recovery has ``approve_recovery`` after preflight. The three teardowns run after a
+wave's failure, a skipped task and a run marked failed by hand, because their setup succeeded. That setup
+does nothing: whoever clears a task clears its setup and teardowns too, and a setup that held the run's
+records would lose them. Only the verdict decides the run's state.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
-from drs.drill_task import TERMINATE_TASK_ID
+from drs.drill_task import PREFLIGHT_TASK_ID, TERMINATE_TASK_ID
 from drs.ledger import BEGIN_TASK_ID
+from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from drs.operators.closing import (
     EVIDENCE_TASK_ID,
@@ -40,7 +42,9 @@ from drs.plan.naming import DAG_ID_PREFIX, dag_id
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 SETUP_TASK_ID = "open"
-PREFLIGHT_TASK_ID = "preflight"
+APPROVE_RECOVERY_TASK_ID = "approve_recovery"
+FIRST = "first"
+"""The key of a wave's first task: its approval, if it has one."""
 GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 
@@ -77,13 +81,18 @@ def drill_dag(plan: Plan) -> DAG:
         begin = DrsBeginDrillOperator(task_id=BEGIN_TASK_ID, plan=plan, max_active_tis_per_dag=1)
         preflight = DrsPreflightOperator(task_id=PREFLIGHT_TASK_ID)
         setup >> begin >> preflight
+        ready: BaseOperator = preflight
+        if plan.allow_recovery:
+            # Skips itself in a drill, which the first tasks of the waves let pass.
+            ready = DrsApproveRecoveryOperator(task_id=APPROVE_RECOVERY_TASK_ID)
+            preflight >> ready
         tasks = {wave.name: wave_tasks(wave) for wave in plan.waves}
         for wave in plan.waves:
-            first = tasks[wave.name]["start_recovery"]
+            first = tasks[wave.name][FIRST]
             for before in plan.dependencies(wave.name):
                 tasks[before][GATE_TASKS[plan.wave(before).next_wave_when]] >> first
             if not plan.dependencies(wave.name):
-                preflight >> first
+                ready >> first
         closing_tasks(setup, [wave[LAST_TASK] for wave in tasks.values()])
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
     dag.params = ParamsDict(run_parameters(plan))
@@ -91,7 +100,7 @@ def drill_dag(plan: Plan) -> DAG:
 
 
 def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
-    """The tasks of one wave, in its task group, by name."""
+    """The tasks of one wave, in its task group, by name; the first of them also as :data:`FIRST`."""
     with TaskGroup(group_id=group_id(wave.name), prefix_group_id=True):
         start = DrsStartRecoveryOperator(
             task_id="start_recovery",
@@ -102,7 +111,13 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
         started = DrsJobStartedSensor(task_id="wait_until_started", wave=wave.name)
         launched = DrsJobLaunchedSensor(task_id=LAST_TASK, wave=wave.name)
         start >> started >> launched
-    return {"start_recovery": start, "wait_until_started": started, LAST_TASK: launched}
+        first: BaseOperator = start
+        if wave.approval:
+            first = DrsApproveWaveOperator(
+                task_id="approve", wave=wave.name, trigger_rule=TriggerRule.NONE_FAILED
+            )
+            first >> start
+    return {FIRST: first, "wait_until_started": started, LAST_TASK: launched}
 
 
 def closing_tasks(setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
@@ -142,6 +157,14 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
     """The form in the Airflow UI, and ``conf`` by API."""
     waves = [wave.name for wave in plan.waves]
     return {
+        # No enum: begin answers a wrong value with a code of ours, and what this plan allows.
+        "execution_type": Param(
+            "DRILL",
+            type="string",
+            examples=["DRILL", "RECOVERY"] if plan.allow_recovery else ["DRILL"],
+            title="Execution type",
+            description="DRILL; or RECOVERY, a real one: where the plan allows it, and once approved.",
+        ),
         "waves": Param(
             waves,
             type="array",
@@ -158,18 +181,33 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             title="Exclude servers",
             description="Source server ids to leave out of this run, one a line.",
         ),
+        "recovery_point": Param(
+            None,
+            type=["null", "string"],
+            title="Recovery point",
+            description="latest, or a time with its zone: the newest snapshot at or before it.",
+        ),
+        "dry_run": Param(
+            False, type="boolean", title="Dry run", description="End after preflight: launch nothing."
+        ),
         "keep_instances": Param(
             False,
             type="boolean",
             title="Keep instances",
             description="Do not terminate what this run launches. The instances cost money until you do.",
         ),
+        "skip_approvals": Param(
+            False,
+            type="boolean",
+            title="Skip approvals",
+            description="Do not ask where the plan's approvals are skippable.",
+        ),
         "reason": Param(
             None,
             type=["null", "string"],
             maxLength=500,
             title="Reason",
-            description="Why this drill runs; it stands in the evidence.",
+            description="Why this run; it stands in the evidence. A RECOVERY needs one.",
         ),
     }
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
+PREFLIGHT_TASK_ID = "preflight"
 TERMINATE_TASK_ID = "terminate"
 DEFER_MARGIN = dt.timedelta(seconds=120)
 """A trigger ends by its own deadline; Airflow's bound on the deferral comes later, for one that died."""
@@ -40,18 +41,22 @@ class DrillTask(Protocol):
 
 
 class XComStore:
-    """The XCom of the run's first task."""
+    """The XCom of the first task of a run: by default the task's own run."""
 
-    def __init__(self, ti: Any) -> None:
+    def __init__(self, ti: Any, *, dag_id: str | None = None, run_id: str | None = None) -> None:
         self._ti = ti
+        self._dag_id = dag_id or ti.dag_id
+        self._run_id = run_id or ti.run_id
 
     def get(self, key: str) -> Any:
-        return self._ti.xcom_pull(task_ids=BEGIN_TASK_ID, key=key)
+        return self._ti.xcom_pull(
+            task_ids=BEGIN_TASK_ID, key=key, dag_id=self._dag_id, run_id=self._run_id
+        )
 
     def set(self, key: str, value: Any) -> None:
         from airflow.sdk.execution_time.xcom import XCom
 
-        XCom.set(key=key, value=value, dag_id=self._ti.dag_id, task_id=BEGIN_TASK_ID, run_id=self._ti.run_id)
+        XCom.set(key=key, value=value, dag_id=self._dag_id, task_id=BEGIN_TASK_ID, run_id=self._run_id)
 
 
 def run_ledger(context: Context) -> Ledger:
@@ -63,7 +68,17 @@ def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
     """Turn a coded failure into a failed task: recorded for evidence and verdict, said at the log's end, and
     retried by Airflow only where a retry can help.
     """
+    return _guarded(method, _record)
 
+
+def told_failures(method: Callable[..., R]) -> Callable[..., R]:
+    """The same for a task that belongs to no drill, and so has no ledger."""
+    return _guarded(method, lambda context, failure: None)
+
+
+def _guarded(
+    method: Callable[..., R], record: Callable[[Context, DrillError], None]
+) -> Callable[..., R]:
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
         try:
@@ -71,20 +86,25 @@ def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
         except DrillError as error:
             failure = error
         except (ClientError, BotoCoreError) as error:
-            explained = explain(error, f"what task {context['ti'].task_id} asked for")
+            doing = f"what task {context['ti'].task_id} asked for"
+            explained = explain(error, doing, connection=getattr(self, "aws_conn_id", None))
             if explained is None:
                 raise
             failure = explained
-        run_ledger(context).save_failure(
-            context["ti"].task_id,
-            FailureRecord(code=failure.code, message=failure.message, remedy=failure.remedy),
-        )
+        record(context, failure)
         for line in str(failure).splitlines():
             self.log.error(line)
         raised = AirflowException if failure.retryable else AirflowFailException
         raise raised(str(failure)) from None
 
     return guarded
+
+
+def _record(context: Context, failure: DrillError) -> None:
+    run_ledger(context).save_failure(
+        context["ti"].task_id,
+        FailureRecord(code=failure.code, message=failure.message, remedy=failure.remedy),
+    )
 
 
 def use_target(task: DrillTask, run: RunRecord) -> None:
@@ -115,6 +135,8 @@ def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
         raise PlanChanged(
             f"Wave {wave} is not in the plan that this run began with: the plan file was edited since."
         )
+    if run.missed:
+        raise AirflowSkipException(run.missed)
     if run.dry_run:
         raise AirflowSkipException("This is a dry run: it ends with preflight.")
     if wave not in run.waves:

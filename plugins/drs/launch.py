@@ -18,7 +18,7 @@ from drs.jobs import Job, clock_time, live_holders, utc_now
 from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
 from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.plan import Launch
-from drs.rails import launches_as_drill
+from drs.rails import launches_as_drill, refuse_unapproved
 from drs.states import LaunchStatus
 from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
 
@@ -129,6 +129,7 @@ class WaveLaunch:
     # --- one call ---------------------------------------------------------------------------------------
 
     def _call(self, server_ids: Sequence[str]) -> None:
+        refuse_unapproved(self._run, self._ledger, self._wave)
         is_drill = launches_as_drill(self._run, self._ledger)
         now = self._now()
         tagged = not self.record.tags_refused

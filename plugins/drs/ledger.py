@@ -49,6 +49,8 @@ class RunRecord(Record):
     """Launch from the newest recovery snapshot at or before this time; ``None`` is the latest state."""
     reason: str = ""
     initiator: str = ""
+    missed: str | None = None
+    """Why this run launches nothing: its time went by before it could begin."""
 
     @property
     def is_drill(self) -> bool:
@@ -179,7 +181,7 @@ class CleanupRecord(Record):
     ec2_looks: int = 0
     """Looks at EC2 that found an instance running which DRS no longer lists."""
     kept: bool = False
-    """The run was asked to keep its instances."""
+    """The run was asked to keep its instances, or it was a real recovery."""
     proven: bool = False
 
 
@@ -240,6 +242,10 @@ class Ledger:
     def save_approval(self, subject: str, record: ApprovalRecord) -> None:
         self._write(f"approval.{subject}", record)
 
+    def forget_approval(self, subject: str) -> None:
+        """Take back an earlier answer: the question is asked again."""
+        self._store.set(f"approval.{subject}", None)
+
     def launch(self, wave: str) -> LaunchRecord | None:
         return self._read(f"launch.{wave}", LaunchRecord)
 
@@ -253,6 +259,14 @@ class Ledger:
 
     def save_reached(self, wave: str, gate: str, at: dt.datetime) -> None:
         self._store.set(f"reached.{wave}.{gate}", at.isoformat())
+
+    def job_ids(self) -> frozenset[str]:
+        """Every job that the run is known to have made so far, those of its clean-up included."""
+        run = self.begun()
+        launches = [self.launch(wave) for wave in run.waves] if run else []
+        cleanup = self.cleanup()
+        terminated = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
+        return frozenset(terminated).union(*(record.all_job_ids for record in launches if record))
 
     def outcome(self, wave: str) -> WaveOutcome | None:
         return self._read(f"outcome.{wave}", WaveOutcome)

@@ -1,8 +1,10 @@
-"""The rails around a real recovery: the one place that lets ``isDrill`` be false. Pure."""
+"""The rails around every launch: what a person must have approved, and the one place that lets ``isDrill`` be
+false. They believe the run's records and no task's state, which a person can set. Pure.
+"""
 
 from __future__ import annotations
 
-from drs.errors import InvalidExecutionType
+from drs.errors import ApprovalRejected, InvalidExecutionType
 from drs.ledger import RECOVERY_APPROVAL, Ledger, RunRecord
 
 
@@ -34,3 +36,30 @@ def launches_as_drill(run: RunRecord, ledger: Ledger) -> bool:
             ),
         )
     return False
+
+
+def refuse_unapproved(run: RunRecord, ledger: Ledger, wave: str) -> None:
+    """See that the wave's approval, if the plan wants one, was given. Asked right before every call.
+
+    A real recovery is never approved by silence.
+
+    :raises ApprovalRejected: nobody has approved, or it was passed by where the plan does not let it
+    """
+    approval = run.read_plan().wave(wave).approval
+    if approval is None:
+        return
+    answer = ledger.approval(wave)
+    valid = {
+        "by a person": True,
+        "by time-out": approval.on_timeout == "approve" and run.is_drill,
+        "skipped": approval.skippable and run.skip_approvals,
+    }
+    if answer is None or not answer.approved or not valid[answer.answered]:
+        raise ApprovalRejected(
+            f"Wave {wave} needs an approval, and the run has no record of one: its task 'approve' was marked "
+            "by hand, or the plan's file was edited while the run was under way.",
+            remedy=(
+                "Clear the wave's task 'approve' with all after it, and have it answered; or trigger a new "
+                "run."
+            ),
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -91,6 +92,46 @@ def test_every_example_is_a_dag() -> None:
 def test_waves_follow_each_other_through_their_gates(name: str) -> None:
     """And only preflight follows begin: whatever fails before it launches nothing."""
     assert edges(example(name)) == EDGES[name]
+
+
+def test_a_wave_s_approval_comes_after_every_gate_and_before_its_launch() -> None:
+    """The other waves have none. A question that need not be asked is skipped, and lets the launch pass."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"]},
+        {"name": "application", "protection_groups": ["application"], "depends_on": []},
+        {
+            "name": "web",
+            "protection_groups": ["web"],
+            "depends_on": ["database", "application"],
+            "approval": {},
+        },
+    ]
+    dag = drill_dag(changed(waves=waves))
+    assert [task.task_id for task in dag.tasks if "approve" in task.task_id] == ["wave_web.approve"]
+    approve = dag.get_task("wave_web.approve")
+    assert approve.upstream_task_ids == {
+        "wave_database.wait_until_started",
+        "wave_application.wait_until_started",
+    }
+    assert approve.downstream_task_ids == {"wave_web.start_recovery"}
+    assert approve.trigger_rule == TriggerRule.NONE_FAILED
+    assert dag.get_task("wave_web.start_recovery").upstream_task_ids == {"wave_web.approve"}
+
+
+def test_a_plan_that_allows_a_recovery_asks_between_preflight_and_the_first_waves() -> None:
+    """Every wave that comes after no other waits for the answer, also by way of its own approval."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"]},
+        {"name": "application", "protection_groups": ["application"], "depends_on": [], "approval": {}},
+        {"name": "web", "protection_groups": ["web"]},
+    ]
+    dag = drill_dag(changed(waves=waves, allow_recovery=True))
+    assert dag.get_task("preflight").downstream_task_ids == {"approve_recovery"}
+    assert dag.get_task("approve_recovery").downstream_task_ids == {
+        "wave_database.start_recovery",
+        "wave_application.approve",
+    }
+    assert "approve_recovery" not in drill_dag(changed(waves=waves)).task_ids
 
 
 def test_a_wave_may_depend_on_several_and_on_none() -> None:
@@ -208,14 +249,28 @@ def test_owner_tags_and_description_are_the_plan_s() -> None:
 def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
     """A scheduled run has none but the defaults; the waves are those of the plan, in its order."""
     assert example("order-system").params.dump() == {
+        "execution_type": "DRILL",
         "waves": ["database", "application", "web"],
         "exclude_servers": None,
+        "recovery_point": None,
+        "dry_run": False,
         "keep_instances": False,
+        "skip_approvals": False,
         "reason": None,
     }
 
 
-@pytest.mark.parametrize("name", ["exclude_servers", "reason"])
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_form_offers_a_recovery_where_the_plan_allows_it(allowed: bool) -> None:
+    """Another value is not refused by Airflow, but by begin, which says what is allowed."""
+    params = drill_dag(changed(allow_recovery=allowed)).params
+    offered = params.get_param("execution_type").schema["examples"]
+    assert offered == (["DRILL", "RECOVERY"] if allowed else ["DRILL"])
+    params["execution_type"] = "FAILOVER"
+    params.validate()
+
+
+@pytest.mark.parametrize("name", ["exclude_servers", "recovery_point", "reason"])
 def test_what_may_stay_empty_does_not_block_the_form(name: str) -> None:
     """Airflow's form cannot be sent while a field is empty whose type does not admit null."""
     assert "null" in example("order-system").params.get_param(name).schema["type"]
@@ -227,7 +282,10 @@ def test_what_may_stay_empty_does_not_block_the_form(name: str) -> None:
         ("waves", ["mail"]),
         ("waves", "database"),
         ("exclude_servers", ["orders-db-1"]),
+        ("recovery_point", 1500),
+        ("dry_run", 1),
         ("keep_instances", "yes"),
+        ("skip_approvals", "all"),
         ("reason", "x" * 501),
     ],
 )
@@ -241,6 +299,13 @@ def test_airflow_itself_refuses_wrong_parameters(key: str, value: object) -> Non
 def test_tasks_do_not_copy_the_parameters() -> None:
     """They are the DAG's; a copy in each task would make it three times as large."""
     assert {len(task.params) for task in example("fleet").tasks} == {0}
+
+
+def test_a_plan_s_dag_stays_small(serialized_dag: Callable[[DAG], str]) -> None:
+    """Airflow reads it at every step of a run: at most 14 KiB for three waves, both kinds of question too."""
+    *first, last = [wave.model_dump(mode="json", exclude_unset=True) for wave in changed().waves]
+    dag = drill_dag(changed(allow_recovery=True, waves=[*first, last | {"approval": {}}]))
+    assert len(serialized_dag(dag)) <= 14 * 1024
 
 
 # --- the doc, and versions --------------------------------------------------------------------------------
@@ -271,6 +336,14 @@ def test_a_changed_plan_is_another_version_of_its_dag(
     assert f"Plan digest: `{plan.digest}`" in (drill_dag(plan).doc_md or "")
     assert serialized(drill_dag(plan)) == serialized(drill_dag(changed()))
     assert serialized(drill_dag(plan)) != serialized(drill_dag(other))
+
+
+@pytest.fixture
+def serialized_dag() -> Callable[[DAG], str]:
+    """A DAG as Airflow stores it."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    return lambda dag: json.dumps(DagSerialization.to_dict(dag))
 
 
 @pytest.fixture

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import types
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from drs.dag_factory import run_parameters
 from drs.ledger import Ledger
 from drs.operators import begin
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from drs.plan import Plan
+from drs.request import RUN_PARAMETERS
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
 from tests.unit.tasks import FakeTaskInstance, make_context
 
@@ -67,6 +70,8 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         runs: dict[str, str] | None = None,
         task: Any = None,
         user: str | None = "ada",
+        run_type: str = "manual",
+        due: dt.datetime = NOW,
         **params: Any,
     ) -> Any:
         plan = plan or make_plan()
@@ -74,15 +79,11 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
             conf=params if conf is None else conf,
             dag_id=FakeTaskInstance.dag_id,
             run_id=RUN,
-            run_type="manual" if user else "scheduled",
+            run_type=run_type,
+            run_after=due,
             triggering_user_name=user,
         )
-        form = {
-            "waves": [wave.name for wave in plan.waves],
-            "exclude_servers": [],
-            "keep_instances": False,
-            "reason": "",
-        }
+        form = {name: param.value for name, param in run_parameters(plan).items()}
         context = make_context(runs=runs) | {
             "dag_run": dag_run,
             "params": form | params,
@@ -129,13 +130,20 @@ def test_every_run_has_a_token_of_its_own(
     assert ledger.run().token != first
 
 
-@pytest.mark.parametrize(("user", "initiator"), [("ada", "ada (manual)"), (None, "scheduled")])
+@pytest.mark.parametrize(
+    ("user", "run_type", "initiator"),
+    [
+        ("ada", "manual", "ada (manual)"),
+        (None, "scheduled", "scheduled"),
+        ("ada", "backfill", "ada (backfill)"),
+    ],
+)
 def test_whoever_began_the_run_is_recorded(
-    begin_run: Begin, ledger: Ledger, user: str | None, initiator: str
+    begin_run: Begin, ledger: Ledger, user: str | None, run_type: str, initiator: str
 ) -> None:
-    """A person by name, or the schedule."""
-    begin_run(user=user)
-    assert ledger.run().initiator == initiator
+    """A person by name, or the schedule; and in which way."""
+    begin_run(user=user, run_type=run_type)
+    assert (ledger.run().initiator, ledger.run().run_type) == (initiator, run_type)
 
 
 # --- what may be asked ------------------------------------------------------------------------------------
@@ -153,6 +161,7 @@ def test_waves_come_in_the_order_of_the_plan(begin_run: Begin, ledger: Ledger) -
         ({"conf": {"wave": ["database"], "dry": 1}}, "INVALID_FIELD", "Unknown run parameter.*: dry, wave"),
         ({"waves": ["database", "mail"]}, "INVALID_FIELD", "The plan orders has no wave mail"),
         ({"waves": []}, "PLAN_HAS_NO_WAVES", "No wave was chosen"),
+        ({"execution_type": "RECOVERY"}, "INVALID_EXECUTION_TYPE", "The plan orders allows no RECOVERY"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -172,10 +181,64 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_a_refusal_names_what_is_allowed(begin_run: Begin) -> None:
     """The parameters, and the plan's waves."""
-    with pytest.raises(AirflowFailException, match="takes: waves, exclude_servers, keep_instances, reason"):
+    with pytest.raises(AirflowFailException, match=f"takes: {', '.join(RUN_PARAMETERS)}"):
         begin_run(conf={"force": True})
     with pytest.raises(AirflowFailException, match="Choose from its waves: database, application"):
         begin_run(waves=["mail"])
+
+
+# --- missed -----------------------------------------------------------------------------------------------
+
+
+LATE = begin.LATE + dt.timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables, run_type: str
+) -> None:
+    """Somebody unpaused the DAG: begin is skipped, and says when the run was due. A drill of the plan that is
+    under way is not in its way, nor disturbed.
+    """
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(
+        AirflowSkipException, match="was due at 2026-03-01 05:44:59 UTC and began 15 min later"
+    ):
+        begin_run(user=None, run_type=run_type, due=NOW - LATE, runs={"run-0": "running"})
+    assert ledger.run().missed
+    assert variables.values == {OWNER: "run-0"}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "late"), [("scheduled", begin.LATE), ("manual", dt.timedelta(days=40))], ids=str
+)
+def test_a_run_on_time_and_one_by_hand_are_not_missed(
+    begin_run: Begin, ledger: Ledger, run_type: str, late: dt.timedelta
+) -> None:
+    """A busy scheduler may be some minutes late; who triggers by hand means now."""
+    begin_run(run_type=run_type, due=NOW - late)
+    assert ledger.run().missed is None
+
+
+def test_a_run_on_time_that_is_cleared_later_is_not_missed(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began when it was due; whoever clears it means it."""
+    begin_run(run_type="scheduled")
+    xcom.values.clear()
+    monkeypatch.setattr(begin, "utc_now", lambda: after(7200))
+    begin_run(run_type="scheduled")
+    assert ledger.run().missed is None
+
+
+def test_a_missed_run_stays_missed_when_it_is_cleared(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore
+) -> None:
+    """To make up for it, somebody triggers a run."""
+    for _ in range(2):
+        with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+            begin_run(run_type="scheduled", due=NOW - LATE)
+        xcom.values.clear()
 
 
 # --- whose turn it is -------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from drs.ledger import (
+    RECOVERY_APPROVAL,
+    ApprovalRecord,
     Call,
     CleanupRecord,
     FailureRecord,
@@ -22,7 +24,7 @@ from drs.ledger import (
 )
 from drs.operators.closing import DrsDrillEvidenceOperator, DrsDrillVerdictOperator
 from drs.timeline import ServerSlot, Timeline
-from tests.unit.drill import APPLICATION, DATABASE, NOW, make_run
+from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_plan, make_run
 from tests.unit.tasks import make_context
 
 A, B = DATABASE
@@ -146,6 +148,101 @@ def test_a_wave_that_preflight_left_out_needs_no_proof(proven: Ledger) -> None:
     left_out = WaveResolution(left_out="all of its servers are excluded")
     proven.save_resolution(Resolution(waves={"database": left_out, "application": resolve(APPLICATION)}))
     verdict({DATABASE_GATE: "skipped"})
+
+
+# --- the verdict: a recovery, a dry run, a missed run -----------------------------------------------------
+
+
+def answer(**fields: Any) -> ApprovalRecord:
+    return ApprovalRecord.model_validate(
+        {"approved": True, "answered": "by a person", "by": "ada", "at": NOW, **fields}
+    )
+
+
+@pytest.fixture
+def recovery(proven: Ledger) -> Ledger:
+    """The records of a real recovery that was approved, and of which nothing was terminated."""
+    proven.save_run(make_run(make_plan(allow_recovery=True), execution_type="RECOVERY", reason="fire"))
+    proven.save_approval(RECOVERY_APPROVAL, answer())
+    proven.save_cleanup(clean(kept=True, proven=False))
+    return proven
+
+
+def test_a_recovery_that_proved_everything_passes(recovery: Ledger) -> None:
+    """It calls itself by its name, and does not claim that anything is gone."""
+    assert verdict() == "The RECOVERY passed: 4 server(s) launched in 2 wave(s); nothing of it is terminated."
+
+
+def test_a_recovery_that_failed_is_not_called_a_drill(recovery: Ledger) -> None:
+    """What the reader does next is another thing."""
+    recovery.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    with pytest.raises(AirflowFailException, match="The recovery did not pass"):
+        verdict()
+
+
+@pytest.mark.parametrize("record", [None, answer(approved=False)], ids=["none", "no"])
+def test_a_recovery_without_a_yes_does_not_pass(recovery: Ledger, record: ApprovalRecord | None) -> None:
+    """Whatever else is on record."""
+    recovery.forget_approval(RECOVERY_APPROVAL)
+    if record:
+        recovery.save_approval(RECOVERY_APPROVAL, record)
+    with pytest.raises(AirflowFailException, match="- nobody has approved the recovery"):
+        verdict()
+
+
+def test_a_wave_that_was_launched_without_its_approval_is_named(proven: Ledger) -> None:
+    """One that was not launched needs none."""
+    waves = [
+        {"name": name, "protection_groups": [name], "approval": {}} for name in ("database", "application")
+    ]
+    proven.save_run(make_run(make_plan(waves=waves)))
+    proven.save_approval("application", answer(answered="skipped"))
+    assert doubts() == ["nobody has approved wave database"]
+    proven.save_run(make_run(make_plan(waves=waves), waves=["application"]))
+    proven.forget_approval("application")
+    assert "nobody has approved wave application" in doubts()
+
+
+IDLE: dict[str, str | None] = {
+    name: "skipped" for name in SUCCEEDED if name.startswith("wave_") or name in {"terminate", "evidence"}
+}
+
+
+def test_a_dry_run_passes_with_preflight(ledger: Ledger) -> None:
+    """No wave and no clean-up is wanted of it."""
+    ledger.save_run(make_run(dry_run=True))
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    assert verdict(IDLE) == "Dry run of a DRILL: preflight passed, nothing was launched."
+
+
+def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
+    """Neither when it failed, nor when it was passed by."""
+    ledger.save_run(make_run(dry_run=True))
+    ledger.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
+    assert doubts(IDLE | {"preflight": "failed"}) == [
+        "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
+        "preflight has resolved no servers",
+    ]
+    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"})
+
+
+def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
+    """Nobody is called because a DAG was unpaused; and no evidence of a drill is given."""
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
+    assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed, not fired")
+    with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+        evidence()
+
+
+@pytest.mark.parametrize("fields", [{"dry_run": True}, {"missed": "Missed, not fired."}], ids=str)
+def test_a_run_that_was_to_launch_nothing_and_did_does_not_pass(
+    proven: Ledger, fields: dict[str, Any]
+) -> None:
+    """A record of a launch is believed."""
+    proven.save_run(make_run(**fields))
+    assert doubts(IDLE) == [
+        f"wave {wave} has a record of a launch, and nothing was to be launched" for wave in SERVERS
+    ]
 
 
 # --- the verdict: red -------------------------------------------------------------------------------------
@@ -286,11 +383,17 @@ def test_evidence_tells_who_what_where_and_how_it_ended(
         "plan": "orders",
         "digest": run.digest,
         "run_id": run.run_id,
+        "execution_type": "DRILL",
+        "dry_run": False,
         "initiator": "ada (manual)",
         "reason": "audit",
         "account_id": "111122223333",
         "region": "us-east-1",
         "began_at": NOW.isoformat(),
+        "recovery_point": None,
+        "approvals": {},
+        "rto_seconds": None,
+        "recovery_seconds": None,
         "excluded": ["s-9"],
     }
     assert {name: [server["server_id"] for server in servers] for name, servers in waves.items()} == {
@@ -306,6 +409,48 @@ def test_evidence_tells_who_what_where_and_how_it_ended(
     }
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("database")]
     assert [(row[1], row[-2:]) for row in rows] == [(A, ["531", "s"]), (B, ["-", "-"])]
+
+
+def test_evidence_tells_the_answers_and_the_recovery_point(recovery: Ledger) -> None:
+    """Who said yes to what, and how the run came to be a recovery."""
+    recovery.save_run(recovery.run().model_copy(update={"recovery_point": NOW}))
+    recovery.save_approval("application", answer(answered="by time-out", by=""))
+    told = evidence(**SUCCEEDED)
+    assert (told["execution_type"], told["recovery_point"]) == ("RECOVERY", NOW.isoformat())
+    assert {about: (given["answered"], given["by"]) for about, given in told["approvals"].items()} == {
+        RECOVERY_APPROVAL: ("by a person", "ada"),
+        "application": ("by time-out", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("rto", "told"),
+    [("10m", "0:09:30, within the RTO of 0:10:00"), ("9m", "0:09:30, beyond the RTO of 0:09:00")],
+)
+def test_the_recovery_time_is_told_against_the_objective(
+    proven: Ledger, capsys: pytest.CaptureFixture[str], rto: str, told: str
+) -> None:
+    """From the run's start to the moment when its last wave was launched."""
+    proven.save_run(make_run(make_plan(objectives={"rto": rto})))
+    proven.save_reached("database", "launched", after(570))
+    proven.save_reached("application", "launched", after(480))
+    given = evidence(**SUCCEEDED)
+    assert (given["recovery_seconds"], given["rto_seconds"]) == (570, 600 if rto == "10m" else 540)
+    assert told in capsys.readouterr().out
+
+
+def test_a_recovery_time_is_told_only_of_a_whole_recovery(
+    proven: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half of the waves is no recovery; a wave that preflight left out is not waited for."""
+    plan = make_plan(objectives={"rto": "10m"})
+    proven.save_run(make_run(plan))
+    proven.save_reached("database", "launched", after(570))
+    assert evidence(**SUCCEEDED)["recovery_seconds"] is None
+    assert "not measured" in capsys.readouterr().out
+    left_out = WaveResolution(left_out="every server of it is excluded")
+    proven.save_resolution(Resolution(waves={"database": resolve(DATABASE), "application": left_out}))
+    assert evidence(**SUCCEEDED)["recovery_seconds"] == 570
 
 
 def test_evidence_is_given_for_a_run_that_launched_nothing(

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
+from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.drill_task import coded_failures, run_ledger
-from drs.errors import InvalidField, PlanAlreadyExecuting, PlanHasNoWaves
-from drs.jobs import utc_now
+from drs.errors import InvalidField, PlanAlreadyExecuting
+from drs.jobs import clock_time, utc_now
 from drs.ledger import RunRecord
 from drs.plan import Plan
+from drs.request import MANUAL, read_request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RUN_PARAMETERS = ("waves", "exclude_servers", "keep_instances", "reason")
 KEPT_RUN = "run"
 """Where begin keeps a copy of the run's record: in its own state store, which survives being cleared."""
 ACTIVE = frozenset({"running", "queued"})
+LATE = dt.timedelta(minutes=15)
+"""A scheduled run that begins later than this was missed: Airflow makes up for the last tick of a schedule
+when its DAG is unpaused, or when the scheduler is back."""
 
 
 class DrsBeginDrillOperator(BaseOperator):
     """Check the run's parameters, make sure that no other run of the plan is active, and record the run.
+
+    A scheduled run whose time has gone by is recorded as missed and launches nothing.
 
     :param plan: the plan
     """
@@ -37,37 +45,61 @@ class DrsBeginDrillOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         before = restore(context)
         dag_run: Any = context["dag_run"]
-        params: Any = context["params"]
         plan = self.plan
-        waves = chosen_waves(plan, dict(dag_run.conf or {}), params["waves"])
-        claim(context)
+        now = utc_now()
+        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+        params: Any = context["params"]
+        request = read_request(plan, params, conf=dag_run.conf or (), run_type=run_type, now=now)
+        began_at = before.began_at if before else now
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
-            began_at=before.began_at if before else utc_now(),
+            began_at=began_at,
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
-            waves=waves,
-            exclude_servers=tuple(params["exclude_servers"] or ()),
-            keep_instances=bool(params["keep_instances"]),
-            reason=str(params["reason"] or ""),
-            initiator=initiator(dag_run),
+            run_type=run_type,
+            initiator=initiator(dag_run, run_type),
+            missed=missed(run_type, dag_run.run_after, began_at),
+            **dataclasses.asdict(request),
         )
+        if not record.missed:
+            claim(context)
         store: Any = context["task_state_store"]
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
+        if record.missed:
+            raise AirflowSkipException(record.missed)
+        self._tell(record)
+        return {"token": record.token, "waves": list(record.waves)}
+
+    def _tell(self, record: RunRecord) -> None:
+        target = self.plan.target
         self.log.info(
-            "Drill of plan %s (digest %s) in %s, account %s, begun by %s. Waves: %s. Reason: %s",
-            plan.name,
-            plan.digest[:12],
-            plan.target.region,
-            plan.target.account_id,
+            "%s of plan %s (digest %s) in %s, account %s, begun by %s. Waves: %s. Recovery point: %s. "
+            "Reason: %s",
+            f"{record.execution_type} (dry run)" if record.dry_run else record.execution_type,
+            self.plan.name,
+            record.digest[:12],
+            target.region,
+            target.account_id,
             record.initiator,
-            ", ".join(waves),
+            ", ".join(record.waves),
+            record.recovery_point.isoformat() if record.recovery_point else "latest",
             record.reason or "none given",
         )
-        return {"token": record.token, "waves": list(waves)}
+
+
+def missed(run_type: str, due: dt.datetime, began_at: dt.datetime) -> str | None:
+    """Why a run that nobody started by hand comes too late to launch anything, if it does."""
+    late = began_at - due
+    if run_type == MANUAL or late <= LATE:
+        return None
+    return (
+        f"Missed, not fired: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and began "
+        f"{late.total_seconds() / 60:.0f} min later; perhaps its DAG was paused. A run that is more than "
+        f"{LATE.total_seconds() / 60:.0f} min late launches nothing. To make up for it, trigger one by hand."
+    )
 
 
 class DrsRefuseDrillOperator(BaseOperator):
@@ -103,28 +135,6 @@ def restore(context: Context) -> RunRecord | None:
     return record
 
 
-def chosen_waves(plan: Plan, conf: dict[str, Any], asked: Any) -> tuple[str, ...]:
-    """The waves of this run, in the plan's order.
-
-    :raises InvalidField: an unknown key in ``conf``, or a wave that the plan does not have
-    :raises PlanHasNoWaves: no wave is chosen
-    """
-    if unknown := sorted(set(conf) - set(RUN_PARAMETERS)):
-        raise InvalidField(
-            f"Unknown run parameter(s): {', '.join(unknown)}.",
-            remedy=f"A run of this plan takes: {', '.join(RUN_PARAMETERS)}.",
-        )
-    names = [wave.name for wave in plan.waves]
-    if strange := [str(name) for name in asked if name not in names]:
-        raise InvalidField(
-            f"The plan {plan.name} has no wave {', '.join(strange)}.",
-            remedy=f"Choose from its waves: {', '.join(names)}.",
-        )
-    if not asked:
-        raise PlanHasNoWaves("No wave was chosen for this run.")
-    return tuple(name for name in names if name in asked)
-
-
 def claim(context: Context) -> None:
     """Make this run the owner of its plan.
 
@@ -154,8 +164,7 @@ def _is_active(ti: Any, run_id: str) -> bool:
     return ti.get_dagrun_state(ti.dag_id, run_id) in ACTIVE
 
 
-def initiator(dag_run: Any) -> str:
+def initiator(dag_run: Any, run_type: str) -> str:
     """Who or what began the run: a person's name, or the schedule."""
     user = getattr(dag_run, "triggering_user_name", None)
-    kind = getattr(dag_run.run_type, "value", dag_run.run_type)
-    return f"{user} ({kind})" if user else str(kind)
+    return f"{user} ({run_type})" if user else run_type

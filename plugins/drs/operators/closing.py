@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from drs.drill_task import TERMINATE_TASK_ID, coded_failures, run_ledger
+from drs.drill_task import PREFLIGHT_TASK_ID, TERMINATE_TASK_ID, coded_failures, run_ledger
 from drs.errors import DrillFailed
-from drs.ledger import Ledger, RunRecord, WaveOutcome
+from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord, Ledger, RunRecord, WaveOutcome
 from drs.tables import table
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class DrsDrillEvidenceOperator(BaseOperator):
         run = ledger.begun()
         if run is None:
             raise AirflowSkipException("This run was refused before it began; there is nothing to tell.")
+        if run.missed:
+            raise AirflowSkipException(run.missed)
         plan = run.read_plan()
         cleanup = ledger.cleanup()
         states = task_states(context)
@@ -60,16 +63,29 @@ class DrsDrillEvidenceOperator(BaseOperator):
             for server in servers
         ]
         header = ("wave", "server", "name", "launch", "instance", "took")
-        self.log.info("Servers of this drill:\n%s", table(header, rows) if rows else "none was launched")
+        self.log.info("Servers of this run:\n%s", table(header, rows) if rows else "none was launched")
+        objective, measured = plan.objectives.rto, recovery_time(ledger, run)
+        if objective:
+            self.log.info(
+                "Recovery time, from the run's start to its last server: %s", judged(measured, objective)
+            )
         return {
             "plan": plan.name,
             "digest": run.digest,
             "run_id": run.run_id,
+            "execution_type": run.execution_type,
+            "dry_run": run.dry_run,
             "initiator": run.initiator,
             "reason": run.reason,
             "account_id": plan.target.account_id,
             "region": plan.target.region,
             "began_at": run.began_at.isoformat(),
+            "recovery_point": run.recovery_point.isoformat() if run.recovery_point else None,
+            "approvals": {
+                subject: answer.model_dump(mode="json") for subject, answer in answers(ledger, run)
+            },
+            "rto_seconds": objective.total_seconds() if objective else None,
+            "recovery_seconds": measured.total_seconds() if measured else None,
             "waves": waves,
             "excluded": list(run.exclude_servers),
             "cleanup": cleanup.model_dump(mode="json") if cleanup else None,
@@ -91,21 +107,36 @@ class DrsDrillVerdictOperator(BaseOperator):
         doubts = list(failed_tasks(ledger, states))
         if run is None:
             doubts.append("the run never began")
+        elif run.missed or run.dry_run:
+            doubts += doubted_idleness(ledger, run, states)
         else:
+            doubts += doubted_approvals(ledger, run)
             doubts += doubted_waves(ledger, run, states)
             doubts += doubted_end(ledger, run, states)
         if run is None or doubts:
             listed = "\n".join(f"- {doubt}" for doubt in doubts)
+            what = "recovery" if run and not run.is_drill else "drill"
             raise DrillFailed(
-                f"The drill did not pass:\n{listed}",
+                f"The {what} did not pass:\n{listed}",
                 remedy="Read the end of the log of the first task named: it says what failed and what to do.",
             )
-        servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
-        launched = [server for server in servers if server.launched]
-        end = "its instances are kept, as asked" if run.keep_instances else "all of them are terminated"
-        text = f"The drill passed: {len(launched)} server(s) launched in {len(run.waves)} wave(s); {end}."
+        text = passed(ledger, run)
         self.log.info(text)
         return text
+
+
+def passed(ledger: Ledger, run: RunRecord) -> str:
+    """What a run that passed has done."""
+    if run.missed:
+        return run.missed
+    if run.dry_run:
+        return f"Dry run of a {run.execution_type}: preflight passed, nothing was launched."
+    servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
+    launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
+    if not run.is_drill:
+        return f"The RECOVERY passed: {launched}; nothing of it is terminated."
+    end = "its instances are kept, as asked" if run.keep_instances else "all of them are terminated"
+    return f"The drill passed: {launched}; {end}."
 
 
 def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
@@ -118,6 +149,31 @@ def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[s
     for task_id, state in sorted(states.items()):
         if state in {"upstream_failed", "removed"}:
             yield f"{task_id} did not run ({state})"
+
+
+def doubted_idleness(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What speaks against a run that was to launch nothing."""
+    if run.dry_run and not run.missed:
+        if ledger.resolution() is None:
+            yield "preflight has resolved no servers"
+        if states.get(PREFLIGHT_TASK_ID) not in {"success", "failed", "upstream_failed"}:
+            yield f"{PREFLIGHT_TASK_ID} is {states.get(PREFLIGHT_TASK_ID) or 'without a state'}"
+    for name in run.waves:
+        if ledger.launch(name) is not None:
+            yield f"wave {name} has a record of a launch, and nothing was to be launched"
+
+
+def doubted_approvals(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """Approvals that the run needed and has no record of."""
+    if not run.is_drill and not _approved(ledger.approval(RECOVERY_APPROVAL)):
+        yield "nobody has approved the recovery"
+    for wave in run.read_plan().waves:
+        if wave.approval and ledger.launch(wave.name) and not _approved(ledger.approval(wave.name)):
+            yield f"nobody has approved wave {wave.name}"
+
+
+def _approved(answer: ApprovalRecord | None) -> bool:
+    return answer is not None and answer.approved
 
 
 def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
@@ -165,6 +221,31 @@ def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]
     for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
         if states.get(task_id) not in {"success", "failed", "upstream_failed"}:
             yield f"{task_id} is {states.get(task_id) or 'without a state'}"
+
+
+def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecord]]:
+    """The answers to the run's questions, by what they are about."""
+    for subject in (RECOVERY_APPROVAL, *run.waves):
+        if (answer := ledger.approval(subject)) is not None:
+            yield subject, answer
+
+
+def recovery_time(ledger: Ledger, run: RunRecord) -> dt.timedelta | None:
+    """From the run's start to the moment when its last wave was launched; ``None`` unless all were."""
+    resolution = ledger.resolution()
+    if resolution is None:
+        return None
+    wanted = [name for name in run.waves if not resolution.waves[name].left_out]
+    reached = [at for name in wanted if (at := ledger.reached(name, "launched")) is not None]
+    return max(reached) - run.began_at if reached and len(reached) == len(wanted) else None
+
+
+def judged(measured: dt.timedelta | None, objective: dt.timedelta) -> str:
+    """The measured time against the RTO, as a person reads it."""
+    if measured is None:
+        return f"not measured, for not every wave was launched (RTO {objective})"
+    seconds = dt.timedelta(seconds=round(measured.total_seconds()))
+    return f"{seconds}, {'within' if measured <= objective else 'beyond'} the RTO of {objective}"
 
 
 def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:

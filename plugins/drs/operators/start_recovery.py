@@ -41,7 +41,7 @@ that a call comes when the plan says."""
 
 
 class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
-    """Start the recovery of every server of a wave as a drill, ``server_delay`` apart or in one job.
+    """Start the recovery of every server of a wave, ``server_delay`` apart or in one job.
 
     Every pause is a deferral. A server that another job holds is retried on the plan's backoff, while the
     free ones go on.
@@ -62,7 +62,6 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         """Begin the launch, or on a later try go on with what is missing."""
-        claim(context)
         return self._launch(context, resumed=False)
 
     @coded_failures
@@ -74,6 +73,8 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         ledger = _KeptLedger(XComStore(context["ti"]), context["task_state_store"])
         run = ledger.run()
         resolved = chosen_wave(ledger, run, self.wave)
+        if not resumed:
+            claim(context)
         opens_at = self._opens_at(ledger, run)
         use_target(self, run)
         known = ledger.restore_launch(self.wave)
@@ -94,11 +95,13 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         return self._finish(launch.record)
 
     def _opens_at(self, ledger: Ledger, run: RunRecord) -> dt.datetime:
-        """When the wave's first call is due: ``delay_before`` after the last of the gates before it."""
+        """When the wave's first call is due: ``delay_before`` after its approval and the gates before it."""
         plan = run.read_plan()
         gates = _gates_reached(ledger, run, self.wave)
         delay = plan.delay_for(self.wave) if gates or not plan.dependencies(self.wave) else dt.timedelta(0)
-        return max(gates, default=utc_now()) + delay
+        approval = ledger.approval(self.wave)
+        answered = [approval.at] if approval else []
+        return max([*gates, *answered], default=utc_now()) + delay
 
     def _pause(self, step: WaitUntil) -> None:
         left = step.at - utc_now()

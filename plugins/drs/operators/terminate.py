@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
     """Terminate the drill instances that this run launched, and prove them gone in DRS and EC2.
 
-    It takes everything from the run's ledger, so it does its work when the plan's file is broken or edited.
+    What a real recovery launched is left alone. It takes everything from the run's ledger, so it does its
+    work when the plan's file is broken or edited.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
     """
@@ -49,6 +50,8 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         run = ledger.begun()
         if run is None:
             raise AirflowSkipException("This run was refused before it began: it launched nothing.")
+        if run.missed or run.dry_run:
+            raise AirflowSkipException(run.missed or "This is a dry run: it launched nothing.")
         use_target(self, run)
         clean_up = CleanUp(
             hook=self.hook, describe_ec2=self._describe_ec2, ledger=ledger, run=run, log=self.log
