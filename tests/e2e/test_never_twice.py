@@ -46,6 +46,11 @@ def no_tags(server: str) -> dict[str, Any]:
     return {"kind": "tags_refused", "servers": [server]}
 
 
+def lasting(server: str) -> dict[str, Any]:
+    """The server's job stays live until the test comes to it."""
+    return {"kind": "stuck_conversion", "servers": [server], "seconds": 45}
+
+
 def in_the_call(strike: Callable[[DrillRun, str], None]) -> Callable[[DrillRun], None]:
     """Strike while the call hangs."""
 
@@ -109,7 +114,7 @@ CASES = {
     ),
     "killed-under-a-live-worker": Case([K], [hang("after", K)], in_the_call(kill_task_alone), [DROPPED]),
     "cleared-before-the-reply": Case([L], [hang("after", L)], in_the_call(clear), [DROPPED]),
-    "cleared-while-its-job-is-live": Case([M], [], clear_while_the_job_is_live, [None]),
+    "cleared-while-its-job-is-live": Case([M], [lasting(M)], clear_while_the_job_is_live, [None]),
     "ended-before-the-reply": Case(
         [P], [hang("after", P)], in_the_call(end), [DROPPED], tries=1, state="failed"
     ),
