@@ -26,9 +26,11 @@ from drs.ownership import RUN_TAG
 from drs.timeline import Finished, WaitUntil
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import ForeignJob, InternalError, LaunchFailed, TagsRefused, Throttle
+from simulator.engine.fleet import Fleet
 from simulator.engine.timings import Timings
+from simulator.registration import add
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
-from tests.unit.simulated import OTHERS, SimulatedDrill, make_hook
+from tests.unit.simulated import ACCOUNT, OTHERS, REGION, SimulatedDrill, make_hook
 
 Drill = Callable[..., SimulatedDrill]
 A, B = DATABASE
@@ -390,6 +392,21 @@ def test_a_used_up_quota_is_waited_for(drill: Drill, caplog: pytest.LogCaptureFi
     # 5, 10, 20, 40 and 60 s after one another.
     assert started_after(run) == [135]
     assert "Jobs in progress (20): drsjob-" in caplog.text
+
+
+def test_five_hundred_servers_in_jobs_are_waited_for(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """Five jobs of somebody else's use the quota up; the launch goes on when they have ended."""
+    run = drill(per_wave())
+    crowd = {"count": 500, "id_prefix": "s-0123456789ac", "hostname": "crowd-{n}"}
+    more = {"accounts": {ACCOUNT: {"regions": {REGION: {"servers": [crowd]}}}}}
+    add(run.simulation, Fleet.parse(more, "the crowd"))
+    names = [f"s-0123456789ac{number:05x}" for number in range(1, 501)]
+    for position in range(0, 500, 100):
+        run.simulation.arm(foreign(*names[position : position + 100], seconds=100))
+    run.launch()
+    assert started_after(run) == [135]
+    assert "500 source servers are in jobs already" in caplog.text
+    assert "Jobs in progress (5): drsjob-" in caplog.text
 
 
 def test_a_quota_used_up_for_good_names_the_jobs(drill: Drill) -> None:
