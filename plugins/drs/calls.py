@@ -10,6 +10,7 @@ from drs.jobs import Job, LogEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient
+    from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
     from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
 
 PAGE = 200
@@ -111,6 +112,44 @@ class DrsCalls:
             for page in paginator.paginate(filters={"sourceServerIDs": chunk})
             for item in page["items"]
         ]
+
+    def every_recovery_instance(self) -> list[Mapping[str, Any]]:
+        """All recovery instances of the account and Region, those of forgotten servers too."""
+        pages = self.conn.get_paginator("describe_recovery_instances").paginate(filters={})
+        return [item for page in pages for item in page["items"]]
+
+    def launch_configuration(self, server_id: str) -> Mapping[str, Any]:
+        """A server's launch settings; DRS has no list of them.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_GetLaunchConfiguration.html
+        """
+        return self.conn.get_launch_configuration(sourceServerID=server_id)
+
+    def recovery_snapshots(self, server_id: str) -> list[Mapping[str, Any]]:
+        """The points in time that a server can be recovered to.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoverySnapshots.html
+        """
+        pages = self.conn.get_paginator("describe_recovery_snapshots").paginate(sourceServerID=server_id)
+        return [item for page in pages for item in page["items"]]
+
+    def recovery_plan_executions(self, status: RecoveryPlanExecutionStatusType) -> list[Mapping[str, Any]]:
+        """The executions of AWS's own recovery plans that have this status.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ListRecoveryPlanExecutions.html
+        """
+        pages = self.conn.get_paginator("list_recovery_plan_executions").paginate(status=status)
+        return [item for page in pages for item in page["recoveryPlanExecutions"]]
+
+    def recovery_plan_steps(self, execution_arn: str) -> list[Mapping[str, Any]]:
+        """The steps of one execution, with the servers of each.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ListRecoveryPlanExecutionSteps.html
+        """
+        pages = self.conn.get_paginator("list_recovery_plan_execution_steps").paginate(
+            recoveryPlanExecutionArn=execution_arn
+        )
+        return [item for page in pages for item in page["recoveryPlanExecutionSteps"]]
 
 
 class Drs(DrsCalls):

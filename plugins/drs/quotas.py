@@ -5,3 +5,5 @@ from __future__ import annotations
 MAX_JOBS_IN_PROGRESS = 20
 MAX_SERVERS_PER_JOB = 100
 """Lower than the 200 that the API's shape admits in one call."""
+MAX_SERVERS_IN_JOBS = 500
+"""Source servers in all jobs in progress."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from drs.errors import (
@@ -20,23 +21,37 @@ from drs.plan import Plan, ProtectionGroup
 from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a resolution.
+
+    :param wave: the wave that it is about; ``None`` for the whole run
+    :param server_id: the server that it is about, if it is about one
+    :param optional: it befalls an optional group alone, so that it does not stop the run
+    """
+
+    error: DrillError
+    wave: str | None = None
+    server_id: str | None = None
+    optional: bool = False
+
+
 def resolve(
     plan: Plan,
     waves: Iterable[str],
     exclude: Sequence[str],
     source_servers: Sequence[Mapping[str, Any]],
-) -> tuple[Resolution, list[DrillError]]:
+) -> tuple[Resolution, list[Problem]]:
     """Resolve the chosen waves against what DRS knows in the plan's account and Region.
 
     :param plan: the run's plan
     :param waves: names of the chosen waves
     :param exclude: source server ids that this run leaves out
     :param source_servers: items of DescribeSourceServers
-    :return: the resolution, and every finding that must stop the drill
+    :return: the resolution, and every problem with it
     """
     known = {str(item["sourceServerID"]): item for item in source_servers}
-    findings: list[DrillError] = []
-    warnings: list[str] = []
+    problems: list[Problem] = []
     placed: dict[str, str] = {}
     resolved: dict[str, WaveResolution] = {}
     for name in waves:
@@ -44,21 +59,17 @@ def resolve(
         excluded: list[str] = []
         for group_name in plan.wave(name).protection_groups:
             group = plan.protection_groups[group_name]
-            ids, finding = _members(group_name, group, known)
-            if finding is not None:
-                if group.optional:
-                    warnings.append(f"Optional group {group_name}: {finding.message}")
-                else:
-                    findings.append(finding)
+            ids, error = _members(group_name, group, known)
+            if error is not None:
+                problems.append(Problem(error, wave=name, optional=group.optional))
             for server_id in ids:
                 if server_id in placed:
-                    findings.append(
-                        ServerConflict(
-                            f"Server {server_id} is in wave {placed[server_id]} and again in wave {name} "
-                            f"(group {group_name}): a server can be launched once in a drill.",
-                            remedy="Change the groups' tags or ids so that each server is in one wave.",
-                        )
+                    twice = ServerConflict(
+                        f"Server {server_id} is in wave {placed[server_id]} and again in wave {name} "
+                        f"(group {group_name}): a server can be launched once in a drill.",
+                        remedy="Change the groups' tags or ids so that each server is in one wave.",
                     )
+                    problems.append(Problem(twice, wave=name, server_id=server_id, optional=group.optional))
                     continue
                 placed[server_id] = name
                 if server_id in exclude:
@@ -72,15 +83,23 @@ def resolve(
                         optional=group.optional,
                     )
                 )
-        findings += _sizes(plan, name, len(servers))
+        problems += [Problem(error, wave=name) for error in _sizes(plan, name, len(servers))]
         left_out = None
         if not servers:
             left_out = "every server of it is excluded" if excluded else "its groups hold no server"
         resolved[name] = WaveResolution(servers=tuple(servers), excluded=tuple(excluded), left_out=left_out)
-    findings += _excluded_in_vain(exclude, placed)
-    if not findings and all(wave.left_out for wave in resolved.values()):
-        findings.append(PlanHasNoWaves("No server is left to launch in any chosen wave."))
-    return Resolution(waves=resolved, warnings=tuple(warnings)), findings
+    problems += [Problem(error) for error in _excluded_in_vain(exclude, placed)]
+    resolution = Resolution(waves=resolved)
+    if all(problem.optional for problem in problems) and (empty := nothing_to_launch(resolution)):
+        problems.append(Problem(empty))
+    return resolution, problems
+
+
+def nothing_to_launch(resolution: Resolution) -> DrillError | None:
+    """The error of a run that would launch no server: green, it would look like a success."""
+    if all(wave.left_out for wave in resolution.waves.values()):
+        return PlanHasNoWaves("No server is left to launch in any chosen wave.")
+    return None
 
 
 def server_name(item: Mapping[str, Any]) -> str:

@@ -12,6 +12,8 @@ WEB = [f"s-7de4f3a2b1c0{n:05x}" for n in range(1, 13)]
 
 
 QUICK = "{server_delay: 1s}"
+AFTER_PREFLIGHT = "delay_before: 8s"
+"""Of a first wave: time to make trouble that preflight must not see."""
 
 
 def write_plan(
@@ -21,24 +23,28 @@ def write_plan(
     *,
     launch: str = QUICK,
     wave_extra: str = "delay_before: 1s",
+    first_wave_extra: str = "",
     optional: Sequence[str] = (),
+    top: str = "",
 ) -> Path:
     """Write a plan with one group for each wave, in the plans folder of the stack.
 
     :param waves: each wave's name and servers
     :param launch: the plan's launch section
     :param wave_extra: further keys of every wave but the first
+    :param first_wave_extra: further keys of the first wave
     :param optional: waves whose group is optional
+    :param top: further lines of the plan
     """
     groups, listed = [], []
     for position, (wave, servers) in enumerate(waves):
         lenient = ", optional: true" if wave in optional else ""
         groups.append(f"  {wave}: {{source_servers: [{', '.join(servers)}]{lenient}}}")
-        extra = f", {wave_extra}" if position and wave_extra else ""
-        listed.append(f"  - {{name: {wave}, protection_groups: [{wave}]{extra}}}")
+        extra = wave_extra if position else first_wave_extra
+        listed.append(f"  - {{name: {wave}, protection_groups: [{wave}]{', ' if extra else ''}{extra}}}")
     path = folder / f"{name}.yaml"
     text = (
-        f"name: {name}\n"
+        f"name: {name}\n{top}\n"
         'target: {region: us-east-1, account_id: "111122223333"}\n'
         f"protection_groups:\n{chr(10).join(groups)}\nlaunch: {launch}\nwaves:\n{chr(10).join(listed)}\n"
     )

@@ -10,7 +10,7 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from tests.e2e.plans import APPLICATION, DATABASE, DIRECTORY, WEB, write_plan
+from tests.e2e.plans import AFTER_PREFLIGHT, APPLICATION, DATABASE, DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
 
@@ -32,11 +32,12 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
     ones are started at once, the held ones when their holder ends, and the drill succeeds.
     """
     held, free = WEB[:2], WEB[2:4]
-    write_plan(plans, "held", [("web", [*held, *free])], launch="{jobs: per_wave}")
+    web = ("web", [*held, *free])
+    write_plan(plans, "held", [web], launch="{jobs: per_wave}", first_wave_extra=AFTER_PREFLIGHT)
     foreign = {"kind": "foreign_job", "servers": held, "seconds": 45, "from": "first_refused_call"}
-    stack.simulator.arm(**foreign)
     run = start_drill("held")
-    run.wait_for_task("wave_web.start_recovery", "deferred", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=60)
+    stack.simulator.arm(**foreign)
     assert run.wait(timeout=180) == "success", run.describe()
 
     calls = run.journal(operation="StartRecovery")

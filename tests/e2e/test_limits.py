@@ -9,7 +9,7 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
+from tests.e2e.plans import AFTER_PREFLIGHT, APPLICATION, DATABASE, WEB, write_plan
 from tests.e2e.proof import assert_launched_once, jobs_made, servers_of, start_calls
 
 pytestmark = pytest.mark.e2e
@@ -22,17 +22,19 @@ BOTOCORE_ATTEMPTS = 4
 
 
 def test_a_holder_that_outlasts_the_bound_is_named_with_what_to_do(
-    stack: Stack, plans: Path, run_drill: Drill
+    stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
     """The held server is tried up to `conflict_timeout` and never launched; the free one is launched, and
     terminated again.
     """
     held, free = DATABASE[:2]
     bounds = "{server_delay: 1s, conflict_backoff: [4s], conflict_timeout: 10s}"
-    write_plan(plans, "outlasted", [("database", [held, free])], launch=bounds)
+    database = ("database", [held, free])
+    write_plan(plans, "outlasted", [database], launch=bounds, first_wave_extra=AFTER_PREFLIGHT)
+    run = start_drill("outlasted")
+    run.wait_for_task("preflight", "success", timeout=60)
     stack.simulator.arm(kind="foreign_job", servers=[held], seconds=600, **{"from": "first_refused_call"})
-    run = run_drill("outlasted")
-    assert run.state() == "failed", run.describe()
+    assert run.wait() == "failed", run.describe()
     assert jobs_made(run) == {held: 0, free: 1}
     assert {(i.server_id, i.state) for i in run.instances()} == {(free, "terminated")}
 
@@ -49,17 +51,19 @@ def test_a_holder_that_outlasts_the_bound_is_named_with_what_to_do(
     assert "[SERVER_CONFLICT]" in run.log("verdict")
 
 
-def test_throttling_and_a_used_up_quota_are_waited_out(stack: Stack, plans: Path, run_drill: Drill) -> None:
+def test_throttling_and_a_used_up_quota_are_waited_out(stack: Stack, plans: Path, start_drill: Drill) -> None:
     """DRS asks for 12 s of silence, and gets them; its 20th job is the wave's first server, and the second
     follows when that job has ended.
     """
     first, second = DATABASE[2:4]
     others = [*WEB, *APPLICATION][: JOBS_IN_PROGRESS - 1]
-    write_plan(plans, "crowded", [("database", [first, second])])
+    write_plan(plans, "crowded", [("database", [first, second])], first_wave_extra=AFTER_PREFLIGHT)
+    run = start_drill("crowded")
+    run.wait_for_task("preflight", "success", timeout=60)
     stack.simulator.arm(kind="throttle", servers=[first], count=BOTOCORE_ATTEMPTS, retry_after=12)
     for server in others:
         stack.simulator.arm(kind="foreign_job", servers=[server], seconds=600)
-    run = run_drill("crowded")
+    run.wait()
     assert_launched_once(run)
 
     throttled, (made, *crowded) = start_calls(run)[:BOTOCORE_ATTEMPTS], start_calls(run)[BOTOCORE_ATTEMPTS:]

@@ -4,6 +4,7 @@ Question ─► reading (AWS, each list once) ─► Facts ─► checks (pure) 
 """
 
 from drs.preflight.findings import Finding, Report, findings_table
+from drs.preflight.inspection import inspect
 from drs.preflight.question import Clients, Question
 
-__all__ = ["Clients", "Finding", "Question", "Report", "findings_table"]
+__all__ = ["Clients", "Finding", "Question", "Report", "findings_table", "inspect"]

@@ -45,6 +45,14 @@ class Finding:
         """The finding that a coded failure stands for."""
         return cls(code=error.code, seen=error.message, remedy=error.remedy, **fields)
 
+    def about(self, wave: str | None, server_id: str | None = None) -> Finding:
+        """The same, of this wave and server."""
+        return dataclasses.replace(self, wave=wave, server_id=server_id)
+
+    def adding(self, sentence: str) -> Finding:
+        """The same, with a further sentence about what was seen."""
+        return dataclasses.replace(self, seen=f"{self.seen} {sentence}")
+
     def as_warning(self) -> Finding:
         return dataclasses.replace(self, severity="warning")
 
@@ -55,10 +63,12 @@ class Report:
 
     :param findings: in the order of the checks
     :param resolution: ``None`` when the servers could not even be read
+    :param notes: what a reader should know that is nothing to mend, a sentence each
     """
 
     findings: tuple[Finding, ...] = ()
     resolution: Resolution | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -74,7 +84,7 @@ class Report:
         return bool(self.errors) and all(finding.heals for finding in self.errors)
 
     def as_error(self) -> DrillError:
-        """One failure that tells every error; it bears the first one's code.
+        """One failure that tells every error, those with the same remedy together; it bears the first's code.
 
         :raises ValueError: there is none
         """
@@ -83,9 +93,11 @@ class Report:
         first = self.errors[0]
         if len(self.errors) == 1:
             return CLASSES[first.code](first.seen, remedy=first.remedy)
+        alike: dict[tuple[Code, str], list[str]] = {}
+        for finding in self.errors:
+            alike.setdefault((finding.code, finding.remedy), []).append(f"[{finding.code}] {finding.seen}")
         listed = "\n".join(
-            f"{number}. [{finding.code}] {finding.seen}\n   What to do: {finding.remedy}"
-            for number, finding in enumerate(self.errors, start=1)
+            "\n".join((*seen, f"  What to do: {remedy}")) for (_, remedy), seen in alike.items()
         )
         return CLASSES[first.code](
             f"{len(self.errors)} findings stop this run:\n{listed}", remedy="Mend every finding above."
@@ -93,7 +105,10 @@ class Report:
 
     def as_json(self) -> list[dict[str, Any]]:
         """The findings as JSON has them, for XCom and for programs."""
-        return [dataclasses.asdict(finding) for finding in self.findings]
+        return [
+            {**dataclasses.asdict(finding), "code": finding.code.value, "holders": list(finding.holders)}
+            for finding in self.findings
+        ]
 
 
 def findings_table(findings: Iterable[Finding]) -> str:

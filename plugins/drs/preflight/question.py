@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drs.calls import DrsCalls
-from drs.ledger import ExecutionType
+from drs.ledger import ExecutionType, Resolution
 from drs.plan import Plan
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Question:
     :param execution_type: for a RECOVERY, replication that lags or stalls only warns
     :param recovery_point: launch from the newest recovery snapshot at or before this time
     :param own_jobs: DRS jobs that this very run made: neither they nor their instances are in the way
+    :param resolved: what this run resolved before, if it did: its servers stay, whatever groups hold by now
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Question:
     execution_type: ExecutionType = "DRILL"
     recovery_point: dt.datetime | None = None
     own_jobs: frozenset[str] = frozenset()
+    resolved: Resolution | None = None
 
     @classmethod
     def whole(cls, plan: Plan) -> Question:

@@ -1,0 +1,48 @@
+"""Whether somebody else holds a server now: DRS refuses a call that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drs.errors import ServerConflict
+from drs.jobs import live_holders
+from drs.preflight.facts import Facts
+from drs.preflight.findings import Finding
+from drs.preflight.question import Question
+from drs.preflight.servers import Servers
+
+
+def held_servers(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+    """Servers in a live job that this run did not make, or in a running execution of a recovery plan of AWS.
+
+    An execution holds the servers of all of its steps: those of a step to come have no job yet, and those of
+    a step that is over would lose what it launched.
+    """
+    others = [job for job in facts.live_jobs or () if job.job_id not in question.own_jobs]
+    jobs = live_holders(others, servers.ids)
+    for wave, server in servers:
+        label = servers.label(server.server_id)
+        if job := jobs.get(server.server_id):
+            yield Finding.of(
+                ServerConflict(
+                    f"Server {label} is held by job {job.describe()}.",
+                    remedy=(
+                        f"Wait for job {job.job_id} to end (DRS cannot cancel a job), then trigger a new run."
+                    ),
+                ),
+                heals=True,
+                holders=(job.job_id,),
+            ).about(wave, server.server_id)
+        for execution in facts.executions or ():
+            if server.server_id in execution.server_ids:
+                yield Finding.of(
+                    ServerConflict(
+                        f"Server {label} belongs to AWS's own recovery plan that is being executed: "
+                        f"{execution.describe()}.",
+                        remedy=(
+                            "Wait for that execution to end, or cancel it in the DRS console, then trigger a "
+                            "new run."
+                        ),
+                    ),
+                    heals=True,
+                ).about(wave, server.server_id)

@@ -1,0 +1,42 @@
+"""What a launch would do to the recovery instances that a server has already: DRS cleans them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drs.errors import Code, RecoveryInstanceExists
+from drs.preflight.facts import Facts, RecoveryInstance, moment
+from drs.preflight.findings import Finding
+from drs.preflight.question import Question
+from drs.preflight.servers import Servers
+
+
+def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+    """A real recovery instance stops the run, a RECOVERY too: a new launch would destroy it. A drill's is
+    merely replaced.
+    """
+    for instance in facts.instances or ():
+        if instance.job_id in question.own_jobs:
+            continue
+        label = servers.label(instance.server_id)
+        if instance.is_drill:
+            finding = Finding(
+                code=Code.LEFTOVER_DRILL_INSTANCE,
+                seen=f"Server {label} has {_described(instance)}, a drill's; this launch replaces it.",
+                remedy="Nothing to do for this run; `python -m drs cleanup` ends what drills have left.",
+                severity="warning",
+            )
+        else:
+            finding = Finding.of(
+                RecoveryInstanceExists(
+                    f"Server {label} runs in recovery: {_described(instance)} is no drill's, and DRS would "
+                    "terminate it when the server is launched."
+                )
+            )
+        yield finding.about(servers.wave_of(instance.server_id), instance.server_id)
+
+
+def _described(instance: RecoveryInstance) -> str:
+    job = f" of job {instance.job_id}" if instance.job_id else ""
+    data = f", data of {moment(instance.point_in_time)}" if instance.point_in_time else ""
+    return f"recovery instance {instance.instance_id}{job} ({instance.state}{data})"

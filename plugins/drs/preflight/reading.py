@@ -1,0 +1,257 @@
+"""Reads of AWS what the checks need, each thing once. What cannot be read becomes a finding of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs.errors import AccessDenied, Code
+from drs.ledger import Resolution
+from drs.preflight.facts import (
+    Facts,
+    LaunchSettings,
+    PlanExecution,
+    RecoveryInstance,
+    Snapshot,
+    SourceServer,
+    Template,
+)
+from drs.preflight.findings import Finding
+from drs.preflight.question import Clients, Question
+from drs.preflight.servers import Servers
+from drs.refusals import error_code, explain, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
+
+READERS = 8
+"""Calls at a time where the API takes one server a call; fewer than the connections that botocore keeps."""
+FILTER_VALUES = 200
+"""Values in one filter: EC2's limit."""
+TEMPLATES_ONE_BY_ONE = 8
+"""Up to so many launch templates are asked for by id, more with all the account's: EC2 takes one id a call,
+or none, and lists 200 a page.
+"""
+RUNNING: tuple[RecoveryPlanExecutionStatusType, ...] = ("CREATED", "IN_PROGRESS", "CANCELLING")
+
+T = TypeVar("T")
+Refusal = ClientError | BotoCoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    account_id: str
+    arn: str
+
+
+class Reader:
+    """One look at AWS.
+
+    :param clients: how AWS is reached
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self.findings: list[Finding] = []
+        """What could not be read, and so could not be checked."""
+
+    def caller(self) -> Caller | None:
+        """Whose credentials these are; ``None`` ends the look, since they may be of another account."""
+        identity = self._first("whose account this is", self._clients.sts.get_caller_identity)
+        return Caller(identity["Account"], identity["Arn"]) if identity else None
+
+    def source_servers(self) -> list[Mapping[str, Any]] | None:
+        """Every source server as DRS tells it; ``None`` ends the look, since nothing can be resolved."""
+        return self._first("which source servers there are", lambda: list(self._clients.drs.source_servers()))
+
+    def facts(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        resolution: Resolution,
+        question: Question,
+        looked_at: dt.datetime,
+    ) -> Facts:
+        """Read all that the checks of these servers need."""
+        drs = self._clients.drs
+        servers = Servers(resolution)
+        settings = self._of_each(servers, "launch settings", drs.launch_configuration)
+        known = {server_id: LaunchSettings.from_api(item) for server_id, item in settings.items()}
+        templates = self._templates({each.template_id for each in known.values() if each.template_id})
+        interfaces = [each for found in (templates or {}).values() for each in found.interfaces]
+        snapshots: Mapping[str, list[Mapping[str, Any]]] = {}
+        if question.recovery_point is not None:
+            snapshots = self._of_each(servers, "recovery snapshots", drs.recovery_snapshots)
+        return Facts(
+            looked_at=looked_at,
+            servers={item["sourceServerID"]: SourceServer.from_api(item) for item in items},
+            live_jobs=self._attempt("whether a job holds a server", lambda: tuple(drs.live_jobs())),
+            executions=self._attempt("whether one of AWS's own recovery plans is executed", self._executions),
+            instances=self._attempt(
+                "which recovery instances exist",
+                lambda: tuple(map(RecoveryInstance.from_api, drs.recovery_instances(servers.ids))),
+            ),
+            settings=known,
+            templates=templates,
+            subnets=self._attempt(
+                "whether the subnets exist",
+                lambda: self._subnets({each.subnet_id for each in interfaces if each.subnet_id}),
+            ),
+            groups=self._attempt(
+                "whether the security groups exist",
+                lambda: self._groups({group for each in interfaces for group in each.group_ids}),
+            ),
+            snapshots={
+                server_id: tuple(map(Snapshot.from_api, items)) for server_id, items in snapshots.items()
+            },
+        )
+
+    # --- single reads -----------------------------------------------------------------------------------
+
+    def _executions(self) -> tuple[PlanExecution, ...]:
+        drs = self._clients.drs
+        return tuple(
+            PlanExecution.from_api(item, drs.recovery_plan_steps(item["recoveryPlanExecutionArn"]))
+            for status in RUNNING
+            for item in drs.recovery_plan_executions(status)
+        )
+
+    def _templates(self, ids: set[str]) -> Mapping[str, Template] | None:
+        found: dict[str, Template] = {}
+        if len(ids) > TEMPLATES_ONE_BY_ONE:
+            listed = self._attempt("where the launch templates put a server", self._default_versions)
+            if listed is None:
+                return None
+            found = {template_id: listed[template_id] for template_id in ids & listed.keys()}
+        # Also what the list did not name: EC2 itself is to say that a template does not exist.
+        left = sorted(ids - found.keys())
+        with ThreadPoolExecutor(READERS) as pool:
+            singly = self._attempt(
+                "where the launch templates put a server", lambda: list(pool.map(self._default_version, left))
+            )
+        if singly is None:
+            return None
+        return found | {name: each for name, each in zip(left, singly, strict=True) if each is not None}
+
+    def _default_versions(self) -> dict[str, Template]:
+        """The default version of every launch template of the account.
+
+        .. seealso:: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeLaunchTemplateVersions.html
+        """
+        pages = self._clients.ec2.get_paginator("describe_launch_template_versions").paginate(
+            Versions=["$Default"], PaginationConfig={"PageSize": 200}
+        )
+        return {
+            item["LaunchTemplateId"]: Template.from_api(item)
+            for page in pages
+            for item in page["LaunchTemplateVersions"]
+        }
+
+    def _default_version(self, template_id: str) -> Template | None:
+        try:
+            reply = self._clients.ec2.describe_launch_template_versions(
+                LaunchTemplateId=template_id, Versions=["$Default"]
+            )
+        except ClientError as error:
+            if error_code(error).startswith("InvalidLaunchTemplateId"):
+                return None
+            raise
+        return next((Template.from_api(item) for item in reply["LaunchTemplateVersions"]), None)
+
+    def _subnets(self, ids: set[str]) -> dict[str, str]:
+        # By filter: asked for by id, EC2 refuses the whole call when one does not exist.
+        paginator = self._clients.ec2.get_paginator("describe_subnets")
+        return {
+            item["SubnetId"]: item["VpcId"]
+            for chunk in _chunks(ids)
+            for page in paginator.paginate(Filters=[{"Name": "subnet-id", "Values": chunk}])
+            for item in page["Subnets"]
+        }
+
+    def _groups(self, ids: set[str]) -> dict[str, str]:
+        paginator = self._clients.ec2.get_paginator("describe_security_groups")
+        return {
+            item["GroupId"]: item["VpcId"]
+            for chunk in _chunks(ids)
+            for page in paginator.paginate(Filters=[{"Name": "group-id", "Values": chunk}])
+            for item in page["SecurityGroups"]
+        }
+
+    # --- what cannot be read ----------------------------------------------------------------------------
+
+    def _first(self, what: str, read: Callable[[], T]) -> T | None:
+        """Read what everything else hangs on: a refusal keeps its own code."""
+        try:
+            return read()
+        except (ClientError, BotoCoreError) as error:
+            explained = explain(error, f"finding out {what}")
+            self.findings.append(Finding.of(explained) if explained else _unmade(what, error))
+            return None
+
+    def _attempt(self, what: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except (ClientError, BotoCoreError) as error:
+            self.findings.append(_unmade(what, error))
+            return None
+
+    def _of_each(self, servers: Servers, what: str, read: Callable[[str], T]) -> dict[str, T]:
+        """Read something of each server, some at a time; those that cannot be read are absent.
+
+        One finding tells a refusal that meets all servers alike, one each what is a single server's.
+        """
+
+        def attempt(server_id: str) -> T | Refusal:
+            try:
+                return read(server_id)
+            except (ClientError, BotoCoreError) as error:
+                return error
+
+        with ThreadPoolExecutor(READERS) as pool:
+            answers = dict(zip(servers.ids, pool.map(attempt, servers.ids), strict=True))
+        refused = {server_id: each for server_id, each in answers.items() if isinstance(each, Refusal)}
+        shared: dict[str, list[str]] = {}
+        for server_id, error in refused.items():
+            if _meets_all(error):
+                shared.setdefault(error_code(error), []).append(server_id)
+            else:
+                self.findings.append(
+                    _unmade(f"what the {what} of server {servers.label(server_id)} are", error).about(
+                        servers.wave_of(server_id), server_id
+                    )
+                )
+        for ids in shared.values():
+            self.findings.append(
+                _unmade(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
+            )
+        return {server_id: answer for server_id, answer in answers.items() if not isinstance(answer, Refusal)}
+
+
+def _meets_all(error: Refusal) -> bool:
+    return unavailable(error) or isinstance(explain(error, ""), AccessDenied)
+
+
+def _unmade(what: str, error: Refusal) -> Finding:
+    """The finding of a check that could not be made; only an answer that may yet come heals by itself."""
+    explained = explain(error, f"finding out {what}")
+    if isinstance(explained, AccessDenied):
+        return Finding.of(explained)
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 0
+    return Finding(
+        code=Code.CHECK_UNAVAILABLE,
+        seen=f"It is unknown {what}, because AWS did not tell: {error}",
+        remedy=(
+            "A run is not begun while this is unknown. See in the message why AWS did not answer, mend it, "
+            "then trigger a new run."
+        ),
+        heals=unavailable(error) and status != 501,
+    )
+
+
+def _chunks(ids: Iterable[str]) -> Iterable[list[str]]:
+    listed = sorted(ids)
+    return (listed[start : start + FILTER_VALUES] for start in range(0, len(listed), FILTER_VALUES))

@@ -1,0 +1,51 @@
+"""The servers of a resolution: in which wave each stands, and how messages call them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from drs.ledger import Resolution, ResolvedServer
+
+NAMED = 5
+"""Servers that one message names; of the others it tells how many there are."""
+
+
+class Servers:
+    """The servers that a run is to launch.
+
+    :param resolution: what the run's groups resolved to
+    """
+
+    def __init__(self, resolution: Resolution) -> None:
+        self._placed = {
+            server.server_id: (wave, server)
+            for wave, resolved in resolution.waves.items()
+            for server in resolved.servers
+        }
+
+    def __iter__(self) -> Iterator[tuple[str, ResolvedServer]]:
+        """Each server with its wave, in the order of the waves."""
+        return iter(self._placed.values())
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._placed)
+
+    def get(self, server_id: str | None) -> ResolvedServer | None:
+        _, server = self._placed.get(server_id or "", (None, None))
+        return server
+
+    def wave_of(self, server_id: str) -> str:
+        """:raises KeyError: the run does not launch this server"""
+        return self._placed[server_id][0]
+
+    def label(self, server_id: str) -> str:
+        """``s-… (orders-db-1)``"""
+        server = self.get(server_id)
+        return f"{server_id} ({server.name})" if server and server.name != server_id else server_id
+
+    def labels(self, server_ids: Iterable[str]) -> str:
+        """The first of them by name, the others by their number."""
+        ids = list(server_ids)
+        named = ", ".join(self.label(server_id) for server_id in ids[:NAMED])
+        return f"{named} and {len(ids) - NAMED} more" if len(ids) > NAMED else named
