@@ -49,9 +49,7 @@ class XComStore:
         self._run_id = run_id or ti.run_id
 
     def get(self, key: str) -> Any:
-        return self._ti.xcom_pull(
-            task_ids=BEGIN_TASK_ID, key=key, dag_id=self._dag_id, run_id=self._run_id
-        )
+        return self._ti.xcom_pull(task_ids=BEGIN_TASK_ID, key=key, dag_id=self._dag_id, run_id=self._run_id)
 
     def set(self, key: str, value: Any) -> None:
         from airflow.sdk.execution_time.xcom import XCom
@@ -73,11 +71,11 @@ def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
 
 def told_failures(method: Callable[..., R]) -> Callable[..., R]:
     """The same for a task that belongs to no drill, and so has no ledger."""
-    return _guarded(method, lambda context, failure: None)
+    return _guarded(method)
 
 
 def _guarded(
-    method: Callable[..., R], record: Callable[[Context, DrillError], None]
+    method: Callable[..., R], record: Callable[[Context, DrillError], None] | None = None
 ) -> Callable[..., R]:
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
@@ -91,7 +89,8 @@ def _guarded(
             if explained is None:
                 raise
             failure = explained
-        record(context, failure)
+        if record:
+            record(context, failure)
         for line in str(failure).splitlines():
             self.log.error(line)
         raised = AirflowException if failure.retryable else AirflowFailException

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
@@ -26,6 +27,9 @@ CREDENTIALS = frozenset(
     }
 )
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})
+"""What botocore repeats by itself; its default mode differs between its minor versions. It never repeats a
+conflict."""
 
 
 def error_code(error: Exception) -> str:
@@ -70,17 +74,29 @@ def unavailable(error: Exception) -> bool:
     return error_code(error) in THROTTLED or reply_unknown(error) or unreached(error)
 
 
-def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None:
+def explain(
+    error: ClientError | BotoCoreError, doing: str, *, connection: str | None = None
+) -> DrillError | None:
     """The coded failure that a refusal of DRS stands for; ``None`` where there is no code for it.
 
     :param doing: what was being done, for the message: ``starting the recovery of s-…``
+    :param connection: the id of the Airflow connection that was used, where it is known
     """
     code = error_code(error)
     text = str(error)
+    by = f"the AWS connection {connection or 'that the plan names in target.aws_conn_id'}"
     if code in CREDENTIALS:
         return AccessDenied(
             f"The credentials are missing, unknown or expired ({doing}): {text}",
-            remedy="Look at the AWS connection that the plan names in target.aws_conn_id, and at its role.",
+            remedy=f"Look at {by}, and at its role.",
+        )
+    if code in DENIED and isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
+        return AccessDenied(
+            f"STS refused the role of {by} ({doing}): {text}",
+            remedy=(
+                f"Look at {by}: compare role_arn and assume_role_kwargs (ExternalId) in its extra with the "
+                "role and its trust policy, and see that the caller may use sts:AssumeRole on that role."
+            ),
         )
     if code in DENIED:
         action = denied_action(text)
@@ -98,11 +114,16 @@ def explain(error: ClientError | BotoCoreError, doing: str) -> DrillError | None
 
 def allow(actions: Sequence[str]) -> str:
     """What to do about denied actions: the statement to paste."""
-    named = ", ".join(f'"{action}"' for action in actions)
     return (
         "Add this statement to the policy of the role that the plan's connection uses, then clear this task: "
-        f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
+        f"{statement(actions)}"
     )
+
+
+def statement(actions: Sequence[str]) -> str:
+    """The statement of an IAM policy that allows these actions."""
+    named = ", ".join(f'"{action}"' for action in actions)
+    return f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
 
 
 def denied_action(message: str) -> str | None:
