@@ -1,0 +1,400 @@
+"""The permission rehearsal, put to the simulated IAM over HTTP: what is missing, forbidden, or not known."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from werkzeug.serving import make_server
+
+import simulator
+from drs.calls import Drs
+from drs.preflight.findings import Finding
+from drs.preflight.permissions import rehearse
+from drs.preflight.question import Clients, Question
+from simulator.engine.faults import AccessDenied, InternalError
+from simulator.engine.fleet import Fleet
+from simulator.engine.simulation import Simulation
+from simulator.server import Application
+from tests.unit.drill import make_plan
+
+ROOT = Path(__file__).parents[3]
+ACCOUNT, REGION, KEY = "111122223333", "us-east-1", "AKIASIMULATOR1111222"
+USER = f"arn:aws:iam::{ACCOUNT}:user/simulator"
+SUBNETS = ["subnet-0a1b2c3d4e5f60718", "subnet-0a1b2c3d4e5f60719"]
+SNAPSHOT_TIME = dt.datetime(2026, 3, 1, 6, 0, tzinfo=dt.UTC)
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+
+Policy = dict[str, Any]
+
+
+def policy(*actions: str, effect: str = "Allow", resource: Any = "*", **more: Any) -> Policy:
+    statement = {"Effect": effect, "Action": list(actions), "Resource": resource, **more}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def published(name: str) -> Policy:
+    """A policy of include/iam."""
+    document: Policy = json.loads((ROOT / "include" / "iam" / f"{name}.json").read_text())
+    return document
+
+
+def without(document: Policy, *actions: str) -> Policy:
+    """The policy, less some actions."""
+    statements = [
+        {**each, "Action": [action for action in each["Action"] if action not in actions]}
+        for each in document["Statement"]
+    ]
+    return {**document, "Statement": [each for each in statements if each["Action"]]}
+
+
+def pasted(finding: Finding) -> Policy:
+    """The policy that a remedy ends with."""
+    document: Policy = json.loads(finding.remedy[finding.remedy.index("{") :])
+    return document
+
+
+def named(finding: Finding) -> set[str]:
+    """The actions that a finding names."""
+    return set(re.findall(r"\b(?:drs|ec2|iam):[A-Z]\w+", finding.seen))
+
+
+class Account:
+    """An account whose user has some policies, and how its user reaches AWS."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.clients = self.reached_with(aws_access_key_id=KEY, aws_secret_access_key="x")
+        self.simulation: Simulation
+
+    def reached_with(self, **credentials: str) -> Clients:
+        def client(service: Any) -> Any:
+            config = Config(retries={"mode": "standard", "total_max_attempts": 1})
+            return boto3.client(
+                service, region_name=REGION, endpoint_url=self.url, config=config, **credentials
+            )
+
+        return Clients(drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
+
+    def allow(self, *policies: Policy) -> None:
+        """Give the user these policies, and no other."""
+        fleet = {"accounts": {ACCOUNT: {"access_key_id": KEY, "policies": policies, "regions": {REGION: {}}}}}
+        self.simulation = simulator.seed(Fleet.parse(fleet, "test"))
+
+    def assume(self, path: str, *policies: Policy) -> Clients:
+        """A new role with these policies, assumed."""
+        name = f"drill{len(self.clients.iam.list_roles()['Roles'])}"
+        iam = self.clients.iam
+        role = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)["Role"]
+        for number, document in enumerate(policies):
+            iam.put_role_policy(RoleName=name, PolicyName=f"p{number}", PolicyDocument=json.dumps(document))
+        key = self.clients.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="me")["Credentials"]
+        return self.reached_with(
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+            aws_session_token=key["SessionToken"],
+        )
+
+    def rehearse(self, clients: Clients | None = None, **question: Any) -> list[Finding]:
+        """Rehearse a drill of a whole plan, by whoever the clients' credentials belong to."""
+        clients = clients or self.clients
+        plan = make_plan(**question.pop("parts", {}))
+        waves = tuple(wave.name for wave in plan.waves)
+        asked = Question(plan=plan, waves=waves, **question)
+        return rehearse(clients, asked, clients.sts.get_caller_identity()["Arn"])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Account]:
+    simulator.register()
+    serving = make_server("127.0.0.1", 0, Application(), threaded=True)
+    thread = threading.Thread(target=serving.serve_forever)
+    thread.start()
+    yield Account(f"http://127.0.0.1:{serving.server_port}")
+    serving.shutdown()
+    thread.join()
+    serving.server_close()
+
+
+@pytest.fixture
+def account(server: Account) -> Account:
+    """The account, whose user may do everything."""
+    server.allow(policy("*"))
+    return server
+
+
+# What suffices
+
+
+def test_who_may_do_everything_lacks_nothing(account: Account) -> None:
+    """No finding."""
+    assert account.rehearse() == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        {},
+        {"recovery_point": SNAPSHOT_TIME},
+        {"execution_type": "RECOVERY"},
+        {"parts": {"network": {"allowed_subnets": SUBNETS}}},
+        {"parts": {"protection_groups": {"database": {"server_tags": {"Tier": "database"}}},
+                   "waves": [{"name": "database", "protection_groups": ["database"]}]}},
+    ],
+)  # fmt: skip
+def test_the_published_policy_suffices_for_every_run(account: Account, question: dict[str, Any]) -> None:
+    """Drill and recovery, of servers by id and by tag, latest or from a recovery point."""
+    account.allow(published("drill"))
+    assert account.rehearse(**question) == []
+
+
+def test_awss_own_policy_suffices(account: Account) -> None:
+    """The one that AWS gives to people who use DRS's console, with leave to ask IAM."""
+    managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
+    account.allow(managed["Document"], policy("iam:SimulatePrincipalPolicy"))
+    assert account.rehearse() == []
+
+
+def test_the_root_of_an_account_may_do_everything(account: Account) -> None:
+    """Nothing is asked: IAM knows no policies of it."""
+    account.allow(policy("sts:GetCallerIdentity"))
+    arn = f"arn:aws:iam::{ACCOUNT}:root"
+    assert rehearse(account.clients, Question.whole(make_plan()), arn) == []
+
+
+def test_a_policy_narrowed_to_the_plans_network_suffices(account: Account) -> None:
+    """Launches are rehearsed in the subnets where the plan may launch."""
+    narrow = policy(
+        "ec2:RunInstances",
+        effect="Deny",
+        NotResource=[
+            *(f"arn:aws:ec2:*:*:subnet/{subnet}" for subnet in SUBNETS[:1]),
+            *(f"arn:aws:ec2:*:*:{kind}/*" for kind in ("image", "instance", "launch-template")),
+            *(f"arn:aws:ec2:*:*:{kind}/*" for kind in ("network-interface", "security-group", "volume")),
+        ],
+    )
+    del narrow["Statement"][0]["Resource"]
+    account.allow(published("drill"), narrow)
+    assert account.rehearse(parts={"network": {"allowed_subnets": SUBNETS[:1]}}) == []
+    (finding,) = account.rehearse(parts={"network": {"allowed_subnets": SUBNETS}})
+    assert "ec2:RunInstances on subnet" in finding.seen
+
+
+# What is missing
+
+
+def test_everything_that_is_missing_is_one_error(account: Account) -> None:
+    """Told apart by who calls: drs-drills itself, or DRS with the caller's permissions."""
+    missing = {"drs:StartRecovery", "drs:GetLaunchConfiguration", "ec2:RunInstances", "iam:PassRole"}
+    account.allow(without(published("drill"), *missing))
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity, finding.heals) == ("ACCESS_DENIED", "error", False)
+    assert named(finding) == missing
+    own, forwarded = finding.seen.split("Called by DRS with the caller's permissions: ")
+    assert USER in own
+    assert "Called by drs-drills: drs:GetLaunchConfiguration on source-server, drs:StartRecovery on" in own
+    assert "ec2:RunInstances on subnet" in forwarded
+    assert "iam:PassRole on ConversionServerRole" in forwarded
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ["drs:StartRecovery"],
+        ["ec2:CreateTags", "ec2:CreateVolume", "iam:PassRole"],
+        ["drs:TerminateRecoveryInstances", "ec2:DescribeInstances", "ec2:AttachVolume"],
+    ],
+)
+def test_the_policy_to_paste_gives_what_is_missing(account: Account, missing: list[str]) -> None:
+    """And no more: it names only these actions. The rehearsal then passes."""
+    account.allow(without(published("drill"), *missing))
+    (finding,) = account.rehearse()
+    paste = pasted(finding)
+    assert {action for each in paste["Statement"] for action in each["Action"]} == set(missing)
+    account.clients.iam.put_user_policy(
+        UserName="simulator", PolicyName="pasted", PolicyDocument=json.dumps(paste)
+    )
+    assert account.rehearse() == []
+
+
+def test_pasting_suffices_for_who_may_do_nothing(account: Account) -> None:
+    """First what stops the run, then what it could do without."""
+    account.allow(policy("sts:GetCallerIdentity"))
+    error, warning = account.rehearse(recovery_point=SNAPSHOT_TIME)
+    assert (error.severity, warning.severity) == ("error", "warning")
+    for number, finding in enumerate((error, warning)):
+        account.clients.iam.put_user_policy(
+            UserName="simulator", PolicyName=f"pasted-{number}", PolicyDocument=json.dumps(pasted(finding))
+        )
+    assert account.rehearse(recovery_point=SNAPSHOT_TIME) == []
+
+
+def test_what_drs_does_is_asked_for_as_drs_does_it(account: Account) -> None:
+    """The pasted policy has AWS's conditions: only through DRS, only on what DRS manages."""
+    account.allow(without(published("drill"), "ec2:TerminateInstances"))
+    (finding,) = account.rehearse()
+    (statement,) = pasted(finding)["Statement"]
+    assert statement["Resource"] == "arn:aws:ec2:*:*:instance/*"
+    assert statement["Condition"] == {
+        "Bool": {"aws:ViaAWSService": "true"},
+        "Null": {"aws:ResourceTag/AWSElasticDisasterRecoveryManaged": "false"},
+    }
+
+
+def test_a_condition_on_the_value_of_drss_tag_is_found(account: Account) -> None:
+    """It looks right and breaks launches: the tag's value is DRS's to choose."""
+    condition = {"StringEquals": {"aws:ResourceTag/AWSElasticDisasterRecoveryManaged": "true"}}
+    by_value = policy("ec2:StartInstances", Condition=condition)
+    account.allow(without(published("drill"), "ec2:StartInstances"), by_value)
+    (finding,) = account.rehearse()
+    assert named(finding) == {"ec2:StartInstances"}
+
+
+def test_an_explicit_deny_is_told_as_such(account: Account) -> None:
+    """No Allow outweighs it, so none is offered for it."""
+    account.allow(policy("*"), policy("ec2:Run*", effect="Deny"))
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("ACCESS_DENIED", "error")
+    assert "A Deny in the policies of" in finding.remedy
+    assert "ec2:RunInstances on instance" in finding.remedy
+    assert "{" not in finding.remedy
+
+
+def test_a_run_without_its_tags_is_a_warning(account: Account) -> None:
+    """A drill goes on where it may not tag its jobs."""
+    account.allow(without(published("drill"), "drs:TagResource"))
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("ACCESS_DENIED", "warning")
+    assert named(finding) == {"drs:TagResource"}
+
+
+@pytest.mark.parametrize(
+    ("action", "needed_by", "not_by"),
+    [
+        ("drs:TerminateRecoveryInstances", {}, {"execution_type": "RECOVERY"}),
+        ("drs:DescribeRecoverySnapshots", {"recovery_point": SNAPSHOT_TIME}, {}),
+    ],
+)
+def test_only_what_this_run_needs_is_rehearsed(
+    account: Account, action: str, needed_by: dict[str, Any], not_by: dict[str, Any]
+) -> None:
+    """A recovery terminates nothing; without a recovery point nobody looks for snapshots."""
+    account.allow(without(published("drill"), action))
+    (finding,) = account.rehearse(**needed_by)
+    assert named(finding) == {action}
+    assert account.rehearse(**not_by) == []
+
+
+# Who is asked about, and how
+
+
+def test_a_short_page_is_not_the_whole_answer(account: Account) -> None:
+    """IAM may give fewer results than asked for, and says that there are more."""
+    account.allow(without(published("drill"), "ec2:DescribeVolumes"))
+    events = account.clients.iam.meta.events
+    name = "provide-client-params.iam.SimulatePrincipalPolicy"
+    events.register_first(name, lambda params, **_: {**params, "MaxItems": 2}, unique_id="short")
+    try:
+        (finding,) = account.rehearse()
+    finally:
+        events.unregister(name, unique_id="short")
+    assert named(finding) == {"ec2:DescribeVolumes"}
+
+
+def test_an_assumed_role_is_asked_about_by_its_role(account: Account) -> None:
+    """Whose policies count, and not the user's who assumed it."""
+    clients = account.assume("/", without(published("drill"), "drs:StartRecovery"))
+    (finding,) = account.rehearse(clients)
+    assert re.match(rf"arn:aws:iam::{ACCOUNT}:role/drill\d+ lacks", finding.seen)
+    assert named(finding) == {"drs:StartRecovery"}
+
+
+def test_a_roles_path_is_looked_up(account: Account) -> None:
+    """The ARN of an assumed role leaves it out."""
+    clients = account.assume("/drills/", without(published("drill"), "drs:StartRecovery"))
+    (finding,) = account.rehearse(clients)
+    assert re.match(rf"arn:aws:iam::{ACCOUNT}:role/drills/drill\d+ lacks", finding.seen)
+
+
+# What cannot be known
+
+
+def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(account: Account) -> None:
+    """The one check that does not fail closed."""
+    account.simulation.arm(AccessDenied(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    assert "not rehearsed" in finding.seen
+    assert pasted(finding)["Statement"] == [
+        {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": USER}
+    ]
+
+
+def test_who_may_not_look_a_path_up_gets_a_warning(account: Account) -> None:
+    """With the policy for just that."""
+    clients = account.assume("/drills/", published("drill"))
+    account.simulation.arm(AccessDenied(operations=("iam:GetRole",)))
+    (finding,) = account.rehearse(clients)
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    (statement,) = pasted(finding)["Statement"]
+    assert statement["Action"] == "iam:GetRole"
+    assert re.fullmatch(rf"arn:aws:iam::{ACCOUNT}:role/\*/drill\d+", statement["Resource"])
+
+
+def test_an_iam_that_does_not_answer_is_a_warning(account: Account) -> None:
+    """With what it said; there is nothing to paste."""
+    account.simulation.arm(InternalError(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    assert "InternalFailure" in finding.seen
+    assert "{" not in finding.remedy
+
+
+def test_a_federated_user_cannot_be_rehearsed(account: Account) -> None:
+    """IAM simulates users, groups and roles."""
+    arn = f"arn:aws:sts::{ACCOUNT}:federated-user/anna"
+    (finding,) = rehearse(account.clients, Question.whole(make_plan()), arn)
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    assert arn in finding.seen
+
+
+def test_a_condition_on_what_only_the_call_knows_is_a_warning(account: Account) -> None:
+    """Such as a tag of the servers: nobody is refused for what may well be true."""
+    condition = {"StringEquals": {"aws:ResourceTag/Environment": "dr"}}
+    by_tag = policy("drs:StartRecovery", Condition=condition)
+    account.allow(without(published("drill"), "drs:StartRecovery"), by_tag)
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    assert named(finding) == {"drs:StartRecovery"}
+    assert "depends on: aws:ResourceTag/Environment" in finding.seen
+
+
+def test_a_denial_by_the_organisation_is_a_warning(account: Account) -> None:
+    """IAM does not say which context keys its policies missed. The simulator has no organisation: what IAM
+    adds to its answer is laid into the reply.
+    """
+    account.allow(without(published("drill"), "drs:StartRecovery"))
+
+    def by_organisation(parsed: Any, **_: Any) -> None:
+        for result in parsed["EvaluationResults"]:
+            result["OrganizationsDecisionDetail"] = {
+                "AllowedByOrganizations": result["EvalDecision"] == "allowed"
+            }
+
+    events = account.clients.iam.meta.events
+    events.register("after-call.iam.SimulatePrincipalPolicy", by_organisation)
+    try:
+        (finding,) = account.rehearse()
+    finally:
+        events.unregister("after-call.iam.SimulatePrincipalPolicy", by_organisation)
+    assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
+    assert "service control policies" in finding.seen
