@@ -12,6 +12,7 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
 
 from drs.calls import DrsCalls
+from drs.refusals import RETRIES
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient  # noqa: F401  # named in the base class, as a string
@@ -32,11 +33,8 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
 
     @property
     def config(self) -> Config:
-        """The connection's botocore configuration over an explicit retry mode.
-
-        botocore's default retry mode differs between its minor versions; it never retries a conflict.
-        """
-        return Config(retries={"mode": "standard", "total_max_attempts": 4}).merge(super().config)
+        """The connection's botocore configuration over an explicit retry mode."""
+        return RETRIES.merge(super().config)
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
         """A session of the connection.

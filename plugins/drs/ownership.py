@@ -14,6 +14,8 @@ from drs.states import InitiatedBy, JobType
 
 RUN_TAG = "drs-drills:run"
 WAVE_TAG = "drs-drills:wave"
+DAG_TAG = "drs-drills:dag"
+RUN_ID_TAG = "drs-drills:dag-run"
 
 CLOCK_SKEW = dt.timedelta(seconds=30)
 """How far the clocks of DRS and of a worker may differ."""
@@ -26,8 +28,8 @@ def job_tags(run: RunRecord, wave: str) -> dict[str, str]:
     return {
         RUN_TAG: run.token,
         WAVE_TAG: wave,
-        "drs-drills:dag": run.dag_id,
-        "drs-drills:dag-run": _tag_value(run.run_id),
+        DAG_TAG: run.dag_id,
+        RUN_ID_TAG: tag_value(run.run_id),
     }
 
 
@@ -90,6 +92,6 @@ def own_launch_jobs(
     return list(own.values()), remarks
 
 
-def _tag_value(text: str) -> str:
+def tag_value(text: str) -> str:
     """A tag value: AWS admits letters, digits, spaces and ``_.:/=+-@``, at most 256."""
     return re.sub(r"[^\w\s_.:/=+\-@]", "_", text)[:256]

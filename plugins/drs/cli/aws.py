@@ -1,0 +1,279 @@
+"""How the command line reaches AWS without Airflow, and what it says when it cannot.
+
+``--profile`` wins; else the plan's connection, where the environment has it (``AIRFLOW_CONN_<ID>``); else
+boto3's default chain. A connection that stands in Airflow's own database is not seen here, so the account
+that was reached is compared with the plan's before anything else is asked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from drs.calls import Drs
+from drs.cli.common import BROKEN, UNANSWERED, USAGE, add_plans_folder, find_plan
+from drs.cli.connection import Connection, variable
+from drs.errors import AccessDenied, AccountMismatch, Code, DrillError, DrsUnavailable, InvalidField
+from drs.plan import Plan, PlanError
+
+# boto3 takes longer to import than `validate` takes to run: it is imported where it is used.
+if TYPE_CHECKING:
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from drs.preflight import Clients
+
+CONNECT_TIMEOUT = 10
+"""Seconds; somebody is waiting at the terminal."""
+_EXIT_CODES = {
+    Code.INVALID_FIELD: USAGE,
+    Code.RECOVERY_PLAN_NOT_FOUND: USAGE,
+    Code.ACCESS_DENIED: UNANSWERED,
+    Code.ACCOUNT_MISMATCH: UNANSWERED,
+    Code.DRS_NOT_INITIALIZED: UNANSWERED,
+    Code.DRS_UNAVAILABLE: UNANSWERED,
+}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who AWS says that we are."""
+
+    account: str
+    arn: str
+
+
+class Access:
+    """AWS in one Region.
+
+    :param connection: what is known of the way there
+    :param region: the Region; ``None`` is the connection's or the environment's own
+    :param origin: where the credentials come from, for people
+    """
+
+    def __init__(self, connection: Connection, region: str | None, origin: str) -> None:
+        self._connection = connection
+        self._region = region or connection.region
+        self.origin = origin
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return _session(self._connection, self._region)
+
+    @cached_property
+    def region(self) -> str:
+        """The Region that is asked.
+
+        :raises InvalidField: nobody named one
+        """
+        if not self._session.region_name:
+            raise InvalidField("No AWS Region is named.", remedy="Name one: --region NAME, or --plan PLAN.")
+        return self._session.region_name
+
+    def client(self, service: str) -> Any:
+        """A boto3 client; STS is never reached by the connection's endpoint, as in Airflow."""
+        from botocore.config import Config
+
+        from drs.refusals import RETRIES
+
+        return self._session.client(
+            service,  # type: ignore[call-overload]
+            region_name=self.region,
+            endpoint_url=None if service == "sts" else self._connection.endpoint_url,
+            config=RETRIES.merge(Config(connect_timeout=CONNECT_TIMEOUT)),
+        )
+
+    @cached_property
+    def drs(self) -> Drs:
+        return Drs(self.client("drs"))
+
+    @cached_property
+    def identity(self) -> Identity:
+        """The caller, by STS."""
+        reply = self.client("sts").get_caller_identity()
+        return Identity(reply["Account"], reply["Arn"])
+
+    def clients(self) -> Clients:
+        """Everything with which preflight looks."""
+        from drs.preflight import Clients
+
+        return Clients(drs=self.drs, ec2=self.client("ec2"), sts=self.client("sts"), iam=self.client("iam"))
+
+
+def add_profile(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        metavar="NAME",
+        help="a profile of your AWS configuration, instead of the plan's connection",
+    )
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """Add ``--plan`` and ``--region``: the two ways to say where to look."""
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--plan", metavar="PLAN", help="look in this plan's account and Region")
+    place.add_argument("--region", metavar="NAME", help="look in this Region of the credentials' own account")
+    add_plans_folder(parser)
+    add_profile(parser)
+
+
+def access_for(plan: Plan, profile: str | None) -> Access:
+    """The way to a plan's account and Region.
+
+    :raises InvalidField: the environment has the plan's connection, and it is not understood
+    """
+    if profile:
+        return Access(Connection(profile=profile), plan.target.region, f"profile {profile}")
+    name = variable(plan.target.aws_conn_id)
+    text = os.environ.get(name)
+    if text is None:
+        return Access(Connection(), plan.target.region, "boto3's default chain")
+    return Access(Connection.parse(name, text), plan.target.region, name)
+
+
+def checked_access(plan: Plan, profile: str | None) -> Access:
+    """The way to a plan's account and Region, once it is known to lead there.
+
+    :raises AccountMismatch: it leads to another account
+    """
+    access = access_for(plan, profile)
+    if access.identity.account != plan.target.account_id:
+        raise AccountMismatch(
+            f"The credentials ({access.origin}: {access.identity.arn}) lead to account "
+            f"{access.identity.account}, but plan {plan.name} is for account {plan.target.account_id}. "
+            "DRS was not asked.",
+            remedy=(
+                f"Give credentials of {plan.target.account_id}: --profile NAME, or "
+                f"{variable(plan.target.aws_conn_id)}; or correct target.account_id in the plan."
+            ),
+        )
+    return access
+
+
+def access_to_place(arguments: argparse.Namespace) -> Access:
+    """The way to the place that ``--plan`` or ``--region`` names."""
+    if arguments.plan:
+        return checked_access(find_plan(arguments.plan, arguments.plans), arguments.profile)
+    profile = arguments.profile
+    origin = f"profile {profile}" if profile else "boto3's default chain"
+    return Access(Connection(profile=profile), arguments.region, origin)
+
+
+def asking_aws(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """The command, with what went wrong told on standard error, and the exit code that it has."""
+
+    @functools.wraps(command)
+    def told(arguments: argparse.Namespace) -> int:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            return command(arguments)
+        except PlanError as error:
+            print(error, file=sys.stderr)
+            codes = {problem.code for problem in error.broken.problems}
+            return USAGE if Code.RECOVERY_PLAN_NOT_FOUND in codes else BROKEN
+        except DrillError as error:
+            print(error, file=sys.stderr)
+            return _EXIT_CODES.get(error.code, BROKEN)
+        except (BotoCoreError, ClientError) as error:
+            print(explained(error), file=sys.stderr)
+            return UNANSWERED
+
+    return told
+
+
+def explained(error: BotoCoreError | ClientError) -> DrillError:
+    """What a refusal of AWS means at a terminal, where there is no task to clear."""
+    from botocore.exceptions import ClientError
+
+    from drs import refusals
+
+    operation = error.operation_name if isinstance(error, ClientError) else None
+    code = refusals.error_code(error)
+    if code in refusals.DENIED and operation == "AssumeRole":
+        return AccessDenied(
+            f"AWS does not let the caller take the connection's role: {error}",
+            remedy=(
+                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the role's "
+                "trust policy."
+            ),
+        )
+    if code in refusals.DENIED:
+        action = refusals.denied_action(str(error)) or "the action named above"
+        return AccessDenied(
+            f"AWS denied a call: {error}",
+            remedy=f"Add this statement to the caller's policy: {refusals.statement([action])}",
+        )
+    no_way = not isinstance(error, ClientError) and not refusals.unavailable(error)
+    if code in refusals.CREDENTIALS or no_way:
+        return AccessDenied(
+            f"There are no credentials that AWS takes: {error}",
+            remedy=(
+                "Name a profile (--profile NAME), log in anew if the session has expired, or set the plan's "
+                "connection in the environment (AIRFLOW_CONN_<ID>)."
+            ),
+        )
+    if refusals.unavailable(error):
+        return DrsUnavailable(
+            f"AWS did not answer: {error}",
+            remedy="Check the network path to the endpoint and the AWS Health Dashboard, then ask again.",
+        )
+    return refusals.explain(error, f"call {operation}") or DrsUnavailable(
+        f"AWS refused a call: {error}", remedy="AWS's own message says why."
+    )
+
+
+def _session(connection: Connection, region: str | None) -> boto3.Session:
+    import boto3
+
+    session = boto3.Session(
+        aws_access_key_id=connection.access_key_id,
+        aws_secret_access_key=connection.secret_access_key,
+        aws_session_token=connection.session_token,
+        profile_name=connection.profile,
+        region_name=region,
+    )
+    return _in_role(session, connection, region) if connection.role_arn else session
+
+
+def _in_role(session: boto3.Session, connection: Connection, region: str | None) -> boto3.Session:
+    """The same in the connection's role, whose credentials are fetched anew before they expire."""
+    import boto3
+    from botocore.credentials import (
+        AssumeRoleCredentialFetcher,
+        CredentialProvider,
+        CredentialResolver,
+        DeferredRefreshableCredentials,
+    )
+    from botocore.exceptions import NoCredentialsError
+    from botocore.session import Session as BotocoreSession
+
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError
+
+    def sts(service: str, **options: Any) -> Any:
+        return session.client(service, region_name=region, **options)  # type: ignore[call-overload]
+
+    fetcher = AssumeRoleCredentialFetcher(
+        client_creator=sts,
+        source_credentials=source,
+        role_arn=connection.role_arn,
+        extra_args={"RoleSessionName": "drs-drills", **connection.role_arguments},
+    )
+
+    class Role(CredentialProvider):
+        METHOD = "assume-role"
+
+        def load(self) -> DeferredRefreshableCredentials:
+            return DeferredRefreshableCredentials(refresh_using=fetcher.fetch_credentials, method=self.METHOD)
+
+    inner = BotocoreSession()
+    inner.register_component("credential_provider", CredentialResolver([Role()]))
+    return boto3.Session(botocore_session=inner, region_name=region)

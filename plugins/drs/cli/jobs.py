@@ -1,0 +1,270 @@
+"""``jobs`` and ``job``: what DRS does and did, and what one job's log means."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from drs.calls import DrsCalls
+from drs.cli.aws import access_to_place, add_place, asking_aws
+from drs.cli.common import BROKEN, OK, add_json, add_parser, print_json
+from drs.errors import InvalidField
+from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
+from drs.ownership import DAG_TAG, RUN_ID_TAG
+from drs.plan import durations
+from drs.plan.naming import plan_name
+from drs.states import JobType
+from drs.tables import table
+
+DAY = dt.timedelta(hours=24)
+
+EVENTS = {
+    "JOB_START": "DRS has begun the job",
+    "SERVER_SKIPPED": "DRS passes this server by: it is not launched",
+    "CLEANUP_START": "DRS removes what an earlier launch of this server left",
+    "CLEANUP_END": "what an earlier launch left is removed",
+    "CLEANUP_FAIL": "what an earlier launch left could not be removed",
+    "SNAPSHOT_START": "a snapshot of the replicated disks is being taken",
+    "SNAPSHOT_END": "the snapshot is there",
+    "SNAPSHOT_FAIL": "the snapshot could not be taken",
+    "USING_PREVIOUS_SNAPSHOT": "the launch falls back to the last consistent snapshot",
+    "USING_PREVIOUS_SNAPSHOT_FAILED": "there is no earlier snapshot to fall back to",
+    "CONVERSION_START": "the disks are being made bootable in EC2 (Windows: about 15 min, in silence)",
+    "CONVERSION_END": "the disks are bootable",
+    "CONVERSION_FAIL": (
+        "the disks could not be made bootable; most often the conversion server cannot be launched or cannot "
+        "reach AWS from the staging subnet"
+    ),
+    "LAUNCH_START": "the recovery instance is being launched",
+    "LAUNCH_END": "the recovery instance is launched",
+    "LAUNCH_FAILED": "the recovery instance could not be launched",
+    "JOB_CANCEL": "DRS has cancelled the job",
+    "JOB_END": "the job has ended; this says nothing of its servers",
+}
+"""What DRS's log events mean. DRS writes others too, which are shown as they are."""
+
+
+def add_commands(commands: Any) -> None:
+    jobs = add_parser(
+        commands,
+        "jobs",
+        brief="DRS's jobs of late",
+        description="List the DRS jobs of an account and Region, the newest first.",
+        exit_codes={
+            0: "DRS was asked",
+            2: "wrong usage, or there is no such plan",
+            3: "AWS could not be asked",
+        },
+    )
+    jobs.add_argument("--active", action="store_true", help="only jobs that hold their servers now")
+    jobs.add_argument(
+        "--since",
+        type=_duration,
+        default=DAY,
+        metavar="DURATION",
+        help="how far back, such as 2h or 7d (default: 24h)",
+    )
+    add_place(jobs)
+    add_json(jobs)
+    jobs.set_defaults(run=asking_aws(_jobs))
+
+    job = add_parser(
+        commands,
+        "job",
+        brief="one job: its servers, its log, what went wrong",
+        description="Show one DRS job: how each of its servers ended, and its log, explained.",
+        exit_codes={
+            0: "the job is live, or has done what it was to do",
+            1: "a server of it was not launched",
+            2: "wrong usage, or DRS does not know the job",
+            3: "AWS could not be asked",
+        },
+    )
+    job.add_argument("job_id", metavar="JOB", type=_job_id, help="drsjob-...")
+    add_place(job)
+    add_json(job)
+    job.set_defaults(run=asking_aws(_job))
+
+
+def _duration(text: str) -> dt.timedelta:
+    try:
+        return durations.parse(text)
+    except PydanticCustomError:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30m, 24h or 7d") from None
+
+
+def _job_id(text: str) -> str:
+    if not re.fullmatch(r"drsjob-[0-9a-zA-Z]{17}", text):
+        raise argparse.ArgumentTypeError(f"{text} is not the id of a DRS job: drsjob- and 17 characters")
+    return text
+
+
+def _jobs(arguments: argparse.Namespace) -> int:
+    access = access_to_place(arguments)
+    found = access.drs.jobs_since(utc_now() - arguments.since)
+    listed = sorted((job for job in found if job.live or not arguments.active), key=lambda job: job.created)[
+        ::-1
+    ]
+    if arguments.json:
+        print_json([_summary(job) for job in listed])
+    elif listed:
+        print(_jobs_table(listed))
+    else:
+        kind = "live DRS job" if arguments.active else "DRS job"
+        print(f"There is no {kind} in {access.region} of the last {durations.render(arguments.since)}.")
+    return OK
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.job_id,
+        "type": job.type,
+        "initiated_by": job.initiated_by,
+        "status": job.status,
+        "live": job.live,
+        "created": job.created,
+        "ended": job.ended,
+        "plan": _plan_of(job),
+        "dag_run": job.tags.get(RUN_ID_TAG),
+        "servers": [
+            {"server_id": part.server_id, "launch_status": part.status, "instance_id": part.instance_id}
+            for part in job.participants
+        ],
+    }
+
+
+def _plan_of(job: Job) -> str | None:
+    """The plan whose drill made the job, where the job bears its tag."""
+    dag = job.tags.get(DAG_TAG)
+    return plan_name(dag) if dag else None
+
+
+def _jobs_table(jobs: Sequence[Job]) -> str:
+    rows = [
+        (
+            job.job_id,
+            job.initiated_by,
+            job.status,
+            _moment(job.created),
+            _took(job),
+            str(len(job.participants)),
+            _counts(job),
+            " ".join(filter(None, (_plan_of(job), job.tags.get(RUN_ID_TAG)))) or "-",
+        )
+        for job in jobs
+    ]
+    header = ("job", "initiated by", "status", "created (UTC)", "took", "servers", "of which", "plan and run")
+    return table(header, rows)
+
+
+def _moment(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _took(job: Job) -> str:
+    return f"{(job.ended - job.created).total_seconds():.0f} s" if job.ended else "live"
+
+
+def _counts(job: Job) -> str:
+    statuses = [part.status for part in job.participants]
+    return ", ".join(f"{statuses.count(status)} {status}" for status in sorted(set(statuses))) or "-"
+
+
+def _job(arguments: argparse.Namespace) -> int:
+    access = access_to_place(arguments)
+    found = access.drs.describe_jobs([arguments.job_id])
+    if not found:
+        raise InvalidField(
+            f"DRS does not know the job {arguments.job_id} in {access.region} of account "
+            f"{access.identity.account}.",
+            remedy="Look where it was made: --plan PLAN or --region NAME. Old jobs may be forgotten.",
+        )
+    job = found[0]
+    log = access.drs.job_log(job.job_id)
+    outcomes = _outcomes(access.drs, job, log)
+    failed = not job.live and any(not outcome.launched for outcome in outcomes)
+    if arguments.json:
+        print_json(
+            {
+                **_summary(job),
+                "outcomes": [asdict(outcome) for outcome in outcomes],
+                "log": [{**asdict(event), "meaning": EVENTS.get(event.event)} for event in log],
+            }
+        )
+    else:
+        _tell(job, log, outcomes)
+    return BROKEN if failed else OK
+
+
+def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOutcome]:
+    """How the servers of a LAUNCH job stand; a TERMINATE job names none for certain."""
+    if job.type != JobType.LAUNCH:
+        return []
+    instances = {
+        (str(item.get("jobID")), str(item.get("sourceServerID"))): str(item["recoveryInstanceID"])
+        for item in drs.recovery_instances(job.server_ids)
+    }
+    return judge(job, log, instances, [part.server_id for part in job.participants])
+
+
+def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) -> None:
+    plan, run = _plan_of(job), job.tags.get(RUN_ID_TAG)
+    whose = f", made by run {run} of plan {plan}" if plan else ""
+    print(f"{job.job_id}: {job.type} by {job.initiated_by}, {job.status}, {_took(job)}{whose}")
+    if job.live:
+        print("It holds its servers: DRS refuses any other job that names one of them, and cannot cancel it.")
+    if outcomes:
+        statuses = {part.server_id: part.status for part in job.participants}
+        rows = [
+            (
+                outcome.server_id,
+                statuses[outcome.server_id],
+                outcome.instance_id or "-",
+                _verdict(job, outcome),
+            )
+            for outcome in outcomes
+        ]
+        print("\n" + table(("server", "launch status", "instance", ""), rows))
+    if log:
+        rows = [
+            (
+                _moment(event.at),
+                event.server_id or "(job)",
+                event.event,
+                event.target_instance_id or "-",
+                EVENTS.get(event.event, ""),
+            )
+            for event in log
+        ]
+        print("\n" + table(("at (UTC)", "server", "event", "instance", "which means"), rows))
+    for outcome in outcomes:
+        if not outcome.launched and not job.live:
+            _tell_failure(outcome)
+
+
+def _verdict(job: Job, outcome: ServerOutcome) -> str:
+    if outcome.launched:
+        return "launched"
+    return "under way" if job.live else "NOT LAUNCHED"
+
+
+def _tell_failure(outcome: ServerOutcome) -> None:
+    from drs.refusals import denied_action, statement
+
+    print(f"\n{outcome.server_id} was not launched: {outcome.error}")
+    if action := denied_action(outcome.error or ""):
+        print(
+            f"What to do: {action} is missing. DRS acts with the permissions of whoever started the job; "
+            f"add this statement to their policy: {statement([action])}"
+        )
+    else:
+        print(
+            "What to do: mend the cause that DRS names above (permissions, launch settings, capacity, "
+            "quota), then launch the server again."
+        )
