@@ -32,6 +32,15 @@ class AirflowApi(shared.AirflowApi):
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         self._request("PATCH", path, json={"new_state": state})
 
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task asks a person, as the UI shows it under Required Actions, and the answer."""
+        return self._json("GET", _question_path(dag_id, run_id, task_id))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, comment: str = "") -> None:
+        """Answer a task's question."""
+        body = {"chosen_options": [option], "params_input": {"comment": comment}}
+        self._request("PATCH", _question_path(dag_id, run_id, task_id), json=body)
+
     def clear(
         self,
         dag_id: str,
@@ -107,6 +116,10 @@ class AirflowApi(shared.AirflowApi):
     )
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         return super()._request(method, path, **arguments)
+
+
+def _question_path(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
 
 def _database_was_busy(error: BaseException) -> bool:
