@@ -69,18 +69,18 @@ def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float 
 
 
 def add(simulation: Simulation, fleet: Fleet) -> None:
-    """Add a fleet to a simulation, its users and access keys to IAM.
+    """Add a fleet to a simulation, its users, roles and access keys to IAM.
 
     :raises FleetError: the fleet cannot be used.
     """
-    from simulator import callers
+    from simulator import principals
 
     _refuse_unusable(fleet)
     simulation.load(fleet)
     for account_id, account in fleet.accounts.items():
-        callers.register_user(account_id, account.policies)
+        principals.register(account_id, account.role, account.policies)
     for access_key, account_id in simulation.access_keys.items():
-        callers.register_access_key(access_key, account_id)
+        principals.register_access_key(access_key, account_id)
 
 
 def replace(simulation: Simulation, fleet: Fleet) -> None:
@@ -88,10 +88,10 @@ def replace(simulation: Simulation, fleet: Fleet) -> None:
 
     :raises FleetError: the fleet cannot be used.
     """
-    from simulator import callers
+    from simulator import principals
 
     for account_id in simulation.accounts:
-        callers.forget_user(account_id)
+        principals.forget(account_id, simulation.roles.get(account_id))
     simulation.clear()
     add(simulation, fleet)
 
@@ -109,8 +109,8 @@ def refuse_unknown_operations(faults: Iterable[Fault]) -> None:
 
 def _refuse_unusable(fleet: Fleet) -> None:
     """Refuse what the engine cannot know to be wrong."""
-    from simulator.callers import problem_of
     from simulator.drs.models import drs_backends
+    from simulator.principals import problem_of
 
     for account_id, account in fleet.accounts.items():
         for region in account.regions:

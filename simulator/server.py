@@ -27,6 +27,7 @@ from simulator.drs.models import current_simulation
 from simulator.engine.errors import ConnectionDroppedError, DrsError
 from simulator.engine.faults import Call
 from simulator.engine.journal import Journal
+from simulator.principals import check_assumption
 from simulator.refusals import not_implemented, refuse
 from simulator.traffic import AwsCall, Reply, Signature
 
@@ -111,6 +112,9 @@ class Application:
             faults = simulation.world.faults
             try:
                 faults.strike(seen, "before")
+                if seen.operation == "sts:AssumeRole":
+                    role, external_id = (call.parameters.get(name) for name in ("RoleArn", "ExternalId"))
+                    check_assumption(simulation.roles, seen.caller_arn, role or "", external_id)
                 reply = self._ask_moto(environ)
                 faults.strike(seen, "after")
             except DrsError as error:

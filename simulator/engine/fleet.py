@@ -145,10 +145,26 @@ class Region(_Model):
     ] = ()
 
 
+class Role(_Model):
+    """The one role of an account that may be assumed, from every account.
+
+    :param external_id: what AssumeRole must give; absent, anything will do
+    """
+
+    name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
+    external_id: Annotated[str, Field(pattern=r"^[\w+=,.@:/-]+$", min_length=2, max_length=1224)] | None = (
+        None
+    )
+
+
 class Account(_Model):
-    """An account, the access key that its callers sign with, their IAM policies (absent: all is allowed)."""
+    """An account, the access key that its callers sign with, their IAM policies (absent: all is allowed).
+
+    :param role: absent, any role of the account may be assumed
+    """
 
     access_key_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{20}$")] | None = None
+    role: Role | None = None
     policies: Annotated[tuple[dict[str, Any], ...], Field(min_length=1)] | None = None
     regions: Annotated[dict[RegionName, Region], Field(min_length=1)]
 

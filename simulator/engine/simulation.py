@@ -11,7 +11,7 @@ from simulator.engine.clock import Clock, WallClock
 from simulator.engine.ec2 import Ec2, Ec2Error
 from simulator.engine.errors import DrsError
 from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob, Holder, RunningPlan
-from simulator.engine.fleet import Fleet, FleetError, Region, Server
+from simulator.engine.fleet import Fleet, FleetError, Region, Role, Server
 from simulator.engine.service import Service
 from simulator.engine.timings import RECORDED
 from simulator.engine.world import World
@@ -44,6 +44,7 @@ class Simulation:
         self.world = World(clock or WallClock(), speed)
         self.accounts: list[str] = []
         self.access_keys: dict[str, str] = {}
+        self.roles: dict[str, Role] = {}
         self._ec2_of = ec2_of
         self._services: dict[tuple[str, str], Service] = {}
 
@@ -75,6 +76,7 @@ class Simulation:
             self.world = World(self.world.clock, self.world.speed)
             self.accounts.clear()
             self.access_keys.clear()
+            self.roles.clear()
             self._services.clear()
 
     def load(self, fleet: Fleet) -> None:
@@ -94,6 +96,8 @@ class Simulation:
                     self.accounts.append(account_id)
                 if account.access_key_id:
                     self.access_keys[account.access_key_id] = account_id
+                if account.role:
+                    self.roles[account_id] = account.role
                 for region_name, region in account.regions.items():
                     service = self.service(account_id, region_name)
                     service.initialized = region.initialized

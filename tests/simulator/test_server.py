@@ -177,17 +177,96 @@ def test_the_other_services_are_there(server: Server) -> None:
 
 
 def test_callers_without_a_known_key_belong_to_the_first_account(server: Server) -> None:
-    """A known key, or a role assumed with it, leads into its own account."""
+    """A known key leads into its own account."""
     anybody = server.client("sts", aws_access_key_id="whoever").get_caller_identity()
     billing = server.client("sts", aws_access_key_id="AKIASIMULATOR4444555").get_caller_identity()
     assert (anybody["Account"], billing["Account"]) == ("111122223333", "444455556666")
-    role = server.client("sts").assume_role(
-        RoleArn="arn:aws:iam::444455556666:role/drill", RoleSessionName="drill", ExternalId="external"
-    )["Credentials"]
-    settings = {"aws_access_key_id": role["AccessKeyId"], "aws_session_token": role["SessionToken"]}
+
+
+def _assume(server: Server, name: str = "drs-drills", account: str = "444455556666", **more: str) -> Any:
+    """The settings of a client that has assumed a role, from the first account."""
+    arn = f"arn:aws:iam::{account}:role/{name}"
+    role = server.client("sts").assume_role(RoleArn=arn, RoleSessionName="drill", **more)["Credentials"]
+    return {
+        "aws_access_key_id": role["AccessKeyId"],
+        "aws_session_token": role["SessionToken"],
+    }
+
+
+def test_a_role_leads_into_its_account(server: Server) -> None:
+    """In DRS, EC2, STS and IAM; the journal names that account and the assumed role."""
+    settings = _assume(server, ExternalId="billing-drills")
+    arn = "arn:aws:sts::444455556666:assumed-role/drs-drills/drill"
+    identity = server.client("sts", **settings).get_caller_identity()
+    assert (identity["Account"], identity["Arn"]) == ("444455556666", arn)
     assert len(server.client("drs", **settings).describe_source_servers()["items"]) == 2
-    (entry,) = server.journal(operation="DescribeSourceServers")
-    assert entry["caller"]["arn"] == "arn:aws:sts::444455556666:assumed-role/drill/drill"
+    drill = [{"Name": "tag:Name", "Values": ["orders-drill"]}]
+    assert server.client("ec2").describe_subnets(Filters=drill)["Subnets"]
+    assert not server.client("ec2", **settings).describe_subnets(Filters=drill)["Subnets"]
+    iam = server.client("iam", **settings)
+    role = iam.get_role(RoleName="drs-drills")["Role"]["Arn"]
+    decided = iam.simulate_principal_policy(PolicySourceArn=role, ActionNames=["drs:StartRecovery"])
+    assert [each["EvalDecision"] for each in decided["EvaluationResults"]] == ["allowed"]
+    user = "arn:aws:iam::111122223333:user/simulator"
+    assert [(e["operation"], e["account"], e["caller"]["arn"]) for e in server.journal()] == [
+        ("AssumeRole", "111122223333", user),
+        ("GetCallerIdentity", "444455556666", arn),
+        ("DescribeSourceServers", "444455556666", arn),
+        ("DescribeSubnets", "111122223333", user),
+        ("DescribeSubnets", "444455556666", arn),
+        ("GetRole", "444455556666", arn),
+        ("SimulatePrincipalPolicy", "444455556666", arn),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("drs-drills", {}),
+        ("drs-drills", {"ExternalId": "orders-drills"}),
+        ("drs-drill", {"ExternalId": "billing-drills"}),
+    ],
+)
+def test_a_role_is_assumed_with_its_external_id_only(server: Server, name: str, more: dict[str, str]) -> None:
+    """No id, another id, another role: AccessDenied."""
+    expected = f"user/simulator is not authorized to perform: sts:AssumeRole on resource: .*/{name}$"
+    with pytest.raises(ClientError, match=expected) as refusal:
+        _assume(server, name, **more)
+    response = refusal.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == (
+        "AccessDenied",
+        403,
+    )
+    assert [(e["account"], e["error"]) for e in server.journal()] == [("111122223333", "AccessDenied")]
+
+
+def test_an_account_that_states_no_role_lets_any_be_assumed(server: Server) -> None:
+    """As moto does; a role without an external id takes any; a replaced fleet takes its role along."""
+    assert _assume(server, "anything", "111122223333")
+    account = {"role": {"name": "open"}, "regions": {"us-east-1": {}}}
+    server.control("POST", "fleet?mode=replace", {"accounts": {"444455556666": account}})
+    assert _assume(server, "open", ExternalId="whatever")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        _assume(server, ExternalId="billing-drills")
+    iam = server.client("iam")  # the only account left is every caller's
+    assert [role["RoleName"] for role in iam.list_roles()["Roles"]] == ["open"]
+
+
+def test_policies_of_an_account_are_those_of_its_role(server: Server) -> None:
+    """Of its user and its role alike."""
+    statement = {"Effect": "Allow", "Action": "drs:*", "Resource": "*"}
+    account = {
+        "role": {"name": "drs-drills"},
+        "policies": [{"Version": "2012-10-17", "Statement": [statement]}],
+        "regions": {"us-east-1": {}},
+    }
+    server.control("POST", "fleet?mode=replace", {"accounts": {"444455556666": account}})
+    for principal in ("role/drs-drills", "user/simulator"):
+        results = server.client("iam").simulate_principal_policy(
+            PolicySourceArn=f"arn:aws:iam::444455556666:{principal}",
+            ActionNames=["drs:StartRecovery", "ec2:RunInstances"],
+        )["EvaluationResults"]
+        assert [each["EvalDecision"] for each in results] == ["allowed", "implicitDeny"]
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard"])
