@@ -8,9 +8,10 @@ from typing import get_args
 
 import pytest
 
-from simulator.engine.faults import AnyCallFault, Holder, ReplicationChange, ServerFault
+from simulator.engine.faults import FAULT, AnyCallFault, Holder, ReplicationChange, ServerFault
 from simulator.engine.fleet import Fleet, Unknowns
 from simulator.engine.operations import SIMULATED
+from simulator.registration import refuse_unknown_operations
 
 PAGE = (Path(__file__).parents[2] / "docs" / "simulator.md").read_text(encoding="utf-8")
 
@@ -53,6 +54,12 @@ def test_the_example_of_the_page_runs() -> None:
 def test_every_fault_and_unknown_has_a_row(name: str) -> None:
     """With what it does."""
     assert f"\n| `{name}` |" in PAGE
+
+
+@pytest.mark.parametrize("fault", re.findall(r'`(\{"kind".*?\})`', PAGE))
+def test_every_fault_of_the_text_can_be_armed(fault: str) -> None:
+    """Its operations exist."""
+    refuse_unknown_operations([FAULT.validate_json(fault)])
 
 
 def test_every_operation_is_listed() -> None:
