@@ -30,3 +30,8 @@ def poll_interval() -> float:
 def poll_interval_near() -> float:
     """Seconds between two looks when an end is near."""
     return float(conf.getfloat(SECTION, "poll_interval_near", fallback=3.0))
+
+
+def readiness_schedule() -> str:
+    """When all plans are asked whether a drill could begin: a cron expression in UTC; empty: by hand."""
+    return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()

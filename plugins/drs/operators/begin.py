@@ -17,13 +17,13 @@ from drs.jobs import clock_time, utc_now
 from drs.ledger import RunRecord
 from drs.plan import Plan
 from drs.request import MANUAL, read_request
+from drs.under_way import is_active, owner_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 KEPT_RUN = "run"
 """Where begin keeps a copy of the run's record: in its own state store, which survives being cleared."""
-ACTIVE = frozenset({"running", "queued"})
 LATE = dt.timedelta(minutes=15)
 """A scheduled run that begins later than this was missed: Airflow makes up for the last tick of a schedule
 when its DAG is unpaused, or when the scheduler is back."""
@@ -143,11 +143,11 @@ def claim(context: Context) -> None:
     :raises PlanAlreadyExecuting: the owner is another run, and it is active
     """
     ti: Any = context["ti"]
-    key = f"{ti.dag_id}__owner"
+    key = owner_key(ti.dag_id)
     owner = Variable.get(key, default=None)
     if owner == ti.run_id:
         return
-    if owner and _is_active(ti, owner):
+    if owner and is_active(ti, ti.dag_id, owner):
         raise PlanAlreadyExecuting(
             f"Run {owner} of {ti.dag_id} is under way; a plan runs once at a time. This run touched nothing.",
             remedy=(
@@ -156,12 +156,6 @@ def claim(context: Context) -> None:
             ),
         )
     Variable.set(key, ti.run_id, description="The run that owns this recovery plan")
-
-
-def _is_active(ti: Any, run_id: str) -> bool:
-    if not ti.get_dr_count(dag_id=ti.dag_id, run_ids=[run_id]):
-        return False  # deleted since
-    return ti.get_dagrun_state(ti.dag_id, run_id) in ACTIVE
 
 
 def initiator(dag_run: Any, run_type: str) -> str:

@@ -1,0 +1,33 @@
+"""One Airflow DAG that asks every recovery plan, each day, whether a drill of it could begin.
+
+Which plans there are is found out by its first task: nothing is read when this file is parsed, and a plan
+that was added since is asked for like any other.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from drs import settings
+from drs.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
+
+schedule = settings.readiness_schedule()
+
+with DAG(
+    dag_id="drs_readiness",
+    description="Could a drill of each recovery plan begin? Launches nothing",
+    schedule=CronTriggerTimetable(schedule, timezone="UTC") if schedule else None,
+    catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
+    tags=["drs-readiness"],
+    doc_md=__doc__,
+    is_paused_upon_creation=True,
+):
+    plans = DrsListPlansOperator(task_id="plans")
+    DrsReadinessOperator.partial(
+        task_id="preflight",
+        map_index_template="{{ task.plan }}",
+        # Leaves workers to the drills, and spares DRS, which publishes no rates for its API.
+        max_active_tis_per_dagrun=4,
+    ).expand(plan=plans.output)
