@@ -19,10 +19,12 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 from urllib.parse import quote
 
 import httpx
+
+from drs.cli.common import UNANSWERED, USAGE
 
 FINISHED = frozenset({"success", "failed"})
 """The states in which a DAG run has ended."""
@@ -41,6 +43,8 @@ class AirflowError(Exception):
     :param message: what was asked, and what came of it
     :param remedy: what to do now
     """
+
+    exit_code: ClassVar[int] = UNANSWERED
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
         super().__init__(message)
@@ -62,9 +66,13 @@ class NotAllowed(AirflowError):
 class NotFound(AirflowError):
     """Airflow does not know what was named."""
 
+    exit_code = USAGE
+
 
 class Refused(AirflowError):
     """What was asked for is wrong."""
+
+    exit_code = USAGE
 
 
 class Dag(TypedDict):

@@ -1,0 +1,176 @@
+"""Follows a run from outside and tells each change: its tasks, its waves' launches, why something failed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from drs.cli.airflow_api import FINISHED, AirflowApi, NotAllowed, TaskInstance, Unreachable
+from drs.cli.airflow_logs import for_operators
+from drs.cli.airflow_records import RunStore
+from drs.ledger import LaunchRecord, Ledger, WaveOutcome
+
+LOOK_EVERY = 1.0
+"""Seconds between two looks."""
+SILENCE = 120.0
+"""Seconds without an answer after which Airflow counts as lost; a restart takes less."""
+
+_QUIET = frozenset({None, "scheduled", "queued", "up_for_reschedule"})
+"""States of a task that nothing has happened to yet, or that waits a moment for its worker."""
+_UNDER_WAY = frozenset({"running", "deferred", "restarting"})
+"""A task that waits in the triggerer is under way; it goes to and fro between these many times."""
+_FAILED = frozenset({"failed", "up_for_retry"})
+_WAVE = "wave_"
+
+
+class Follower:
+    """Follows one run.
+
+    :param say: tells one change, of one line or several
+    :param clock: seconds, monotonic
+    :param sleep: waits between two looks
+    """
+
+    def __init__(
+        self,
+        api: AirflowApi,
+        dag_id: str,
+        run_id: str,
+        say: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.ledger = Ledger(RunStore(api, dag_id, run_id))
+        self._api = api
+        self._dag_id = dag_id
+        self._run_id = run_id
+        self._say = say
+        self._clock = clock
+        self._sleep = sleep
+        self._told: dict[str, str] = {}
+
+    def follow(self, timeout: float | None = None) -> str:
+        """Tell what happens until the run has ended, and give its state.
+
+        :param timeout: seconds after which it is left alone; the run goes on
+        :raises TimeoutError: the run has not ended by then
+        :raises Unreachable: Airflow has not answered for a long while
+        """
+        began = answered = self._clock()
+        while True:
+            try:
+                state = self._look()
+            except Unreachable:
+                if self._clock() - answered > SILENCE:
+                    raise
+            else:
+                answered = self._clock()
+                if state in FINISHED:
+                    return state
+            if timeout is not None and self._clock() - began >= timeout:
+                raise TimeoutError
+            self._sleep(LOOK_EVERY)
+
+    def _look(self) -> str:
+        # The run first: what one that has ended shows of its tasks is then final.
+        state = self._api.run_state(self._dag_id, self._run_id)
+        instances = self._api.task_instances(self._dag_id, self._run_id)
+        moved = [instance for instance in sorted(instances, key=_began) if self._tell_task(instance)]
+        under_way = [instance for instance in instances if instance["state"] in _UNDER_WAY]
+        for wave in dict.fromkeys(_wave(instance) for instance in (*moved, *under_way)):
+            if wave:
+                self._tell_wave(wave)
+        return state
+
+    def _tell_task(self, instance: TaskInstance) -> bool:
+        """Tell a task's state, if it is news."""
+        state, task_id = instance["state"], instance["task_id"]
+        if state in _QUIET or not self._is_news(task_id, f"{instance['try_number']} {_word(state)}"):
+            return False
+        lines = [f"{_title(task_id)}: {_word(state)}"]
+        if state == "awaiting_input":
+            link = self._api.answer_link(self._dag_id, self._run_id, task_id)
+            lines = [f"{_title(task_id)}: a person must answer, at {link}"]
+        if state in _FAILED:
+            lines += [f"  {line}" for line in self._why(instance)]
+        self._say("\n".join(lines))
+        return True
+
+    def _why(self, instance: TaskInstance) -> list[str]:
+        """The end of the failed try's log, and the task's code and remedy."""
+        task_id = instance["task_id"]
+        try:
+            messages = self._api.task_messages(
+                self._dag_id, self._run_id, task_id, instance["try_number"], instance["map_index"]
+            )
+        except NotAllowed:  # a user may see runs and no logs
+            messages = []
+        lines = for_operators(messages)
+        failure = self.ledger.failure(task_id)
+        if failure and f"[{failure.code}]" not in "\n".join(lines):
+            lines += f"[{failure.code}] {failure.message}\nWhat to do: {failure.remedy}".splitlines()
+        if instance["state"] == "up_for_retry":
+            lines.append("Airflow tries this task again by itself.")
+        return lines or ["Its log holds nothing; Airflow's scheduler or worker may have more."]
+
+    def _tell_wave(self, wave: str) -> None:
+        """Tell how far a wave's launch is, if it is news."""
+        try:
+            launch, outcome = self.ledger.launch(wave), self.ledger.outcome(wave)
+        except ValidationError:  # the run's drs-drills is of another version than this one
+            return
+        for key, text in (("launch", launch and started(launch)), ("outcome", outcome and launched(outcome))):
+            if text and self._is_news(f"{wave} {key}", text):
+                self._say(f"wave {wave}: {text}")
+
+    def _is_news(self, key: str, fact: str) -> bool:
+        if self._told.get(key) == fact:
+            return False
+        self._told[key] = fact
+        return True
+
+
+def started(launch: LaunchRecord) -> str:
+    """How many servers of a wave were started, and what keeps the others."""
+    slots = launch.timeline.servers
+    parts = [f"{sum(slot.job_id is not None for slot in slots)} of {_servers(len(slots))} started"]
+    if held := [slot for slot in slots if slot.waiting and slot.refused_since]:
+        holders = sorted({slot.holder for slot in held if slot.holder})
+        parts.append(f"{len(held)} held by {', '.join(holders) or 'a job that DRS does not show'}")
+    if given_up := [slot.server_id for slot in slots if slot.given_up]:
+        parts.append(f"given up: {', '.join(given_up)}")
+    if launch.timeline.paused_until:
+        parts.append(f"DRS refuses calls ({launch.timeline.paused_why})")
+    return "; ".join(parts)
+
+
+def launched(outcome: WaveOutcome) -> str:
+    """How many servers of a wave came up, and which did not."""
+    missing = [f"{server.server_id} ({server.name})" for server in outcome.servers if not server.launched]
+    text = f"{len(outcome.servers) - len(missing)} of {_servers(len(outcome.servers))} launched"
+    return f"{text}; not launched: {', '.join(missing)}" if missing else text
+
+
+def _servers(number: int) -> str:
+    return "1 server" if number == 1 else f"{number} servers"
+
+
+def _word(state: str | None) -> str:
+    return "running" if state in _UNDER_WAY else str(state)
+
+
+def _title(task_id: str) -> str:
+    group, dot, task = task_id.rpartition(".")
+    return f"wave {group.removeprefix(_WAVE)}: {task}" if dot else task_id
+
+
+def _wave(instance: TaskInstance) -> str | None:
+    group, dot, _ = instance["task_id"].rpartition(".")
+    return group.removeprefix(_WAVE) if dot and group.startswith(_WAVE) else None
+
+
+def _began(instance: TaskInstance) -> str:
+    return instance["start_date"] or "~"

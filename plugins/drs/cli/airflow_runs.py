@@ -1,0 +1,209 @@
+"""``runs`` and ``logs``: what the plans' DAGs ran, what failed, and why."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from drs.cli.airflow import add_connection, connect, named_plan, plan_dag, telling_errors
+from drs.cli.airflow_api import PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
+from drs.cli.airflow_logs import as_text
+from drs.cli.airflow_records import Failure, RunStore, failures
+from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json
+from drs.ledger import Ledger
+from drs.plan.naming import DAG_ID_PREFIX, plan_name
+from drs.tables import table
+
+_LAST = "last"
+_EXIT_CODES = {
+    OK: "it was shown",
+    USAGE: "wrong usage, or Airflow does not know the plan, run or task",
+    UNANSWERED: "Airflow cannot be reached or asked",
+}
+
+
+def add_commands(commands: Any) -> None:
+    _add_runs(commands)
+    _add_logs(commands)
+
+
+def _add_runs(commands: Any) -> None:
+    parser = add_parser(
+        commands,
+        "runs",
+        help="the last runs of the plans, and what failed",
+        description="Show the last runs of the plans' DAGs, newest first. Times are UTC.",
+        exit_codes=_EXIT_CODES,
+    )
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="of this plan only: its name, or its file")
+    parser.add_argument("--failed", action="store_true", help="failed runs only")
+    parser.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most N (default: 10)")
+    add_json(parser)
+    add_connection(parser)
+    parser.set_defaults(run=_runs)
+
+
+@telling_errors
+def _runs(arguments: argparse.Namespace) -> int:
+    api = connect(arguments)
+    dag = plan_dag(api, arguments.plan)["dag_id"] if arguments.plan else None
+    found = drill_runs(api, dag, state="failed" if arguments.failed else None)[: arguments.limit]
+    rows = [(run, list(_failures(api, run)) if run["state"] == "failed" else []) for run in found]
+    if arguments.json:
+        print_json([_as_json(api, run, failed) for run, failed in rows])
+    elif rows:
+        header = ("plan", "run", "state", "began", "took", "by", "failed")
+        print(table(header, [_row(run, failed) for run, failed in rows]))
+    else:
+        print("There are no such runs.")
+    return OK
+
+
+def drill_runs(api: AirflowApi, dag: str | None, **filters: Any) -> list[DagRun]:
+    """The last runs of one DAG, or of all the plans' DAGs, newest first."""
+    if dag:
+        return api.runs(dag_id=dag, limit=PAGE, **filters)
+    found = api.runs(limit=PAGE, dag_id_prefix_pattern=DAG_ID_PREFIX, **filters)
+    # Airflow cuts the underscores off the end of the pattern.
+    return [run for run in found if run["dag_id"].startswith(DAG_ID_PREFIX)]
+
+
+def _failures(api: AirflowApi, run: DagRun) -> Iterator[Failure]:
+    name = (run["dag_id"], run["dag_run_id"])
+    return failures(Ledger(RunStore(api, *name)), api.task_instances(*name))
+
+
+def _row(run: DagRun, failed: Sequence[Failure]) -> tuple[str, ...]:
+    seconds = _seconds(run)
+    return (
+        plan_name(run["dag_id"]),
+        run["dag_run_id"],
+        run["state"],
+        _instant(run["start_date"]).strftime("%Y-%m-%d %H:%M:%S") if run["start_date"] else "-",
+        "-" if seconds is None else str(dt.timedelta(seconds=round(seconds))),
+        run["triggering_user_name"] or run["run_type"],
+        ", ".join(f"{failure.code or 'no code'} ({failure.task_id})" for failure in failed),
+    )
+
+
+def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure]) -> dict[str, Any]:
+    return {
+        "plan": plan_name(run["dag_id"]),
+        "dag_id": run["dag_id"],
+        "run_id": run["dag_run_id"],
+        "url": api.run_link(run["dag_id"], run["dag_run_id"]),
+        "state": run["state"],
+        "began": run["start_date"],
+        "ended": run["end_date"],
+        "run_type": run["run_type"],
+        "user": run["triggering_user_name"],
+        "conf": run["conf"],
+        "failures": [asdict(failure) for failure in failed],
+    }
+
+
+def _seconds(run: DagRun) -> float | None:
+    if run["start_date"] is None:
+        return None
+    end = _instant(run["end_date"]) if run["end_date"] else dt.datetime.now(dt.UTC)
+    return (end - _instant(run["start_date"])).total_seconds()
+
+
+def _instant(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
+
+
+def _limit(text: str) -> int:
+    number = int(text)
+    if not 0 < number <= PAGE:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {PAGE}")
+    return number
+
+
+def _add_logs(commands: Any) -> None:
+    parser = add_parser(
+        commands,
+        "logs",
+        help="the task logs of a run: of what failed, or of a task",
+        description="Show Airflow's logs of the tasks that failed in a run, the last try of each.",
+        exit_codes=_EXIT_CODES,
+    )
+    parser.add_argument("run_id", metavar="RUN", help=f"a run's id, or {_LAST!r}")
+    parser.add_argument("--plan", metavar="PLAN", help="the run's plan: its name, or its file")
+    parser.add_argument("--task", metavar="TASK", help="of this task, such as wave_web.start_recovery")
+    parser.add_argument("--all", action="store_true", help="every try; without --task of every task")
+    add_json(parser)
+    add_connection(parser)
+    parser.set_defaults(run=_logs)
+
+
+@telling_errors
+def _logs(arguments: argparse.Namespace) -> int:
+    api = connect(arguments)
+    run = _find(api, arguments.run_id, arguments.plan)
+    instances = api.task_instances(run["dag_id"], run["dag_run_id"])
+    instances.sort(key=lambda instance: instance["start_date"] or "~")
+    chosen = list(_tries(_chosen(run, instances, arguments.task, every=arguments.all), every=arguments.all))
+    logs = [
+        (
+            instance,
+            number,
+            api.task_messages(
+                run["dag_id"], run["dag_run_id"], instance["task_id"], number, instance["map_index"]
+            ),
+        )
+        for instance, number in chosen
+    ]
+    if arguments.json:
+        parts = [
+            {"task_id": instance["task_id"], "try_number": number, "messages": messages}
+            for instance, number, messages in logs
+        ]
+        print_json({"dag_id": run["dag_id"], "run_id": run["dag_run_id"], "logs": parts})
+        return OK
+    print(f"Run {run['dag_run_id']} of {run['dag_id']}: {run['state']}")
+    if not logs:
+        print("No task of it has failed. --task TASK or --all shows the logs of others.")
+    for instance, number, messages in logs:
+        print(f"\n--- {instance['task_id']}, try {number}: {instance['state']}")
+        for message in messages or [{"event": "(no log)"}]:
+            print(as_text(message))
+    return OK
+
+
+def _find(api: AirflowApi, run_id: str, plan: str | None) -> DagRun:
+    dag = plan_dag(api, plan)["dag_id"] if plan else None
+    if run_id == _LAST:
+        found = drill_runs(api, dag)[:1]
+    else:
+        named = drill_runs(api, dag, run_id_prefix_pattern=run_id)
+        found = [run for run in named if run["dag_run_id"] == run_id]
+    if not found:
+        whose = f"plan {named_plan(plan)}" if plan else "any plan"
+        remedy = "`python -m drs runs` lists the last ones."
+        raise NotFound(f"Airflow at {api.url} knows no run {run_id} of {whose}.", remedy=remedy)
+    if len(found) > 1:
+        plans = ", ".join(sorted(plan_name(run["dag_id"]) for run in found))
+        raise Refused(f"Several plans have a run {run_id}: {plans}.", remedy="Name one with --plan.")
+    return found[0]
+
+
+def _chosen(
+    run: DagRun, instances: Sequence[TaskInstance], task: str | None, *, every: bool
+) -> list[TaskInstance]:
+    if task is None:
+        return [one for one in instances if every or one["state"] in {"failed", "up_for_retry"}]
+    if chosen := [one for one in instances if one["task_id"] == task]:
+        return chosen
+    known = ", ".join(dict.fromkeys(one["task_id"] for one in instances))
+    raise NotFound(f"Run {run['dag_run_id']} has no task {task}.", remedy=f"Its tasks: {known}.")
+
+
+def _tries(instances: Sequence[TaskInstance], *, every: bool) -> Iterator[tuple[TaskInstance, int]]:
+    for instance in instances:
+        last = instance["try_number"]
+        for number in range(1 if every else max(last, 1), last + 1):
+            yield instance, number

@@ -1,0 +1,142 @@
+"""``status``: whether a drill could run now: Airflow, its parts, the plans that it read, and DRS."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from drs.cli.airflow import add_connection, connect
+from drs.cli.airflow_api import AirflowApi, AirflowError
+from drs.cli.aws import add_profile, checked_access, explained
+from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, print_json
+from drs.errors import DrillError
+from drs.plan import Plan, PlanError, load_folder
+from drs.plan.naming import DAG_ID_PREFIX
+from drs.tables import table
+
+_PARTS = {
+    "scheduler": "No task is started. Start `airflow scheduler`.",
+    "triggerer": "Drills stand still: nothing wakes the tasks that wait. Start `airflow triggerer`.",
+    "dag_processor": "New and edited plans are not read. Start `airflow dag-processor`.",
+    "metadatabase": "Look at Airflow's database.",
+}
+"""Airflow's parts as its health report names them, each with what it means if it is down."""
+
+_EXIT_CODES = {
+    OK: "all of it is good",
+    BROKEN: "something is not, or cannot be asked",
+    USAGE: "wrong usage",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a drill needs.
+
+    :param seen: one line
+    :param more: what there is to say besides, in lines
+    """
+
+    what: str
+    good: bool
+    seen: str
+    more: str = ""
+
+
+def add_commands(commands: Any) -> None:
+    parser = add_parser(
+        commands,
+        "status",
+        help="whether Airflow, its triggerer and DRS can be reached",
+        description="Tell whether a drill could run now: Airflow with its parts, the plans that it read, and "
+        "DRS in the account and Region of each plan, as far as it can be reached from here.",
+        exit_codes=_EXIT_CODES,
+    )
+    add_plans_folder(parser)
+    parser.add_argument("--no-aws", action="store_true", help="leave DRS out")
+    add_profile(parser)
+    add_json(parser)
+    add_connection(parser)
+    parser.set_defaults(run=_status)
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    checks = list(airflow_checks(connect(arguments)))
+    if not arguments.no_aws:
+        checks += drs_checks(arguments)
+    if arguments.json:
+        print_json([dataclasses.asdict(check) for check in checks])
+    else:
+        rows = [(check.what, "ok" if check.good else "NOT OK", check.seen) for check in checks]
+        print(table(("what", "state", "seen"), rows))
+        for check in checks:
+            if check.more:
+                print(f"\n{check.what}:\n{check.more}")
+    return OK if all(check.good for check in checks) else BROKEN
+
+
+def airflow_checks(api: AirflowApi) -> Iterator[Check]:
+    """Airflow and its parts, and the plans that it read."""
+    try:
+        health = api.health()
+    except AirflowError as error:
+        yield Check("Airflow", False, f"no health report from {api.url}, see below", str(error))
+        return
+    for part, remedy in _PARTS.items():
+        # A part that never ran has no state.
+        report = health.get(part) or {}
+        seen = f"last heartbeat {beat}" if (beat := report.get(f"latest_{part}_heartbeat")) else ""
+        good = report.get("status") == "healthy"
+        yield Check(
+            f"Airflow's {part.replace('_', ' ')}",
+            good,
+            seen if good else " ".join(filter(None, (remedy, seen))),
+        )
+    try:
+        yield Check("Airflow", True, f"{api.version()} at {api.url}")
+        yield from _plan_checks(api)
+    except AirflowError as error:
+        yield Check("Airflow's API", False, "it cannot be asked, see below", str(error))
+
+
+def _plan_checks(api: AirflowApi) -> Iterator[Check]:
+    dags = [dag for dag in api.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX)]
+    paused = sum(dag["is_paused"] for dag in dags)
+    yield Check("plans in Airflow", bool(dags), f"{len(dags)}, of which {paused} paused")
+    for failure in api.import_errors():
+        raised = _RAISED.search(failure["stack_trace"])
+        told = failure["stack_trace"][raised.start() if raised else 0 :].strip()
+        yield Check(f"import of {failure['filename']}", False, "an import error, see below", told)
+
+
+_RAISED = re.compile(r"^[A-Za-z_][\w.]*: ", re.MULTILINE)
+"""Where a stack trace comes to what was raised."""
+
+
+def drs_checks(arguments: argparse.Namespace) -> list[Check]:
+    """DRS at each place that a plan of the folder drills."""
+    try:
+        plans = [plan for plan in load_folder(arguments.plans) if isinstance(plan, Plan)]
+    except PlanError as error:
+        return [Check("DRS", False, "there are no plans here that say where", str(error))]
+    places = {(plan.target.region, plan.target.account_id, plan.target.aws_conn_id): plan for plan in plans}
+    return [_drs_check(plan, arguments.profile) for plan in places.values()]
+
+
+def _drs_check(plan: Plan, profile: str | None) -> Check:
+    from botocore.exceptions import BotoCoreError, ClientError  # slow to import, and not always needed
+
+    what = f"DRS in {plan.target.region}, account {plan.target.account_id}"
+    try:
+        access = checked_access(plan, profile)
+        live = len(access.drs.live_jobs())
+    except DrillError as error:
+        return Check(what, False, error.code, str(error))
+    except (BotoCoreError, ClientError) as error:
+        coded = explained(error)
+        return Check(what, False, coded.code, str(coded))
+    return Check(what, True, f"{live} live job(s); reached by {access.origin}")

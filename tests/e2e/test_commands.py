@@ -1,0 +1,213 @@
+"""The commands that speak to Airflow, as processes of their own, against a real one."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.stack import REPOSITORY, Stack
+from tests.e2e.plans import DIRECTORY, write_plan
+
+pytestmark = pytest.mark.e2e
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "drs", *arguments]
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    return {**stack.environment, "DRS_AIRFLOW_URL": stack.api.url}
+
+
+def drs(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments),
+        env=environment(stack),
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+@pytest.fixture
+def plan(stack: Stack, plans: Path) -> Iterator[str]:
+    """A plan of two servers in one wave; its DAG is there and unpaused. No run of it is left going."""
+    name = "commanded"
+    write_plan(plans, name, [("directory", DIRECTORY)])
+    dag_id = f"drs_drill__{name}"
+    stack.api.wait_for_dag(dag_id)
+    stack.api.unpause(dag_id)
+    yield name
+    for run in stack.api.runs(dag_id=dag_id, limit=10):
+        if run["state"] in {"queued", "running"}:
+            stack.api.set_run_state(dag_id, run["dag_run_id"], "failed")
+            stack.api.wait_for_run(dag_id, run["dag_run_id"], 120)
+
+
+def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
+    """A new plan's DAG is paused, so that the first try says how to begin; a typing error is told as one."""
+    write_plan(plans, "new", [("directory", DIRECTORY)])
+    stack.api.wait_for_dag("drs_drill__new")
+    paused = drs(stack, "drill", "new")
+    assert (paused.returncode, paused.stdout) == (2, "")
+    assert "is paused" in paused.stderr
+    assert "--unpause" in paused.stderr
+    assert stack.api.runs(dag_id="drs_drill__new", limit=1) == []
+
+    unknown = drs(stack, "drill", "singel-server")
+    assert unknown.returncode == 2
+    assert "[RECOVERY_PLAN_NOT_FOUND]" in unknown.stderr
+    assert "Did you mean single-server?" in unknown.stderr
+
+    done = drs(stack, "drill", "new", "--unpause", "--reason", "by command")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (run,) = stack.api.runs(dag_id="drs_drill__new", limit=2)
+    assert run["conf"] == {"reason": "by command"}
+    assert stack.api.run_link("drs_drill__new", run["dag_run_id"]) in done.stdout
+    told = [line.partition("] ")[2] for line in done.stdout.splitlines()]
+    in_order = [
+        "begin: success",
+        "preflight: success",
+        "wave directory: 2 of 2 servers started",
+        "wave directory: 2 of 2 servers launched",
+        "terminate: success",
+        "verdict: success",
+    ]
+    assert [line for line in told if line in in_order] == in_order
+    assert re.search(r"The run of new passed after \d+ s\.\n.*\n.*\n +directory +2 +2\n", done.stdout)
+    assert "of 2 instance(s) that were launched, all are gone" in done.stdout
+
+
+def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan: str) -> None:
+    """Exit code 1; afterwards `runs` names the code, and `logs` shows the log of the task."""
+    task = "wave_directory.wait_until_launched"
+    raw_error = "InsufficientInstanceCapacity: none left"
+    stack.simulator.arm(kind="launch_failed", servers=DIRECTORY[:1], raw_error=raw_error)
+    red = drs(stack, "drill", plan, "--json")
+    assert red.returncode == 1, red.stdout + red.stderr
+    failed, ended = (
+        red.stderr.index(f"{name}: failed") for name in ("wave directory: wait_until_launched", "verdict")
+    )
+    told = red.stderr[failed:ended]
+    for part in ("[SERVER_LAUNCH_FAILED]", raw_error, DIRECTORY[0], "What to do:"):
+        assert part in told, part
+    result = json.loads(red.stdout)
+    assert (result["state"], result["plan"]) == ("failed", plan)
+    assert [(failure["task_id"], failure["code"]) for failure in result["failures"]] == [
+        (task, "SERVER_LAUNCH_FAILED")
+    ]
+    assert result["evidence"]["cleanup"]["proven"] is True
+
+    listed = drs(stack, "runs", plan, "--failed")
+    assert listed.returncode == 0, listed.stderr
+    assert f"SERVER_LAUNCH_FAILED ({task})" in listed.stdout
+    of_all = json.loads(drs(stack, "runs", "--json").stdout)
+    assert of_all[0]["run_id"] == result["run_id"]
+    assert of_all[0]["failures"][0]["code"] == "SERVER_LAUNCH_FAILED"
+
+    last = drs(stack, "logs", "last")
+    assert last.returncode == 0, last.stderr
+    assert f"--- {task}, try 1: failed" in last.stdout
+    assert raw_error in last.stdout
+    assert "--- verdict" in last.stdout
+    assert "--- preflight" not in last.stdout
+    named = drs(stack, "logs", result["run_id"], "--plan", plan, "--task", "preflight")
+    assert named.stdout.count("--- ") == 1
+    assert "This run launches 2 server(s)" in named.stdout
+    assert drs(stack, "logs", "manual__never").returncode == 2
+
+
+def test_a_dry_run_launches_nothing(stack: Stack, plan: str) -> None:
+    """What --dry-run asks for comes through."""
+    dry = drs(stack, "drill", plan, "--dry-run")
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert "wave directory: start_recovery: skipped" in dry.stdout
+    assert stack.simulator.journal(operation="StartRecovery") == []
+
+
+def test_what_airflow_refuses_is_told_in_its_words(stack: Stack, plan: str) -> None:
+    """A wave that the plan does not have: no run begins."""
+    refused = drs(stack, "drill", plan, "--waves", "nope")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nope" in refused.stderr
+
+
+def test_whoever_stops_looking_does_not_stop_the_drill(stack: Stack, plan: str) -> None:
+    """Ctrl-C and --timeout leave the run alone and say how to stop it; a second one is refused."""
+    stack.simulator.arm(kind="stuck_pending", servers=DIRECTORY)
+    with subprocess.Popen(
+        command("drill", plan),
+        env=environment(stack),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        assert following.stderr is not None
+        while "2 of 2 servers started" not in (line := following.stdout.readline()):
+            assert line, f"it ended: {following.stderr.read()}"
+        following.send_signal(signal.SIGINT)
+        _, told = following.communicate(timeout=30)
+    assert following.returncode == 130
+    assert "goes on in Airflow" in told
+    assert "mark the run as failed" in told
+
+    second = drs(stack, "drill", plan)
+    assert second.returncode == 1, second.stdout + second.stderr
+    assert "[PLAN_ALREADY_EXECUTING]" in second.stdout
+    third = drs(stack, "drill", plan, "--timeout", "1s")
+    assert third.returncode == 4
+    assert "The time is up." in third.stderr
+    stack.simulator.disarm()
+    _, _, first, *_ = stack.api.runs(dag_id=f"drs_drill__{plan}", limit=10)
+    assert first["state"] == "running"
+
+
+def test_status_names_the_part_that_is_down(stack: Stack, plan: str, tmp_path: Path) -> None:
+    """A drill would stand still without a triggerer: exit code 1, and what to start."""
+    write_plan(tmp_path, "here", [("directory", DIRECTORY)])
+    whole = drs(stack, "status", "--plans", str(tmp_path))
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    assert re.search(r"^Airflow +ok +3\.\d+\.\d+ at ", whole.stdout, re.MULTILINE)
+    assert re.search(r"^DRS in us-east-1, account 111122223333 +ok ", whole.stdout, re.MULTILINE)
+
+    (tmp_path / "here.yaml").write_text(
+        (tmp_path / "here.yaml").read_text().replace("111122223333", "999999999999")
+    )
+    elsewhere = drs(stack, "status", "--plans", str(tmp_path))
+    assert elsewhere.returncode == 1
+    assert "[ACCOUNT_MISMATCH]" in elsewhere.stdout
+
+    stack.kill("triggerer")
+    stack.processes.wait(
+        "scheduler",
+        lambda: stack.api.health()["triggerer"]["status"] == "unhealthy",
+        60,
+        "miss the triggerer",
+    )
+    limping = drs(stack, "status", "--no-aws")
+    assert limping.returncode == 1
+    assert re.search(
+        r"^Airflow's triggerer +NOT OK +.*Start `airflow triggerer`", limping.stdout, re.MULTILINE
+    )
+    assert limping.stdout.count("NOT OK") == 1
+    stack.start_component("triggerer")
+
+
+def test_an_airflow_that_is_not_there_is_exit_code_3(stack: Stack) -> None:
+    """For `drill`; `status` counts it as one more thing that is down."""
+    gone = ("--airflow-url", "http://127.0.0.1:9")
+    assert drs(stack, "drill", "order-system", *gone).returncode == 3
+    down = drs(stack, "status", "--no-aws", *gone)
+    assert down.returncode == 1
+    assert "http://127.0.0.1:9" in down.stdout

@@ -1,0 +1,208 @@
+"""`drill`, `runs` and `logs` where Airflow is not as one wishes; the good days are end-to-end tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from drs.cli import main
+from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+
+DAG = "drs_drill__billing"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
+    """An Airflow that has the DAG of plan billing, and knows who asks."""
+    for name in ("TOKEN", "USER", "PASSWORD"):
+        monkeypatch.delenv(f"DRS_AIRFLOW_{name}", raising=False)
+    with fake_airflow() as airflow:
+        monkeypatch.setenv("DRS_AIRFLOW_URL", airflow.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        airflow.answers[f"/api/v2/dags/{DAG}"] = lambda _: (
+            200,
+            {"dag_id": DAG, "is_paused": False, "is_stale": False},
+        )
+        airflow.answers[f"/api/v2/dags/{DAG}/dagRuns"] = lambda _: (200, {})
+        yield airflow
+
+
+def run(dag_id: str, run_id: str, state: str = "success", **fields: Any) -> dict[str, Any]:
+    return {
+        "dag_id": dag_id,
+        "dag_run_id": run_id,
+        "state": state,
+        "run_type": "manual",
+        "run_after": "2026-01-01T00:00:00Z",
+        "queued_at": None,
+        "start_date": "2026-01-01T00:00:00Z",
+        "end_date": "2026-01-01T00:01:30Z",
+        "triggering_user_name": "ada",
+        "conf": {},
+        **fields,
+    }
+
+
+def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan's DAG decides about the rest; with --no-wait nothing is asked afterwards."""
+    argv = ["drill", "include/plans/billing.yaml", "--no-wait", "--json", "--waves", "database, web"]
+    argv += ["--exclude", "s-1", "--recovery-point", "latest", "--execution-type", "DRILL", "--token", "mine"]
+    assert main(argv) == 0
+    method, path, token, body = fake.asked[-1]
+    assert (method, path, token) == ("POST", f"/api/v2/dags/{DAG}/dagRuns", "Bearer mine")
+    assert body["conf"] == {
+        "waves": ["database", "web"],
+        "exclude_servers": ["s-1"],
+        "recovery_point": "latest",
+        "execution_type": "DRILL",
+    }
+    told = json.loads(capsys.readouterr().out)
+    assert (told["plan"], told["run_id"], told["state"]) == ("billing", body["dag_run_id"], "queued")
+
+
+def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """Airflow keeps a plan's DAG after its file is gone, and runs nothing of it."""
+    fake.answers[f"/api/v2/dags/{DAG}"] = lambda _: (
+        200,
+        {"dag_id": DAG, "is_paused": False, "is_stale": True},
+    )
+    fake.answers["/api/v2/dags"] = lambda _: (
+        200,
+        {"dags": [{"dag_id": "drs_drill__web"}, {"dag_id": "x"}], "total_entries": 2},
+    )
+    assert main(["drill", "billing"]) == 2
+    told = capsys.readouterr().err
+    assert "[RECOVERY_PLAN_NOT_FOUND]" in told
+    assert "DAGs of these plans: web." in told
+
+
+def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 3: how the drill ends is not known here."""
+    original = fake.answer
+
+    def answer(method: str, url: str, token: str | None, body: Any) -> Any:
+        return (403, {"detail": "Forbidden"}) if "/dagRuns/" in url else original(method, url, token, body)
+
+    fake.answer = answer  # type: ignore[method-assign]
+    assert main(["drill", "billing"]) == 3
+    told = capsys.readouterr().err
+    assert "does not let this user do that" in told
+    assert "goes on in Airflow" in told
+
+
+def test_a_refused_login_is_exit_code_3(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to set."""
+    fake.answers["/auth/token"] = lambda _: (401, {"detail": "Invalid credentials"})
+    assert main(["runs"]) == 3
+    assert "DRS_AIRFLOW_TOKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["runs", "--airflow-url", "localhost:8080"],
+        ["runs", "--limit", "0"],
+        ["drill", "billing", "--timeout", "5"],
+    ],
+)
+def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
+    """An address without a scheme, an empty list, a duration without a unit."""
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+
+
+def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """A DAG of somebody else whose id begins alike is left out; a run that has not begun has no times."""
+    found = [
+        run(DAG, "manual__2"),
+        run("drs_drills_of_mine", "manual__x"),
+        run("drs_drill__web", "scheduled__1", "queued", start_date=None, triggering_user_name=None),
+    ]
+    fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (200, {"dag_runs": found, "total_entries": 3})
+    assert main(["runs"]) == 0
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert [row.split() for row in rows] == [
+        ["billing", "manual__2", "success", "2026-01-01", "00:00:00", "0:01:30", "ada"],
+        ["web", "scheduled__1", "queued", "-", "-", "manual"],
+    ]
+
+
+def test_a_failed_run_names_its_causes_and_not_its_verdict(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict only sums up; a task that was killed has no code."""
+    fake.answers[f"/api/v2/dags/{DAG}/dagRuns"] = lambda query: (
+        200,
+        {"dag_runs": [run(DAG, "r", query["state"][0])], "total_entries": 1},
+    )
+    tasks = [
+        {"task_id": task_id, "state": "failed", "map_index": -1, "try_number": 1, "end_date": ended}
+        for task_id, ended in (("verdict", "3"), ("terminate", "2"), ("preflight", "1"))
+    ]
+    path = f"/api/v2/dags/{DAG}/dagRuns/r/taskInstances"
+    fake.answers[path] = lambda _: (200, {"task_instances": tasks, "total_entries": 3})
+    record = {"code": "SERVER_CONFLICT", "message": "It is held.", "remedy": "Wait."}
+    fake.answers[f"{path}/begin/xcomEntries/failure.preflight"] = lambda _: (200, {"value": record})
+    assert main(["runs", "billing", "--failed"]) == 0
+    assert capsys.readouterr().out.rstrip().endswith("SERVER_CONFLICT (preflight), no code (terminate)")
+
+
+def test_a_run_id_of_several_plans_needs_the_plan(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two schedules that strike at the same time give the same id."""
+    same = [run(DAG, "scheduled__1"), run("drs_drill__web", "scheduled__1"), run(DAG, "scheduled__12")]
+    fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (200, {"dag_runs": same, "total_entries": 3})
+    assert main(["logs", "scheduled__1"]) == 2
+    told = capsys.readouterr().err
+    assert "billing, web" in told
+    assert "--plan" in told
+
+
+def test_logs_of_a_task_that_a_run_does_not_have_name_those_it_has(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A typing error is told as one."""
+    fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (
+        200,
+        {"dag_runs": [run(DAG, "r")], "total_entries": 1},
+    )
+    task = {"task_id": "preflight", "state": "success", "map_index": -1, "try_number": 1, "start_date": None}
+    fake.answers[f"/api/v2/dags/{DAG}/dagRuns/r/taskInstances"] = lambda _: (
+        200,
+        {"task_instances": [task], "total_entries": 1},
+    )
+    assert main(["logs", "last", "--task", "prefligth"]) == 2
+    assert "Its tasks: preflight." in capsys.readouterr().err
+
+
+def test_the_logs_of_every_try_are_to_be_had(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """A task that passed in the end may have failed before; a task that never began has no log."""
+    fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (
+        200,
+        {"dag_runs": [run(DAG, "r")], "total_entries": 1},
+    )
+    tasks = [
+        {"task_id": "preflight", "state": "success", "map_index": -1, "try_number": 2, "start_date": "1"},
+        {"task_id": "later", "state": None, "map_index": -1, "try_number": 0, "start_date": None},
+    ]
+    path = f"/api/v2/dags/{DAG}/dagRuns/r/taskInstances"
+    fake.answers[path] = lambda _: (200, {"task_instances": tasks, "total_entries": 2})
+    for number in (1, 2):
+        content = [{"level": "info", "event": f"Try {number}."}]
+        fake.answers[f"{path}/preflight/logs/{number}"] = lambda _, content=content: (
+            200,
+            {"content": content},
+        )
+    assert main(["logs", "last", "--all", "--json"]) == 0
+    logs = json.loads(capsys.readouterr().out)["logs"]
+    assert [(log["task_id"], log["try_number"], log["messages"][0]["event"]) for log in logs] == [
+        ("preflight", 1, "Try 1."),
+        ("preflight", 2, "Try 2."),
+    ]

@@ -1,0 +1,191 @@
+"""Following a run: what is told, when it is given up, and what a silent Airflow does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from drs.cli.airflow_api import AirflowApi, Login, Unreachable
+from drs.cli.airflow_follow import SILENCE, Follower
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
+
+RUN = "/api/v2/dags/d/dagRuns/r"
+
+
+class World:
+    """A run as Airflow shows it, one picture a look, and a clock that only waiting moves."""
+
+    def __init__(self, fake: FakeAirflow) -> None:
+        self.fake = fake
+        self.now = 0.0
+        self.said: list[str] = []
+        self.api = AirflowApi(
+            httpx.Client(base_url=fake.url, trust_env=False), Login(token="t"), sleep=lambda _: None
+        )
+
+    def show(self, *pictures: tuple[str, dict[str, str]]) -> None:
+        """Each look shows the next picture (the run's state, the tasks' states), and then the last again."""
+        self.pictures = list(pictures)
+        self.fake.answers[RUN] = lambda _: (200, {"state": self.pictures[0][0]})
+        self.fake.answers[f"{RUN}/taskInstances"] = self.tasks
+
+    def tasks(self, _: Any) -> Answer:
+        states = (self.pictures.pop(0) if len(self.pictures) > 1 else self.pictures[0])[1]
+        instances = [
+            {
+                "task_id": task_id,
+                "map_index": -1,
+                "state": state,
+                "try_number": 1,
+                "start_date": None,
+                "end_date": None,
+            }
+            for task_id, state in states.items()
+        ]
+        return 200, {"task_instances": instances, "total_entries": len(instances)}
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def follower(self) -> Follower:
+        return Follower(self.api, "d", "r", self.said.append, clock=lambda: self.now, sleep=self.sleep)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with fake_airflow() as fake:
+        yield World(fake)
+
+
+def xcom(world: World, key: str, value: Any) -> None:
+    world.fake.answers[f"{RUN}/taskInstances/begin/xcomEntries/{key}"] = lambda _: (200, {"value": value})
+
+
+def test_each_change_is_told_once(world: World) -> None:
+    """A task that waits in the triggerer is under way; one that waits for its worker is no news."""
+    world.show(
+        ("running", {"begin": "success", "wave_web.start_recovery": "queued"}),
+        ("running", {"begin": "success", "wave_web.start_recovery": "running"}),
+        ("running", {"begin": "success", "wave_web.start_recovery": "deferred"}),
+        ("running", {"begin": "success", "wave_web.start_recovery": "scheduled"}),
+        ("running", {"begin": "success", "wave_web.start_recovery": "running"}),
+        ("success", {"begin": "success", "wave_web.start_recovery": "success"}),
+    )
+    assert world.follower().follow() == "success"
+    assert world.said == [
+        "begin: success",
+        "wave web: start_recovery: running",
+        "wave web: start_recovery: success",
+    ]
+
+
+def test_a_failed_task_is_told_with_its_own_words(world: World) -> None:
+    """Its warnings and errors; Airflow's report of the exception repeats them."""
+    messages = [
+        {"level": "info", "event": "Nothing special."},
+        {"level": "error", "event": "[SERVER_LAUNCH_FAILED] s-1 has no instance."},
+        {"level": "error", "event": "What to do: look."},
+        {"level": "error", "event": "Task failed with exception", "error_detail": []},
+    ]
+    world.fake.answers[f"{RUN}/taskInstances/preflight/logs/1"] = lambda _: (200, {"content": messages})
+    xcom(world, "failure.preflight", {"code": "SERVER_LAUNCH_FAILED", "message": "m", "remedy": "r"})
+    world.show(("failed", {"preflight": "failed"}))
+    assert world.follower().follow() == "failed"
+    assert world.said == [
+        "preflight: failed\n  [SERVER_LAUNCH_FAILED] s-1 has no instance.\n  What to do: look."
+    ]
+
+
+def test_code_and_remedy_are_told_without_a_log_too(world: World) -> None:
+    """A user may see runs and no logs: the run's own records say why it failed."""
+    world.fake.answers[f"{RUN}/taskInstances/preflight/logs/1"] = lambda _: (403, {"detail": "Forbidden"})
+    xcom(world, "failure.preflight", {"code": "SERVER_CONFLICT", "message": "It is held.", "remedy": "Wait."})
+    world.show(("failed", {"preflight": "failed"}))
+    world.follower().follow()
+    assert world.said == ["preflight: failed\n  [SERVER_CONFLICT] It is held.\n  What to do: Wait."]
+
+
+def test_a_task_without_a_word_is_told_as_one(world: World) -> None:
+    """Such as one whose process was killed; and it is tried again."""
+    world.show(("running", {"begin": "up_for_retry"}), ("success", {"begin": "success"}))
+    world.follower().follow()
+    assert world.said[0] == "begin: up_for_retry\n  Airflow tries this task again by itself."
+
+
+def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World) -> None:
+    """The drill stands still until somebody does."""
+    world.show(("running", {"wave_web.approve": "awaiting_input"}), ("success", {}))
+    world.follower().follow()
+    (told,) = world.said
+    assert told.startswith("wave web: approve: a person must answer, at http://")
+    assert told.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"job_id": "drsjob-1"}, "2 of 2 servers started"),
+        (
+            {"refused_since": "2026-01-01T00:00:00Z", "holder": "drsjob-9"},
+            "1 of 2 servers started; 1 held by drsjob-9",
+        ),
+        ({"given_up": "held for too long"}, "1 of 2 servers started; given up: s-2"),
+    ],
+)
+def test_a_waves_launch_is_told(world: World, fields: dict[str, str], expected: str) -> None:
+    """From the run's own record: how many servers were started, and what keeps the others."""
+    at = "2026-01-01T00:00:00Z"
+    slots = [
+        {"server_id": "s-1", "not_before": at, "job_id": "drsjob-1"},
+        {"server_id": "s-2", "not_before": at, **fields},
+    ]
+    timeline = {
+        "jobs": "per_server",
+        "server_delay": 1,
+        "conflict_backoff": [1],
+        "conflict_timeout": 1,
+        "servers": slots,
+    }
+    xcom(world, "launch.web", {"timeline": timeline})
+    world.show(("success", {"wave_web.start_recovery": "running"}))
+    world.follower().follow()
+    assert world.said[1:] == [f"wave web: {expected}"]
+
+
+def test_a_record_of_another_version_does_not_end_the_following(world: World) -> None:
+    """Airflow may run a newer drs-drills than this machine: its waves' progress is then not told."""
+    xcom(world, "launch.web", {"timeline": {}, "colour": "red"})
+    world.show(("success", {"wave_web.start_recovery": "success"}))
+    assert world.follower().follow() == "success"
+
+
+def test_the_end_of_the_time_ends_the_following_alone(world: World) -> None:
+    """The run is not touched: nothing but GETs."""
+    world.show(("running", {"begin": "running"}))
+    with pytest.raises(TimeoutError):
+        world.follower().follow(timeout=90)
+    assert world.now == pytest.approx(90)
+    assert {method for method, _, _, _ in world.fake.asked} == {"GET"}
+
+
+def restarting(world: World, until: float) -> Callable[[Any], Answer]:
+    return lambda _: (503, "soon") if world.now < until else (200, {"state": "success"})
+
+
+def test_a_restart_of_airflow_is_waited_out(world: World) -> None:
+    """The drill goes on meanwhile, and so does the following."""
+    world.show(("success", {"begin": "success"}))
+    world.fake.answers[RUN] = restarting(world, SILENCE / 2)
+    assert world.follower().follow() == "success"
+
+
+def test_an_airflow_that_stays_away_is_given_up(world: World) -> None:
+    """After two minutes of silence."""
+    world.show(("success", {}))
+    world.fake.answers[RUN] = restarting(world, 10 * SILENCE)
+    with pytest.raises(Unreachable):
+        world.follower().follow()
+    assert SILENCE < world.now < SILENCE + 5
