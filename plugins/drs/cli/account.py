@@ -39,7 +39,7 @@ def add_commands(commands: Any) -> None:
     accounts = add_parser(
         commands,
         "accounts",
-        brief="the account to which each plan's credentials lead",
+        help="the account to which each plan's credentials lead",
         description="Ask AWS to which account each plan's credentials lead, and compare it with the plan's.",
         exit_codes={
             0: "each plan's credentials lead to its account",
@@ -59,7 +59,7 @@ def add_commands(commands: Any) -> None:
     quotas = add_parser(
         commands,
         "quotas",
-        brief="DRS's quotas, and how much of them is in use",
+        help="DRS's quotas, and how much of them is in use",
         description=(
             "Show DRS's quotas in a Region and how much of them is in use. The limits are AWS's defaults; "
             "those that AWS raises on request are marked, and may be higher in this account."

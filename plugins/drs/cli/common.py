@@ -20,13 +20,18 @@ not be asked."""
 
 
 def add_parser(
-    commands: Any, name: str, *, brief: str, description: str, exit_codes: Mapping[int, str]
+    commands: Any,
+    name: str,
+    *,
+    help: str,  # noqa: A002  # argparse's own word
+    description: str,
+    exit_codes: Mapping[int, str],
 ) -> argparse.ArgumentParser:
     """Add a command whose help ends with its exit codes."""
     listed = "\n".join(f"  {code}  {meaning}" for code, meaning in exit_codes.items())
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
-        help=brief,
+        help=help,
         description=description,
         epilog=f"exit codes:\n{listed}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,

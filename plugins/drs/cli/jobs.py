@@ -54,7 +54,7 @@ def add_commands(commands: Any) -> None:
     jobs = add_parser(
         commands,
         "jobs",
-        brief="DRS's jobs of late",
+        help="DRS's jobs of late",
         description="List the DRS jobs of an account and Region, the newest first.",
         exit_codes={
             0: "DRS was asked",
@@ -77,7 +77,7 @@ def add_commands(commands: Any) -> None:
     job = add_parser(
         commands,
         "job",
-        brief="one job: its servers, its log, what went wrong",
+        help="one job: its servers, its log, what went wrong",
         description="Show one DRS job: how each of its servers ended, and its log, explained.",
         exit_codes={
             0: "the job is live, or has done what it was to do",

@@ -18,7 +18,7 @@ def add_commands(commands: Any) -> None:
     servers = add_parser(
         commands,
         "servers",
-        brief="the source servers, with their replication",
+        help="the source servers, with their replication",
         description="List the source servers of an account and Region, with their replication.",
         exit_codes={
             0: "there are such servers",
@@ -42,7 +42,7 @@ def add_commands(commands: Any) -> None:
     groups = add_parser(
         commands,
         "groups",
-        brief="the servers that a plan's groups stand for now",
+        help="the servers that a plan's groups stand for now",
         description="Resolve the groups of a plan to source servers, wave by wave, as a drill would now.",
         exit_codes={
             0: "every group that is not optional has its servers",

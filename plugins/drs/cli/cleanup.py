@@ -1,0 +1,303 @@
+"""``cleanup``: terminate the drill instances that a plan's runs have left.
+
+An instance is the plan's by the tags of the job that launched it, and by nothing else. What becomes of it is
+:mod:`drs.cleanup`'s to decide, as in the drill itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from drs.calls import DrsCalls, chunks
+from drs.cli.aws import Access, add_profile, asking_aws, checked_access, explained
+from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
+from drs.errors import AccessDenied, CleanupIncomplete, DrillError
+from drs.jobs import Job, utc_now
+from drs.ledger import Ledger, RunRecord
+from drs.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
+from drs.plan import Plan
+from drs.plan.naming import dag_id
+from drs.tables import table
+
+if TYPE_CHECKING:
+    from drs.cleanup import CleanUp, WaitForJobs
+
+POLL = 5.0
+"""Seconds between two looks."""
+JOBS_IN_A_CALL = 1000
+"""Job ids that one DescribeJobs admits."""
+
+
+def add_commands(commands: Any) -> None:
+    parser = add_parser(
+        commands,
+        "cleanup",
+        help="terminate the drill instances that a plan's runs have left",
+        description=(
+            "List the drill instances that runs of a plan have left, and terminate them once you agree. Only "
+            "what DRS marks as a drill, and whose job bears the tags of the plan's runs, is touched."
+        ),
+        exit_codes={
+            0: "no run of the plan has an instance left, or with --no-wait: all are being terminated",
+            1: "instances are left",
+            2: "wrong usage, or there is no such plan",
+            3: "AWS could not be asked",
+        },
+    )
+    add_plan(parser)
+    parser.add_argument("--run", metavar="RUN", help="only the instances of this DAG run")
+    parser.add_argument("--yes", action="store_true", help="terminate without asking")
+    parser.add_argument("--no-wait", action="store_true", help="do not wait until the instances are gone")
+    add_profile(parser)
+    add_json(parser)
+    parser.set_defaults(run=asking_aws(_cleanup))
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A drill instance, and the job that launched it where DRS still knows it."""
+
+    recovery_instance_id: str
+    ec2_instance_id: str
+    server_id: str
+    job_id: str
+    job: Job | None
+
+    @property
+    def run_id(self) -> str:
+        return self.job.tags.get(RUN_ID_TAG, "") if self.job else ""
+
+    @property
+    def token(self) -> str:
+        return self.job.tags.get(RUN_TAG, "") if self.job else ""
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "recovery_instance_id": self.recovery_instance_id,
+            "ec2_instance_id": self.ec2_instance_id,
+            "server_id": self.server_id,
+            "job_id": self.job_id,
+            "run": self.run_id or None,
+            "launched_by_job_of": self.job.created if self.job else None,
+        }
+
+
+def _cleanup(arguments: argparse.Namespace) -> int:
+    plan = find_plan(arguments.plan, arguments.plans)
+    access = checked_access(plan, arguments.profile)
+    own, untold = _leftovers(access.drs, plan, arguments.run)
+    if arguments.json:
+        print_json({"left": [item.as_json() for item in own], "untold": [item.as_json() for item in untold]})
+    else:
+        _tell(plan, own, untold)
+    if not own:
+        return OK
+    if live := _live_runs(access.drs, plan):
+        runs = ", ".join(sorted(live))
+        print(f"\nDRS has live jobs of {runs}: most likely still going on.", file=sys.stderr)
+    if not (arguments.yes or _agreed(plan, len(own))):
+        return BROKEN
+    return _terminate(access, plan, own, wait=not arguments.no_wait)
+
+
+def _leftovers(drs: DrsCalls, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
+    """The drill instances of the plan's runs (or of one run), and those that nobody's tags explain."""
+    drills = [item for item in drs.every_recovery_instance() if item.get("isDrill") is True]
+    ids = sorted({str(item.get("jobID")) for item in drills})
+    jobs = {job.job_id: job for chunk in chunks(ids, JOBS_IN_A_CALL) for job in drs.describe_jobs(chunk)}
+    own, untold = [], []
+    for item in drills:
+        job = jobs.get(str(item.get("jobID")))
+        leftover = Leftover(
+            recovery_instance_id=str(item["recoveryInstanceID"]),
+            ec2_instance_id=str(item.get("ec2InstanceID", item["recoveryInstanceID"])),
+            server_id=str(item.get("sourceServerID", "-")),
+            job_id=str(item.get("jobID", "-")),
+            job=job,
+        )
+        if job is None or DAG_TAG not in job.tags or RUN_TAG not in job.tags:
+            untold.append(leftover)
+        elif job.tags[DAG_TAG] == dag_id(plan.name) and run_id in (None, leftover.run_id):
+            own.append(leftover)
+    return own, untold
+
+
+def _live_runs(drs: DrsCalls, plan: Plan) -> set[str]:
+    """The plan's runs that have a live job: they are most likely still going on."""
+    tagged = [job.tags for job in drs.live_jobs() if job.tags.get(DAG_TAG) == dag_id(plan.name)]
+    return {tags.get(RUN_ID_TAG, "?") for tags in tagged}
+
+
+def _tell(plan: Plan, own: Sequence[Leftover], untold: Sequence[Leftover]) -> None:
+    if own:
+        print(f"{len(own)} drill instance(s) of plan {plan.name}; each costs money until it is terminated:")
+        print(_table(own))
+    else:
+        print(f"No run of plan {plan.name} has a drill instance left.")
+    if untold:
+        print(
+            f"\n{len(untold)} drill instance(s) of which it cannot be told whose they are (the job bears no "
+            "tags of a run, or DRS no longer lists it); they are not touched:"
+        )
+        print(_table(untold))
+
+
+def _table(items: Iterable[Leftover]) -> str:
+    rows = [
+        (
+            item.recovery_instance_id,
+            item.ec2_instance_id,
+            item.server_id,
+            _age(item.job),
+            item.job_id,
+            item.run_id or "-",
+        )
+        for item in items
+    ]
+    return table(("recovery instance", "EC2 instance", "server", "age", "job", "run"), rows)
+
+
+def _age(job: Job | None) -> str:
+    if job is None:
+        return "-"
+    minutes = int((utc_now() - job.created).total_seconds()) // 60
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+
+
+def _agreed(plan: Plan, count: int) -> bool:
+    """Whether a person at the terminal agrees."""
+    if not sys.stdin.isatty():
+        print("\nNothing was terminated: say --yes, or run this in a terminal.", file=sys.stderr)
+        return False
+    print(
+        "\nA run that is still going on owns its instances, and fails without them. Whether one goes on only "
+        f"Airflow knows: look at the DAG {dag_id(plan.name)} first."
+    )
+    try:
+        answer = input(f"Terminate these {count} drill instance(s)? [y/N] ")
+    except EOFError:
+        answer = ""
+    if answer.strip().lower() in {"y", "yes"}:
+        return True
+    print("Nothing was terminated.")
+    return False
+
+
+class _Memory:
+    """The ledger of a run whose own is in an Airflow that is not asked."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        return self._values.get(key)
+
+    def set(self, key: str, value: Any) -> None:
+        self._values[key] = value
+
+
+def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: bool) -> int:
+    """Clean up after each run, all of them side by side."""
+    runs = {item.token: _begin(access, plan, item.token, own) for item in own}
+    steps: dict[str, WaitForJobs] = {}
+    failed = False
+    due = list(runs)
+    while due:
+        for token in due:
+            steps.pop(token, None)
+            try:
+                step = _advance(runs[token])
+            except DrillError as error:
+                print(error, file=sys.stderr)
+                failed = True
+                continue
+            if step is not None:
+                steps[token] = step
+        if not wait:
+            print("Not waiting: run the command again to see what is left.")
+            break
+        due = _next_due(access.drs, steps)
+    return BROKEN if failed else OK
+
+
+def _begin(access: Access, plan: Plan, token: str, own: Sequence[Leftover]) -> CleanUp:
+    """The clean-up of one run, as its task ``terminate`` would begin it."""
+    from drs.cleanup import CleanUp
+
+    jobs = [item.job for item in own if item.job and item.token == token]
+    run = RunRecord(
+        token=token,
+        dag_id=dag_id(plan.name),
+        run_id=jobs[0].tags.get(RUN_ID_TAG, ""),
+        began_at=min(job.created for job in jobs),
+        plan=plan.model_dump(mode="json"),
+        digest=plan.digest,
+        waves=tuple(wave.name for wave in plan.waves),
+    )
+    clean_up = CleanUp(
+        hook=access.drs,
+        describe_ec2=lambda filters: _instances(access, filters),
+        ledger=Ledger(_Memory()),
+        run=run,
+        log=_log(),
+    )
+    clean_up.begin(resumed=False)
+    return clean_up
+
+
+def _advance(clean_up: CleanUp) -> WaitForJobs | None:
+    """One step; what to wait for, or nothing when all is proven gone."""
+    from botocore.exceptions import ClientError
+
+    from drs.cleanup import Proven
+
+    try:
+        step = clean_up.advance()
+    except CleanupIncomplete as error:
+        raise CleanupIncomplete(
+            error.message,
+            remedy="Look for what keeps them (EC2 termination protection, a failback, a job of somebody "
+            "else), then run this command again.",
+        ) from error
+    except AccessDenied as error:
+        # Its remedy speaks of a task.
+        remedy = explained(error.__cause__).remedy if isinstance(error.__cause__, ClientError) else None
+        raise AccessDenied(error.message, remedy=remedy) from error
+    return None if isinstance(step, Proven) else step
+
+
+def _next_due(drs: DrsCalls, steps: Mapping[str, WaitForJobs]) -> list[str]:
+    """Wait until something can be done again for one of the runs."""
+    while steps:
+        time.sleep(POLL)
+        ids = {job_id for step in steps.values() for job_id in step.job_ids}
+        live = {job.job_id for job in drs.describe_jobs(ids) if job.live}
+        if due := [token for token, step in steps.items() if _is_due(step, live, utc_now())]:
+            return due
+    return []
+
+
+def _is_due(step: WaitForJobs, live: set[str], now: dt.datetime) -> bool:
+    return now >= step.until or any(job_id not in live for job_id in step.job_ids)
+
+
+def _instances(access: Access, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for page in access.client("ec2").get_paginator("describe_instances").paginate(Filters=filters):
+        for reservation in page["Reservations"]:
+            yield from reservation["Instances"]
+
+
+def _log() -> logging.Logger:
+    """What clean-up says, on standard error as plain lines."""
+    log = logging.getLogger("drs.cli.cleanup")
+    log.handlers = [logging.StreamHandler()]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    return log
