@@ -5,14 +5,38 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from drs.cli import plans
+from drs.cli import (
+    account,
+    airflow_drill,
+    airflow_runs,
+    airflow_status,
+    cleanup,
+    doctor,
+    jobs,
+    plans,
+    runbook,
+    servers,
+)
+
+GROUPS = (
+    plans,
+    doctor,
+    airflow_drill,
+    airflow_runs,
+    airflow_status,
+    servers,
+    jobs,
+    account,
+    cleanup,
+    runbook,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code of the process."""
     parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (plans,):
+    for group in GROUPS:
         group.add_commands(commands)
     arguments = parser.parse_args(argv)
     exit_code: int = arguments.run(arguments)

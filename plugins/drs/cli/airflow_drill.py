@@ -44,13 +44,17 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("plan", metavar="PLAN", help="the plan's name, or its file")
     asked = parser.add_argument_group("what the run is to do")
-    asked.add_argument("--waves", type=_names, metavar="WAVE,...", help="drill these waves only")
-    asked.add_argument("--exclude", type=_names, metavar="SERVER,...", help="leave these source servers out")
+    asked.add_argument("--waves", nargs="+", metavar="WAVE", help="only these waves (default: all)")
+    asked.add_argument(
+        "--exclude", nargs="+", metavar="SERVER", help="source servers that the drill leaves out"
+    )
     asked.add_argument("--reason", metavar="TEXT", help="why this run; it stands in the evidence")
     asked.add_argument("--dry-run", action="store_true", help="preflight only; nothing is launched")
     asked.add_argument("--keep-instances", action="store_true", help="do not terminate what is launched")
     asked.add_argument(
-        "--recovery-point", metavar="TIME", help="launch the state at this time (ISO 8601, with a zone)"
+        "--recovery-point",
+        metavar="TIME",
+        help="launch from the newest snapshot at or before this time, ISO 8601 with a UTC offset",
     )
     asked.add_argument("--execution-type", choices=("DRILL", "RECOVERY"), help="default: DRILL")
     asked.add_argument("--skip-approvals", action="store_true", help="do not ask where the plan allows that")
@@ -206,10 +210,6 @@ def _cleaned(cleanup: CleanupRecord) -> str:
     if cleanup.proven:
         return f"of {len(cleanup.instances)} instance(s) that were launched, all are gone"
     return "NOT complete; the log of task terminate names what is left"
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _duration(text: str) -> float:

@@ -48,7 +48,7 @@ def run(dag_id: str, run_id: str, state: str = "success", **fields: Any) -> dict
 
 def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
     """The plan's DAG decides about the rest; with --no-wait nothing is asked afterwards."""
-    argv = ["drill", "include/plans/billing.yaml", "--no-wait", "--json", "--waves", "database, web"]
+    argv = ["drill", "include/plans/billing.yaml", "--no-wait", "--json", "--waves", "database", "web"]
     argv += ["--exclude", "s-1", "--recovery-point", "latest", "--execution-type", "DRILL", "--token", "mine"]
     assert main(argv) == 0
     method, path, token, body = fake.asked[-1]
