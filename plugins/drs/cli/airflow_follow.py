@@ -14,6 +14,8 @@ from drs.ledger import LaunchRecord, Ledger, WaveOutcome
 
 LOOK_EVERY = 1.0
 """Seconds between two looks."""
+LONG_QUEUED = 30.0
+"""Seconds that no run waits for a scheduler that works."""
 SILENCE = 120.0
 """Seconds without an answer after which Airflow counts as lost; a restart takes less."""
 
@@ -70,6 +72,9 @@ class Follower:
                 answered = self._clock()
                 if state in FINISHED:
                     return state
+                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._told:
+                    self._say("still queued; `python -m drs status` shows whether Airflow's scheduler runs")
+                    self._told["queued"] = state
             if timeout is not None and self._clock() - began >= timeout:
                 raise TimeoutError
             self._sleep(LOOK_EVERY)
@@ -88,7 +93,8 @@ class Follower:
     def _tell_task(self, instance: TaskInstance) -> bool:
         """Tell a task's state, if it is news."""
         state, task_id = instance["state"], instance["task_id"]
-        if state in _QUIET or not self._is_news(task_id, f"{instance['try_number']} {_word(state)}"):
+        fact = f"{instance['try_number']} {_word(state)}"
+        if state in _QUIET or self._told.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
         if state == "awaiting_input":
@@ -97,6 +103,7 @@ class Follower:
         if state in _FAILED:
             lines += [f"  {line}" for line in self._why(instance)]
         self._say("\n".join(lines))
+        self._told[task_id] = fact  # not before: when Airflow is lost half-way, the next look tells it
         return True
 
     def _why(self, instance: TaskInstance) -> list[str]:
@@ -123,14 +130,9 @@ class Follower:
         except ValidationError:  # the run's drs-drills is of another version than this one
             return
         for key, text in (("launch", launch and started(launch)), ("outcome", outcome and launched(outcome))):
-            if text and self._is_news(f"{wave} {key}", text):
+            if text and self._told.get(f"{wave} {key}") != text:
                 self._say(f"wave {wave}: {text}")
-
-    def _is_news(self, key: str, fact: str) -> bool:
-        if self._told.get(key) == fact:
-            return False
-        self._told[key] = fact
-        return True
+                self._told[f"{wave} {key}"] = text
 
 
 def started(launch: LaunchRecord) -> str:

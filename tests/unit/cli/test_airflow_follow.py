@@ -162,6 +162,26 @@ def test_a_record_of_another_version_does_not_end_the_following(world: World) ->
     assert world.follower().follow() == "success"
 
 
+def test_what_was_being_told_when_airflow_went_away_is_told_afterwards(world: World) -> None:
+    """The reason of a failure is not lost with the look that met the restart."""
+    log = f"{RUN}/taskInstances/preflight/logs/1"
+    world.fake.answers[log] = lambda _: (
+        (503, "soon") if world.now < 5 else (200, {"content": [{"level": "error", "event": "Why."}]})
+    )
+    world.show(("running", {"preflight": "failed"}), ("failed", {"preflight": "failed"}))
+    world.follower().follow(timeout=60)
+    assert world.said == ["preflight: failed\n  Why."]
+
+
+def test_a_run_that_nobody_schedules_is_told(world: World) -> None:
+    """Once, with where to look."""
+    world.show(("queued", {}))
+    with pytest.raises(TimeoutError):
+        world.follower().follow(timeout=90)
+    (told,) = world.said
+    assert "python -m drs status" in told
+
+
 def test_the_end_of_the_time_ends_the_following_alone(world: World) -> None:
     """The run is not touched: nothing but GETs."""
     world.show(("running", {"begin": "running"}))
