@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import httpx
@@ -99,6 +99,19 @@ class AirflowApi(shared.AirflowApi):
 
         self._wait(lambda: self.run_state(dag_id, run_id) in shared.FINISHED, timeout, still_running)
         return self.run_state(dag_id, run_id)
+
+    def wait_for_new_run(self, dag_id: str, known: Collection[str], timeout: float) -> str:
+        """Wait until the scheduler has made a run besides those that are known, and give its id.
+
+        :raises TimeoutError: it has made none.
+        """
+
+        def new() -> list[str]:
+            ids = [run["dag_run_id"] for run in self.runs(dag_id=dag_id, limit=len(known) + 1)]
+            return [run_id for run_id in ids if run_id not in known]
+
+        self._wait(lambda: bool(new()), timeout, lambda: f"No new run of {dag_id} after {timeout:g} s.")
+        return new()[0]
 
     @staticmethod
     def _wait(condition: Callable[[], bool], timeout: float, describe: Callable[[], str]) -> None:
