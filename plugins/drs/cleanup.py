@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,9 +22,6 @@ from drs.ownership import CALL_SPAN, own_launch_jobs
 from drs.quotas import MAX_SERVERS_PER_JOB
 from drs.tables import table
 
-if TYPE_CHECKING:
-    from airflow.sdk.types import Logger
-
 SETTLE = dt.timedelta(seconds=20)
 """A call that was about to be made when its task was killed has shown its job by then; a killed task lives on
 for at most one heartbeat (5 s by default)."""
@@ -34,6 +31,14 @@ LOOK_AGAIN = dt.timedelta(seconds=10)
 REFUSED_PAUSE = dt.timedelta(seconds=30)
 GONE = frozenset({"terminated"})
 GOING = frozenset({"shutting-down"})
+
+
+class Log(Protocol):
+    """Where clean-up says what it does: a task's log, or the terminal."""
+
+    def info(self, message: str, /, *arguments: Any) -> Any: ...
+
+    def warning(self, message: str, /, *arguments: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class CleanUp:
         describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]],
         ledger: Ledger,
         run: RunRecord,
-        log: Logger,
+        log: Log,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._hook = hook

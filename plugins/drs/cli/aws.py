@@ -254,6 +254,7 @@ def _in_role(session: boto3.Session, connection: Connection, region: str | None)
     from botocore.exceptions import NoCredentialsError
     from botocore.session import Session as BotocoreSession
 
+    assert connection.role_arn is not None
     source = session.get_credentials()
     if source is None:
         raise NoCredentialsError

@@ -19,10 +19,11 @@ from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
 from drs.ownership import DAG_TAG, RUN_ID_TAG
 from drs.plan import durations
 from drs.plan.naming import plan_name
-from drs.states import JobType
+from drs.states import JobType, LaunchStatus
 from drs.tables import table
 
 DAY = dt.timedelta(hours=24)
+NOT_LAUNCHED = "NOT LAUNCHED"
 
 EVENTS = {
     "JOB_START": "DRS has begun the job",
@@ -188,17 +189,19 @@ def _job(arguments: argparse.Namespace) -> int:
     job = found[0]
     log = access.drs.job_log(job.job_id)
     outcomes = _outcomes(access.drs, job, log)
-    failed = not job.live and any(not outcome.launched for outcome in outcomes)
+    failed = [outcome for outcome in outcomes if _verdict(job, outcome) == NOT_LAUNCHED]
     if arguments.json:
         print_json(
             {
                 **_summary(job),
-                "outcomes": [asdict(outcome) for outcome in outcomes],
+                "outcomes": [{**asdict(it), "verdict": _verdict(job, it)} for it in outcomes],
                 "log": [{**asdict(event), "meaning": EVENTS.get(event.event)} for event in log],
             }
         )
     else:
         _tell(job, log, outcomes)
+        for outcome in failed:
+            _tell_failure(outcome)
     return BROKEN if failed else OK
 
 
@@ -220,7 +223,7 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
     if job.live:
         print("It holds its servers: DRS refuses any other job that names one of them, and cannot cancel it.")
     if outcomes:
-        statuses = {part.server_id: part.status for part in job.participants}
+        statuses = dict(_statuses(job))
         rows = [
             (
                 outcome.server_id,
@@ -232,7 +235,7 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
         ]
         print("\n" + table(("server", "launch status", "instance", ""), rows))
     if log:
-        rows = [
+        entries = [
             (
                 _moment(event.at),
                 event.server_id or "(job)",
@@ -242,16 +245,19 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
             )
             for event in log
         ]
-        print("\n" + table(("at (UTC)", "server", "event", "instance", "which means"), rows))
-    for outcome in outcomes:
-        if not outcome.launched and not job.live:
-            _tell_failure(outcome)
+        print("\n" + table(("at (UTC)", "server", "event", "instance", "which means"), entries))
 
 
 def _verdict(job: Job, outcome: ServerOutcome) -> str:
     if outcome.launched:
         return "launched"
-    return "under way" if job.live else "NOT LAUNCHED"
+    if dict(_statuses(job)).get(outcome.server_id) == LaunchStatus.TERMINATED:
+        return "launched, and terminated since"
+    return "under way" if job.live else NOT_LAUNCHED
+
+
+def _statuses(job: Job) -> list[tuple[str, str]]:
+    return [(part.server_id, part.status) for part in job.participants]
 
 
 def _tell_failure(outcome: ServerOutcome) -> None:
