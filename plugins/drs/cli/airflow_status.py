@@ -33,6 +33,9 @@ _EXIT_CODES = {
 }
 
 
+_NOWHERE = "no plan here says where"
+
+
 @dataclass(frozen=True)
 class Check:
     """One thing that a drill needs.
@@ -122,7 +125,10 @@ def drs_checks(arguments: argparse.Namespace) -> list[Check]:
     try:
         plans = [plan for plan in load_folder(arguments.plans) if isinstance(plan, Plan)]
     except PlanError as error:
-        return [Check("DRS", False, "there are no plans here that say where", str(error))]
+        return [Check("DRS", False, _NOWHERE, str(error))]
+    if not plans:
+        more = f"{arguments.plans} holds no good plan. Name the folder of your plans with --plans."
+        return [Check("DRS", False, _NOWHERE, more)]
     places = {(plan.target.region, plan.target.account_id, plan.target.aws_conn_id): plan for plan in plans}
     return [_drs_check(plan, arguments.profile) for plan in places.values()]
 

@@ -1,0 +1,106 @@
+"""`status`: what of Airflow and DRS is down, and what that means for a drill."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drs.cli import main
+from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+
+BEAT = "2026-01-01T00:00:00+00:00"
+
+
+def health(**states: str | None) -> dict[str, Any]:
+    parts = ("scheduler", "triggerer", "dag_processor")
+    healthy: dict[str, Any] = {"metadatabase": {"status": "healthy"}}
+    for part in parts:
+        healthy[part] = {"status": states.get(part, "healthy"), f"latest_{part}_heartbeat": BEAT}
+    return healthy
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
+    """An Airflow that is well, with one plan."""
+    for name in ("TOKEN", "USER", "PASSWORD"):
+        monkeypatch.delenv(f"DRS_AIRFLOW_{name}", raising=False)
+    with fake_airflow() as airflow:
+        monkeypatch.setenv("DRS_AIRFLOW_URL", airflow.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        dags = [{"dag_id": "drs_drill__billing", "is_paused": True}, {"dag_id": "other", "is_paused": False}]
+        answers = {
+            "/monitor/health": health(),
+            "/version": {"version": "3.3.2"},
+            "/dags": {"dags": dags, "total_entries": 2},
+            "/importErrors": {"import_errors": [], "total_entries": 0},
+        }
+        for path, answer in answers.items():
+            airflow.answers[f"/api/v2{path}"] = lambda _, answer=answer: (200, answer)
+        yield airflow
+
+
+def states(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[bool, str]]:
+    return {check["what"]: (check["good"], check["seen"]) for check in json.loads(capsys.readouterr().out)}
+
+
+def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every part, the version, and the plans that it read; DAGs of others do not count."""
+    assert main(["status", "--no-aws", "--json"]) == 0
+    assert states(capsys) == {
+        "Airflow's scheduler": (True, f"last heartbeat {BEAT}"),
+        "Airflow's triggerer": (True, f"last heartbeat {BEAT}"),
+        "Airflow's dag processor": (True, f"last heartbeat {BEAT}"),
+        "Airflow's metadatabase": (True, ""),
+        "Airflow": (True, f"3.3.2 at {fake.url}"),
+        "plans in Airflow": (True, "1, of which 1 paused"),
+    }
+
+
+@pytest.mark.parametrize("state", ["unhealthy", None])
+def test_a_part_that_is_down_or_never_ran(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str], state: str | None
+) -> None:
+    """Airflow calls the one unhealthy, and has no state for the other."""
+    fake.answers["/api/v2/monitor/health"] = lambda _: (200, health(triggerer=state))
+    assert main(["status", "--no-aws", "--json"]) == 1
+    good, seen = states(capsys)["Airflow's triggerer"]
+    assert not good
+    assert "Start `airflow triggerer`" in seen
+    assert BEAT in seen
+
+
+def test_import_errors_are_told_without_their_stack(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was raised is our list of broken plans; where in the code says nothing to an operator."""
+    stack = (
+        'Traceback (most recent call last):\n  File "x.py", line 1\nRuntimeError: Plans:\n\nbilling\n  line 3'
+    )
+    error = {"filename": "recovery_plan_errors.py", "stack_trace": stack, "timestamp": BEAT}
+    fake.answers["/api/v2/importErrors"] = lambda _: (200, {"import_errors": [error], "total_entries": 1})
+    assert main(["status", "--no-aws"]) == 1
+    told = capsys.readouterr().out
+    assert "import of recovery_plan_errors.py:\nRuntimeError: Plans:\n\nbilling\n  line 3\n" in told
+    assert "Traceback" not in told
+
+
+def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """Health needs none; what does is one thing that is not good."""
+    fake.answers["/auth/token"] = lambda _: (403, {"detail": "Forbidden"})
+    assert main(["status", "--no-aws", "--json"]) == 1
+    told = states(capsys)
+    assert told["Airflow's triggerer"][0]
+    assert told["Airflow's API"] == (False, "it cannot be asked, see below")
+
+
+def test_a_folder_without_plans_says_so(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Nobody then knows which DRS is meant, so that nothing is good about it."""
+    for folder in (tmp_path, tmp_path / "nope"):
+        assert main(["status", "--plans", str(folder), "--json"]) == 1
+        assert states(capsys)["DRS"] == (False, "no plan here says where")
