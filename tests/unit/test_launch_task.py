@@ -1,0 +1,111 @@
+"""The tasks that launch a wave and clean up: what they do before they reach DRS at all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+
+from drs.ledger import ApprovalRecord, Ledger, Resolution, ResolvedServer, WaveResolution
+from drs.operators import begin, start_recovery
+from drs.operators.start_recovery import RESUME_LEAD, DrsStartRecoveryOperator
+from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.plan import Plan
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
+from tests.unit.tasks import make_context
+
+IDLE = [{"dry_run": True}, {"missed": "Missed, not fired: it was due at 05:00."}]
+
+
+class Variables:
+    """Airflow's variables, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: str | None) -> str | None:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: str, description: str) -> None:
+        self.values[key] = value
+
+
+class KeptStore(MemoryStore):
+    """The task's own state store."""
+
+    def set(self, key: str, value: Any, retention: object = None) -> None:
+        super().set(key, value)
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch, xcom: MemoryStore) -> Variables:
+    variables = Variables()
+    monkeypatch.setattr(begin, "Variable", variables)
+    monkeypatch.setattr(start_recovery, "XComStore", lambda _: xcom)
+    return variables
+
+
+def save(ledger: Ledger, plan: Plan | None = None, **fields: Any) -> None:
+    """Record a run up to its preflight."""
+    ledger.save_run(make_run(plan, **fields))
+    waves = {
+        name: WaveResolution(
+            servers=tuple(ResolvedServer(server_id=server, name=server, group=name) for server in servers)
+        )
+        for name, servers in (("database", DATABASE), ("application", APPLICATION))
+    }
+    ledger.save_resolution(Resolution(waves=waves))
+
+
+def launch(wave: str) -> Any:
+    task = DrsStartRecoveryOperator(task_id="start_recovery", wave=wave)
+    return task.execute(make_context() | {"task_state_store": KeptStore()})
+
+
+@pytest.mark.parametrize("fields", IDLE, ids=str)
+def test_a_wave_of_a_run_that_launches_nothing_is_skipped(
+    ledger: Ledger, variables: Variables, fields: dict[str, Any]
+) -> None:
+    """And leaves the plan to whoever owns it."""
+    save(ledger, **fields)
+    with pytest.raises(AirflowSkipException):
+        launch("database")
+    assert (ledger.launch("database"), variables.values) == (None, {})
+
+
+@pytest.mark.parametrize("fields", IDLE, ids=str)
+def test_a_run_that_launches_nothing_has_nothing_to_clean_up(ledger: Ledger, fields: dict[str, Any]) -> None:
+    """DRS is not asked."""
+    save(ledger, **fields)
+    with pytest.raises(AirflowSkipException):
+        DrsTerminateRecoveryInstancesOperator(task_id="terminate").execute(make_context())
+    assert ledger.cleanup() is None
+
+
+@pytest.mark.parametrize("gate_first", [True, False])
+def test_the_delay_before_a_wave_counts_after_its_approval(
+    ledger: Ledger, variables: Variables, gate_first: bool
+) -> None:
+    """And after the gate before it, if that was later: the wave before was cleared after the answer."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"]},
+        {
+            "name": "application",
+            "protection_groups": ["application"],
+            "delay_before": "90s",
+            "approval": {},
+        },
+    ]
+    save(ledger, make_plan(waves=waves))
+    earlier = dt.datetime.now(dt.UTC)
+    later = earlier + dt.timedelta(seconds=20)
+    gate, answer = (earlier, later) if gate_first else (later, earlier)
+    ledger.save_reached("database", "started", gate)
+    ledger.save_approval("application", ApprovalRecord(approved=True, answered="by a person", at=answer))
+    with pytest.raises(TaskDeferred) as deferred:
+        launch("application")
+    _, parameters = deferred.value.trigger.serialize()
+    woken = dt.datetime.fromisoformat(parameters["deadline"])
+    assert woken == later + dt.timedelta(seconds=90) - RESUME_LEAD
