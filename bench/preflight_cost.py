@@ -4,8 +4,8 @@
 
 Five waves of 100 servers, one job a wave, the groups once by tags and once by ids, against the simulated DRS
 over HTTP. The calls are counted from the simulator's journal. The plain loop makes the same calls with the
-same parameters, one after the other; a pass is one read of all source servers, which any tool makes that finds
-its servers by tags. All three are measured in the same run, as medians of five rounds.
+same parameters, one after the other; a pass is one read of all source servers, which any tool makes that
+finds its servers by tags. All three are measured in the same run, as medians of five rounds.
 """
 
 from __future__ import annotations
