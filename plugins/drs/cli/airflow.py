@@ -22,6 +22,8 @@ from drs.plan.loader import SUFFIXES
 from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 
 DEFAULT_URL = "http://localhost:8080"
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
 TIMEOUT = 30.0
 """Seconds in which Airflow must answer; a cold API server takes a third of it."""
 
@@ -54,7 +56,7 @@ def connect(arguments: argparse.Namespace) -> AirflowApi:
 
 
 def telling_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Turn what Airflow refused into a message and the exit code that it has."""
+    """Turn what Airflow refused, and Ctrl-C, into a message and an exit code."""
 
     @functools.wraps(run)
     def told(arguments: argparse.Namespace) -> int:
@@ -63,6 +65,9 @@ def telling_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argpar
         except AirflowError as error:
             print(error, file=sys.stderr)
             return error.exit_code
+        except KeyboardInterrupt:
+            print("\nInterrupted.", file=sys.stderr)
+            return INTERRUPTED
 
     return told
 

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from drs.cli.airflow import add_connection, connect, plan_dag, telling_errors
+from drs.cli.airflow import INTERRUPTED, add_connection, connect, plan_dag, telling_errors
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
 from drs.cli.airflow_follow import Follower
 from drs.cli.airflow_records import Failure, failures
@@ -22,7 +22,7 @@ from drs.plan.durations import parse
 from drs.plan.naming import plan_name
 from drs.tables import table
 
-TIMED_OUT, DETACHED = 4, 130
+TIMED_OUT = 4
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",
@@ -30,7 +30,7 @@ _EXIT_CODES = {
     USAGE: "wrong usage; Airflow has no DAG of this plan, or it is paused, or Airflow refuses what was asked",
     UNANSWERED: "Airflow cannot be reached or asked",
     TIMED_OUT: "--timeout passed; the run goes on",
-    DETACHED: "Ctrl-C; the run goes on",
+    INTERRUPTED: "Ctrl-C; the run goes on",
 }
 
 
@@ -123,12 +123,21 @@ def _follow(run: Run, arguments: argparse.Namespace, told: TextIO) -> int:
             for line in _summary(run, state, seconds, follower.ledger, failed):
                 print(line)
     except TimeoutError:
-        return _left(run, "The time is up.", TIMED_OUT)
+        why, code = "The time is up.", TIMED_OUT
     except KeyboardInterrupt:
-        return _left(run, "\nDetached.", DETACHED)
+        why, code = "\nDetached.", INTERRUPTED
     except AirflowError as error:
-        return _left(run, f"{error}\nHow the run ends is not known here.", UNANSWERED)
-    return OK if state == "success" else BROKEN
+        why, code = f"{error}\nHow the run ends is not known here.", UNANSWERED
+    else:
+        return OK if state == "success" else BROKEN
+    if arguments.json:
+        print_json({**run.names, "state": None})
+    print(
+        f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
+        "To stop it, mark the run as failed there: it terminates what it launched, and ends.",
+        file=sys.stderr,
+    )
+    return code
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -165,15 +174,6 @@ def _teller(out: TextIO) -> Callable[[str], None]:
         print(f"[{time.monotonic() - began:6.1f} s] {text}", file=out, flush=True)
 
     return say
-
-
-def _left(run: Run, why: str, code: int) -> int:
-    print(
-        f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
-        "To stop it, mark the run as failed there: it terminates what it launched, and ends.",
-        file=sys.stderr,
-    )
-    return code
 
 
 def _summary(

@@ -89,10 +89,11 @@ def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
         return (403, {"detail": "Forbidden"}) if "/dagRuns/" in url else original(method, url, token, body)
 
     fake.answer = answer  # type: ignore[method-assign]
-    assert main(["drill", "billing"]) == 3
-    told = capsys.readouterr().err
+    assert main(["drill", "billing", "--json"]) == 3
+    out, told = capsys.readouterr()
     assert "does not let this user do that" in told
     assert "goes on in Airflow" in told
+    assert json.loads(out)["state"] is None
 
 
 def test_a_refused_login_is_exit_code_3(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
