@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
+from drs.errors import Code
 from drs.ledger import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
@@ -25,6 +26,7 @@ from drs.ledger import (
 from drs.operators import approve
 from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.plan import Plan
+from drs.preflight.findings import Finding, Report
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
 from tests.unit.tasks import FakeTaskInstance
 
@@ -152,17 +154,17 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
             )
         ),
     )
-    findings = [
-        {
-            "severity": "warning",
-            "code": "AGENT_NOT_REPORTING",
-            "seen": "silent for 2 h",
-            "wave": "application",
-        },
-        {"severity": "warning", "code": "LEFTOVER_DRILL_INSTANCE", "seen": "not shown", "wave": "database"},
-        {"severity": "warning", "code": "CHECK_UNAVAILABLE", "seen": "of the account", "wave": None},
-    ]
-    waiting = ask(wave_task(), findings)
+    report = Report(
+        findings=tuple(
+            Finding(code=code, seen=seen, remedy="", wave=wave, severity="warning")
+            for code, seen, wave in (
+                (Code.AGENT_NOT_REPORTING, "silent for 2 h", "application"),
+                (Code.LEFTOVER_DRILL_INSTANCE, "not shown", "database"),
+                (Code.CHECK_UNAVAILABLE, "of the account", None),
+            )
+        )
+    )
+    waiting = ask(wave_task(), report.as_json())
     (question,) = asked
     assert question["subject"] == "DRILL of plan orders: approve wave application?"
     assert question["options"] == ["Approve", "Reject"]

@@ -21,6 +21,7 @@ from drs.drill_task import PREFLIGHT_TASK_ID, chosen_wave, coded_failures, run_l
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.jobs import clock_time, utc_now
 from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord, Ledger, RunRecord
+from drs.operators.preflight import FINDINGS_KEY
 from drs.plan import Approval, Plan
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class _ApprovalOperator(HITLOperator):
         ledger.forget_approval(self.about)
         rule = self._rule(ledger, run)
         ti: Any = context["ti"]
-        findings = ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key="findings") or []
+        findings = ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or []
         passes = silence_approves(rule, run)
         until = utc_now() + rule.timeout
         self.subject = f"{run.execution_type} of plan {run.read_plan().name}: approve {self.what}?"
