@@ -39,13 +39,14 @@ def capacity(facts: Facts, question: Question, resolution: Resolution) -> Iterat
         waves = peak(plan, needs)
         need = sum(needs[wave] for wave in waves)
         if need > limit:
-            yield Finding.of(
-                ConcurrentJobsLimitExceeded(
-                    f"Waves {', '.join(waves)} may be live together and need {need} {what} at once; DRS "
-                    f"allows {limit}.",
-                    remedy=REMEDY,
+            if len(waves) > 1:  # a single wave's size is told where it is resolved
+                yield Finding.of(
+                    ConcurrentJobsLimitExceeded(
+                        f"Waves {', '.join(waves)} may be live together and need {need} {what} at once; DRS "
+                        f"allows {limit}.",
+                        remedy=REMEDY,
+                    )
                 )
-            )
         elif need + used[what] > limit:
             named = ", ".join(job.describe() for job in others[:NAMED])
             more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""

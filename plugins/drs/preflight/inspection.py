@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from drs.errors import AccountMismatch, Code, SourceServerNotFound
@@ -15,6 +16,7 @@ from drs.preflight.checks.launch_settings import stopped_servers
 from drs.preflight.checks.recovery_points import newest_before
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding, Report
+from drs.preflight.permissions import rehearse
 from drs.preflight.question import Clients, Question
 from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
@@ -52,15 +54,17 @@ def inspect(question: Question, clients: Clients, *, now: Callable[[], dt.dateti
         return Report(tuple(reader.findings))
     if caller.account_id != question.plan.target.account_id:
         return Report((_mismatch(question, caller),))
-    items = reader.source_servers()
-    if items is None:
-        return Report(tuple(reader.findings))
-    resolution, findings, notes = _select(question, items)
-    facts = reader.facts(items, resolution, question, now())
+    with ThreadPoolExecutor(1) as aside:  # IAM is asked some thirty times, DRS and EC2 meanwhile
+        rehearsal = aside.submit(rehearse, clients, question, caller.arn)
+        items = reader.source_servers()
+        if items is None:
+            return Report((*rehearsal.result(), *reader.findings))
+        resolution, findings, notes = _select(question, items)
+        facts = reader.facts(items, resolution, question, now())
     servers = Servers(resolution)
     seen = [finding for check in SERVER_CHECKS for finding in check(facts, question, servers)]
     weighed = [_weighed(finding, question, servers) for finding in (*seen, *reader.findings)]
-    findings += [finding for finding, _ in weighed]
+    findings = [*rehearsal.result(), *findings, *(finding for finding, _ in weighed)]
     resolution = _cut(resolution, {finding.server_id for finding, leaves_out in weighed if leaves_out})
     resolution = _with_snapshots(resolution, facts, question)
     findings += capacity(facts, question, resolution)

@@ -1,0 +1,63 @@
+"""A run that is looked at again keeps the servers that it resolved at first."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from drs.errors import Code
+from drs.ledger import Resolution
+from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
+
+Make = type[Account]
+GROUPS = {"database": {"source_servers": DATABASE}, "web": {"server_tags": {"Tier": "web"}}}
+
+
+def tagged(*servers: str) -> dict[str, Any]:
+    return {server: {"tags": {"Tier": "web"}} for server in servers}
+
+
+def first_look(make: Make, **question: Any) -> Resolution:
+    report = make(tagged(*WEB)).look(two_waves(protection_groups=GROUPS), **question)
+    assert not report.findings
+    assert report.resolution is not None
+    return report.resolution
+
+
+def test_servers_that_left_or_joined_a_group_change_nothing(account: Make) -> None:
+    """What the run launches, and where, was settled when it began; the difference is told."""
+    before = first_look(account)
+    moved = account({**tagged(WEB[1]), DATABASE[0]: {}}, servers=(*DATABASE, *WEB))
+    report = moved.look(two_waves(protection_groups=GROUPS), resolved=before)
+    assert report.findings == ()
+    assert report.resolution == before
+    assert report.notes == (
+        "This run keeps the servers that it resolved at first.",
+        f"No group of the plan holds {WEB[0]} (host-e1) by now; the run keeps them.",
+    )
+    other = f"s-{0xF1:017x}"
+    joined = account(tagged(*WEB, other), servers=(*DATABASE, *WEB, other))
+    report = joined.look(two_waves(protection_groups=GROUPS), resolved=before)
+    assert report.resolution == before
+    assert report.notes[1] == f"{other} (host-f1) would belong to a new run; this one goes on without."
+
+
+def test_they_are_looked_at_anew(account: Make) -> None:
+    """What was well when the run began may not be by now."""
+    before = first_look(account)
+    look = account({WEB[0]: {"replication": {"state": "STALLED"}}}, servers=(*DATABASE, WEB[0]))
+    report = look.look(two_waves(protection_groups=GROUPS), resolved=before)
+    assert told(report) == [
+        (Code.SOURCE_SERVER_NOT_FOUND, WEB[1], "error"),
+        (Code.UNHEALTHY_SERVER_REPLICATION, WEB[0], "error"),
+    ]
+
+
+def test_the_recovery_snapshots_of_the_first_look_stay(account: Make) -> None:
+    """A retry in an hour launches the same point in time, not that of an hour later."""
+    asked = dt.datetime.now(dt.UTC) - dt.timedelta(hours=3)
+    before = first_look(account, recovery_point=asked)
+    report = account(tagged(*WEB)).look(
+        two_waves(protection_groups=GROUPS), resolved=before, recovery_point=asked + dt.timedelta(hours=2)
+    )
+    assert report.resolution == before

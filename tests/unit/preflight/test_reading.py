@@ -1,0 +1,156 @@
+"""What AWS does not tell: it ends the look, or fails the one check that needs it, and never passes one."""
+
+from __future__ import annotations
+
+import pytest
+
+from drs.errors import Code, DrsUnavailable
+from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+
+Make = type[Account]
+UNHEALTHY = {DATABASE[0]: {"replication": {"state": "STALLED"}}}
+
+
+def test_another_account_ends_the_look(account: Make) -> None:
+    """It may have servers of the same tags; DRS is not even asked."""
+    look = account(UNHEALTHY)
+    look.refuse("drs", "DescribeSourceServers", "NotToBeAsked")
+    report = look.look(two_waves(target={"region": "us-east-1", "account_id": "999988887777"}))
+    finding = only(report)
+    assert finding.code is Code.ACCOUNT_MISMATCH
+    assert "leads to account 111122223333, but plan orders is for account 999988887777" in finding.seen
+    assert report.resolution is None
+
+
+def test_a_drs_that_is_not_initialised_ends_the_look(account: Make) -> None:
+    """Nothing else that it says would mean anything."""
+    report = account(initialized=False, servers=()).look()
+    assert only(report).code is Code.DRS_NOT_INITIALIZED
+    assert report.resolution is None
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"), [("sts", "GetCallerIdentity"), ("drs", "DescribeSourceServers")]
+)
+@pytest.mark.parametrize(
+    ("refusal", "status", "code"),
+    [
+        ("AccessDenied", 403, Code.ACCESS_DENIED),
+        ("InternalServerException", 500, Code.DRS_UNAVAILABLE),
+        ("ValidationException", 400, Code.CHECK_UNAVAILABLE),
+    ],
+)
+def test_without_an_account_or_servers_there_is_nothing_to_look_at(
+    account: Make, service: str, operation: str, refusal: str, status: int, code: Code
+) -> None:
+    """The refusal keeps its own code, so that Airflow tries again where that helps."""
+    look = account()
+    look.refuse(service, operation, refusal, status)
+    report = look.look()
+    assert only(report).code is code
+    assert report.resolution is None
+    assert isinstance(report.as_error(), DrsUnavailable) == report.as_error().retryable
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "unknown"),
+    [
+        ("drs", "DescribeJobs", "whether a job holds a server"),
+        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is executed"),
+        ("drs", "DescribeRecoveryInstances", "which recovery instances exist"),
+        ("drs", "GetLaunchConfiguration", "what the launch settings of server(s)"),
+        ("ec2", "DescribeLaunchTemplateVersions", "where the launch templates put a server"),
+        ("ec2", "DescribeSubnets", "whether the subnets exist"),
+        ("ec2", "DescribeSecurityGroups", "whether the security groups exist"),
+        ("drs", "DescribeRecoverySnapshots", "what the recovery snapshots of server(s)"),
+    ],
+)
+class TestOneReadThatFails:
+    """The check that needs it fails; all others are made."""
+
+    def test_denied(self, account: Make, service: str, operation: str, unknown: str) -> None:
+        """The statement to paste names the action."""
+        look = account(UNHEALTHY)
+        look.refuse(service, operation, "UnauthorizedOperation" if service == "ec2" else "AccessDenied")
+        report = look.look(recovery_point=look.clock.now())
+        assert [finding.code for finding in report.errors] == [
+            Code.UNHEALTHY_SERVER_REPLICATION,
+            Code.ACCESS_DENIED,
+        ]
+        denied = report.errors[-1]
+        assert f'"Action": ["{service}:{operation}"]' in denied.remedy
+        assert not denied.heals
+
+    def test_unavailable(self, account: Make, service: str, operation: str, unknown: str) -> None:
+        """An answer that may yet come is waited for."""
+        look = account()
+        look.refuse(service, operation, "InternalServerException", 500)
+        report = look.look(recovery_point=look.clock.now())
+        finding = only(report)
+        assert finding.code is Code.CHECK_UNAVAILABLE
+        assert f"It is unknown {unknown}" in finding.seen
+        assert report.heals
+
+    def test_not_there(self, account: Make, service: str, operation: str, unknown: str) -> None:
+        """A Region without the operation will not have it in a minute."""
+        look = account()
+        look.refuse(service, operation, "NotSimulated", 501)
+        report = look.look(recovery_point=look.clock.now())
+        assert {finding.code for finding in report.errors} == {Code.CHECK_UNAVAILABLE}
+        assert not report.heals
+
+
+def test_a_read_that_fails_for_one_server_is_told_of_that_server(account: Make) -> None:
+    """An optional one leaves the run; of the others the settings are known."""
+    look = account()
+    look.refuse("drs", "GetLaunchConfiguration", "ValidationException", 400, naming=WEB[0])
+    report = look.look()
+    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "error")]
+    assert f"the launch settings of server {WEB[0]} (host-e1)" in only(report).seen
+    report = look.look(two_waves(optional=["web"]))
+    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "warning")]
+    assert report.resolution is not None
+    assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]
+
+
+def test_permissions_are_rehearsed_with_everything_else(account: Make) -> None:
+    """What a caller lacks is told before the servers, and even if it may not ask for those."""
+    policy = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}
+    look = account(UNHEALTHY, policies=[policy])
+    *lacking, unhealthy = look.look().errors
+    assert {finding.code for finding in lacking} == {Code.ACCESS_DENIED}
+    assert unhealthy.code is Code.UNHEALTHY_SERVER_REPLICATION
+    look.refuse("drs", "DescribeSourceServers", "AccessDeniedException")
+    *lacking, refused = look.look().errors
+    assert any("drs:StartRecovery" in finding.remedy for finding in lacking)
+    assert '"drs:DescribeSourceServers"' in refused.remedy
+
+
+def test_everything_is_told_at_once(account: Make) -> None:
+    """Five servers' worth of trouble in one report, so that it is mended in one go."""
+    look = account(
+        {
+            DATABASE[0]: {"replication": {"state": "STALLED"}},
+            DATABASE[1]: {"replication": {"last_contact": "3h"}},
+            WEB[0]: {"recovery_instance": {"is_drill": False}},
+            WEB[1]: {"launch": {"missing": ["template"]}},
+        }
+    )
+    look.arm(kind="foreign_job", servers=[WEB[1]], seconds=60)
+    unknown = f"s-{0xFF:017x}"
+    groups = {
+        "database": {"source_servers": [*DATABASE, unknown]},
+        "web": {"source_servers": WEB},
+        "none": {"server_tags": {"Tier": "none"}},
+    }
+    waves = [{"name": name, "protection_groups": [name]} for name in groups]
+    report = look.look(two_waves(protection_groups=groups, waves=waves))
+    assert [finding.code for finding in report.errors] == [
+        Code.SOURCE_SERVER_NOT_FOUND,
+        Code.TAG_RESOLUTION_EMPTY,
+        Code.UNHEALTHY_SERVER_REPLICATION,
+        Code.AGENT_NOT_REPORTING,
+        Code.SERVER_CONFLICT,
+        Code.RECOVERY_INSTANCE_EXISTS,
+        Code.LAUNCH_CONFIGURATION_INVALID,
+    ]
