@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
@@ -95,9 +96,13 @@ class _DrsPollTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         deadline = dt.datetime.fromisoformat(self.deadline)
-        async with shared_client(self._hook_parameters) as client:
+        async with AsyncExitStack() as stack:
+            client = None
             while True:
                 try:
+                    # Opening asks STS, where the connection assumes a role: that may fail like any call.
+                    if client is None:
+                        client = await stack.enter_async_context(shared_client(self._hook_parameters))
                     pause = await self.look(client)
                 except (ClientError, BotoCoreError) as error:
                     if not unavailable(error):

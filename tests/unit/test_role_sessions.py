@@ -7,16 +7,23 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
+import logging
 import re
 import threading
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from drs.async_client import shared_client
+from drs.drill_task import told_failures
+from drs.hook import DrsHook
+from drs.jobs import utc_now
+from drs.triggers import DrsHoldersTrigger
 
 PARAMETERS = {"aws_conn_id": "aws_dr", "region_name": "eu-central-1", "verify": None, "botocore_config": None}
 STS_REPLY = """\
@@ -24,6 +31,7 @@ STS_REPLY = """\
 <AccessKeyId>{key}</AccessKeyId><SecretAccessKey>secret</SecretAccessKey><SessionToken>token</SessionToken>
 <Expiration>{expiration:%Y-%m-%dT%H:%M:%SZ}</Expiration>
 </Credentials></AssumeRoleResult></AssumeRoleResponse>"""
+STS_REFUSAL = "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
 
 
 class Aws:
@@ -39,11 +47,15 @@ class Aws:
         self.asked = threading.Event()
         self.gate = threading.Event()
         self.gate.set()
+        self.refusal: tuple[int, str] | None = None
 
     def assume_role(self) -> tuple[int, bytes]:
         self.asked.set()
         if not self.gate.wait(self.patience):
-            return 403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>"
+            self.refusal = 403, "AccessDenied"
+        if self.refusal:
+            status, code = self.refusal
+            return status, STS_REFUSAL.format(code=code).encode()
         self.sessions.append(f"ASIASESSION{len(self.sessions) + 1:09}")
         expiration = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=10)
         return 200, STS_REPLY.format(key=self.sessions[-1], expiration=expiration).encode()
@@ -94,6 +106,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
             "extra": {
                 "role_arn": "arn:aws:iam::444455556666:role/drs-drills",
                 "assume_role_kwargs": {"ExternalId": "seven-stones"},
+                "config_kwargs": {"retries": {"total_max_attempts": 1}},
             },
         }
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DR", json.dumps(connection))
@@ -119,3 +132,38 @@ async def test_other_waits_go_on_while_a_session_is_renewed(aws: Aws) -> None:
         aws.gate.set()  # from the loop: were that held up, STS would refuse in the end
         await call
     assert aws.signed_with == aws.sessions[-1:] == ["ASIASESSION000000002"]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "told"),
+    [((503, "ServiceUnavailable"), "deadline"), ((403, "AccessDenied"), "error")],
+    ids=["out of reach", "refused"],
+)
+async def test_a_wait_that_gets_no_session_ends_like_any_other(
+    aws: Aws, refusal: tuple[int, str], told: str
+) -> None:
+    """An STS that is out of reach is waited for, up to the deadline; what it refuses, the task is told."""
+    aws.refusal = refusal
+    soon = utc_now() + dt.timedelta(seconds=1)
+    trigger = DrsHoldersTrigger(holders=["drsjob-1"], poll=1.0, deadline=soon.isoformat(), **PARAMETERS)
+    events = [event.payload["status"] async for event in trigger.run()]
+    assert events == [told]
+
+
+def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> None:
+    """And with what to compare there: the caller's own permissions are not what is wrong."""
+
+    class Task:
+        aws_conn_id = "aws_dr"
+        log = logging.getLogger("task")
+
+        @told_failures
+        def execute(self, context: Any) -> None:
+            assert DrsHook(aws_conn_id=self.aws_conn_id, region_name="eu-central-1").conn
+
+    aws.refusal = 403, "AccessDenied"
+    with pytest.raises(AirflowFailException) as failed:
+        Task().execute({"ti": types.SimpleNamespace(task_id="preflight")})
+    message = str(failed.value)
+    assert message.startswith("[ACCESS_DENIED] STS refused the role of the AWS connection aws_dr")
+    assert "What to do: Look at the AWS connection aws_dr: compare role_arn" in message
