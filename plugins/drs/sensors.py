@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
@@ -34,7 +33,7 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 from airflow.sdk.exceptions import AirflowSkipException
 
 from drs import settings
@@ -33,7 +32,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
     operator_extra_links = (DrsJobHistoryLink(),)
 
     @coded_failures
