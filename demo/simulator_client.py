@@ -53,6 +53,10 @@ class Simulator:
         """Take all faults away."""
         self._send("DELETE", "/faults")
 
+    def add_fleet(self, fleet: dict[str, Any]) -> None:
+        """Add servers to what is there; the document is that of a fleet file."""
+        self._send("POST", "/fleet", json=fleet)
+
     def instances(self) -> list[dict[str, Any]]:
         """Every EC2 instance that DRS launched, with its state in EC2 and in DRS."""
         return self._send("GET", "/instances")["instances"]  # type: ignore[no-any-return]

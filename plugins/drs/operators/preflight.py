@@ -106,7 +106,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
             for optional in ("optional" if server.optional else "",)
         ]
         header = ("wave", "server", "name", "group", "recovery point", "")
-        self.log.info("Servers of this run: %d\n%s", len(rows), table(header, rows))
+        self.log.info("The waves resolve to %d server(s):\n%s", len(rows), table(header, rows))
         for name, wave in resolution.waves.items():
             if wave.excluded:
                 self.log.info("Excluded from wave %s by run parameter: %s", name, ", ".join(wave.excluded))
