@@ -74,6 +74,10 @@ class Denial:
 
 
 def trials_of(question: Question, partition: str, account: str) -> Iterator[Trial]:
+    """All that this run needs.
+
+    :param partition: of the caller's ARN, ``aws`` for most
+    """
     for grant in (*DIRECT, *FORWARDED):
         if grant in _UNTRIED or not grant.is_needed(question):
             continue
@@ -85,7 +89,9 @@ def trials_of(question: Question, partition: str, account: str) -> Iterator[Tria
 
 
 def _arns(grant: Grant, kind: str, question: Question, partition: str, account: str) -> Iterator[str]:
-    """Resources of this kind: those that the plan names, else one that is made up."""
+    """Resources of this kind: those that the plan names (of its servers the first: each is a call of IAM),
+    else one that is made up.
+    """
     if kind == EVERYTHING:
         yield EVERYTHING
         return
@@ -114,7 +120,6 @@ def _context(grant: Grant, region: str) -> Context:
     by_drs = grant.by == "DRS"
     known = {
         "aws:RequestedRegion": region,
-        "aws:SecureTransport": "true",
         "aws:ViaAWSService": str(by_drs).lower(),
         **({"aws:CalledVia": _DRS} if by_drs else {}),
     }
@@ -154,7 +159,7 @@ def denials_of(iam: IAMClient, principal: str, trials: Iterable[Trial]) -> list[
 def _entry(key: str, value: str) -> ContextEntryTypeDef:
     if key == "aws:CalledVia":
         return {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "stringList"}
-    if key in ("aws:SecureTransport", "aws:ViaAWSService"):
+    if key == "aws:ViaAWSService":
         return {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "boolean"}
     return {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
 

@@ -147,10 +147,14 @@ def test_who_may_do_everything_lacks_nothing(account: Account) -> None:
         {"recovery_point": SNAPSHOT_TIME},
         {"execution_type": "RECOVERY"},
         {"parts": {"network": {"allowed_subnets": SUBNETS}}},
-        {"parts": {"protection_groups": {"database": {"server_tags": {"Tier": "database"}}},
-                   "waves": [{"name": "database", "protection_groups": ["database"]}]}},
+        {
+            "parts": {
+                "protection_groups": {"database": {"server_tags": {"Tier": "database"}}},
+                "waves": [{"name": "database", "protection_groups": ["database"]}],
+            }
+        },
     ],
-)  # fmt: skip
+)
 def test_the_published_policy_suffices_for_every_run(account: Account, question: dict[str, Any]) -> None:
     """Drill and recovery, of servers by id and by tag, latest or from a recovery point."""
     account.allow(published("drill"))
@@ -187,6 +191,33 @@ def test_a_policy_narrowed_to_the_plans_network_suffices(account: Account) -> No
     assert account.rehearse(parts={"network": {"allowed_subnets": SUBNETS[:1]}}) == []
     (finding,) = account.rehearse(parts={"network": {"allowed_subnets": SUBNETS}})
     assert "ec2:RunInstances on subnet" in finding.seen
+
+
+MANAGED = "aws:ResourceTag/AWSElasticDisasterRecoveryManaged"
+PLANNED = "arn:aws:drs:us-east-1:111122223333:source-server/s-3c1730a9e0771ea14"
+
+
+@pytest.mark.parametrize(
+    ("action", "narrowed"),
+    [
+        ("ec2:DescribeVolumes", {"Condition": {"Bool": {"aws:ViaAWSService": "true"}}}),
+        (
+            "ec2:StartInstances",
+            {"Condition": {"ForAnyValue:StringEquals": {"aws:CalledVia": "drs.amazonaws.com"}}},
+        ),
+        ("ec2:AttachVolume", {"Condition": {"Null": {MANAGED: "false"}}}),
+        ("ec2:StopInstances", {"Condition": {"StringEquals": {MANAGED: "drs.amazonaws.com"}}}),
+        ("ec2:DeleteVolume", {"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}}),
+        ("ec2:DeleteSnapshot", {"resource": "arn:aws:ec2:us-east-1::snapshot/*"}),
+        ("drs:StartRecovery", {"resource": PLANNED}),
+    ],
+)
+def test_who_is_allowed_no_more_than_a_run_does_lacks_nothing(
+    account: Account, action: str, narrowed: dict[str, Any]
+) -> None:
+    """Each action is rehearsed as it will be called: by whom, where, on what."""
+    account.allow(without(published("drill"), action), policy(action, **narrowed))
+    assert account.rehearse() == []
 
 
 # What is missing
@@ -257,6 +288,22 @@ def test_a_condition_on_the_value_of_drss_tag_is_found(account: Account) -> None
     account.allow(without(published("drill"), "ec2:StartInstances"), by_value)
     (finding,) = account.rehearse()
     assert named(finding) == {"ec2:StartInstances"}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"Bool": {"aws:ViaAWSService": "true"}},
+        {"StringEquals": {"aws:RequestedRegion": "eu-central-1"}},
+    ],
+)
+def test_an_allow_for_other_calls_does_not_count(account: Account, condition: dict[str, Any]) -> None:
+    """Such as for calls through a service, where drs-drills calls DRS itself; or for another Region."""
+    elsewhere = policy("drs:StartRecovery", Condition=condition)
+    account.allow(without(published("drill"), "drs:StartRecovery"), elsewhere)
+    (finding,) = account.rehearse()
+    assert (finding.code, finding.severity) == ("ACCESS_DENIED", "error")
+    assert named(finding) == {"drs:StartRecovery"}
 
 
 def test_an_explicit_deny_is_told_as_such(account: Account) -> None:
