@@ -63,6 +63,10 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
                 return report.resolution.model_dump(mode="json")
             until = patience.next_look(launch_to_wait_by(question.plan, report, run.waves), utc_now())
             if run.dry_run or not report.heals or until is None:
+                if report.heals and patience.looks:
+                    self.log.error(
+                        "Waited in vain since %s, up to conflict_timeout.", clock_time(patience.since)
+                    )
                 raise report.as_error()
             patience = patience.after_a_look()
             store: Any = context["task_state_store"]
