@@ -52,7 +52,7 @@ def add_commands(commands: Any) -> None:
         },
     )
     add_plan(parser)
-    parser.add_argument("--run", metavar="RUN", help="only the instances of this DAG run")
+    parser.add_argument("--run", dest="run_id", metavar="RUN", help="only the instances of this DAG run")
     parser.add_argument("--yes", action="store_true", help="terminate without asking")
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the instances are gone")
     add_profile(parser)
@@ -92,7 +92,7 @@ class Leftover:
 def _cleanup(arguments: argparse.Namespace) -> int:
     plan = find_plan(arguments.plan, arguments.plans)
     access = checked_access(plan, arguments.profile)
-    own, untold = _leftovers(access.drs, plan, arguments.run)
+    own, untold = _leftovers(access.drs, plan, arguments.run_id)
     if arguments.json:
         print_json({"left": [item.as_json() for item in own], "untold": [item.as_json() for item in untold]})
     else:
@@ -221,7 +221,7 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
             if step is not None:
                 steps[token] = step
         if not wait:
-            print("Not waiting: run the command again to see what is left.")
+            print("Not waiting: run the command again to see what is left.", file=sys.stderr)
             break
         due = _next_due(access.drs, steps)
     return BROKEN if failed else OK

@@ -1,0 +1,153 @@
+"""``cleanup``: it terminates the drill instances of the plan's runs, and no other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drs.cli import cleanup
+from tests.unit.cli.simulated_aws import WEB
+from tests.unit.drill import APPLICATION, DATABASE
+
+
+class Terminal(io.StringIO):
+    """Somebody types this."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cleanup, "POLL", 0.05)
+    monkeypatch.setattr("drs.cleanup.LOOK_AGAIN", dt.timedelta(seconds=0))
+
+
+@pytest.fixture
+def orders(aws: Any, plans: Path) -> Any:
+    """Run `cleanup orders` with further options."""
+
+    def run(*options: str) -> Any:
+        return aws.run("cleanup", "orders", "--plans", str(plans), *options)
+
+    return run
+
+
+def test_nothing_left_is_exit_code_0(aws: Any, orders: Any) -> None:
+    """Also when others have instances."""
+    aws.launch(WEB, run="manual__1", plan="billing")
+    result = orders()
+    assert (result.code, result.out) == (0, "No run of plan orders has a drill instance left.\n")
+    assert aws.left() == 2
+
+
+def test_without_a_terminal_it_only_lists(aws: Any, orders: Any) -> None:
+    """Exit code 1: instances are left."""
+    job = aws.launch(DATABASE, run="manual__1")
+    result = orders()
+    assert result.code == 1
+    assert "2 drill instance(s) of plan orders" in result.out
+    assert result.out.count(f"0 min  {job}  manual__1") == 2
+    assert "say --yes" in result.err
+    assert aws.left(job) == 2
+
+
+def test_json_lists_and_asks_nobody(aws: Any, orders: Any) -> None:
+    """For programs."""
+    job = aws.launch([DATABASE[0]], run="manual__1")
+    result = orders("--json")
+    assert result.code == 1
+    told = json.loads(result.out)
+    assert [(item["server_id"], item["job_id"], item["run"]) for item in told["left"]] == [
+        (DATABASE[0], job, "manual__1")
+    ]
+    assert aws.left(job) == 1
+
+
+@pytest.mark.parametrize("answer", ["\n", "n\n", "no\n", ""])
+def test_a_person_must_agree(aws: Any, orders: Any, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    """Whatever is not yes is no."""
+    job = aws.launch([DATABASE[0]], run="manual__1")
+    monkeypatch.setattr("sys.stdin", Terminal(answer))
+    result = orders()
+    assert result.code == 1
+    assert "A run that is still going on owns its instances" in result.out
+    assert "drs_drill__orders" in result.out
+    assert "Nothing was terminated." in result.out
+    assert aws.left(job) == 1
+
+
+def test_once_agreed_they_are_terminated_and_proven_gone(
+    aws: Any, orders: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instances of two runs; those of other plans, of nobody and of a real recovery stay."""
+    first = aws.launch(DATABASE, run="manual__1")
+    second = aws.launch([APPLICATION[0]], run="manual__2")
+    foreign = aws.launch([WEB[0]], run="manual__1", plan="billing")
+    untagged = aws.launch([WEB[1]])
+    real = aws.drs.start_recovery(isDrill=False, sourceServers=[{"sourceServerID": APPLICATION[1]}])
+    aws.wait_until_ended(real["job"]["jobID"])
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    result = orders()
+    assert result.code == 0, result
+    assert aws.left(first, second) == 0
+    assert aws.left(foreign, untagged, real["job"]["jobID"]) == 3
+    assert "1 drill instance(s) of which it cannot be told whose they are" in result.out
+    assert untagged in result.out
+    assert foreign not in result.out
+    assert result.err.count("Clean-up is proven") == 2
+    assert orders().code == 0
+
+
+def test_one_run_can_be_chosen(aws: Any, orders: Any) -> None:
+    """By its Airflow run id."""
+    first = aws.launch(DATABASE, run="manual__1")
+    second = aws.launch(APPLICATION, run="manual__2")
+    assert orders("--yes", "--run", "manual__2").code == 0
+    assert (aws.left(first), aws.left(second)) == (2, 0)
+
+
+def test_without_waiting_it_ends_when_termination_has_begun(aws: Any, orders: Any) -> None:
+    """Exit code 0, and how to look again."""
+    aws.launch(DATABASE, run="manual__1")
+    result = orders("--yes", "--no-wait")
+    assert result.code == 0
+    assert "run the command again" in result.err
+    assert len(aws.journal(operation="TerminateRecoveryInstances")) == 1
+
+
+def test_a_live_job_of_the_plan_is_warned_of(aws: Any, orders: Any) -> None:
+    """Its run is most likely still going on."""
+    aws.launch(DATABASE, run="manual__1")
+    aws.arm(kind="stuck_conversion", servers=[APPLICATION[0]])
+    aws.start([APPLICATION[0]], run="manual__2")
+    assert "DRS has live jobs of manual__2: most likely still going on." in orders().err
+    aws.disarm()
+
+
+def test_an_instance_that_survives_is_exit_code_1(aws: Any, orders: Any) -> None:
+    """CLEANUP_INCOMPLETE names it, and speaks of this command and of no task."""
+    aws.arm(kind="termination_survivor", servers=[DATABASE[0]])
+    job = aws.launch(DATABASE, run="manual__1")
+    result = orders("--yes")
+    assert result.code == 1
+    assert "[CLEANUP_INCOMPLETE]" in result.err
+    assert "run this command again" in result.err
+    assert "the task" not in result.err
+    assert aws.left(job) == 1
+
+
+def test_a_termination_that_is_denied_names_the_statement(aws: Any, orders: Any) -> None:
+    """And what is still there."""
+    aws.launch(DATABASE, run="manual__1")
+    aws.arm(kind="access_denied", operations=["TerminateRecoveryInstances"])
+    result = orders("--yes")
+    assert result.code == 1
+    assert '"Action": ["drs:TerminateRecoveryInstances"]' in result.err
+    assert "clear this task" not in result.err
+    assert DATABASE[0] in result.err

@@ -1,0 +1,77 @@
+"""``doctor``: the preflight of a plan at the terminal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.unit.drill import APPLICATION, DATABASE
+
+
+def test_a_plan_that_could_be_drilled_is_exit_code_0(aws: Any, plans: Path) -> None:
+    """And nothing is launched by looking."""
+    result = aws.run("doctor", "orders", "--plans", str(plans))
+    assert (result.code, result.err) == (0, "")
+    assert "Plan orders: 0 error(s)" in result.out
+    assert aws.journal(operation="StartRecovery") == []
+
+
+def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -> None:
+    """Two causes in two waves, one exit code."""
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
+    held = aws.start([DATABASE[0]])
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("Tier: app", "Tier: ap"))
+    result = aws.run("doctor", "orders", "--plans", str(plans))
+    assert result.code == 1
+    assert "SERVER_CONFLICT" in result.out
+    assert held in result.out
+    assert "TAG_RESOLUTION_EMPTY" in result.out
+    assert result.out.count("What to do: ") >= 2
+    told = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
+    assert {finding["code"] for finding in told["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
+    aws.disarm()
+
+
+def test_waves_and_servers_may_be_left_out(aws: Any, plans: Path) -> None:
+    """As a run's parameters leave them out."""
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
+    aws.start([DATABASE[0]])
+    options = ("--plans", str(plans), "--json")
+    assert aws.run("doctor", "orders", *options).code == 1
+    assert aws.run("doctor", "orders", "--waves", "application", *options).code == 0
+    without = aws.run("doctor", "orders", "--exclude", DATABASE[0], *options)
+    assert without.code == 0
+    waves = json.loads(without.out)["resolution"]["waves"]
+    servers = [server["server_id"] for wave in waves.values() for server in wave["servers"]]
+    assert servers == [DATABASE[1], *APPLICATION]
+    aws.disarm()
+
+
+def test_a_wave_that_the_plan_lacks_is_exit_code_2(aws: Any, plans: Path) -> None:
+    """With those that it has."""
+    result = aws.run("doctor", "orders", "--waves", "web", "--plans", str(plans))
+    assert result.code == 2
+    assert "Plan orders has no wave web" in result.err
+    assert "Its waves are: database, application." in result.err
+
+
+def test_for_a_real_recovery_stalled_replication_only_warns(aws: Any, plans: Path) -> None:
+    """In a disaster replication is stalled."""
+    aws.arm(kind="replication", servers=[DATABASE[0]], state="STALLED")
+    assert aws.run("doctor", "orders", "--plans", str(plans)).code == 1
+    result = aws.run("doctor", "orders", "--execution-type", "RECOVERY", "--plans", str(plans))
+    assert result.code == 0
+    assert "UNHEALTHY_SERVER_REPLICATION" in result.out
+    aws.disarm()
+
+
+def test_a_recovery_point_names_its_time_zone(aws: Any, plans: Path) -> None:
+    """A time that leaves it open is refused; one before every snapshot is a finding."""
+    options = ("--plans", str(plans))
+    assert aws.run("doctor", "orders", "--recovery-point", "2026-03-01T06:00:00", *options).code == 2
+    assert aws.run("doctor", "orders", "--recovery-point", "yesterday", *options).code == 2
+    result = aws.run("doctor", "orders", "--recovery-point", "2001-01-01T00:00:00Z", *options)
+    assert result.code == 1
+    assert "RECOVERY_POINT_NOT_FOUND" in result.out

@@ -1,0 +1,107 @@
+"""``jobs`` and ``job``: what DRS does and did."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.unit.cli.simulated_aws import REGION
+from tests.unit.drill import APPLICATION, DATABASE
+
+
+def test_jobs_are_listed_newest_first_with_their_run(aws: Any) -> None:
+    """A drill's job bears its plan and run as tags."""
+    first = aws.launch(DATABASE, run="manual__1")
+    second = aws.launch(APPLICATION)
+    result = aws.run("jobs", "--region", REGION)
+    assert result.code == 0
+    newest, oldest = result.out.splitlines()[2:]
+    assert newest.startswith(f"{second}  START_DRILL   COMPLETED")
+    assert oldest.startswith(first)
+    assert "2 LAUNCHED  orders manual__1" in oldest
+
+
+def test_active_jobs_are_those_that_hold_servers(aws: Any) -> None:
+    """The others are left out."""
+    aws.launch(APPLICATION)
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
+    held = aws.start(DATABASE)
+    result = aws.run("jobs", "--region", REGION, "--active", "--json")
+    assert [job["job_id"] for job in json.loads(result.out)] == [held]
+    aws.disarm()
+
+
+def test_since_is_a_duration(aws: Any) -> None:
+    """And nothing of that time is said."""
+    assert aws.run("jobs", "--since", "1").code == 2
+    result = aws.run("jobs", "--region", REGION, "--since", "7d")
+    assert (result.code, result.out) == (0, f"There is no DRS job in {REGION} of the last 7d.\n")
+
+
+def test_a_job_that_launched_its_servers_is_explained(aws: Any) -> None:
+    """Its servers with their instances, and each event with its meaning."""
+    job = aws.launch(DATABASE, run="manual__1")
+    result = aws.run("job", job, "--region", REGION)
+    assert result.code == 0
+    assert result.out.startswith(f"{job}: LAUNCH by START_DRILL, COMPLETED")
+    assert "made by run manual__1 of plan orders" in result.out
+    assert result.out.count("  launched\n") == 2
+    assert "CONVERSION_END" in result.out
+    assert "the disks are bootable" in result.out
+
+
+def test_a_server_that_failed_makes_the_job_bad(aws: Any) -> None:
+    """Though DRS calls the job COMPLETED. What is denied is named with the statement that allows it."""
+    error = "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"
+    aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error=error)
+    job = aws.launch(DATABASE)
+    result = aws.run("job", job, "--region", REGION)
+    assert result.code == 1
+    assert f"{DATABASE[1]} was not launched: {error}" in result.out
+    assert '{"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": "*"}' in result.out
+    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["verdict"] for it in told["outcomes"]] == ["launched", "NOT LAUNCHED"]
+
+
+def test_a_cause_that_is_no_permission_is_shown_as_drs_wrote_it(aws: Any) -> None:
+    """With what to look at."""
+    aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="InsufficientInstanceCapacity")
+    result = aws.run("job", aws.launch(DATABASE), "--region", REGION)
+    assert result.code == 1
+    assert (
+        f"{DATABASE[1]} was not launched: InsufficientInstanceCapacity\nWhat to do: mend the cause"
+        in result.out
+    )
+
+
+def test_a_live_job_is_not_judged(aws: Any) -> None:
+    """It holds its servers, which is said."""
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
+    result = aws.run("job", aws.start(DATABASE), "--region", REGION)
+    assert result.code == 0
+    assert "It holds its servers" in result.out
+    assert "under way" in result.out
+    aws.disarm()
+
+
+def test_a_server_that_was_terminated_since_was_launched(aws: Any) -> None:
+    """After clean-up DRS shows TERMINATED, which is no failure; nor is the TERMINATE job."""
+    job = aws.launch(DATABASE)
+    instances = [item["instanceID"] for item in aws.instances() if item["jobID"] == job]
+    ending = aws.drs.terminate_recovery_instances(recoveryInstanceIDs=instances)["job"]["jobID"]
+    aws.wait_until_ended(ending)
+    result = aws.run("job", job, "--region", REGION)
+    assert result.code == 0
+    assert "launched, and terminated since" in result.out
+    assert aws.run("job", ending, "--region", REGION).code == 0
+
+
+def test_a_job_that_drs_does_not_know_is_exit_code_2(aws: Any) -> None:
+    """So is what is no id of a job."""
+    result = aws.run("job", "drsjob-00000000000000000", "--region", REGION)
+    assert result.code == 2
+    assert (
+        "DRS does not know the job drsjob-00000000000000000 in us-east-1 of account 111122223333"
+        in result.err
+    )
+    assert aws.run("job", "i-0123").code == 2

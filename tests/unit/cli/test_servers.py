@@ -1,0 +1,110 @@
+"""``servers`` and ``groups``: what DRS knows, and what a plan makes of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.unit.cli.simulated_aws import WEB
+from tests.unit.drill import APPLICATION, DATABASE
+
+
+def test_servers_are_listed_with_replication_and_tags(aws: Any) -> None:
+    """Every source server of the Region."""
+    result = aws.run("servers", "--region", "us-east-1")
+    assert result.code == 0
+    header, _, first, *rest = result.out.splitlines()
+    assert header.split("  ")[0] == "server"
+    assert first.startswith(f"{APPLICATION[0]}  app   CONTINUOUS   P0D  20")
+    assert first.endswith("NOT_STARTED  Tier=app")
+    assert len(rest) == 5
+
+
+def test_servers_can_be_chosen_by_tags(aws: Any) -> None:
+    """As a plan's server_tags choose them: all tags must be there."""
+    result = aws.run("servers", "--region", "us-east-1", "--tags", "Tier=web", "--json")
+    assert result.code == 0
+    assert [server["server_id"] for server in json.loads(result.out)] == list(WEB)
+    none = aws.run("servers", "--region", "us-east-1", "--tags", "Tier=web", "Application=x")
+    assert (none.code, none.out) == (1, "DRS knows no such source server in us-east-1.\n")
+
+
+def test_a_tag_has_a_key_and_a_value(aws: Any) -> None:
+    """And each key once."""
+    assert aws.run("servers", "--tags", "Tier").code == 2
+    twice = aws.run("servers", "--region", "us-east-1", "--tags", "Tier=web", "Tier=db")
+    assert twice.code == 2
+    assert "A tag is named twice" in twice.err
+
+
+def test_the_last_launch_of_a_server_is_told(aws: Any) -> None:
+    """With the job that made it."""
+    job = aws.launch([WEB[0]])
+    result = aws.run("servers", "--region", "us-east-1", "--tags", "Tier=web", "--json")
+    launched, untouched = json.loads(result.out)
+    assert (launched["last_launch"], launched["last_launch_job"]) == ("SUCCEEDED", job)
+    assert (untouched["last_launch"], untouched["last_launch_job"]) == ("NOT_STARTED", None)
+
+
+def test_somebody_must_name_the_region(aws: Any) -> None:
+    """There is no good default for it."""
+    result = aws.run("servers")
+    assert result.code == 2
+    assert "No AWS Region is named" in result.err
+    assert "--plan PLAN" in result.err
+
+
+def test_groups_are_resolved_wave_by_wave(aws: Any, plans: Path) -> None:
+    """By ids and by tags, as a drill would now."""
+    result = aws.run("groups", "orders", "--plans", str(plans), "--json")
+    assert result.code == 0
+    told = json.loads(result.out)
+    assert [(row["wave"], row["server_id"]) for row in told["servers"]] == [
+        ("database", DATABASE[0]),
+        ("database", DATABASE[1]),
+        ("application", APPLICATION[0]),
+        ("application", APPLICATION[1]),
+    ]
+    assert told["findings"] == []
+    assert (
+        f"application  application  {APPLICATION[0]}  app"
+        in aws.run("groups", "orders", "--plans", str(plans)).out
+    )
+
+
+def test_an_empty_group_is_exit_code_1(aws: Any, plans: Path) -> None:
+    """With the values of the tag that there are."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("Tier: app", "Tier: ap"))
+    result = aws.run("groups", str(path))
+    assert result.code == 1
+    assert "[TAG_RESOLUTION_EMPTY]" in result.err
+    assert "app, db, web" in result.err
+
+
+def test_an_empty_optional_group_is_a_warning(aws: Any, plans: Path) -> None:
+    """It does not stop a drill."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("{Tier: app}}", "{Tier: ap}, optional: true}"))
+    result = aws.run("groups", str(path))
+    assert result.code == 0
+    assert result.err.startswith("warning: [TAG_RESOLUTION_EMPTY]")
+
+
+def test_an_unknown_plan_is_exit_code_2(aws: Any, plans: Path) -> None:
+    """The plans that exist are named, and AWS is not asked."""
+    result = aws.run("groups", "ordres", "--plans", str(plans))
+    assert result.code == 2
+    assert "RECOVERY_PLAN_NOT_FOUND" in result.err
+    assert "Did you mean orders?" in result.err
+    assert aws.journal() == []
+
+
+def test_a_broken_plan_is_exit_code_1(aws: Any, plans: Path) -> None:
+    """With every problem, as `validate` tells them."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text() + "colour: red\n")
+    result = aws.run("groups", "orders", "--plans", str(plans))
+    assert result.code == 1
+    assert "colour  [INVALID_FIELD]" in result.err
