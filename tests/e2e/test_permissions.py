@@ -1,0 +1,46 @@
+"""What a full drill calls, held against the policy that is published for it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.drill_run import DrillRun
+from demo.stack import REPOSITORY, Stack
+from tests.e2e.plans import DATABASE, WEB, write_plan
+
+pytestmark = pytest.mark.e2e
+
+
+def published() -> set[str]:
+    """The actions that include/iam/drill.json allows drs-drills itself; what DRS may do is allowed apart."""
+    policy = json.loads((REPOSITORY / "include" / "iam" / "drill.json").read_text())
+    own = [each for each in policy["Statement"] if each["Sid"].startswith("Drill")]
+    return {action for statement in own for action in statement["Action"]}
+
+
+def actions(call: dict[str, Any]) -> set[str]:
+    """The permissions that a call needs: those of its name; a job that is tagged as it is made, one more."""
+    tagging = {"drs:TagResource"} if call["parameters"].get("tags") else set()
+    return {f"{call['service']}:{call['operation']}"} | tagging
+
+
+def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
+    stack: Stack, plans: Path, run_drill: Callable[..., DrillRun]
+) -> None:
+    """From a recovery point, beside an execution of one of AWS's own recovery plans: nothing is missing from
+    the policy, and nothing in it is unused.
+    """
+    write_plan(plans, "permitted", [("database", DATABASE[:1])])
+    stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
+    run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})
+    assert run.state() == "success", run.describe()
+    called = set().union(*(actions(call) for call in run.journal()))
+    missing, unused = sorted(called - published()), sorted(published() - called)
+    print(f"called {len(called)} actions; missing from drill.json: {missing}; unused: {unused}")
+    assert (missing, unused) == ([], [])
