@@ -45,6 +45,8 @@ def fake_airflow() -> Iterator[FakeAirflow]:
         status, answer = fake.answer(
             request.method, request.full_path, request.headers.get("Authorization"), body
         )
+        if isinstance(answer, Response):
+            return answer
         return Response(answer if isinstance(answer, str) else json.dumps(answer), status=status)
 
     server = make_server("127.0.0.1", 0, application, threaded=True)

@@ -24,7 +24,7 @@ from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 DEFAULT_URL = "http://localhost:8080"
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
-TIMEOUT = 30.0
+TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds in which Airflow must answer; a cold API server takes a third of it."""
 
 

@@ -348,9 +348,11 @@ def _object(response: httpx.Response) -> dict[str, Any]:
 
 
 def _not_airflow(response: httpx.Response) -> AirflowError:
+    seen = str(response.status_code)
+    if elsewhere := response.headers.get("location"):
+        seen += f", to {elsewhere}"
     return AirflowError(
-        f"{response.request.url} does not answer as the API of Airflow 3 does ({response.status_code}).",
-        remedy=URL_REMEDY,
+        f"{response.request.url} does not answer as the API of Airflow 3 does ({seen}).", remedy=URL_REMEDY
     )
 
 

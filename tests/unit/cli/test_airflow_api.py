@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from werkzeug.utils import redirect
 
 from drs.cli.airflow_api import AirflowApi, AirflowError, Login, NotAllowed, Refused, Unreachable
 from drs.cli.airflow_logs import as_text
@@ -96,6 +97,13 @@ def test_something_else_at_the_address_is_told(fake: FakeAirflow) -> None:
     """A proxy's page, or another program on the port."""
     fake.answers[RUN] = lambda _: (200, "<html>hello</html>")
     with pytest.raises(AirflowError, match="does not answer as the API of Airflow 3 does"):
+        client(fake).run_state("d", "r")
+
+
+def test_an_address_that_moved_is_told(fake: FakeAirflow) -> None:
+    """Such as http where https is wanted: a login is not sent on to wherever somebody points."""
+    fake.answers["/auth/token"] = lambda _: (301, redirect("https://airflow.example/auth/token", 301))
+    with pytest.raises(AirflowError, match=r"\(301, to https://airflow.example/auth/token\)"):
         client(fake).run_state("d", "r")
 
 
