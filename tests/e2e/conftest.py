@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,21 @@ import pytest
 from demo.drill_run import DrillRun
 from demo.stack import COMPONENTS, REPOSITORY, Stack
 
+
+def connection(role_arn: str, external_id: str) -> str:
+    """An Airflow connection that assumes a role, for the shortest session that STS gives: botocore renews one
+    that ends within 15 minutes, so each call is made in a session of its own.
+    """
+    arguments = {"ExternalId": external_id, "DurationSeconds": 900}
+    extra = {"role_arn": role_arn, "assume_role_kwargs": arguments}
+    return json.dumps({"conn_type": "aws", "extra": extra})
+
+
+BILLING_ROLE = "arn:aws:iam::444455556666:role/drs-drills"
+CONNECTIONS = {
+    "AIRFLOW_CONN_AWS_BILLING": connection(BILLING_ROLE, "billing-drills"),
+    "AIRFLOW_CONN_AWS_STRANGER": connection(BILLING_ROLE, "a-guess"),
+}
 STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
 
 
@@ -41,7 +57,7 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iterator[Stack]:
     """The stack, started once."""
-    with Stack(tmp_path_factory.mktemp("stack"), plans=plans) as stack:
+    with Stack(tmp_path_factory.mktemp("stack"), plans=plans, settings=CONNECTIONS) as stack:
         yield stack
 
 
