@@ -11,7 +11,7 @@ from drs.errors import AccountMismatch, Code, SourceServerNotFound
 from drs.jobs import utc_now
 from drs.ledger import Resolution, WaveResolution
 from drs.preflight.capacity import capacity
-from drs.preflight.checks import SERVER_CHECKS
+from drs.preflight.checks import SERVER_CHECKS, SOURCE_CHECKS
 from drs.preflight.checks.launch_settings import stopped_servers
 from drs.preflight.checks.recovery_points import newest_before
 from drs.preflight.facts import Facts
@@ -22,10 +22,6 @@ from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
 from drs.resolution import nothing_to_launch, resolve
 
-ABOUT_REPLICATION = frozenset({Code.UNHEALTHY_SERVER_REPLICATION, Code.AGENT_NOT_REPORTING})
-"""In a disaster replication stalls and agents fall silent: of a RECOVERY these only warn, and the server is
-launched from what there is.
-"""
 LEAVES_OUT = frozenset(
     {
         Code.SERVER_CONFLICT,
@@ -62,8 +58,13 @@ def inspect(question: Question, clients: Clients, *, now: Callable[[], dt.dateti
         resolution, findings, notes = _select(question, items)
         facts = reader.facts(items, resolution, question, now())
     servers = Servers(resolution)
-    seen = [finding for check in SERVER_CHECKS for finding in check(facts, question, servers)]
-    weighed = [_weighed(finding, question, servers) for finding in (*seen, *reader.findings)]
+    in_disaster = question.execution_type == "RECOVERY"
+    weighed = [
+        _weighed(finding, servers, waived=in_disaster and check in SOURCE_CHECKS)
+        for check in SERVER_CHECKS
+        for finding in check(facts, question, servers)
+    ]
+    weighed += [_weighed(finding, servers) for finding in reader.findings]
     findings = [*rehearsal.result(), *findings, *(finding for finding, _ in weighed)]
     resolution = _cut(resolution, {finding.server_id for finding, leaves_out in weighed if leaves_out})
     resolution = _with_snapshots(resolution, facts, question)
@@ -135,17 +136,17 @@ def _as_before(
     return _cut(before, {server.server_id for server in lost}), findings, notes
 
 
-def _weighed(finding: Finding, question: Question, servers: Servers) -> tuple[Finding, bool]:
+def _weighed(finding: Finding, servers: Servers, *, waived: bool = False) -> tuple[Finding, bool]:
     """The finding as it counts for this run, and whether its server is left out.
 
-    An error only warns if it is of an optional server, or about replication in a disaster.
+    :param waived: it only warns, of whatever server
     """
     server = servers.get(finding.server_id)
-    optional = server is not None and server.optional
-    in_disaster = question.execution_type == "RECOVERY" and finding.code in ABOUT_REPLICATION
-    if not (optional or in_disaster):
+    if waived:
+        return finding.as_warning(), False
+    if server is None or not server.optional:
         return finding, False
-    if optional and finding.code in LEAVES_OUT and not in_disaster:
+    if finding.code in LEAVES_OUT:
         return finding.as_warning().adding("The server is optional, and left out of this run."), True
     return finding.as_warning(), False
 

@@ -74,9 +74,11 @@ def test_a_lag_that_drs_does_not_tell_fails_the_check(account: Make) -> None:
         parsed["items"][0] |= del_lag
 
     look.clients.drs.conn.meta.events.register("after-call.drs.DescribeSourceServers", without_lag)
-    finding = only(look.look(two_waves(objectives={"rpo": "15m"})))
+    plan = two_waves(objectives={"rpo": "15m"})
+    finding = only(look.look(plan))
     assert (finding.code, finding.server_id) == (Code.CHECK_UNAVAILABLE, DATABASE[0])
     assert "DRS tells no replication lag" in finding.seen
+    assert only(look.look(plan, execution_type="RECOVERY")).severity == "warning"
 
 
 @pytest.mark.parametrize(("silence", "count"), [("14m", 0), ("16m", 1)])

@@ -16,9 +16,12 @@ from drs.preflight.servers import Servers
 
 Check = Callable[[Facts, Question, Servers], Iterable[Finding]]
 
+SOURCE_CHECKS: tuple[Check, ...] = (replication, agents)
+"""Of the servers as they are at the source. In a disaster replication stalls and agents fall silent: of a
+RECOVERY these only warn, and the server is launched from what there is.
+"""
 SERVER_CHECKS: tuple[Check, ...] = (
-    replication,
-    agents,
+    *SOURCE_CHECKS,
     held_servers,
     earlier_instances,
     launch_settings,
@@ -26,4 +29,4 @@ SERVER_CHECKS: tuple[Check, ...] = (
 )
 """In the order in which their findings are told. Each finding of theirs names its server."""
 
-__all__ = ["SERVER_CHECKS", "Check"]
+__all__ = ["SERVER_CHECKS", "SOURCE_CHECKS", "Check"]
