@@ -14,10 +14,10 @@ from drs.cli.airflow_logs import as_text
 
 
 class AirflowApi(shared.AirflowApi):
-    """Speaks to the API server at `url`, as the administrator that everybody is in this stack."""
+    """Speaks to the API server at `url`, by default as the administrator that everybody is in this stack."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(httpx.Client(base_url=url, timeout=30, trust_env=False), shared.Login())
+    def __init__(self, url: str, login: shared.Login = shared.Login()) -> None:  # noqa: B008 (it is frozen)
+        super().__init__(httpx.Client(base_url=url, timeout=30, trust_env=False), login)
 
     def warm_up(self) -> None:
         """Make the API server import what tasks ask of it, so that the first task need not wait for that."""

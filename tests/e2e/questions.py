@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from demo.airflow_api import AirflowApi
 from demo.drill_run import DrillRun
 from drs.cli.airflow_api import Refused
 
@@ -13,8 +14,15 @@ def await_question(run: DrillRun, task_id: str) -> None:
     run.wait_for_task(task_id, "awaiting_input", timeout=90)
 
 
-def answer(run: DrillRun, task_id: str, option: str = "Approve", comment: str = "") -> None:
-    """Answer a task as often as it asks, until it has ended.
+def answer(
+    run: DrillRun,
+    task_id: str,
+    option: str = "Approve",
+    comment: str = "",
+    *,
+    api: AirflowApi | None = None,
+) -> None:
+    """Answer a task as often as it asks, until it has ended; by default as everybody.
 
     Airflow's scheduler takes a task for killed, and tries it again, if the answer comes before it has seen
     that the process that asked has ended; a person is not that quick.
@@ -24,7 +32,7 @@ def answer(run: DrillRun, task_id: str, option: str = "Approve", comment: str = 
         state = run.task_states().get(task_id)
         if state == "awaiting_input":
             with contextlib.suppress(Refused):  # it has this answer, and is about to go on
-                run.stack.api.answer(run.dag_id, run.run_id, task_id, option, comment)
+                (api or run.stack.api).answer(run.dag_id, run.run_id, task_id, option, comment)
         return state in {"success", "failed"}
 
     await_question(run, task_id)
