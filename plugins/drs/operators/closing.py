@@ -235,7 +235,8 @@ def recovery_time(ledger: Ledger, run: RunRecord) -> dt.timedelta | None:
     resolution = ledger.resolution()
     if resolution is None:
         return None
-    wanted = [name for name in run.waves if not resolution.waves[name].left_out]
+    left_out = {name for name, wave in resolution.waves.items() if wave.left_out}
+    wanted = [name for name in run.waves if name not in left_out]
     reached = [at for name in wanted if (at := ledger.reached(name, "launched")) is not None]
     return max(reached) - run.began_at if reached and len(reached) == len(wanted) else None
 
