@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE
+from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, print_json
 from drs.errors import Code
 from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan
 from drs.plan.schema import schema_text
-
-_EXIT_CODES = """\
-exit codes:
-  0  every plan is good
-  1  a plan is broken
-  2  wrong usage, or a file or folder of plans that does not exist
-"""
 
 
 def add_commands(commands: Any) -> None:
@@ -29,12 +21,16 @@ def add_commands(commands: Any) -> None:
 
 
 def _add_validate(commands: Any) -> None:
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "validate",
         help="check recovery plans; every error at once",
         description="Check recovery plans without Airflow and without AWS, and tell every error at once.",
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        exit_codes={
+            0: "every plan is good",
+            1: "a plan is broken",
+            2: "wrong usage, or a file or folder of plans that does not exist",
+        },
     )
     parser.add_argument(
         "paths",
@@ -44,14 +40,14 @@ def _add_validate(commands: Any) -> None:
         metavar="PATH",
         help=f"a plan file, or a folder of them (default: {PLANS_FOLDER})",
     )
-    parser.add_argument("--json", action="store_true", help="write the result as JSON")
+    add_json(parser)
     parser.set_defaults(run=_validate)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
     results = [result for path in arguments.paths for result in _loaded(path)]
     if arguments.json:
-        print(json.dumps([_as_json(result) for result in results], indent=2))
+        print_json([_as_json(result) for result in results])
     else:
         for result in results:
             print(_good_line(result) if isinstance(result, Plan) else result.describe())
@@ -107,10 +103,12 @@ def _as_json(result: Plan | BrokenPlan) -> dict[str, object]:
 
 
 def _add_schema(commands: Any) -> None:
-    parser = commands.add_parser(
+    parser = add_parser(
+        commands,
         "schema",
         help="the JSON Schema of a plan, for editors",
         description="Print the JSON Schema of a recovery plan (draft 2020-12), or write it to a file.",
+        exit_codes={0: "the schema is written", 2: "wrong usage, or the file cannot be written"},
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead")
     parser.set_defaults(run=_schema)

@@ -1,0 +1,123 @@
+"""Every command: documented, with its exit codes, and without Airflow in the process."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drs.cli import GROUPS, main
+
+ROOT = Path(__file__).parents[3]
+COMMANDS_PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+
+
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """Each command with its parser."""
+    listed = argparse.ArgumentParser().add_subparsers()
+    for group in GROUPS:
+        group.add_commands(listed)
+    return dict(listed.choices)
+
+
+def test_the_commands_are_these() -> None:
+    """A new one is added here, and then the tests below want it documented."""
+    assert sorted(commands()) == [
+        "accounts",
+        "cleanup",
+        "doctor",
+        "drill",
+        "groups",
+        "job",
+        "jobs",
+        "logs",
+        "quotas",
+        "runbook",
+        "runs",
+        "schema",
+        "servers",
+        "status",
+        "validate",
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_has_its_section(command: str) -> None:
+    """In docs/commands.md, with its exit codes."""
+    heading = f"\n### {command}\n"
+    assert heading in COMMANDS_PAGE
+    section = COMMANDS_PAGE.split(heading)[1].split("\n### ")[0].split("\n## ")[0]
+    assert "Exit codes: " in section
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_option_is_in_the_section_of_its_command(command: str) -> None:
+    """But for those that every command shares, which the page tells once."""
+    shared = {"--help", "--json", "--plans", "--profile", "--plan", "--region", "--airflow-url", "--token"}
+    section = COMMANDS_PAGE.split(f"\n### {command}\n")[1].split("\n### ")[0]
+    options = {
+        option
+        for action in commands()[command]._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    assert not [option for option in sorted(options - shared) if option not in section]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_help_ends_with_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A script's author need not read the source."""
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert "exit codes:\n  0  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "accounts",
+        "cleanup single-server --yes",
+        "doctor single-server",
+        "groups single-server",
+        "job drsjob-00000000000000000 --plan single-server",
+        "jobs --plan single-server",
+        "quotas --plan single-server",
+        "runbook single-server",
+        "servers --plan single-server",
+        "status",
+        "runs",
+        "logs last",
+        "drill single-server",
+    ],
+)
+def test_no_command_has_airflow_in_its_process(arguments: str) -> None:
+    """Nor a traceback, where AWS has no credentials and Airflow no server. Importing Airflow takes seconds."""
+    code = (
+        "import sys; from drs.cli import main\n"
+        f"try: code = main({arguments.split()!r})\n"
+        "except SystemExit as end: code = end.code\n"
+        "print(code, sorted(name for name in sys.modules if name.split('.')[0] == 'airflow'))"
+    )
+    environment = {
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "DRS_AIRFLOW_URL": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    expected = {"status": 1}.get(arguments, 3)
+    assert done.stdout.splitlines()[-1:] == [f"{expected} []"], done
+    assert "Traceback" not in done.stderr

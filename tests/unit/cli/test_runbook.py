@@ -1,0 +1,286 @@
+"""``runbook``: the script is run, by bash and the AWS CLI, against the simulated DRS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.cli.simulated_aws import OTHER_ACCOUNT, WEB, plan_text
+from tests.unit.drill import APPLICATION, DATABASE
+
+AWS_CLI = "1.45.11"
+
+
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the command ``aws``: the machine's own, else one that is installed for these tests."""
+    if found := shutil.which("aws"):
+        return Path(found).parent
+    # In an environment of its own: it pins another botocore.
+    folder = tmp_path_factory.mktemp("aws-cli")
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"awscli=={AWS_CLI}"], check=True)
+    return folder / "bin"
+
+
+class Script:
+    """A runbook as a file."""
+
+    def __init__(self, text: str, folder: Path, aws_cli: Path) -> None:
+        self.text = text
+        self._file = folder / "runbook.sh"
+        self._file.write_text(text)
+        self._path = f"{aws_cli}{os.pathsep}{os.environ['PATH']}"
+
+    def start(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PATH": self._path, "POLL": "0.2"}
+        command = ["bash", str(self._file)]
+        return subprocess.Popen(
+            command,
+            env=environment,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def run(self, typed: str = "") -> tuple[int, str]:
+        """Its exit code and what it said."""
+        process = self.start()
+        said, _ = process.communicate(typed, timeout=240)
+        return process.returncode, said
+
+
+@pytest.fixture
+def written(aws: Any, plans: Path, tmp_path: Path, aws_cli: Path) -> Any:
+    """Write the runbook of the plan orders."""
+
+    def write(*options: str) -> Script:
+        result = aws.run("runbook", "orders", "--plans", str(plans), *options)
+        assert (result.code, result.err) == (0, "")
+        aws.clear_journal()
+        return Script(result.out, tmp_path, aws_cli)
+
+    return write
+
+
+@pytest.fixture
+def short(plans: Path) -> Path:
+    """The plan orders with its first wave alone, without a pause: a script's every command takes a second."""
+    path = plans / "orders.yaml"
+    text = path.read_text().replace("server_delay: 1s", "server_delay: 0s, conflict_backoff: [2s, 1s]")
+    path.write_text("".join(line for line in text.splitlines(keepends=True) if "application" not in line))
+    return path
+
+
+def launched(aws: Any) -> list[list[str]]:
+    """The servers of each StartRecovery that was granted, in order; all of them drills."""
+    calls = [call for call in aws.journal(operation="StartRecovery") if call["error"] is None]
+    assert all(call["parameters"]["isDrill"] is True for call in calls)
+    return [[server["sourceServerID"] for server in call["parameters"]["sourceServers"]] for call in calls]
+
+
+def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any) -> None:
+    """Wave by wave with the plan's delays; in the end DRS and EC2 show nothing of it."""
+    code, said = written().run()
+    assert code == 0, said
+    assert launched(aws) == [[server] for server in (*DATABASE, *APPLICATION)]
+    times = [call["time"] for call in aws.journal(operation="StartRecovery")]
+    assert all(later - earlier >= 1 for earlier, later in itertools.pairwise(times))
+    assert aws.left() == 0
+    assert "Wave database: every server is launched." in said
+    assert "Wave application: every server is launched." in said
+    assert "Clean: DRS and EC2 show no instance" in said
+    assert said.endswith("The drill of orders is good.\n")
+
+
+def test_offline_it_looks_tagged_servers_up_itself(aws: Any, plans: Path, written: Any) -> None:
+    """With odd tags and one job for the wave; nobody is asked when it is written."""
+    path = plans / "orders.yaml"
+    odd = 'Tier: app, "K`e\'y $(x)": "`v`\\"$HOME\' \\\\ é"'
+    text = path.read_text().replace("Tier: app", odd).replace("1s}", "1s, jobs: per_wave}", 1)
+    path.write_text(text)
+    arns = {
+        item["sourceServerID"]: item["arn"] for item in aws.drs.describe_source_servers(filters={})["items"]
+    }
+    for server in APPLICATION:
+        aws.drs.tag_resource(resourceArn=arns[server], tags={"K`e'y $(x)": "`v`\"$HOME' \\ é"})
+    aws.clear_journal()
+    script = written("--offline")
+    assert aws.journal() == []
+    code, said = script.run()
+    assert code == 0, said
+    assert launched(aws) == [list(DATABASE), list(APPLICATION)]
+    assert aws.left() == 0
+
+
+def test_a_server_that_fails_makes_the_drill_fail_and_clean_up(aws: Any, short: Path, written: Any) -> None:
+    """Though its job is COMPLETED: servers are judged. DRS's own error is shown."""
+    aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="InsufficientInstanceCapacity")
+    code, said = written().run()
+    assert code == 1
+    assert f"SERVER_LAUNCH_FAILED: wave database: {DATABASE[1]}" in said
+    assert "InsufficientInstanceCapacity" in said
+    assert "The drill of orders FAILED." in said
+    assert aws.left() == 0
+
+
+def test_a_held_server_is_tried_again_after_the_plans_pauses(aws: Any, short: Path, written: Any) -> None:
+    """Until the other job ends; in an account that refuses tags, without them, as in Airflow."""
+    script = written()
+    aws.arm(kind="tags_refused")
+    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=3, **{"from": "first_refused_call"})
+    code, said = script.run()
+    assert code == 0, said
+    assert "The account refuses tags on jobs" in said
+    assert "Refused, trying again in 2 s" in said
+    assert launched(aws) == [[server] for server in DATABASE]
+    assert aws.left() == 0
+
+
+def test_a_server_that_stays_held_ends_the_drill(aws: Any, short: Path, written: Any) -> None:
+    """After conflict_timeout; what was launched before is terminated."""
+    short.write_text(short.read_text().replace("server_delay: 0s", "server_delay: 0s, conflict_timeout: 0s"))
+    script = written()
+    aws.arm(kind="foreign_job", servers=[DATABASE[1]], seconds=600)
+    code, said = script.run()
+    assert code == 1
+    assert "NOT STARTED" in said
+    assert "ConflictException" in said
+    assert launched(aws) == [[DATABASE[0]]]
+    assert aws.left() == 0
+    aws.disarm()
+
+
+def test_a_lost_reply_does_not_lose_the_job(aws: Any, short: Path, written: Any) -> None:
+    """The job is found by its tag, and its instance terminated with the others."""
+    script = written()
+    aws.arm(kind="internal_error", operations=["StartRecovery"], servers=[DATABASE[0]], when="after", count=1)
+    code, said = script.run()
+    assert code == 0, said
+    assert "The reply was lost, and the job is there." in said
+    assert launched(aws) == [[DATABASE[1]]]
+    assert aws.left() == 0
+
+
+def test_a_no_ends_the_drill_in_clean_up(aws: Any, plans: Path, written: Any) -> None:
+    """A wave with an approval asks; the waves before it are terminated."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 1s, approval: {}"))
+    code, said = written().run("n\n")
+    assert code == 1
+    assert "Not agreed." in said
+    assert launched(aws) == [[server] for server in DATABASE]
+    assert aws.left() == 0
+
+
+def test_interrupted_it_goes_to_clean_up(aws: Any, plans: Path, written: Any) -> None:
+    """What Ctrl-C leaves behind would cost money."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 5s"))
+    process = written().start()
+    assert process.stdout
+    for line in process.stdout:
+        if "Before wave application" in line:
+            process.terminate()
+            break
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "Interrupted." in said
+    assert launched(aws) == [[server] for server in DATABASE]
+    assert aws.left() == 0
+
+
+def test_the_wrong_account_stops_it_at_once(aws: Any, plans: Path, written: Any) -> None:
+    """The credentials of the day may be others than those of the day it was written."""
+    path = plans / "orders.yaml"
+    path.write_text(plan_text(account=OTHER_ACCOUNT))
+    code, said = written("--offline").run()
+    assert code == 3
+    assert f"lead to account 111122223333, and the plan is for {OTHER_ACCOUNT}" in said
+    assert {call["service"] for call in aws.journal()} == {"sts"}
+
+
+def test_its_instances_are_the_cleanup_commands_to_find(aws: Any, plans: Path, written: Any) -> None:
+    """The jobs bear the tags of a run of the plan: a runbook that was killed leaves nothing unnoticed."""
+    process = written().start()
+    assert process.stdout
+    for line in process.stdout:
+        if "Wave 2 of 2" in line:
+            process.kill()
+            break
+    process.communicate(timeout=60)
+    for call in aws.journal(operation="StartRecovery"):
+        aws.wait_until_ended(call["result"]["jobID"])
+    result = aws.run("cleanup", "orders", "--plans", str(plans), "--yes")
+    assert result.code == 0
+    assert "runbook-2" in result.out
+    assert aws.left() == 0
+
+
+def test_a_real_recovery_is_only_a_comment_and_only_where_the_plan_allows_it(
+    plans: Path, written: Any
+) -> None:
+    """Nothing in the script launches one by itself."""
+    assert "--no-is-drill" not in written().text
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("name: orders", "name: orders\nallow_recovery: true"))
+    lines = [line.strip() for line in written().text.splitlines() if "--no-is-drill" in line]
+    assert len(lines) == 4
+    assert all(line.startswith("# recovery: launch aws drs start-recovery") for line in lines)
+
+
+def test_what_others_wrote_stays_in_its_comment(aws: Any, plans: Path, written: Any) -> None:
+    """A server's name or a description must not become a command."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("name: orders", 'name: orders\ndescription: "a\\nrm -rf x"'))
+    arns = {
+        item["sourceServerID"]: item["arn"] for item in aws.drs.describe_source_servers(filters={})["items"]
+    }
+    aws.drs.tag_resource(resourceArn=arns[DATABASE[0]], tags={"Name": "db\nrm -rf y"})
+    lines = [line.strip() for line in written().text.splitlines() if "rm -rf" in line]
+    assert lines == ["# a rm -rf x", "# db rm -rf y"]
+
+
+def test_waves_come_after_those_they_depend_on(aws: Any, plans: Path, written: Any) -> None:
+    """Whatever the order in the file; each gate is the one of the wave that is waited for."""
+    (plans / "orders.yaml").write_text(
+        f"""\
+name: orders
+target: {{region: us-east-1, account_id: "111122223333"}}
+protection_groups:
+  database: {{source_servers: [{DATABASE[0]}]}}
+  application: {{source_servers: [{APPLICATION[0]}]}}
+  web: {{source_servers: [{WEB[0]}], optional: true}}
+waves:
+  - {{name: web, protection_groups: [web], depends_on: [application, database], delay_before: 0s}}
+  - {{name: database, protection_groups: [database], depends_on: [], next_wave_when: launched}}
+  - {{name: application, protection_groups: [application], depends_on: [database], delay_before: 0s}}
+"""
+    )
+    script = written()
+    third = script.text.split("wave_3() {")[1]
+    assert "wait_started application 300 $jobs_2 || return 1" in third
+    assert 'wait_launched database 3600 "$jobs_1"' in third
+    aws.arm(kind="launch_failed", servers=[WEB[0]], raw_error="no capacity")
+    code, said = script.run()
+    assert code == 0, said
+    assert launched(aws) == [[DATABASE[0]], [APPLICATION[0]], [WEB[0]]]
+    assert f"Optional server {WEB[0]} was not launched." in said
+
+
+def test_groups_that_do_not_resolve_make_no_runbook(aws: Any, plans: Path) -> None:
+    """A script that cannot work is worse than none on the day it is needed."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("Tier: app", "Tier: ap"))
+    result = aws.run("runbook", "orders", "--plans", str(plans))
+    assert (result.code, result.out) == (1, "")
+    assert "[TAG_RESOLUTION_EMPTY]" in result.err
+    assert "--offline" in result.err
