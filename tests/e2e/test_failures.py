@@ -124,10 +124,12 @@ def test_a_survivor_of_termination_is_named(stack: Stack, plans: Path, run_drill
 
 def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, start_drill: Drill) -> None:
     """A run ended by hand between two tries of a task terminates what it launched."""
-    write_plan(plans, "ended-in-retry", [("database", DATABASE[:2])])
+    database = ("database", DATABASE[:2])
+    write_plan(plans, "ended-in-retry", [database], first_wave_extra=AFTER_PREFLIGHT)
+    run = start_drill("ended-in-retry")
+    run.wait_for_task("preflight", "success", timeout=60)
     # botocore tries four times: this is one failed try of the sensor, and nothing after it.
     stack.simulator.arm(kind="internal_error", operations=["DescribeJobs"], count=4)
-    run = start_drill("ended-in-retry")
     run.wait_for_task("wave_database.wait_until_started", "up_for_retry", timeout=90)
     run.mark("failed")
     run.wait(timeout=120)

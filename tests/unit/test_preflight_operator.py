@@ -210,6 +210,7 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
     ledger.save_resolution(Resolution(waves={}))
     question = question_of(run, ledger)
     assert question.own_jobs == {"drsjob-1"}
+    assert question.token == run.token
     assert question.resolved == Resolution(waves={})
     assert (question.recovery_point, question.execution_type) == (NOW, "RECOVERY")
     assert question.exclude_servers == (WEB[0],)

@@ -143,6 +143,7 @@ def question_of(run: RunRecord, ledger: Ledger) -> Question:
         execution_type=run.execution_type,
         recovery_point=run.recovery_point,
         own_jobs=frozenset().union(*(record.all_job_ids for record in launches if record)),
+        token=run.token,
         resolved=ledger.resolution(),
     )
 

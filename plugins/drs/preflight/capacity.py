@@ -15,6 +15,7 @@ from drs.ledger import Resolution
 from drs.plan import Plan
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
+from drs.preflight.ownership import live_jobs_of_others
 from drs.preflight.question import Question
 from drs.preflight.servers import NAMED
 from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_IN_JOBS
@@ -30,7 +31,7 @@ def capacity(facts: Facts, question: Question, resolution: Resolution) -> Iterat
     plan = question.plan
     servers = {name: len(wave.servers) for name, wave in resolution.waves.items() if wave.servers}
     jobs = {name: 1 if plan.launch_for(name).jobs == "per_wave" else n for name, n in servers.items()}
-    others = [job for job in facts.live_jobs or () if job.job_id not in question.own_jobs]
+    others = live_jobs_of_others(facts, question)
     used = {"jobs in progress": len(others), "servers in jobs": sum(len(job.server_ids) for job in others)}
     for what, limit, needs in (
         ("jobs in progress", MAX_JOBS_IN_PROGRESS, jobs),

@@ -176,7 +176,7 @@ class Facts:
 
     :param looked_at: when
     :param servers: every source server of the account and Region, by id
-    :param live_jobs: the jobs in progress, anybody's
+    :param jobs: every job of the last 24 hours; no live one is older
     :param executions: the running executions of AWS's own recovery plans
     :param instances: the recovery instances of this run's servers
     :param settings: launch settings by server id; a server that could not be read is absent
@@ -188,7 +188,7 @@ class Facts:
 
     looked_at: dt.datetime
     servers: Mapping[str, SourceServer]
-    live_jobs: tuple[Job, ...] | None
+    jobs: tuple[Job, ...] | None
     executions: tuple[PlanExecution, ...] | None
     instances: tuple[RecoveryInstance, ...] | None
     settings: Mapping[str, LaunchSettings]

@@ -36,6 +36,7 @@ class Question:
     :param execution_type: for a RECOVERY, replication that lags or stalls only warns
     :param recovery_point: launch from the newest recovery snapshot at or before this time
     :param own_jobs: DRS jobs that this very run made: neither they nor their instances are in the way
+    :param token: the run's own, by which its jobs are known when its records were cleared
     :param resolved: what this run resolved before, if it did: its servers stay, whatever groups hold by now
     """
 
@@ -45,6 +46,7 @@ class Question:
     execution_type: ExecutionType = "DRILL"
     recovery_point: dt.datetime | None = None
     own_jobs: frozenset[str] = frozenset()
+    token: str | None = None
     resolved: Resolution | None = None
 
     @classmethod

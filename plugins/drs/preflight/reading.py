@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.calls import LOOK_BACK
 from drs.errors import AccessDenied, Code
 from drs.ledger import Resolution
 from drs.preflight.facts import (
@@ -89,7 +90,9 @@ class Reader:
         return Facts(
             looked_at=looked_at,
             servers={item["sourceServerID"]: SourceServer.from_api(item) for item in items},
-            live_jobs=self._attempt("whether a job holds a server", lambda: tuple(drs.live_jobs())),
+            jobs=self._attempt(
+                "whether a job holds a server", lambda: tuple(drs.jobs_since(looked_at - LOOK_BACK))
+            ),
             executions=self._attempt("whether one of AWS's own recovery plans is executed", self._executions),
             instances=self._attempt(
                 "which recovery instances exist",

@@ -74,9 +74,9 @@ class Account:
     def arm(self, **fault: Any) -> None:
         self.simulation.arm(FAULT.validate_python(fault))
 
-    def start(self, *servers: str, is_drill: bool = True) -> str:
+    def start(self, *servers: str, is_drill: bool = True, tags: Mapping[str, str] | None = None) -> str:
         """Somebody's launch job of these servers; its id."""
-        job = self.clients.drs.start_recovery(servers, tags={}, is_drill=is_drill)
+        job = self.clients.drs.start_recovery(servers, tags=tags or {}, is_drill=is_drill)
         return job.job_id
 
     def finish_jobs(self) -> None:

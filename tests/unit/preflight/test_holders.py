@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code
+from drs.ownership import RUN_TAG
 from drs.plan import Plan
 from drs.preflight.capacity import peak
 from tests.unit.drill import make_plan
@@ -39,6 +40,20 @@ def test_jobs_of_the_run_itself_hold_nothing(account: Make) -> None:
     assert look.look(own_jobs=frozenset({job})).findings == ()
     look.finish_jobs()
     assert look.look(own_jobs=frozenset({job})).findings == (), "nor do its own instances count as leftovers"
+
+
+@pytest.mark.parametrize("is_drill", [True, False])
+def test_jobs_with_the_run_s_token_are_its_own(account: Make, is_drill: bool) -> None:
+    """The whole run was cleared, and with it the record of what it has launched; a RECOVERY's real instances
+    would stop it for ever.
+    """
+    look = account()
+    look.start(DATABASE[0], is_drill=is_drill, tags={RUN_TAG: "mine"})
+    assert look.look(token="mine").findings == ()
+    assert look.look(token="another").heals
+    look.finish_jobs()
+    assert look.look(token="mine").findings == ()
+    assert only(look.look(token="another")).server_id == DATABASE[0]
 
 
 def test_a_running_recovery_plan_of_aws_holds_its_servers(account: Make) -> None:

@@ -8,6 +8,7 @@ from drs.errors import ServerConflict
 from drs.jobs import live_holders
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
+from drs.preflight.ownership import live_jobs_of_others
 from drs.preflight.question import Question
 from drs.preflight.servers import Servers
 
@@ -18,8 +19,7 @@ def held_servers(facts: Facts, question: Question, servers: Servers) -> Iterator
     An execution holds the servers of all of its steps: those of a step to come have no job yet, and those of
     a step that is over would lose what it launched.
     """
-    others = [job for job in facts.live_jobs or () if job.job_id not in question.own_jobs]
-    jobs = live_holders(others, servers.ids)
+    jobs = live_holders(live_jobs_of_others(facts, question), servers.ids)
     for wave, server in servers:
         label = servers.label(server.server_id)
         if job := jobs.get(server.server_id):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from drs.errors import Code, RecoveryInstanceExists
 from drs.preflight.facts import Facts, RecoveryInstance, moment
 from drs.preflight.findings import Finding
+from drs.preflight.ownership import own_jobs
 from drs.preflight.question import Question
 from drs.preflight.servers import Servers
 
@@ -15,8 +16,9 @@ def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Ite
     """A real recovery instance stops the run, a RECOVERY too: a new launch would destroy it. A drill's is
     merely replaced.
     """
+    own = own_jobs(facts, question)
     for instance in facts.instances or ():
-        if instance.job_id in question.own_jobs:
+        if instance.job_id in own:
             continue
         label = servers.label(instance.server_id)
         if instance.is_drill:
