@@ -81,7 +81,6 @@ class Resolution(Record):
     """What ``preflight`` resolved the plan's protection groups to, for this run."""
 
     waves: dict[str, WaveResolution]
-    warnings: tuple[str, ...] = ()
 
 
 class ApprovalRecord(Record):
