@@ -51,7 +51,6 @@ RECORDS: dict[str, tuple[tuple[str, ...], Any]] = {
                 ),
                 "web": WaveResolution(left_out="its groups hold no server"),
             },
-            warnings=("no web",),
         ),
     ),
     "launch": (
