@@ -102,7 +102,7 @@ def _cleanup(arguments: argparse.Namespace) -> int:
     if live := _live_runs(access.drs, plan):
         runs = ", ".join(sorted(live))
         print(f"\nDRS has live jobs of {runs}: most likely still going on.", file=sys.stderr)
-    if not (arguments.yes or _agreed(plan, len(own))):
+    if not (arguments.yes or (not arguments.json and _agreed(plan, len(own)))):
         return BROKEN
     return _terminate(access, plan, own, wait=not arguments.no_wait)
 

@@ -75,12 +75,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
     report = inspect(question, checked_access(plan, arguments.profile).clients())
     if arguments.json:
         resolution = report.resolution.model_dump(mode="json") if report.resolution else None
-        print_json({"plan": plan.name, "findings": report.as_json(), "resolution": resolution})
+        told = {"findings": report.as_json(), "notes": list(report.notes), "resolution": resolution}
+        print_json({"plan": plan.name, **told})
         return BROKEN if report.errors else OK
+    for note in report.notes:
+        print(f"note: {note}")
     if report.findings:
-        print(findings_table(report.findings))
-        for finding in report.findings:
-            print(f"\n[{finding.code}] {finding.seen}\nWhat to do: {finding.remedy}")
+        print(findings_table((*report.errors, *report.warnings)))
+        remedies = dict.fromkeys((finding.code, finding.remedy) for finding in report.findings)
+        for code, remedy in remedies:
+            print(f"\n[{code}] What to do: {remedy}")
     print(f"\nPlan {plan.name}: {len(report.errors)} error(s), {len(report.warnings)} warning(s).")
     if report.heals:
         print("Time alone may mend all of these errors: a drill would wait for them before it gives up.")

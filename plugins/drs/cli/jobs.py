@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from drs.calls import DrsCalls
 from drs.cli.aws import access_to_place, add_place, asking_aws
-from drs.cli.common import BROKEN, OK, add_json, add_parser, print_json
+from drs.cli.common import BROKEN, OK, add_json, add_parser, moment, print_json
 from drs.errors import InvalidField
 from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
 from drs.ownership import DAG_TAG, RUN_ID_TAG
@@ -152,7 +152,7 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
             job.job_id,
             job.initiated_by,
             job.status,
-            _moment(job.created),
+            moment(job.created),
             _took(job),
             str(len(job.participants)),
             _counts(job),
@@ -162,10 +162,6 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
     ]
     header = ("job", "initiated by", "status", "created (UTC)", "took", "servers", "of which", "plan and run")
     return table(header, rows)
-
-
-def _moment(at: dt.datetime) -> str:
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _took(job: Job) -> str:
@@ -237,7 +233,7 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
     if log:
         entries = [
             (
-                _moment(event.at),
+                moment(event.at),
                 event.server_id or "(job)",
                 event.event,
                 event.target_instance_id or "-",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drs.cli.aws import access_to_place, add_place, add_profile, asking_aws, checked_access
-from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
+from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, moment, print_json
 from drs.errors import InvalidField
-from drs.resolution import Problem, resolve, server_name
+from drs.jobs import parse_time
+from drs.plan import durations
+from drs.resolution import Problem, resolve
 from drs.tables import table
 
 
@@ -87,19 +90,22 @@ def _servers(arguments: argparse.Namespace) -> int:
 
 
 def _server(item: Mapping[str, Any]) -> dict[str, Any]:
-    replication = item.get("dataReplicationInfo", {})
-    life_cycle = item.get("lifeCycle", {})
-    launch = life_cycle.get("lastLaunch", {})
+    # Preflight takes boto3 with it.
+    from drs.preflight.facts import SourceServer
+
+    server = SourceServer.from_api(item)
+    launch = item.get("lifeCycle", {}).get("lastLaunch", {}).get("initiated", {})
+    launched_at = launch.get("apiCallDateTime")
     return {
-        "server_id": item["sourceServerID"],
-        "name": server_name(item),
-        "replication_state": replication.get("dataReplicationState"),
-        "lag": replication.get("lagDuration"),
-        "replication_error": replication.get("dataReplicationError", {}).get("error"),
-        "last_contact": life_cycle.get("lastSeenByServiceDateTime"),
+        "server_id": server.server_id,
+        "name": server.name,
+        "replication_state": server.state,
+        "replication_error": server.error,
+        "lag_seconds": None if server.lag is None else server.lag.total_seconds(),
+        "last_contact": server.last_seen,
         "last_launch": item.get("lastLaunchResult"),
-        "last_launch_job": launch.get("initiated", {}).get("jobID"),
-        "last_launch_at": launch.get("initiated", {}).get("apiCallDateTime"),
+        "last_launch_job": launch.get("jobID"),
+        "last_launch_at": parse_time(launched_at) if launched_at else None,
         "tags": dict(item.get("tags", {})),
     }
 
@@ -109,20 +115,24 @@ def _servers_table(servers: list[dict[str, Any]]) -> str:
         (
             server["server_id"],
             server["name"],
-            server["replication_state"] or "-",
-            server["lag"] or "-",
-            _moment(server["last_contact"]),
-            f"{server['last_launch'] or '-'} {_moment(server['last_launch_at'])}".removesuffix(" -"),
+            _replication(server),
+            _lag(server["lag_seconds"]),
+            moment(server["last_contact"]),
+            f"{server['last_launch'] or '-'} {moment(server['last_launch_at'])}".removesuffix(" -"),
             " ".join(f"{key}={value}" for key, value in sorted(server["tags"].items()) if key != "Name"),
         )
         for server in servers
     ]
-    return table(("server", "name", "replication", "lag", "last contact", "last launch", "tags"), rows)
+    return table(("server", "name", "replication", "lag", "last contact (UTC)", "last launch", "tags"), rows)
 
 
-def _moment(text: str | None) -> str:
-    """A DRS timestamp to the second; DRS's times are UTC."""
-    return text[:19].replace("T", " ") if text else "-"
+def _replication(server: dict[str, Any]) -> str:
+    error = server["replication_error"]
+    return f"{server['replication_state']} ({error})" if error else str(server["replication_state"])
+
+
+def _lag(seconds: float | None) -> str:
+    return "-" if seconds is None else durations.render(dt.timedelta(seconds=round(seconds)))
 
 
 def _groups(arguments: argparse.Namespace) -> int:
@@ -169,6 +179,6 @@ def _group_rows(rows: list[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
             row["group"],
             row["server_id"],
             row["name"],
-            row["replication_state"] or "-",
+            row["replication_state"],
             "optional" if row["optional"] else "",
         )

@@ -65,15 +65,15 @@ def _header(plan: Plan, resolution: Resolution | None, at: dt.datetime) -> Itera
         yield "# Groups by tags are looked up when it runs."
     else:
         yield f"# Groups by tags stand for the servers of {when}."
-    if plan.allow_recovery:
-        yield "#"
-        yield "# A REAL RECOVERY: use the lines marked 'recovery:' in place of those above them. Clean-up"
-        yield "# never terminates what a real recovery launched."
     yield ""
     yield f"plan={plan.name}"
     yield f"dag={dag_id(plan.name)}"
     yield f"region={plan.target.region}"
     yield f"cleanup_timeout={_whole(plan.cleanup.timeout)}"
+    yield "kind=--is-drill"
+    if plan.allow_recovery:
+        yield "# A REAL RECOVERY: take the # of the next line away. Nothing is terminated then."
+        yield "# kind=--no-is-drill"
 
 
 def _wave(plan: Plan, wave: Wave, numbers: Mapping[str, int], resolution: Resolution | None) -> Iterator[str]:
@@ -123,7 +123,7 @@ def _one_by_one(plan: Plan, servers: Sequence[ResolvedServer], delay: dt.timedel
         if position:
             yield f"sleep {delay.total_seconds():g}"
         yield f"# {_comment(server.name)}"
-        yield from _launch(plan, f"sourceServerID={server.server_id}", server.optional)
+        yield _launch(plan, f"sourceServerID={server.server_id}", server.optional)
 
 
 def _together(plan: Plan, servers: Sequence[ResolvedServer], _delay: dt.timedelta) -> Iterator[str]:
@@ -131,7 +131,7 @@ def _together(plan: Plan, servers: Sequence[ResolvedServer], _delay: dt.timedelt
     for optional in (False, True):
         ids = [server.server_id for server in servers if server.optional is optional]
         if ids:
-            yield from _launch(plan, " ".join(f"sourceServerID={server_id}" for server_id in ids), optional)
+            yield _launch(plan, " ".join(f"sourceServerID={server_id}" for server_id in ids), optional)
 
 
 def _looked_up(plan: Plan, group_name: str, number: int, launch: Launch) -> Iterator[str]:
@@ -154,7 +154,7 @@ def _looked_up(plan: Plan, group_name: str, number: int, launch: Launch) -> Iter
     else:
         yield 'if [ -n "$found" ]; then'
         each = "$(printf ' sourceServerID=%s' $found)"
-    yield from (f"    {line}" for line in _launch(plan, each, group.optional))
+    yield f"    {_launch(plan, each, group.optional)}"
     yield "done" if launch.jobs == "per_server" else "fi"
 
 
@@ -167,15 +167,14 @@ def _carries(tags: Mapping[str, str]) -> str:
     return " && ".join(conditions)
 
 
-def _launch(plan: Plan, servers: str, optional: bool) -> list[str]:
-    """The command that starts a drill of these servers; and that of a real recovery, as a comment."""
+def _launch(plan: Plan, servers: str, optional: bool) -> str:
+    """The command that starts these servers; ``$kind`` only where the plan allows a real recovery."""
+    kind = "$kind" if plan.allow_recovery else "--is-drill"
     otherwise = 'say "Optional: going on without it."' if optional else "return 1"
-    drill, recovery = (
+    return (
         f"launch aws drs start-recovery --region {plan.target.region} {kind} "
         f"--source-servers {servers} --query job.jobID --output text || {otherwise}"
-        for kind in ("--is-drill", "--no-is-drill")
     )
-    return [drill, f"# recovery: {recovery}"] if plan.allow_recovery else [drill]
 
 
 def _gate(plan: Plan, wave: str, number: int, gate: str) -> str:
@@ -192,6 +191,8 @@ def _main(plan: Plan, numbers: Mapping[str, int]) -> Iterator[str]:
     yield "# ---- The drill ".ljust(100, "-")
     yield ""
     yield f"check_account {plan.target.account_id} || exit 3"
+    if plan.allow_recovery:
+        yield f'[ "$kind" = --is-drill ] || confirm "Launch a REAL RECOVERY of plan {plan.name}?" || exit 1'
     yield "trap 'say \"Interrupted.\"; finish 130' INT TERM"
     yield "code=0"
     chain = " && ".join(f"wave_{number}" for number in numbers.values())
@@ -199,7 +200,6 @@ def _main(plan: Plan, numbers: Mapping[str, int]) -> Iterator[str]:
     yield "# Each wave that was launched is judged, also after another has failed."
     for name, number in numbers.items():
         yield f'[ -z "$jobs_{number}" ] || {_gate(plan, name, number, "launched")} || code=1'
-    yield "if [ -t 0 ]; then read -r -p 'Look at the instances; Enter terminates them. '; fi"
     yield 'finish "$code"'
 
 

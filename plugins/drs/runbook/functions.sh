@@ -217,7 +217,12 @@ clean_up() { # SECONDS: terminate what this runbook launched, and see it gone in
 
 finish() { # EXIT-CODE: clean up whatever happened, and say how it ended
     local code=$1
-    trap 'say "Stopped in clean-up: instances of$jobs may be left."; exit 130' INT TERM
+    if [ "$kind" != --is-drill ]; then
+        say "A real recovery: nothing is terminated. Its jobs:${jobs:- none}"
+        exit "$code"
+    fi
+    trap 'say "Stopped before the end of clean-up: instances of$jobs may be left."; exit 130' INT TERM
+    if [ -t 0 ]; then read -r -p "Look at the instances; Enter terminates them. "; fi
     clean_up "$cleanup_timeout" || code=1
     if [ "$code" -eq 0 ]; then say "The drill of $plan is good."; else say "The drill of $plan FAILED."; fi
     exit "$code"

@@ -96,7 +96,7 @@ def test_help_ends_with_the_exit_codes(command: str, capsys: pytest.CaptureFixtu
     ],
 )
 def test_no_command_has_airflow_in_its_process(arguments: str) -> None:
-    """Nor a traceback, where AWS has no credentials and Airflow no server. Importing Airflow takes seconds."""
+    """Nor a traceback, where AWS has no credentials and Airflow no server."""
     code = (
         "import sys; from drs.cli import main\n"
         f"try: code = main({arguments.split()!r})\n"
@@ -121,3 +121,20 @@ def test_no_command_has_airflow_in_its_process(arguments: str) -> None:
     expected = {"status": 1}.get(arguments, 3)
     assert done.stdout.splitlines()[-1:] == [f"{expected} []"], done
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """As `head` does."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "drs", "schema"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    process.stdout.close()
+    assert process.stderr
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
+    process.stderr.close()

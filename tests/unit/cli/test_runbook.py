@@ -39,6 +39,11 @@ class Script:
         self._file.write_text(text)
         self._path = f"{aws_cli}{os.pathsep}{os.environ['PATH']}"
 
+    def edit(self, old: str, new: str) -> None:
+        """Change it as a person would."""
+        assert self.text.count(old) == 1
+        self._file.write_text(self.text.replace(old, new))
+
     def start(self) -> subprocess.Popen[str]:
         environment = {**os.environ, "PATH": self._path, "POLL": "0.2"}
         command = ["bash", str(self._file)]
@@ -225,16 +230,31 @@ def test_its_instances_are_the_cleanup_commands_to_find(aws: Any, plans: Path, w
     assert aws.left() == 0
 
 
-def test_a_real_recovery_is_only_a_comment_and_only_where_the_plan_allows_it(
-    plans: Path, written: Any
+def test_a_drill_is_a_drill_unless_plan_and_person_say_otherwise(
+    plans: Path, short: Path, written: Any
 ) -> None:
-    """Nothing in the script launches one by itself."""
+    """A plan that does not allow a real recovery has no word of one; one that does has it as a comment."""
     assert "--no-is-drill" not in written().text
-    path = plans / "orders.yaml"
-    path.write_text(path.read_text().replace("name: orders", "name: orders\nallow_recovery: true"))
-    lines = [line.strip() for line in written().text.splitlines() if "--no-is-drill" in line]
-    assert len(lines) == 4
-    assert all(line.startswith("# recovery: launch aws drs start-recovery") for line in lines)
+    short.write_text(short.read_text().replace("name: orders", "name: orders\nallow_recovery: true", 1))
+    lines = written().text.splitlines()
+    assert [line for line in lines if "--no-is-drill" in line] == ["# kind=--no-is-drill"]
+    assert "kind=--is-drill" in lines
+
+
+def test_a_real_recovery_is_confirmed_and_terminates_nothing(aws: Any, short: Path, written: Any) -> None:
+    """Once the person has taken the comment away."""
+    short.write_text(short.read_text().replace("name: orders", "name: orders\nallow_recovery: true", 1))
+    script = written()
+    script.edit("# kind=--no-is-drill", "kind=--no-is-drill")
+    code, said = script.run("n\n")
+    assert (code, aws.journal(operation="StartRecovery")) == (1, [])
+    code, said = script.run("y\n")
+    assert code == 0, said
+    calls = aws.journal(operation="StartRecovery")
+    assert [call["parameters"]["isDrill"] for call in calls] == [False, False]
+    assert "A real recovery: nothing is terminated." in said
+    assert aws.journal(operation="TerminateRecoveryInstances") == []
+    assert aws.left() == 2
 
 
 def test_what_others_wrote_stays_in_its_comment(aws: Any, plans: Path, written: Any) -> None:

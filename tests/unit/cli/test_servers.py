@@ -16,7 +16,7 @@ def test_servers_are_listed_with_replication_and_tags(aws: Any) -> None:
     assert result.code == 0
     header, _, first, *rest = result.out.splitlines()
     assert header.split("  ")[0] == "server"
-    assert first.startswith(f"{APPLICATION[0]}  app   CONTINUOUS   P0D  20")
+    assert first.startswith(f"{APPLICATION[0]}  app   CONTINUOUS   0s   20")
     assert first.endswith("NOT_STARTED  Tier=app")
     assert len(rest) == 5
 
