@@ -166,16 +166,30 @@ def test_a_plan_that_vanished_meanwhile_is_said_to_be_gone() -> None:
     assert refusal("billing").startswith("[RECOVERY_PLAN_NOT_FOUND] The file of plan billing")
 
 
-def test_an_aws_that_does_not_answer_is_asked_again(drill: Callable[..., SimulatedDrill]) -> None:
+@pytest.mark.parametrize(
+    ("operation", "code"),
+    [("DescribeSourceServers", "DRS_UNAVAILABLE"), ("DescribeJobs", "CHECK_UNAVAILABLE")],
+)
+def test_an_aws_that_does_not_answer_is_asked_again(
+    drill: Callable[..., SimulatedDrill], operation: str, code: str
+) -> None:
     """By Airflow's own retries: this says nothing about the plan."""
     run = drill()
-    run.simulation.arm(
-        InternalError(kind="internal_error", operations=["DescribeSourceServers"], when="before")
-    )
+    run.simulation.arm(InternalError(kind="internal_error", operations=[operation], when="before"))
     with pytest.raises(AirflowException) as failed:
         ask()
     assert not isinstance(failed.value, AirflowFailException)
-    assert str(failed.value).startswith("[DRS_UNAVAILABLE]")
+    assert str(failed.value).startswith(f"[{code}]")
+
+
+def test_a_plan_that_is_unfit_is_not_asked_again(drill: Callable[..., SimulatedDrill]) -> None:
+    """Also when AWS did not answer in full: what it showed is enough to refuse a drill."""
+    run = drill()
+    run.simulation.arm(InternalError(kind="internal_error", operations=["DescribeJobs"], when="before"))
+    run.simulation.arm(ReplicationChange(kind="replication", servers=[DATABASE[0]], state="STALLED"))
+    message = refusal()
+    assert "[CHECK_UNAVAILABLE]" in message
+    assert "[UNHEALTHY_SERVER_REPLICATION]" in message
 
 
 def test_every_plan_of_the_folder_is_asked_for(plans: Path) -> None:

@@ -15,13 +15,11 @@ from drs.hook import DrsHook
 from drs.operators.preflight import clients
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
 from drs.plan.naming import dag_id
-from drs.preflight import Question, Report, findings_table, inspect
+from drs.preflight import Finding, Question, Report, findings_table, inspect
 from drs.under_way import jobs_under_way
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-UNANSWERED = frozenset({Code.DRS_UNAVAILABLE, Code.CHECK_UNAVAILABLE})
 
 
 class DrsListPlansOperator(BaseOperator):
@@ -63,7 +61,7 @@ class DrsReadinessOperator(BaseOperator):
         self._tell(plan, report)
         if report.errors:
             error = report.as_error()
-            error.retryable = all(found.code in UNANSWERED for found in report.errors)
+            error.retryable = all(map(unanswered, report.errors))
             raise error
 
     def _tell(self, plan: Plan, report: Report) -> None:
@@ -104,6 +102,11 @@ def read_plan(name: str) -> Plan:
         f"The file of plan {name} was there when this run began, and is gone now.",
         remedy="Nothing to mend if it was removed or renamed on purpose: the next run does not ask for it.",
     )
+
+
+def unanswered(finding: Finding) -> bool:
+    """Whether AWS has only not answered, and may when it is asked again: that says nothing about the plan."""
+    return finding.code == Code.DRS_UNAVAILABLE or (finding.code == Code.CHECK_UNAVAILABLE and finding.heals)
 
 
 def look(plan: Plan, own_jobs: Callable[[], frozenset[str]]) -> Report:
