@@ -22,16 +22,19 @@ from drs.cli.common import (
 from drs.errors import DrillError, RecoveryPlanNotFound
 from drs.jobs import Job
 from drs.plan import BrokenPlan, Plan, load_folder
-from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_IN_JOBS, MAX_SERVERS_PER_JOB
+from drs.quotas import (
+    MAX_JOBS_IN_PROGRESS,
+    MAX_REPLICATING_SERVERS,
+    MAX_SERVERS_IN_JOBS,
+    MAX_SERVERS_PER_JOB,
+    MAX_SOURCE_SERVERS,
+)
 from drs.states import ReplicationState
 from drs.tables import table
 
 if TYPE_CHECKING:
     from drs.cli.aws import Access
 
-MAX_REPLICATING_SERVERS = 300
-MAX_SOURCE_SERVERS = 4000
-"""By default: the one quota of these that AWS raises on request."""
 NOT_REPLICATING = frozenset({ReplicationState.STOPPED, ReplicationState.DISCONNECTED})
 
 

@@ -54,10 +54,10 @@ new_jobs() { # the jobs that bear this runbook's tag and whose reply was lost
     local job owner
     [ -n "$tags" ] || return 0
     aws drs describe-jobs --region "$region" --filters "fromDate=$began" \
-        --query 'items[?type==`"LAUNCH"`].[jobID,tags."drs-drills:run"]' --output text |
-        while read -r job owner; do
-            if [ "$owner" = "$token" ] && ! knows "$job"; then echo "$job"; fi
-        done
+        --query 'items[?type==`"LAUNCH"`].[jobID,tags."drs-drills:run"]' --output text > "$errors.listed" || return 1
+    while read -r job owner; do
+        if [ "$owner" = "$token" ] && ! knows "$job"; then echo "$job"; fi
+    done < "$errors.listed"
 }
 
 started() { # JOB
@@ -190,21 +190,19 @@ terminate() { # INSTANCE...: one job for each hundred of them
 }
 
 clean_up() { # SECONDS: terminate what this runbook launched, and see it gone in DRS and in EC2
-    local until=$((SECONDS + $1)) left="" running="" rounds=0 job
-    for job in $(new_jobs); do started "$job"; done
-    if [ -z "$jobs" ]; then
-        say "Nothing was launched; there is nothing to terminate."
-        return 0
-    fi
-    say "Clean-up of:$jobs (DRS cannot cancel a job: live ones are waited for)"
+    local until=$((SECONDS + $1)) lost="" left="" running="" rounds=0 job
+    say "Clean-up of:${jobs:- no job} (DRS cannot cancel a job: live ones are waited for)"
     while [ "$SECONDS" -lt "$until" ] && [ "$rounds" -le 3 ]; do
-        if wait_ended $((until - SECONDS)) $jobs $ending && left=$(drill_instances); then
-            if [ -n "$left" ]; then
-                [ "$rounds" -eq 3 ] || terminate $left
-                rounds=$((rounds + 1))
-            elif running=$(running_in_ec2) && [ -z "$running" ]; then
-                say "Clean: DRS and EC2 show no instance of this runbook any more."
-                return 0
+        if lost=$(new_jobs); then
+            for job in $lost; do started "$job"; done
+            if wait_ended $((until - SECONDS)) $jobs $ending && left=$(drill_instances); then
+                if [ -n "$left" ]; then
+                    [ "$rounds" -eq 3 ] || terminate $left
+                    rounds=$((rounds + 1))
+                elif running=$(running_in_ec2) && [ -z "$running" ]; then
+                    say "Clean: DRS and EC2 show no instance of this runbook any more."
+                    return 0
+                fi
             fi
         fi
         sleep "$POLL"

@@ -175,6 +175,17 @@ def test_a_lost_reply_does_not_lose_the_job(aws: Any, short: Path, written: Any)
     assert aws.left() == 0
 
 
+def test_an_instance_that_survives_is_named(aws: Any, short: Path, written: Any) -> None:
+    """After three TERMINATE jobs; a script that waits for ever hides it."""
+    aws.arm(kind="termination_survivor", servers=[DATABASE[0]])
+    code, said = written().run()
+    assert code == 1
+    survivor = next(item for item in aws.instances() if item["ec2State"] == "running")
+    assert survivor["sourceServerID"] == DATABASE[0]
+    assert f"CLEANUP_INCOMPLETE: still there, costing money: {survivor['instanceID']}" in said
+    assert len(aws.journal(operation="TerminateRecoveryInstances")) == 3
+
+
 def test_a_no_ends_the_drill_in_clean_up(aws: Any, plans: Path, written: Any) -> None:
     """A wave with an approval asks; the waves before it are terminated."""
     path = plans / "orders.yaml"
