@@ -101,14 +101,14 @@ def explain(
     if code in DENIED:
         action = denied_action(text)
         return AccessDenied(
-            f"DRS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
+            f"AWS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
         )
     if code == "UninitializedAccountException":
         return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
     if code == NOT_FOUND:
         return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
     if unavailable(error):
-        return DrsUnavailable(f"DRS did not answer ({doing}): {text}")
+        return DrsUnavailable(f"AWS did not answer ({doing}): {text}")
     return None
 
 
