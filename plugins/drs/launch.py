@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import refusals
-from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable
+from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
 from drs.jobs import Job, clock_time, live_holders, utc_now
 from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
 from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
@@ -131,6 +131,8 @@ class WaveLaunch:
     def _call(self, server_ids: Sequence[str]) -> None:
         refuse_unapproved(self._run, self._ledger, self._wave)
         is_drill = launches_as_drill(self._run, self._ledger)
+        if not (server_ids := self._without_real_instances(server_ids)):
+            return
         now = self._now()
         tagged = not self.record.tags_refused
         call = Call(at=now, servers=tuple(server_ids), tagged=tagged)
@@ -160,6 +162,34 @@ class WaveLaunch:
         else:
             self._started(call, job)
 
+    def _without_real_instances(self, server_ids: Sequence[str]) -> Sequence[str]:
+        """Those of the servers that may be called for now: DRS terminates what a server runs as in recovery.
+
+        Preflight looked too, before approvals, delays and backoffs; and the job that held a server all the
+        while may have been its real recovery.
+
+        :raises RecoveryInstanceExists: a server that is not optional runs in recovery
+        """
+        try:
+            instances = self._hook.recovery_instances(server_ids)
+        except (ClientError, BotoCoreError) as error:
+            if not refusals.unavailable(error):
+                raise
+            self._pause(error, _why_paused(error))
+            return ()
+        real = {
+            item["sourceServerID"]: f"it runs in recovery: {item['recoveryInstanceID']} is no drill's, and "
+            "DRS would terminate it when the server is launched"
+            for item in instances
+            if item.get("isDrill") is not True
+        }
+        for server_id, why in real.items():
+            if not self.record.timeline.slot(server_id).optional:
+                raise RecoveryInstanceExists(f"Server {self._labels([server_id])} is not launched: {why}.")
+            timeline = self.record.timeline.given_up([server_id], why)
+            self._save(self.record.model_copy(update={"timeline": timeline}))
+        return [server_id for server_id in server_ids if server_id not in real]
+
     def _started(self, call: Call, job: Job, *, found: bool = False) -> None:
         servers = [server_id for server_id in call.servers if server_id in job.server_ids] or call.servers
         self._answer(call, job.job_id, self.record.timeline.started(servers, job.job_id))
@@ -174,16 +204,14 @@ class WaveLaunch:
         code = refusals.error_code(error)
         if refusals.reply_unknown(error):
             if not self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW)):
-                self._pause(error, "DRS gave no usable answer")
+                self._pause(error, _why_paused(error))
             return
         if code == refusals.CONFLICT:
             self._conflict(call, retried=refusals.was_retried(error))
             return
         self._answer(call, code)
-        if code in refusals.THROTTLED:
-            self._pause(error, "DRS throttles this account")
-        elif refusals.unreached(error):
-            self._pause(error, "DRS cannot be reached")
+        if code in refusals.THROTTLED or refusals.unreached(error):
+            self._pause(error, _why_paused(error))
         elif code == refusals.NOT_FOUND and all(
             self.record.timeline.slot(server_id).optional for server_id in call.servers
         ):
@@ -352,3 +380,10 @@ class WaveLaunch:
             f"{server_id} ({self._names[server_id]})" if server_id in self._names else server_id
             for server_id in server_ids
         )
+
+
+def _why_paused(error: Exception) -> str:
+    """Why no call is made for a while."""
+    if refusals.error_code(error) in refusals.THROTTLED:
+        return "DRS throttles this account"
+    return "DRS cannot be reached" if refusals.unreached(error) else "DRS gave no usable answer"

@@ -18,10 +18,11 @@ from drs.errors import (
     ConcurrentJobsLimitExceeded,
     DrillFailed,
     DrsUnavailable,
+    RecoveryInstanceExists,
     SourceServerNotFound,
 )
 from drs.jobs import Job
-from drs.ledger import LaunchRecord
+from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord, LaunchRecord
 from drs.ownership import RUN_TAG
 from drs.timeline import Finished, WaitUntil
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
@@ -616,3 +617,74 @@ def test_what_was_not_launched_yet_waits_for_the_wave_to_open(drill: Drill) -> N
     launch = run.start_launch(retry=True, opens_at=opens_at)
     assert launch.advance() == WaitUntil(at=opens_at)
     assert len(run.drills()) == 1
+
+
+# --- a real recovery that came in between -----------------------------------------------------------------
+
+
+def recover(run: SimulatedDrill, server: str) -> None:
+    """Somebody recovers the server for real."""
+    run.hook.conn.start_recovery(isDrill=False, sourceServers=[{"sourceServerID": server}])
+
+
+def in_recovery(run: SimulatedDrill) -> list[str]:
+    """The servers that have a real recovery instance."""
+    return [item.server_id for item in run.drs.recovery_instances.values() if not item.is_drill]
+
+
+@pytest.mark.parametrize("jobs", ["per_server", "per_wave"])
+def test_a_server_that_was_recovered_since_preflight_is_not_launched(drill: Drill, jobs: str) -> None:
+    """As during an approval of hours: the launch would terminate the real recovery instance."""
+    run = drill(make_plan(launch={"jobs": jobs}))
+    recover(run, A)
+    run.finish_jobs()
+    with pytest.raises(RecoveryInstanceExists, match=f"{A} .*i-.* is no drill's"):
+        run.launch()
+    assert (run.drills(), in_recovery(run)) == ([], [A])
+
+
+def test_a_holder_that_was_the_servers_real_recovery_leaves_it_alone(drill: Drill) -> None:
+    """The retry after its end is refused; the server that was free stays launched."""
+    run = drill(make_plan(launch={"conflict_timeout": "60m"}))
+    recover(run, A)
+    with pytest.raises(RecoveryInstanceExists, match=A):
+        run.launch()
+    assert ([job.server_ids for job in run.drills()], in_recovery(run)) == ([[B]], [A])
+
+
+def test_an_optional_server_that_runs_in_recovery_is_given_up(drill: Drill) -> None:
+    """The others of its job are launched without it."""
+    groups = {
+        "database": {"source_servers": [A], "optional": True},
+        "application": {"source_servers": [B]},
+    }
+    waves = [{"name": "database", "protection_groups": ["database", "application"]}]
+    run = drill(make_plan(protection_groups=groups, waves=waves, launch={"jobs": "per_wave"}))
+    recover(run, A)
+    run.finish_jobs()
+    record = run.launch()
+    assert ([job.server_ids for job in run.drills()], in_recovery(run)) == ([[B]], [A])
+    assert "runs in recovery" in str(record.timeline.slot(A).given_up)
+
+
+def test_a_cleared_recovery_never_replaces_its_own_instance(drill: Drill) -> None:
+    """DRS forgets jobs in time; what one of them launched may by then carry production."""
+    plan = make_plan(allow_recovery=True)
+    run = drill(plan, execution_type="RECOVERY")
+    answer = ApprovalRecord(approved=True, answered="by a person", by="ada", at=run.clock.now())
+    run.ledger.save_approval(RECOVERY_APPROVAL, answer)
+    run.launch()
+    run.finish_jobs()
+    run.drs.jobs.clear()
+    with pytest.raises(RecoveryInstanceExists):
+        run.launch(retry=True)
+    assert sorted(in_recovery(run)) == [A, B]
+
+
+def test_instances_that_are_not_told_for_the_moment_are_asked_for_again(drill: Drill) -> None:
+    """Nothing is launched meanwhile."""
+    run = drill()
+    run.simulation.arm(Throttle(kind="throttle", operations=("DescribeRecoveryInstances",), count=1))
+    record = run.launch()
+    assert started_after(run) == [5, 20]
+    assert outcomes(record) == ["job", "job"]
