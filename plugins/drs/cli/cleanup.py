@@ -110,7 +110,7 @@ def _cleanup(arguments: argparse.Namespace) -> int:
 def _leftovers(drs: DrsCalls, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
     """The drill instances of the plan's runs (or of one run), and those that nobody's tags explain."""
     drills = [item for item in drs.every_recovery_instance() if item.get("isDrill") is True]
-    ids = sorted({str(item.get("jobID")) for item in drills})
+    ids = sorted({str(item["jobID"]) for item in drills if item.get("jobID")})
     jobs = {job.job_id: job for chunk in chunks(ids, JOBS_IN_A_CALL) for job in drs.describe_jobs(chunk)}
     own, untold = [], []
     for item in drills:
@@ -221,8 +221,17 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
             if step is not None:
                 steps[token] = step
         if not wait:
+            begun = [call for token in steps for call in runs[token].record.terminate_calls]
+            asked = {instance for call in begun for instance in call.instances}
+            waiting = [item for item in own if item.token in steps and item.recovery_instance_id not in asked]
+            if waiting:
+                print(
+                    f"{len(waiting)} of them cannot be terminated yet: a live job holds the server, or DRS "
+                    f"refused:\n{_table(waiting)}",
+                    file=sys.stderr,
+                )
             print("Not waiting: run the command again to see what is left.", file=sys.stderr)
-            break
+            return BROKEN if failed or waiting else OK
         due = _next_due(access.drs, steps)
     return BROKEN if failed else OK
 
@@ -275,10 +284,19 @@ def _advance(clean_up: CleanUp) -> WaitForJobs | None:
 
 def _next_due(drs: DrsCalls, steps: Mapping[str, WaitForJobs]) -> list[str]:
     """Wait until something can be done again for one of the runs."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from drs.refusals import unavailable
+
     while steps:
         time.sleep(POLL)
         ids = {job_id for step in steps.values() for job_id in step.job_ids}
-        live = {job.job_id for job in drs.describe_jobs(ids) if job.live}
+        try:
+            live = {job.job_id for job in drs.describe_jobs(ids) if job.live}
+        except (ClientError, BotoCoreError) as error:
+            if not unavailable(error):
+                raise
+            live = ids  # as far as is known; each step has its bound
         if due := [token for token, step in steps.items() if _is_due(step, live, utc_now())]:
             return due
     return []

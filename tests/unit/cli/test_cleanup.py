@@ -8,10 +8,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
+from drs.calls import Drs
+from drs.cleanup import WaitForJobs
 from drs.cli import cleanup
-from tests.unit.cli.simulated_aws import WEB
+from drs.jobs import utc_now
+from tests.unit.cli.simulated_aws import REGION, WEB
 from tests.unit.drill import APPLICATION, DATABASE
 
 
@@ -119,6 +124,26 @@ def test_without_waiting_it_ends_when_termination_has_begun(aws: Any, orders: An
     assert result.code == 0
     assert "run the command again" in result.err
     assert len(aws.journal(operation="TerminateRecoveryInstances")) == 1
+
+
+def test_an_instance_that_cannot_be_terminated_yet_is_no_success(aws: Any, orders: Any) -> None:
+    """Somebody else's job holds its server: without waiting, nothing has begun for it."""
+    aws.launch(DATABASE, run="manual__1")
+    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=600)
+    result = orders("--yes", "--no-wait")
+    assert result.code == 1
+    assert "1 of them cannot be terminated yet" in result.err
+    assert DATABASE[0] in result.err
+    aws.disarm()
+
+
+def test_a_drs_that_does_not_answer_for_a_moment_is_waited_for(aws: Any) -> None:
+    """What was begun goes on; when the time of the wait has come, the next look is made."""
+    drs = Drs(boto3.client("drs", region_name=REGION, config=Config(retries={"total_max_attempts": 1})))
+    step = WaitForJobs(("drsjob-0123456789abcdef0",), utc_now() + dt.timedelta(seconds=0.2))
+    aws.arm(kind="internal_error", operations=["DescribeJobs"])
+    assert cleanup._next_due(drs, {"run": step}) == ["run"]
+    aws.disarm()
 
 
 def test_a_live_job_of_the_plan_is_warned_of(aws: Any, orders: Any) -> None:
