@@ -297,6 +297,22 @@ def test_a_cleared_run_is_still_the_same_run(
     assert second.digest != first.digest
 
 
+@pytest.mark.parametrize(
+    "moved", [{"region": "eu-central-1"}, {"account_id": "444455556666"}], ids=["Region", "account"]
+)
+def test_a_cleared_run_does_not_move_to_another_place(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore, moved: dict[str, str]
+) -> None:
+    """Clean-up there would find none of its instances, and call that proof. It keeps its record instead."""
+    begin_run()
+    first = ledger.run()
+    xcom.values.clear()
+    target = {"region": "us-east-1", "account_id": "111122223333", **moved}
+    with pytest.raises(AirflowFailException, match=r"\[PLAN_CHANGED\] This run began in us-east-1"):
+        begin_run(plan=make_plan(target=target))
+    assert ledger.begun() == first
+
+
 def test_what_begin_keeps_does_not_expire(begin_run: Begin, state_store: FakeStateStore) -> None:
     """A run may be cleared weeks later."""
     begin_run()

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.drill_task import coded_failures, run_ledger
-from drs.errors import InvalidField, PlanAlreadyExecuting
+from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.jobs import clock_time, utc_now
 from drs.ledger import RunRecord
 from drs.plan import Plan
@@ -50,6 +50,8 @@ class DrsBeginDrillOperator(BaseOperator):
         run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
         params: Any = context["params"]
         request = read_request(plan, params, conf=dag_run.conf or (), run_type=run_type, now=now)
+        if before:
+            check_same_place(before, plan)
         began_at = before.began_at if before else now
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
@@ -87,6 +89,19 @@ class DrsBeginDrillOperator(BaseOperator):
             ", ".join(record.waves),
             record.recovery_point.isoformat() if record.recovery_point else "latest",
             record.reason or "none given",
+        )
+
+
+def check_same_place(before: RunRecord, plan: Plan) -> None:
+    """See that a cleared run goes on where it launched: clean-up elsewhere would find nothing to terminate.
+
+    :raises PlanChanged: the plan's file names another account or Region by now
+    """
+    then, now = before.read_plan().target, plan.target
+    if (then.account_id, then.region) != (now.account_id, now.region):
+        raise PlanChanged(
+            f"This run began in {then.region}, account {then.account_id}, and its plan is by now for "
+            f"{now.region}, account {now.account_id}: what the run launched would not be cleaned up."
         )
 
 
