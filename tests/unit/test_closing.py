@@ -313,6 +313,15 @@ def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> Non
     assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
 
 
+def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:
+    """Not even when every server of it is optional: it has shown nothing."""
+    waves = {wave: resolve(servers, optional=servers) for wave, servers in SERVERS.items()}
+    proven.save_resolution(Resolution(waves=waves))
+    for wave, servers in SERVERS.items():
+        proven.save_outcome(wave, judge(servers, JOBS[wave], failed=servers))
+    assert doubts() == ["not one server was launched"]
+
+
 def test_a_server_that_nobody_judged_is_named(proven: Ledger) -> None:
     """Preflight was cleared alone, and resolved one more."""
     proven.save_outcome("database", judge([A], JOBS["database"]))

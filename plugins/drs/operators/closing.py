@@ -186,6 +186,7 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
     if resolution is None:
         yield "preflight has resolved no servers"
         return
+    none_launched = True
     for name in run.waves:
         wave = resolution.waves.get(name)
         if wave is not None and wave.left_out:
@@ -198,6 +199,7 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
         if states.get(last) not in {"success", "failed", "upstream_failed"}:
             yield f"{last} is {states.get(last) or 'without a state'}"
         judged = {server.server_id: server for server in outcome.servers}
+        none_launched = none_launched and not any(server.launched for server in outcome.servers)
         for server in wave.servers:
             record = judged.get(server.server_id)
             if server.optional or (
@@ -207,6 +209,8 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
             ):
                 continue
             yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+    if none_launched:
+        yield "not one server was launched"
 
 
 def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
