@@ -19,10 +19,6 @@ class AirflowApi(shared.AirflowApi):
     def __init__(self, url: str, login: shared.Login = shared.Login()) -> None:  # noqa: B008 (it is frozen)
         super().__init__(httpx.Client(base_url=url, timeout=30, trust_env=False), login)
 
-    def warm_up(self) -> None:
-        """Make the API server import what tasks ask of it, so that the first task need not wait for that."""
-        self._http.get("/execution/health").raise_for_status()
-
     def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
         """Mark a run as a user does in the UI."""
         self._request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})

@@ -22,6 +22,7 @@ class Ports:
     """The loopback ports of one stack."""
 
     api_server: int
+    execution_api: int
     worker_logs: int
     trigger_logs: int
     simulator: int
@@ -38,11 +39,13 @@ def airflow_settings(
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 16,  # as many idle worker processes are forked at the start
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,  # nobody but this machine can reach it
-        # One writer at a time: wait for one's turn for longer than the 5 s that are the default.
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=60",
+        # One writer at a time: wait for one's turn for longer than the 5 s that are the default, and shorter
+        # than tasks and clients wait for an answer.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=20",
         "API__HOST": HOST,
         "API__PORT": ports.api_server,
-        "API__BASE_URL": f"http://{HOST}:{ports.api_server}",  # tasks derive the address they call from it
+        "API__BASE_URL": f"http://{HOST}:{ports.api_server}",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
         "LOGGING__WORKER_LOG_SERVER_PORT": ports.worker_logs,  # fixed by default: two stacks would collide
         "LOGGING__TRIGGER_LOG_SERVER_PORT": ports.trigger_logs,
         # A drill is a chain of short tasks: Airflow's own pauses between them are what a viewer waits for.

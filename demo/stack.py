@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import httpx
+
 from demo.airflow_api import AirflowApi
 from demo.processes import Processes, StackError
 from demo.settings import ANY_ACCESS_KEY, HOST, Ports, airflow_settings, aws_settings, clean_environment
@@ -25,11 +27,16 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 AIRFLOW_COMPONENTS = {
     "api-server": None,
+    "execution-api": None,
     "scheduler": "scheduler",
     "dag-processor": "dag_processor",
     "triggerer": "triggerer",
 }
-"""Airflow's commands, each with its name in the health report (the API server makes that report)."""
+"""Airflow's processes, each with its name in the health report (the API server makes that report).
+
+The API for tasks has a process of its own. The API server writes its audit log in its event loop: were a
+task's request in the middle of a write to SQLite, and in need of the same loop to end it, both would wait.
+"""
 
 COMPONENTS = ("simulator", *AIRFLOW_COMPONENTS)
 
@@ -63,7 +70,7 @@ class Stack:
         self.home = home.resolve()
         self.fleet = fleet.resolve()
         self.speed = speed
-        api_server, *others = free_ports(4)
+        api_server, *others = free_ports(5)
         self.ports = Ports(port or api_server, *others)
         access_key_id = first_access_key(self.fleet)
         folders = {"dags": dags.resolve(), "plugins": plugins.resolve(), "plans": plans.resolve()}
@@ -92,7 +99,7 @@ class Stack:
         self.stop()
 
     def start(self) -> None:
-        """Start everything, and return when all of it is healthy and the first task need not wait.
+        """Start everything, and return when all of it is healthy.
 
         :raises StackError: a part did not start; the message ends with its log.
         """
@@ -104,7 +111,6 @@ class Stack:
             self._launch(component)
         for component in COMPONENTS:
             self._await(component, started)
-        self.api.warm_up()
 
     def start_component(self, component: str) -> None:
         """Start a component that was killed, and return when it is healthy."""
@@ -151,6 +157,11 @@ class Stack:
         if component == "simulator":
             arguments = ["simulator", "--port", str(self.ports.simulator), "--fleet", str(self.fleet)]
             arguments += ["--speed", f"{self.speed:g}"]
+        elif component == "api-server":
+            arguments = ["airflow", "api-server", "--apps", "core"]
+        elif component == "execution-api":
+            arguments = ["airflow", "api-server", "--apps", "execution"]
+            arguments += ["--port", str(self.ports.execution_api)]
         else:
             arguments = ["airflow", component]
         self.processes.start(component, [sys.executable, "-m", *arguments])
@@ -163,6 +174,8 @@ class Stack:
     def _is_healthy(self, component: str, started: float) -> bool:
         if component == "simulator":
             return self.simulator.is_healthy()
+        if component == "execution-api":
+            return _answers(f"http://{HOST}:{self.ports.execution_api}/execution/health")
         try:
             health = self.api.health()
         except AirflowError:
@@ -175,6 +188,13 @@ class Stack:
 def _heartbeat(health: dict[str, Any], component: str) -> float:
     latest = health.get(f"latest_{component}_heartbeat")
     return datetime.fromisoformat(latest).timestamp() if latest and health["status"] == "healthy" else 0.0
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=30, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
 
 
 def free_ports(count: int) -> list[int]:

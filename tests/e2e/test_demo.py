@@ -71,5 +71,5 @@ def test_ctrl_c_ends_every_process_of_airflow() -> None:
         sessions = {os.getsid(child.pid) for child in family}
         os.killpg(demo.pid, signal.SIGINT)  # as the terminal does
         assert demo.wait(30) == 130
-    assert len(sessions) == 6, "five components and the reaper"
+    assert len(sessions) == 7, "six components and the reaper"
     assert [pid for session in sessions for pid in reaper.members(session)] == []

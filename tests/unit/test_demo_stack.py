@@ -54,13 +54,14 @@ def test_aws_is_the_simulator_and_the_caller_the_fleets_first_account(tmp_path: 
 
 
 def test_two_stacks_share_no_port(tmp_path: Path, fleet: Path) -> None:
-    """API server, log servers and simulator all listen on ports of their own."""
+    """The two API servers, log servers and simulator all listen on ports of their own."""
     first = free_ports(4)
     assert len(set(first)) == 4
     stack = Stack(tmp_path / "home", plans=tmp_path, fleet=fleet)
-    ports = [stack.ports.api_server, stack.ports.worker_logs, stack.ports.trigger_logs, stack.ports.simulator]
-    assert len(set(ports)) == 4
+    ports = vars(stack.ports)
+    assert len(set(ports.values())) == len(ports) == 5
     environment = stack.environment
+    assert f":{stack.ports.execution_api}/" in environment["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"]
     assert environment["AIRFLOW__API__BASE_URL"].endswith(f":{environment['AIRFLOW__API__PORT']}")
     assert environment["AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"] == str(stack.ports.worker_logs)
 
