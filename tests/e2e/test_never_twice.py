@@ -6,7 +6,7 @@ which misses a killed worker only when its heartbeats stay away for 30 s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,17 +48,15 @@ def no_tags(server: str) -> dict[str, Any]:
 
 def lasting(server: str) -> dict[str, Any]:
     """The server's job stays live until the test comes to it."""
-    return {"kind": "stuck_conversion", "servers": [server], "seconds": 45}
+    return {"kind": "stuck_conversion", "servers": [server], "seconds": 30}
 
 
-def in_the_call(strike: Callable[[DrillRun, str], None]) -> Callable[[DrillRun], None]:
-    """Strike while the call hangs."""
+def call_hangs(run: DrillRun) -> bool:
+    return DROPPED in answers(run)
 
-    def trouble(run: DrillRun) -> None:
-        run.wait_until(lambda: DROPPED in answers(run), 120, "the call that hangs")
-        strike(run, START)
 
-    return trouble
+def job_is_live(run: DrillRun) -> bool:
+    return run.task_states().get(LAUNCHED) in ("running", "deferred")
 
 
 def clear(run: DrillRun, task_id: str) -> None:
@@ -69,80 +67,86 @@ def end(run: DrillRun, task_id: str) -> None:
     run.mark("failed")
 
 
-def clear_while_the_job_is_live(run: DrillRun) -> None:
-    run.wait_for_task(LAUNCHED, "running", "deferred", timeout=120)
-    run.clear(START)
-
-
-def none(run: DrillRun) -> None:
-    """The faults are trouble enough."""
-
-
 @dataclass(frozen=True)
 class Case:
     """One drill of one wave.
 
     :param servers: launched one after the other
     :param faults: what befalls its calls
-    :param trouble: what is done to it meanwhile
+    :param strike: what is done to it and its `start_recovery`; None where the faults are trouble enough
     :param answers: how DRS answers its StartRecovery calls in the end
-    :param tries: how often Airflow runs its `start_recovery`
+    :param moment: when the strike comes
+    :param tries: how often Airflow runs its `start_recovery` at least; more often when the machine is slow
     :param state: how the run ends
     """
 
     servers: Sequence[str]
     faults: Sequence[dict[str, Any]]
-    trouble: Callable[[DrillRun], None]
+    strike: Callable[[DrillRun, str], None] | None
     answers: Sequence[str | None]
+    moment: Callable[[DrillRun], bool] = call_hangs
     tries: int = 2
     state: str = "success"
 
 
 A, B, C, D, E, F = DATABASE
-K, L, M, N, P = APPLICATION[:5]
+K, L, M, N, P, Q = APPLICATION[:6]
 CASES = {
-    "killed-before-the-call": Case([A], [hang("before", A)], in_the_call(kill_worker), [DROPPED, None]),
-    "killed-before-the-reply": Case([B], [hang("after", B)], in_the_call(kill_worker), [DROPPED]),
-    "killed-after-the-reply": Case(
-        [C, D], [hang("before", D)], in_the_call(kill_worker), [None, DROPPED, None]
-    ),
+    "killed-before-the-call": Case([A], [hang("before", A)], kill_worker, [DROPPED, None]),
+    "killed-before-the-reply": Case([B], [hang("after", B)], kill_worker, [DROPPED]),
+    "killed-after-the-reply": Case([C, D], [hang("before", D)], kill_worker, [None, DROPPED, None]),
     "killed-before-the-call-without-tags": Case(
-        [E], [no_tags(E), hang("before", E)], in_the_call(kill_worker), [DENIED, DROPPED, None]
+        [E], [no_tags(E), hang("before", E)], kill_worker, [DENIED, DROPPED, None]
     ),
     "killed-before-the-reply-without-tags": Case(
-        [F], [no_tags(F), hang("after", F)], in_the_call(kill_worker), [DENIED, DROPPED]
+        [F], [no_tags(F), hang("after", F)], kill_worker, [DENIED, DROPPED]
     ),
-    "killed-under-a-live-worker": Case([K], [hang("after", K)], in_the_call(kill_task_alone), [DROPPED]),
-    "cleared-before-the-reply": Case([L], [hang("after", L)], in_the_call(clear), [DROPPED]),
-    "cleared-while-its-job-is-live": Case([M], [lasting(M)], clear_while_the_job_is_live, [None]),
-    "ended-before-the-reply": Case(
-        [P], [hang("after", P)], in_the_call(end), [DROPPED], tries=1, state="failed"
-    ),
-    "reply-lost": Case([N], [drop("after", N)], none, [DROPPED, CONFLICT], tries=1),
+    "killed-under-a-live-worker": Case([K], [hang("after", K)], kill_task_alone, [DROPPED]),
+    "cleared-before-the-reply": Case([L], [hang("after", L)], clear, [DROPPED]),
+    "cleared-while-its-job-is-live": Case([M], [lasting(M)], clear, [None], moment=job_is_live),
+    "ended-before-the-reply": Case([P], [hang("after", P)], end, [DROPPED], tries=1, state="failed"),
+    "reply-lost": Case([N], [drop("after", N)], None, [DROPPED, CONFLICT], tries=1),
     "reply-lost-without-tags": Case(
-        [WEB[0]],
-        [no_tags(WEB[0]), lose("internal_error", "after", WEB[0])],
-        none,
-        [DENIED, LOST, CONFLICT],
-        tries=1,
+        [Q], [no_tags(Q), lose("internal_error", "after", Q)], None, [DENIED, LOST, CONFLICT], tries=1
     ),
 }
 
 
 @pytest.fixture(scope="module")
-def drills(running_stack: Stack, plans: Path) -> dict[str, DrillRun]:
+def drills(running_stack: Stack, plans: Path) -> Iterator[dict[str, DrillRun]]:
     """Every case's drill, at its end."""
     running_stack.simulator.disarm()
     for name, case in CASES.items():
         write_plan(plans, name, [("first", case.servers)])
         for fault in case.faults:
             running_stack.simulator.arm(**fault)
-    runs = {name: DrillRun.trigger(running_stack, plans / f"{name}.yaml") for name in CASES}
-    for name, run in runs.items():
-        CASES[name].trouble(run)
-    for run in runs.values():
-        run.wait(timeout=240)
-    return runs
+    runs: dict[str, DrillRun] = {}
+    try:
+        for name in CASES:
+            runs[name] = DrillRun.trigger(running_stack, plans / f"{name}.yaml")
+        strike_each_at_its_moment(runs)
+        for run in runs.values():
+            run.wait(timeout=240)
+        yield runs
+    finally:
+        for run in runs.values():
+            if not run.has_ended():
+                run.mark("failed")
+
+
+def strike_each_at_its_moment(runs: dict[str, DrillRun]) -> None:
+    """In whatever order the moments come: botocore would not let a call hang for more than a minute."""
+    waiting = {name: case.strike for name, case in CASES.items() if case.strike}
+
+    def all_struck() -> bool:
+        for name, strike in list(waiting.items()):
+            if CASES[name].moment(runs[name]):
+                strike(runs[name], START)
+                del waiting[name]
+        return not waiting
+
+    some_run = next(iter(runs.values()))
+    some_run.wait_until(all_struck, 180, f"the moments of {', '.join(waiting)}")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -151,22 +155,23 @@ def test_drs_makes_one_job_a_server(drills: dict[str, DrillRun], name: str) -> N
     run, case = drills[name], CASES[name]
     assert_launched_once(run, state=case.state)
     assert answers(run) == case.answers, run.describe()
-    assert tries(run, START) == case.tries, run.describe()
+    assert tries(run, START) >= case.tries, run.describe()
 
 
 def test_a_launch_outlives_every_component_that_it_needs(
     stack: Stack, plans: Path, start_drill: Callable[..., DrillRun]
 ) -> None:
-    """Triggerer and scheduler die while it waits to call again; then the scheduler, with all its workers,
-    while the call hangs.
+    """API servers, triggerer and scheduler die while it waits to call again; then the scheduler, with all its
+    workers, while the call hangs.
     """
-    write_plan(plans, "unsupported", [("first", [A, B])], launch="{server_delay: 15s}")
-    stack.simulator.arm(**hang("after", B))
+    write_plan(plans, "unsupported", [("first", WEB[1:3])], launch="{server_delay: 15s}")
+    stack.simulator.arm(**hang("after", WEB[2]))
     run = start_drill("unsupported")
     run.wait_for_task(START, "deferred", timeout=90)
-    for component in ("triggerer", "scheduler"):
+    dead = ("api-server", "execution-api", "triggerer", "scheduler")
+    for component in dead:
         stack.kill(component)
-    for component in ("triggerer", "scheduler"):
+    for component in dead:
         stack.start_component(component)
     run.wait_until(lambda: DROPPED in answers(run), 90, "the call that hangs")
     stack.restart("scheduler")
