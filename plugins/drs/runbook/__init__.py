@@ -193,7 +193,7 @@ def _main(plan: Plan, numbers: Mapping[str, int]) -> Iterator[str]:
     yield f"check_account {plan.target.account_id} || exit 3"
     if plan.allow_recovery:
         yield f'[ "$kind" = --is-drill ] || confirm "Launch a REAL RECOVERY of plan {plan.name}?" || exit 1'
-    yield "trap 'say \"Interrupted.\"; finish 130' INT TERM"
+    yield "trap 'say \"Interrupted.\"; finish 130' INT TERM HUP"
     yield "code=0"
     chain = " && ".join(f"wave_{number}" for number in numbers.values())
     yield f"{chain} || code=1"

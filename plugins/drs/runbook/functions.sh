@@ -10,6 +10,7 @@ began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 tags="--tags drs-drills:run=$token,drs-drills:dag=$dag,drs-drills:dag-run=$run"
 errors=$(mktemp)
 trap 'rm -f "$errors" "$errors.listed"' EXIT
+trap '' PIPE # whoever reads along may go; clean-up goes on
 jobs=""      # every LAUNCH job of this runbook
 ending=""    # every TERMINATE job of it
 wave_jobs="" # the jobs of the wave that is being launched
@@ -66,9 +67,26 @@ started() { # JOB
     say "Job $1 is started."
 }
 
+in_recovery() { # COMMAND...: the servers in it that run in recovery for real
+    local server
+    aws drs describe-recovery-instances --region "$region" \
+        --query 'items[?isDrill!=`true`].[sourceServerID]' --output text > "$errors.listed" || return 1
+    while read -r server; do
+        case " $* " in *" sourceServerID=$server "*) echo "$server" ;; esac
+    done < "$errors.listed"
+}
+
+# Before each try: the job that held a server may have been its real recovery.
 launch() { # COMMAND...: start one job; again and again while another job holds one of its servers
-    local since=$SECONDS waits=$backoff wait job lost
+    local since=$SECONDS waits=$backoff wait job lost real
     while :; do
+        if ! real=$(in_recovery "$@"); then
+            say "NOT STARTED: it is unknown which servers run in recovery: $*"
+            return 1
+        elif [ -n "$real" ]; then
+            say "RECOVERY_INSTANCE_EXISTS: a launch would terminate what these servers run as in recovery:" $real
+            return 1
+        fi
         if job=$("$@" $tags 2> "$errors"); then
             started "$job"
             return 0
@@ -220,6 +238,7 @@ finish() { # EXIT-CODE: clean up whatever happened, and say how it ended
         exit "$code"
     fi
     trap 'say "Stopped before the end of clean-up: instances of$jobs may be left."; exit 130' INT TERM
+    trap '' HUP
     if [ -t 0 ]; then read -r -p "Look at the instances; Enter terminates them. "; fi
     clean_up "$cleanup_timeout" || code=1
     if [ "$code" -eq 0 ]; then say "The drill of $plan is good."; else say "The drill of $plan FAILED."; fi

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +213,36 @@ def test_interrupted_it_goes_to_clean_up(aws: Any, plans: Path, written: Any) ->
     assert "Interrupted." in said
     assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
+
+
+def test_a_terminal_that_is_lost_is_like_ctrl_c(aws: Any, plans: Path, written: Any) -> None:
+    """Nobody reads along any more, and clean-up is made all the same."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 5s"))
+    process = written().start()
+    assert process.stdout
+    for line in process.stdout:
+        if "Before wave application" in line:
+            process.send_signal(signal.SIGHUP)
+            break
+    process.stdout.close()
+    assert process.wait(timeout=120) == 130
+    assert launched(aws) == [[server] for server in DATABASE]
+    assert aws.left() == 0
+
+
+def test_a_server_that_runs_in_recovery_is_not_launched(aws: Any, short: Path, written: Any) -> None:
+    """DRS would terminate the real recovery instance, also when its job was the one that held the server."""
+    script = written()
+    real = aws.drs.start_recovery(isDrill=False, sourceServers=[{"sourceServerID": DATABASE[1]}])
+    code, said = script.run()
+    assert code == 1
+    assert "RECOVERY_INSTANCE_EXISTS: a launch would terminate" in said
+    assert f"run as in recovery: {DATABASE[1]}" in said
+    calls = aws.journal(operation="StartRecovery")
+    granted = [call["parameters"]["isDrill"] for call in calls if call["error"] is None]
+    assert granted == [False, True]
+    assert aws.left(real["job"]["jobID"]) == aws.left() == 1
 
 
 def test_the_wrong_account_stops_it_at_once(aws: Any, plans: Path, written: Any) -> None:
