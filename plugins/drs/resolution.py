@@ -59,7 +59,7 @@ def resolve(
         excluded: list[str] = []
         for group_name in plan.wave(name).protection_groups:
             group = plan.protection_groups[group_name]
-            ids, error = _members(group_name, group, known)
+            ids, error = _members(group_name, group, known, exclude)
             if error is not None:
                 problems.append(Problem(error, wave=name, optional=group.optional))
             for server_id in ids:
@@ -109,11 +109,17 @@ def server_name(item: Mapping[str, Any]) -> str:
 
 
 def _members(
-    group_name: str, group: ProtectionGroup, known: Mapping[str, Mapping[str, Any]]
+    group_name: str,
+    group: ProtectionGroup,
+    known: Mapping[str, Mapping[str, Any]],
+    exclude: Sequence[str],
 ) -> tuple[list[str], DrillError | None]:
     if group.source_servers is not None:
-        unknown = [server_id for server_id in group.source_servers if server_id not in known]
-        found = [server_id for server_id in group.source_servers if server_id in known]
+        # A server that is gone can be drilled around: excluded, it need not be known.
+        found = [
+            server_id for server_id in group.source_servers if server_id in known or server_id in exclude
+        ]
+        unknown = [server_id for server_id in group.source_servers if server_id not in found]
         if not unknown:
             return found, None
         return found, SourceServerNotFound(

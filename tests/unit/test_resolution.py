@@ -149,6 +149,15 @@ def test_excluded_servers_are_left_out_and_recorded() -> None:
     assert resolution.waves["web"].left_out == "every server of it is excluded"
 
 
+def test_a_server_that_is_gone_can_be_drilled_around() -> None:
+    """Excluded, it need not be known: in a disaster nobody wants to edit plans."""
+    groups = {"db": {"source_servers": [server(1), server(2)]}}
+    resolution, problems = resolved(groups, [item(1)], exclude=[server(2)])
+    assert problems == []
+    assert servers_of(resolution, "db") == [server(1)]
+    assert resolution.waves["db"].excluded == (server(2),)
+
+
 def test_a_server_excluded_in_vain_is_an_error() -> None:
     """A typing error there would launch the very server that was to be left out."""
     _, problems = resolved({"db": {"source_servers": [server(1)]}}, [item(1)], exclude=[server(7)])
