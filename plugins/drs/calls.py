@@ -27,6 +27,13 @@ class DrsCalls:
         """A boto3 client of DRS."""
         raise NotImplementedError
 
+    @property
+    def unrepeated(self) -> DrsClient:
+        """A client that sends a request once. StartRecovery has no client token: were it repeated by
+        botocore, nobody could tell whether the first had made its job.
+        """
+        raise NotImplementedError
+
     def start_recovery(
         self,
         server_ids: Sequence[str],
@@ -51,9 +58,9 @@ class DrsCalls:
             if snapshots and server_id in snapshots:
                 servers[-1]["recoverySnapshotID"] = snapshots[server_id]
         if tags:
-            reply = self.conn.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
+            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
         else:
-            reply = self.conn.start_recovery(isDrill=is_drill, sourceServers=servers)
+            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers)
         return Job.from_api(reply["job"])
 
     def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:

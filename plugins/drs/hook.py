@@ -12,10 +12,10 @@ from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
 
 from drs.calls import DrsCalls
-from drs.refusals import RETRIES
+from drs.refusals import ONCE, RETRIES
 
 if TYPE_CHECKING:
-    from mypy_boto3_drs.client import DrsClient  # noqa: F401  # named in the base class, as a string
+    from mypy_boto3_drs.client import DrsClient  # named in the base class, as a string
 
 
 class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
@@ -35,6 +35,11 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
     def config(self) -> Config:
         """The connection's botocore configuration over an explicit retry mode."""
         return RETRIES.merge(super().config)
+
+    @cached_property
+    def unrepeated(self) -> DrsClient:
+        client: DrsClient = self.get_client_type(config=self.config.merge(ONCE))
+        return client
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
         """A session of the connection.

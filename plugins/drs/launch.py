@@ -207,7 +207,7 @@ class WaveLaunch:
                 self._pause(error, _why_paused(error))
             return
         if code == refusals.CONFLICT:
-            self._conflict(call, retried=refusals.was_retried(error))
+            self._conflict(call)
             return
         self._answer(call, code)
         if code in refusals.THROTTLED or refusals.unreached(error):
@@ -229,18 +229,16 @@ class WaveLaunch:
         else:
             raise refusals.explain(error, f"to start {self._labels(call.servers)}") or error
 
-    def _conflict(self, call: Call, *, retried: bool) -> None:
-        """A live job holds some of the servers: perhaps our own, made by a call whose reply was lost.
+    def _conflict(self, call: Call) -> None:
+        """A live job holds some of the servers: perhaps our own, of an earlier call whose reply was lost.
 
-        A call that went out once and was refused has made no job: without tags, a job that looks like its own
-        is somebody else's.
+        This call went out once and was refused: it has made no job, and one that looks like its own is
+        somebody else's.
         """
         live = self._hook.live_jobs()
         for earlier in self.record.unanswered:
-            may_have_made_it = earlier != call or call.tagged or retried
-            if set(earlier.servers) & set(call.servers) and may_have_made_it and self._settle(earlier, live):
-                if earlier != call:
-                    self._answer(call, refusals.CONFLICT)
+            if earlier != call and set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
+                self._answer(call, refusals.CONFLICT)
                 return
         now = self._now()
         holders = live_holders(live, call.servers)

@@ -19,10 +19,19 @@ THROTTLED = frozenset(
 )
 CREDENTIALS = frozenset(
     {
+        "AuthFailure",
+        "CredentialRetrievalError",
         "ExpiredToken",
         "ExpiredTokenException",
         "InvalidClientTokenId",
+        "InvalidSignatureException",
         "NoCredentialsError",
+        "PartialCredentialsError",
+        "RequestExpired",
+        "SSOTokenLoadError",
+        "SignatureDoesNotMatch",
+        "TokenRetrievalError",
+        "UnauthorizedSSOTokenError",
         "UnrecognizedClientException",
     }
 )
@@ -30,6 +39,8 @@ DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperat
 RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})
 """What botocore repeats by itself; its default mode differs between its minor versions. It never repeats a
 conflict."""
+
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 
 
 def error_code(error: Exception) -> str:
@@ -55,13 +66,6 @@ def reply_unknown(error: Exception) -> bool:
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return isinstance(error, HTTPClientError)
-
-
-def was_retried(error: Exception) -> bool:
-    """Whether botocore had sent the request before: the reply to the first may be what was lost."""
-    if not isinstance(error, ClientError):
-        return False
-    return int(error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
 def unreached(error: Exception) -> bool:

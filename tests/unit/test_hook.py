@@ -38,6 +38,7 @@ def hook() -> DrsHook:
 @pytest.fixture
 def drs(hook: DrsHook) -> Iterator[Stubber]:
     """Answers that DRS gives, in order; the requests must be those, and all of them must be made."""
+    hook.__dict__["unrepeated"] = hook.conn
     with Stubber(hook.conn) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
@@ -60,6 +61,15 @@ def test_retries_are_said_and_not_left_to_botocore(monkeypatch: pytest.MonkeyPat
     assert config.retries == {"mode": "standard", "total_max_attempts": 4}
     own = DrsHook(region_name="us-east-1", config={"retries": {"mode": "adaptive", "total_max_attempts": 2}})
     assert own.conn.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+
+
+def test_a_launch_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the connection says of retries, and with all else that it says."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    own = {"retries": {"mode": "adaptive", "total_max_attempts": 9}, "read_timeout": 7}
+    config = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.read_timeout == 7
 
 
 @pytest.mark.parametrize("tags", [{}, {"drs-drills:run": "token"}])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
 
-import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -210,18 +208,6 @@ def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str, tags
     assert set(outcomes(record)) <= {"AccessDeniedException", "job"}
 
 
-def test_botocore_s_own_retry_meets_its_own_job(drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It repeats the call after a 500, and DRS refuses it with a conflict: the holder is its own job."""
-    monkeypatch.setattr(botocore.endpoint, "time", types.SimpleNamespace(sleep=lambda _: None))
-    run = drill(per_wave())
-    run.hook = make_hook(attempts=2)
-    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
-    record = run.launch()
-    (job,) = run.drills()
-    assert record.jobs == {job.id: (A, B)}
-    assert len(record.calls) == 1
-
-
 def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
     """DRS answered 500 and did nothing: after a pause the call is repeated."""
     run = drill(per_wave())
@@ -230,18 +216,21 @@ def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
     assert started_after(run) == [5]
 
 
-def test_botocore_s_own_retry_meets_its_own_job_without_tags_too(
-    drill: Drill, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """That the call went out twice tells its own job from somebody else's."""
-    monkeypatch.setattr(botocore.endpoint, "time", types.SimpleNamespace(sleep=lambda _: None))
-    run = begin_run(drill, "per_wave", "no tags")
-    run.hook = make_hook(attempts=2)
+@pytest.mark.parametrize(("jobs", "tags"), STEPS)
+@pytest.mark.parametrize("then", ["throttled", "conflict"])
+def test_botocore_never_repeats_a_launch(drill: Drill, jobs: str, tags: str, then: str) -> None:
+    """DRS made the job and answered 500. Repeated, the call would end in another answer, of throttling or of
+    a conflict with its own job, which would hide that it had made one.
+    """
+    run = begin_run(drill, jobs, tags)
+    run.hook = make_hook(attempts=4)
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
+    if then == "throttled":
+        run.simulation.arm(Throttle(kind="throttle", operations=START, count=2, retry_after=0))
     record = run.launch()
-    (job,) = run.drills()
-    assert record.jobs == {job.id: (A, B)}
-    assert outcomes(record) == ["AccessDeniedException", "job"]
+    assert [len(run.drills(server)) for server in DATABASE] == [1, 1]
+    assert set(record.jobs) == {job.id for job in run.drills()}
+    assert record.unanswered == ()
 
 
 def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(drill: Drill) -> None:
