@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,60 @@ from tests.unit.cli.simulated_aws import OTHER_ACCOUNT, WEB, plan_text
 from tests.unit.drill import APPLICATION, DATABASE
 
 AWS_CLI = "1.45.11"
+WARM_AWS = Path(__file__).with_name("warm_aws.py")
+WARM_CLIENT = """\
+#!/usr/bin/env bash
+folder=$(mktemp -d) || exit 255
+printf '%s\\0' "$@" > "$folder/arguments"
+env -0 > "$folder/environment"
+exec 3<> "/dev/tcp/127.0.0.1/{port}" || exit 255
+printf '%s\\n' "$folder" >&3
+read -r code <&3
+cat "$folder/out"
+cat "$folder/err" >&2
+rm -rf "$folder"
+exit "${{code:-255}}"
+"""
+"""Asks it in the place of ``aws``."""
 
 
 @pytest.fixture(scope="session")
-def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the command ``aws``: the machine's own, else one that is installed for these tests."""
-    if found := shutil.which("aws"):
-        return Path(found).parent
+def aws_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An interpreter that has the AWS CLI: the machine's own, else one that is made for these tests."""
+    if (found := shutil.which("python3")) and _runs(found, "-c", "import awscli.clidriver"):
+        return Path(found)
     # In an environment of its own: it pins another botocore.
     folder = tmp_path_factory.mktemp("aws-cli")
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"awscli=={AWS_CLI}"], check=True)
-    return folder / "bin"
+    return folder / "bin" / "python"
+
+
+def _runs(*command: str) -> bool:
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def cold_aws_cli(aws_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the command ``aws`` as it is installed."""
+    return _command(tmp_path_factory.mktemp("aws"), f'#!/bin/sh\nexec "{aws_python}" -m awscli "$@"\n')
+
+
+@pytest.fixture(scope="session")
+def warm_aws_cli(aws_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of an ``aws`` that is the same, and starts in no time: scripts ask it again and again."""
+    with subprocess.Popen([aws_python, WARM_AWS], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        yield _command(tmp_path_factory.mktemp("warm-aws"), WARM_CLIENT.format(port=port))
+        process.terminate()
+
+
+def _command(folder: Path, text: str) -> Path:
+    command = folder / "aws"
+    command.write_text(text)
+    command.chmod(0o755)
+    return folder
 
 
 class Script:
@@ -65,14 +108,14 @@ class Script:
 
 
 @pytest.fixture
-def written(aws: Any, plans: Path, tmp_path: Path, aws_cli: Path) -> Any:
+def written(aws: Any, plans: Path, tmp_path: Path, warm_aws_cli: Path) -> Any:
     """Write the runbook of the plan orders."""
 
-    def write(*options: str) -> Script:
+    def write(*options: str, cli: Path = warm_aws_cli) -> Script:
         result = aws.run("runbook", "orders", "--plans", str(plans), *options)
         assert (result.code, result.err) == (0, "")
         aws.clear_journal()
-        return Script(result.out, tmp_path, aws_cli)
+        return Script(result.out, tmp_path, cli)
 
     return write
 
@@ -93,9 +136,9 @@ def launched(aws: Any) -> list[list[str]]:
     return [[server["sourceServerID"] for server in call["parameters"]["sourceServers"]] for call in calls]
 
 
-def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any) -> None:
-    """Wave by wave with the plan's delays; in the end DRS and EC2 show nothing of it."""
-    code, said = written().run()
+def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any, cold_aws_cli: Path) -> None:
+    """Wave by wave with the plan's delays, by the AWS CLI as it is installed; nothing of it is left."""
+    code, said = written(cli=cold_aws_cli).run()
     assert code == 0, said
     assert launched(aws) == [[server] for server in (*DATABASE, *APPLICATION)]
     times = [call["time"] for call in aws.journal(operation="StartRecovery")]
