@@ -172,6 +172,11 @@ class Drs(DrsCalls):
     def conn(self) -> DrsClient:
         return self._conn
 
+    @property
+    def unrepeated(self) -> DrsClient:
+        """The client at hand: whoever starts a recovery with it has to give one that repeats nothing."""
+        return self._conn
+
 
 def chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(ids), size):
