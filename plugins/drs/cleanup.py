@@ -17,9 +17,10 @@ from drs import refusals
 from drs.calls import PAGE, DrsCalls, chunks
 from drs.errors import AccessDenied, CleanupIncomplete
 from drs.jobs import Job, utc_now
-from drs.ledger import CleanupRecord, InstanceRecord, LaunchRecord, Ledger, RunRecord, TerminateCall
+from drs.ledger import Ledger
 from drs.ownership import CALL_SPAN, own_launch_jobs
 from drs.quotas import MAX_SERVERS_PER_JOB
+from drs.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
 from drs.tables import table
 
 SETTLE = dt.timedelta(seconds=20)

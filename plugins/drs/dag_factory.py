@@ -21,24 +21,25 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.param import ParamsDict
 
-from drs.drill_task import PREFLIGHT_TASK_ID, TERMINATE_TASK_ID
 from drs.ledger import BEGIN_TASK_ID
 from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
-from drs.operators.closing import (
-    EVIDENCE_TASK_ID,
-    LAST_TASK,
-    VERDICT_TASK_ID,
-    DrsDrillEvidenceOperator,
-    DrsDrillVerdictOperator,
-    group_id,
-)
+from drs.operators.evidence import DrsDrillEvidenceOperator
 from drs.operators.preflight import DrsPreflightOperator
 from drs.operators.start_recovery import DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.operators.verdict import DrsDrillVerdictOperator
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
+from drs.proof import (
+    EVIDENCE_TASK_ID,
+    LAST_TASK,
+    PREFLIGHT_TASK_ID,
+    TERMINATE_TASK_ID,
+    VERDICT_TASK_ID,
+    group_id,
+)
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 SETUP_TASK_ID = "open"

@@ -14,15 +14,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import settings
 from drs.errors import DrillError, DrillFailed, PlanChanged
 from drs.jobs import utc_now
-from drs.ledger import BEGIN_TASK_ID, FailureRecord, Ledger, RunRecord, WaveResolution
+from drs.ledger import BEGIN_TASK_ID, Ledger
+from drs.proof import TERMINATE_TASK_ID
+from drs.records import FailureRecord, RunRecord, WaveResolution
 from drs.refusals import explain
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
 
-PREFLIGHT_TASK_ID = "preflight"
-TERMINATE_TASK_ID = "terminate"
 DEFER_MARGIN = dt.timedelta(seconds=120)
 """A trigger ends by its own deadline; Airflow's bound on the deferral comes later, for one that died."""
 
@@ -160,6 +160,13 @@ def cleanup_has_begun(context: Context) -> bool:
     ti: Any = context["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[TERMINATE_TASK_ID], run_ids=[ti.run_id])
     return states.get(ti.run_id, {}).get(TERMINATE_TASK_ID) is not None
+
+
+def task_states(context: Context) -> dict[str, str | None]:
+    """The state of every task of the run, by task id."""
+    ti: Any = context["ti"]
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
+    return dict(states.get(ti.run_id, {}))
 
 
 def wait(

@@ -15,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import refusals
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
 from drs.jobs import Job, clock_time, live_holders, utc_now
-from drs.ledger import Call, LaunchRecord, Ledger, ResolvedServer, RunRecord
+from drs.ledger import Ledger
 from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.plan import Launch
 from drs.rails import launches_as_drill, refuse_unapproved
+from drs.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.states import LaunchStatus
 from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from drs.jobs import Job
-from drs.ledger import Call, LaunchRecord, RunRecord
+from drs.records import Call, LaunchRecord, RunRecord
 from drs.states import InitiatedBy, JobType
 
 RUN_TAG = "drs-drills:run"

@@ -5,7 +5,8 @@ false. They believe the run's records and no task's state, which a person can se
 from __future__ import annotations
 
 from drs.errors import ApprovalRejected, InvalidExecutionType
-from drs.ledger import RECOVERY_APPROVAL, Ledger, RunRecord
+from drs.ledger import Ledger
+from drs.records import RECOVERY_APPROVAL, RunRecord
 
 
 def launches_as_drill(run: RunRecord, ledger: Ledger) -> bool:

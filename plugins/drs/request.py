@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from drs.errors import InvalidExecutionType, InvalidField, MissingField, PlanHasNoWaves
-from drs.ledger import ExecutionType
 from drs.plan import Plan
+from drs.records import ExecutionType
 
 MANUAL = "manual"
 """Airflow's word for a run that somebody started, in the UI or by API."""

@@ -16,9 +16,9 @@ from drs.errors import (
     TagResolutionEmpty,
     WaveSizeLimitExceeded,
 )
-from drs.ledger import Resolution, ResolvedServer, WaveResolution
 from drs.plan import Plan, ProtectionGroup
 from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
+from drs.records import Resolution, ResolvedServer, WaveResolution
 
 
 @dataclass(frozen=True)

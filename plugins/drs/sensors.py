@@ -14,8 +14,9 @@ from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_led
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
 from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
-from drs.ledger import LaunchRecord, Ledger, ServerRecord, WaveOutcome, WaveResolution
+from drs.ledger import Ledger
 from drs.plan import Launch
+from drs.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
 from drs.refusals import allow, denied_action
 from drs.states import JobStatus
 from drs.tables import table

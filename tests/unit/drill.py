@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from drs.jobs import Job, LogEvent, Participant
-from drs.ledger import RunRecord
 from drs.plan import Plan
+from drs.records import RunRecord
 
 NOW = dt.datetime(2026, 3, 1, 6, 0, tzinfo=dt.UTC)
 DATABASE = ("s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15")

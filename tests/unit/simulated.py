@@ -13,8 +13,9 @@ import simulator
 from drs.cleanup import CleanUp, Proven, WaitForJobs
 from drs.hook import DrsHook
 from drs.launch import WaveLaunch
-from drs.ledger import CleanupRecord, LaunchRecord, Ledger, ResolvedServer, RunRecord, Store
+from drs.ledger import Ledger, Store
 from drs.plan import Plan
+from drs.records import CleanupRecord, LaunchRecord, ResolvedServer, RunRecord
 from drs.timeline import WaitUntil
 from simulator.engine.clock import ManualClock
 from simulator.engine.fleet import Fleet

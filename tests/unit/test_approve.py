@@ -12,10 +12,14 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
 from drs.errors import Code
-from drs.ledger import (
+from drs.ledger import Ledger
+from drs.operators import approve
+from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
+from drs.plan import Plan
+from drs.preflight.findings import Finding, Report
+from drs.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
-    Ledger,
     Resolution,
     ResolvedServer,
     RunRecord,
@@ -23,10 +27,6 @@ from drs.ledger import (
     WaveOutcome,
     WaveResolution,
 )
-from drs.operators import approve
-from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
-from drs.plan import Plan
-from drs.preflight.findings import Finding, Report
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
 from tests.unit.tasks import FakeTaskInstance
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from drs import cleanup
 from drs.cleanup import Proven, WaitForJobs
 from drs.errors import AccessDenied, CleanupIncomplete
-from drs.ledger import Call, CleanupRecord
+from drs.records import Call, CleanupRecord
 from drs.states import JobType
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (

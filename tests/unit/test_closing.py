@@ -8,21 +8,22 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from drs.ledger import (
+from drs.ledger import Ledger
+from drs.operators.evidence import DrsDrillEvidenceOperator
+from drs.operators.verdict import DrsDrillVerdictOperator
+from drs.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     Call,
     CleanupRecord,
     FailureRecord,
     LaunchRecord,
-    Ledger,
     Resolution,
     ResolvedServer,
     ServerRecord,
     WaveOutcome,
     WaveResolution,
 )
-from drs.operators.closing import DrsDrillEvidenceOperator, DrsDrillVerdictOperator
 from drs.timeline import ServerSlot, Timeline
 from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_plan, make_run
 from tests.unit.tasks import make_context

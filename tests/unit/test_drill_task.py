@@ -27,7 +27,8 @@ from drs.drill_task import (
     wait,
 )
 from drs.errors import DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
-from drs.ledger import FailureRecord, Ledger, Resolution, WaveResolution
+from drs.ledger import Ledger
+from drs.records import FailureRecord, Resolution, WaveResolution
 from tests.unit.drill import NOW, after, make_plan, make_run
 from tests.unit.tasks import FakeTaskInstance, make_context
 

@@ -20,8 +20,8 @@ from drs.errors import (
     SourceServerNotFound,
 )
 from drs.jobs import Job
-from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord, LaunchRecord
 from drs.ownership import RUN_TAG
+from drs.records import RECOVERY_APPROVAL, ApprovalRecord, LaunchRecord
 from drs.timeline import Finished, WaitUntil
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import ForeignJob, InternalError, LaunchFailed, TagsRefused, Throttle

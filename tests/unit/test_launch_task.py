@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from drs.ledger import ApprovalRecord, Ledger, Resolution, ResolvedServer, WaveResolution
+from drs.ledger import Ledger
 from drs.operators import begin, start_recovery
 from drs.operators.start_recovery import RESUME_LEAD, DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from drs.plan import Plan
+from drs.records import ApprovalRecord, Resolution, ResolvedServer, WaveResolution
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
 from tests.unit.tasks import make_context
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from drs.errors import DrillFailed
-from drs.ledger import (
+from drs.ledger import Ledger
+from drs.records import (
     Call,
     CleanupRecord,
     FailureRecord,
     InstanceRecord,
     LaunchRecord,
-    Ledger,
     Resolution,
     ResolvedServer,
     ServerRecord,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from drs.jobs import Job
-from drs.ledger import Call, LaunchRecord, RunRecord
 from drs.ownership import RUN_TAG, find_made_by, fits, job_tags, own_launch_jobs, own_tagged
+from drs.records import Call, LaunchRecord, RunRecord
 from drs.timeline import ServerSlot, Timeline
 from tests.unit.drill import NOW, after, make_job, make_run
 

@@ -13,11 +13,11 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from drs import drill_task, triggers
 from drs.errors import Code
 from drs.hook import DrsHook
-from drs.ledger import Call, LaunchRecord, Resolution
 from drs.operators import preflight
 from drs.operators.preflight import DrsPreflightOperator, Patience, launch_to_wait_by, question_of
 from drs.plan import Plan
 from drs.preflight import Finding, Report
+from drs.records import Call, LaunchRecord, Resolution
 from drs.timeline import Timeline
 from tests.unit.drill import NOW, MemoryStore, after, make_run
 from tests.unit.preflight.account import DATABASE, WEB, Account, two_waves

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drs.errors import ApprovalRejected, InvalidExecutionType
-from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord
+from drs.records import RECOVERY_APPROVAL, ApprovalRecord
 from tests.unit.drill import NOW, make_plan
 from tests.unit.simulated import SimulatedDrill
 

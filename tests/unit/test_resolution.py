@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from drs.ledger import Resolution
+from drs.records import Resolution
 from drs.resolution import Problem, resolve, server_name
 from tests.unit.drill import make_plan
 

@@ -15,7 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from drs import drill_task, sensors, triggers
 from drs.hook import DrsHook
 from drs.jobs import Job
-from drs.ledger import FailureRecord, Resolution, WaveResolution
+from drs.records import FailureRecord, Resolution, WaveResolution
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import LaunchFailed, NoRecoveryInstanceId, StuckConversion, StuckPending

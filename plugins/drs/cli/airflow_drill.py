@@ -17,9 +17,10 @@ from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
 from drs.cli.airflow_follow import Follower
 from drs.cli.airflow_records import Failure, failures
 from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_parser, print_json
-from drs.ledger import CleanupRecord, Ledger
+from drs.ledger import Ledger
 from drs.plan.durations import parse
 from drs.plan.naming import plan_name
+from drs.records import CleanupRecord
 from drs.tables import table
 
 TIMED_OUT = 4

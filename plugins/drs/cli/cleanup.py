@@ -20,10 +20,11 @@ from drs.cli.aws import Access, add_profile, asking_aws, checked_access, explain
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
 from drs.jobs import Job, utc_now
-from drs.ledger import Ledger, RunRecord
+from drs.ledger import Ledger
 from drs.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.plan import Plan
 from drs.plan.naming import dag_id
+from drs.records import RunRecord
 from drs.tables import table
 
 if TYPE_CHECKING:

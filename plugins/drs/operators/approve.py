@@ -17,12 +17,14 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from drs.drill_task import PREFLIGHT_TASK_ID, chosen_wave, coded_failures, run_ledger
+from drs.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.jobs import clock_time, utc_now
-from drs.ledger import RECOVERY_APPROVAL, ApprovalRecord, Ledger, RunRecord
+from drs.ledger import Ledger
 from drs.operators.preflight import FINDINGS_KEY
 from drs.plan import Approval, Plan
+from drs.proof import PREFLIGHT_TASK_ID
+from drs.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

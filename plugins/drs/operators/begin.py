@@ -14,8 +14,8 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from drs.drill_task import coded_failures, run_ledger
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.jobs import clock_time, utc_now
-from drs.ledger import RunRecord
 from drs.plan import Plan
+from drs.records import RunRecord
 from drs.request import MANUAL, read_request
 from drs.under_way import is_active, owner_key
 

@@ -14,9 +14,10 @@ from drs import settings
 from drs.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.hook import DrsHook
 from drs.jobs import clock_time, utc_now
-from drs.ledger import Ledger, Resolution, RunRecord
+from drs.ledger import Ledger
 from drs.plan import Launch, Plan
 from drs.preflight import Clients, Question, Report, findings_table, inspect
+from drs.records import Resolution, RunRecord
 from drs.tables import table
 from drs.triggers import DrsHoldersTrigger
 

@@ -24,9 +24,10 @@ from drs.errors import PlanChanged, ServerConflict
 from drs.hook import DrsHook
 from drs.jobs import clock_time, utc_now
 from drs.launch import WaveLaunch
-from drs.ledger import LaunchRecord, Ledger, RunRecord, Store
+from drs.ledger import Ledger, Store
 from drs.links import DrsJobHistoryLink
 from drs.operators.begin import claim
+from drs.records import LaunchRecord, RunRecord
 from drs.timeline import WaitUntil
 from drs.triggers import DrsHoldersTrigger
 

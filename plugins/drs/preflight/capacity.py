@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 from drs.errors import ConcurrentJobsLimitExceeded
-from drs.ledger import Resolution
 from drs.plan import Plan
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
@@ -19,6 +18,7 @@ from drs.preflight.ownership import live_jobs_of_others
 from drs.preflight.question import Question
 from drs.preflight.servers import NAMED
 from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_IN_JOBS
+from drs.records import Resolution
 
 REMEDY = (
     "Let fewer waves be live together (`next_wave_when: launched`), or set `launch: {jobs: per_wave}`, which "

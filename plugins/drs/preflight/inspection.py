@@ -9,7 +9,6 @@ from typing import Any
 
 from drs.errors import AccountMismatch, Code, SourceServerNotFound
 from drs.jobs import utc_now
-from drs.ledger import Resolution, WaveResolution
 from drs.preflight.capacity import capacity
 from drs.preflight.checks import SERVER_CHECKS, SOURCE_CHECKS
 from drs.preflight.checks.launch_settings import stopped_servers
@@ -20,6 +19,7 @@ from drs.preflight.permissions import rehearse
 from drs.preflight.question import Clients, Question
 from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
+from drs.records import Resolution, WaveResolution
 from drs.resolution import nothing_to_launch, resolve
 
 LEAVES_OUT = frozenset(

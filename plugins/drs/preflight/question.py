@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drs.calls import DrsCalls
-from drs.ledger import ExecutionType, Resolution
 from drs.plan import Plan
+from drs.records import ExecutionType, Resolution
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client

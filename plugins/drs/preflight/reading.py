@@ -12,7 +12,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.calls import LOOK_BACK
 from drs.errors import AccessDenied, Code
-from drs.ledger import Resolution
 from drs.preflight.facts import (
     Facts,
     LaunchSettings,
@@ -25,6 +24,7 @@ from drs.preflight.facts import (
 from drs.preflight.findings import Finding
 from drs.preflight.question import Clients, Question
 from drs.preflight.servers import Servers
+from drs.records import Resolution
 from drs.refusals import error_code, explain, unavailable
 
 if TYPE_CHECKING:

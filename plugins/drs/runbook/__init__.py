@@ -14,9 +14,9 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from drs.ledger import Resolution, ResolvedServer
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
+from drs.records import Resolution, ResolvedServer
 
 FUNCTIONS = Path(__file__).with_name("functions.sh")
 

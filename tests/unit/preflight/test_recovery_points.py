@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 from drs.errors import Code
-from drs.ledger import ResolvedServer
 from drs.preflight import Report
+from drs.records import ResolvedServer
 from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
 
 Make = type[Account]

@@ -1,0 +1,46 @@
+"""The end of a run: whether it proved what it set out to prove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperator
+
+from drs.drill_task import coded_failures, run_ledger, task_states
+from drs.errors import DrillFailed
+from drs.proof import doubted_approvals, doubted_end, doubted_idleness, doubted_waves, failed_tasks, passed
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class DrsDrillVerdictOperator(BaseOperator):
+    """Pass the run only if it proved all that it set out to prove.
+
+    A task that was skipped, removed or never run is not a success, whatever Airflow's own run state would be.
+    """
+
+    @coded_failures
+    def execute(self, context: Context) -> str:
+        ledger = run_ledger(context)
+        run = ledger.begun()
+        states = task_states(context)
+        doubts = list(failed_tasks(ledger, states))
+        if run is None:
+            doubts.append("the run never began")
+        elif run.missed or run.dry_run:
+            doubts += doubted_idleness(ledger, run, states)
+        else:
+            doubts += doubted_approvals(ledger, run)
+            doubts += doubted_waves(ledger, run, states)
+            doubts += doubted_end(ledger, run, states)
+        if run is None or doubts:
+            listed = "\n".join(f"- {doubt}" for doubt in doubts)
+            what = "recovery" if run and not run.is_drill else "drill"
+            raise DrillFailed(
+                f"The {what} did not pass:\n{listed}",
+                remedy="Read the end of the log of the first task named: it says what failed and what to do.",
+            )
+        text = passed(ledger, run)
+        self.log.info(text)
+        return text

@@ -1,0 +1,133 @@
+"""Whether a run proved what it set out to prove: pure, from its records and the states of its tasks.
+
+A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be of an
+earlier try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from drs.ledger import Ledger
+from drs.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord, WaveOutcome
+
+PREFLIGHT_TASK_ID = "preflight"
+TERMINATE_TASK_ID = "terminate"
+EVIDENCE_TASK_ID = "evidence"
+VERDICT_TASK_ID = "verdict"
+LAST_TASK = "wait_until_launched"
+"""The last task of a wave, within its group."""
+
+
+def group_id(wave: str) -> str:
+    """The wave's task group; the prefix keeps a wave named ``begin`` apart from the task of that name."""
+    return f"wave_{wave}"
+
+
+def passed(ledger: Ledger, run: RunRecord) -> str:
+    """What a run that passed has done."""
+    if run.missed:
+        return run.missed
+    if run.dry_run:
+        return f"Dry run of a {run.execution_type}: preflight passed, nothing was launched."
+    servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
+    launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
+    if not run.is_drill:
+        return f"The RECOVERY passed: {launched}; nothing of it is terminated."
+    end = "its instances are kept, as asked" if run.keep_instances else "all of them are terminated"
+    return f"The drill passed: {launched}; {end}."
+
+
+def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
+    """The tasks that failed or were cut off, those with a reason of their own first."""
+    for task_id, state in sorted(states.items()):
+        if state == "failed":
+            failure = ledger.failure(task_id)
+            why = f"[{failure.code}] {failure.message}" if failure else "without a code; see its log"
+            yield f"{task_id} failed: {why}"
+    for task_id, state in sorted(states.items()):
+        if state in {"upstream_failed", "removed"}:
+            yield f"{task_id} did not run ({state})"
+
+
+def doubted_idleness(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What speaks against a run that was to launch nothing."""
+    if run.dry_run and not run.missed:
+        if ledger.resolution() is None:
+            yield "preflight has resolved no servers"
+        if states.get(PREFLIGHT_TASK_ID) not in {"success", "failed", "upstream_failed"}:
+            yield f"{PREFLIGHT_TASK_ID} is {states.get(PREFLIGHT_TASK_ID) or 'without a state'}"
+    for name in run.waves:
+        if ledger.launch(name) is not None:
+            yield f"wave {name} has a record of a launch, and nothing was to be launched"
+
+
+def doubted_approvals(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """Approvals that the run needed and has no record of."""
+    if not run.is_drill and not _approved(ledger.approval(RECOVERY_APPROVAL)):
+        yield "nobody has approved the recovery"
+    for wave in run.read_plan().waves:
+        if wave.approval and ledger.launch(wave.name) and not _approved(ledger.approval(wave.name)):
+            yield f"nobody has approved wave {wave.name}"
+
+
+def _approved(answer: ApprovalRecord | None) -> bool:
+    return answer is not None and answer.approved
+
+
+def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What is lacking of proof that every server of every chosen wave was launched.
+
+    A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be
+    of an earlier try.
+    """
+    resolution = ledger.resolution()
+    if resolution is None:
+        yield "preflight has resolved no servers"
+        return
+    none_launched = True
+    for name in run.waves:
+        wave = resolution.waves.get(name)
+        if wave is not None and wave.left_out:
+            continue
+        outcome, launch = ledger.outcome(name), ledger.launch(name)
+        if wave is None or outcome is None or launch is None:
+            yield f"wave {name} has no record of its servers being launched"
+            continue
+        last = f"{group_id(name)}.{LAST_TASK}"
+        if states.get(last) not in {"success", "failed", "upstream_failed"}:
+            yield f"{last} is {states.get(last) or 'without a state'}"
+        judged = {server.server_id: server for server in outcome.servers}
+        none_launched = none_launched and not any(server.launched for server in outcome.servers)
+        for server in wave.servers:
+            record = judged.get(server.server_id)
+            if server.optional or (
+                record is not None
+                and record.launched
+                and record.job_id == launch.timeline.slot(server.server_id).job_id
+            ):
+                continue
+            yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+    if none_launched:
+        yield "not one server was launched"
+
+
+def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What the records lack of proof that clean-up covered everything, and that evidence was given."""
+    cleanup = ledger.cleanup()
+    launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
+    made = frozenset[str]().union(*(record.all_job_ids for record in launches))
+    if cleanup is None or not (cleanup.proven or cleanup.kept):
+        yield "clean-up is not proven complete"
+    elif uncovered := made - set(cleanup.jobs):
+        yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
+    for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
+        if states.get(task_id) not in {"success", "failed", "upstream_failed"}:
+            yield f"{task_id} is {states.get(task_id) or 'without a state'}"
+
+
+def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:
+    """How each chosen wave ended, for those that did."""
+    for name in run.waves:
+        if (outcome := ledger.outcome(name)) is not None:
+            yield name, outcome
