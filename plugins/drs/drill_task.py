@@ -91,6 +91,8 @@ def _guarded(
             failure = explained
         if record:
             record(context, failure)
+        if failure.details:
+            self.log.error("What happened:\n%s", failure.details)
         for line in str(failure).splitlines():
             self.log.error(line)
         raised = AirflowException if failure.retryable else AirflowFailException
@@ -102,7 +104,9 @@ def _guarded(
 def _record(context: Context, failure: DrillError) -> None:
     run_ledger(context).save_failure(
         context["ti"].task_id,
-        FailureRecord(code=failure.code, message=failure.message, remedy=failure.remedy),
+        FailureRecord(
+            code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
+        ),
     )
 
 

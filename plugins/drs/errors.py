@@ -46,7 +46,9 @@ class Code(enum.StrEnum):
     JOB_START_TIMEOUT = "JOB_START_TIMEOUT"
     JOB_TIMEOUT = "JOB_TIMEOUT"
     SERVER_LAUNCH_FAILED = "SERVER_LAUNCH_FAILED"
+    VALIDATION_FAILED = "VALIDATION_FAILED"
     CLEANUP_INCOMPLETE = "CLEANUP_INCOMPLETE"
+    EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
     DRILL_FAILED = "DRILL_FAILED"
 
 
@@ -55,15 +57,24 @@ class DrillError(Exception):
 
     :param message: what happened, to which server or job, and why
     :param remedy: what the reader should do now; defaults to the class's own
+    :param details: what a task's log shows above the message, such as a table of servers
     """
 
     code: ClassVar[Code]
     remedy: str = ""
     retryable: bool = False
 
-    def __init__(self, message: str, *, remedy: str | None = None, retryable: bool | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str | None = None,
+        retryable: bool | None = None,
+        details: str = "",
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.details = details
         if remedy is not None:
             self.remedy = remedy
         if retryable is not None:
@@ -240,8 +251,23 @@ class ServerLaunchFailed(DrillError):
     )
 
 
+class ValidationFailed(DrillError):
+    code = Code.VALIDATION_FAILED
+    remedy = (
+        "See what each check saw above. The instances stand until clean-up ends them; keep them for a look "
+        "with the run parameter keep_instances, or with cleanup: {when: on_success} in the plan."
+    )
+
+
 class CleanupIncomplete(DrillError):
     code = Code.CLEANUP_INCOMPLETE
+
+
+class EvidenceIncomplete(DrillError):
+    """The record of the run could not be written, or its chain could not be closed."""
+
+    code = Code.EVIDENCE_INCOMPLETE
+    retryable = True
 
 
 class DrillFailed(DrillError):

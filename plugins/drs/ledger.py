@@ -20,6 +20,7 @@ from drs.records import (
     Resolution,
     RunRecord,
     WaveOutcome,
+    WaveValidation,
 )
 
 BEGIN_TASK_ID = "begin"
@@ -85,7 +86,7 @@ class Ledger:
         self._write(f"launch.{wave}", record)
 
     def reached(self, wave: str, gate: str) -> dt.datetime | None:
-        """When the wave's gate (``started``, ``launched``) was reached."""
+        """When the wave's gate (``started``, ``launched``, ``validated``) was reached."""
         value = self._store.get(f"reached.{wave}.{gate}")
         return None if value is None else dt.datetime.fromisoformat(value)
 
@@ -105,6 +106,19 @@ class Ledger:
 
     def save_outcome(self, wave: str, record: WaveOutcome) -> None:
         self._write(f"outcome.{wave}", record)
+
+    def validation(self, wave: str) -> WaveValidation | None:
+        return self._read(f"validation.{wave}", WaveValidation)
+
+    def save_validation(self, wave: str, record: WaveValidation) -> None:
+        self._write(f"validation.{wave}", record)
+
+    def remarks(self, task_id: str) -> tuple[str, ...]:
+        """What went wrong in a task beside its work, and fails nothing: a message or a measure not sent."""
+        return tuple(self._store.get(f"remarks.{task_id}") or ())
+
+    def add_remark(self, task_id: str, text: str) -> None:
+        self._store.set(f"remarks.{task_id}", [*self.remarks(task_id), text])
 
     def cleanup(self) -> CleanupRecord | None:
         return self._read("cleanup", CleanupRecord)

@@ -59,6 +59,10 @@ class ResolvedServer(Record):
     optional: bool = False
     snapshot_id: str | None = None
     """The recovery snapshot to launch from; ``None`` is the latest state."""
+    lag_seconds: float | None = None
+    """The replication lag that preflight saw; ``None`` where DRS named none."""
+    starts: bool = True
+    """Whether the launch disposition is STARTED: such an instance must run, another must be stopped."""
 
 
 class WaveResolution(Record):
@@ -139,10 +143,43 @@ class ServerRecord(Record):
     seconds: float | None = None
     """From the job's creation to the server's last event."""
     error: str | None = None
+    requested_at: dt.datetime | None = None
+    """When DRS created the server's job."""
+    launched_at: dt.datetime | None = None
+    """The time of the server's last event in DRS's job log, if it was launched."""
+    point_in_time: dt.datetime | None = None
+    """Of which moment the launched instance holds the data (pointInTimeSnapshotDateTime)."""
 
 
 class WaveOutcome(Record):
     servers: tuple[ServerRecord, ...]
+
+
+class CheckResult(Record):
+    """What one check saw of one launched server."""
+
+    check: str
+    """What was checked: the kind of check and its object, such as ``http :80/health``."""
+    server_id: str
+    instance_id: str | None
+    passed: bool
+    optional: bool = False
+    """A failure is a warning."""
+    seen: str
+    """What was seen, complete on its own."""
+    at: dt.datetime
+    seconds: float
+    """From the beginning of the wave's validation."""
+    output: str = ""
+    """What a command or an answer said, cut to a readable length."""
+
+
+class WaveValidation(Record):
+    """Every check of one wave, the servers in their order."""
+
+    began_at: dt.datetime
+    ended_at: dt.datetime
+    results: tuple[CheckResult, ...]
 
 
 class InstanceRecord(Record):
@@ -152,6 +189,9 @@ class InstanceRecord(Record):
     ec2_instance_id: str
     server_id: str
     job_id: str
+    point_in_time: dt.datetime | None = None
+    instance_type: str | None = None
+    launched_at: dt.datetime | None = None
 
 
 class TerminateCall(Record):
@@ -174,6 +214,9 @@ class CleanupRecord(Record):
     kept: bool = False
     """The run was asked to keep its instances, or it was a real recovery."""
     proven: bool = False
+    ended_at: dt.datetime | None = None
+    why_kept: str = ""
+    """Why the instances were kept: the run's parameter, the plan's rule, a person's answer."""
 
 
 class FailureRecord(Record):
@@ -182,3 +225,5 @@ class FailureRecord(Record):
     code: str
     message: str
     remedy: str = ""
+    details: str = ""
+    """What stands above the message in the task's log: the wave's servers, each failure explained."""

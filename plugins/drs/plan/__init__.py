@@ -1,7 +1,7 @@
 """Recovery plans: YAML files become frozen, validated plans, or a list of all that is wrong with them."""
 
 from drs.plan.loader import load_folder, load_plan
-from drs.plan.model import Approval, Cleanup, Launch, Plan, ProtectionGroup, Target, Wave
+from drs.plan.model import Approval, Cleanup, Launch, Notifications, Plan, ProtectionGroup, Target, Wave
 from drs.plan.problems import BrokenPlan, PlanError, Problem
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "BrokenPlan",
     "Cleanup",
     "Launch",
+    "Notifications",
     "Plan",
     "PlanError",
     "Problem",

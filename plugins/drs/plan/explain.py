@@ -16,16 +16,6 @@ from drs.plan.consistency import Finding
 from drs.plan.schema import schema_at
 from drs.plan.source import Document, KeyPath, meaning
 
-# Keys of the plan format, or values of a key, whose behaviour this version does not have; None is any value.
-# Positions in lists are left out.
-_NOT_SUPPORTED: Mapping[tuple[str, ...], frozenset[str] | None] = {
-    ("notifications",): None,
-    ("waves", "validation"): None,
-    ("waves", "next_wave_when"): frozenset({"validated"}),
-    ("cleanup", "keep_for"): None,
-    ("cleanup", "when"): frozenset({"on_success", "after_approval", "never"}),
-}
-
 _KINDS = {
     "string_type": "text",
     "tuple_type": "a list",
@@ -92,8 +82,6 @@ def _invalid(
 
 def _unknown_key(loc: KeyPath) -> tuple[str, str]:
     key = str(loc[-1])
-    if _named(loc) in _NOT_SUPPORTED:
-        return _unsupported(f"The key {key}"), "Remove the key."
     known = list(schema_at(loc[:-1]).get("properties", {}))
     near = difflib.get_close_matches(key, known, n=1)
     remedy = f"Did you mean {near[0]}?" if near else f"The keys known here are: {', '.join(known)}."
@@ -104,8 +92,6 @@ def _not_a_choice(loc: KeyPath, value: object) -> tuple[str, str]:
     schema = schema_at(loc)
     allowed = schema.get("enum") or [schema["const"]]
     remedy = f"Write {' or '.join(allowed)}."
-    if isinstance(value, str) and value in (_NOT_SUPPORTED.get(_named(loc)) or ()):
-        return _unsupported(f"The value {value} of {loc[-1]}"), remedy
     near = difflib.get_close_matches(str(value), allowed, n=1)
     return f"{value} is not a choice here.", f"Did you mean {near[0]}? {remedy}" if near else remedy
 
@@ -137,10 +123,6 @@ def _bad_key(path: KeyPath) -> Finding:
     schema = schema_at(path[:-1])["propertyNames"]
     message = f'"{path[-1]}" is not allowed as a key here.'
     return Finding(path, Code.INVALID_FIELD, message, f"Wanted: {schema['description']}")
-
-
-def _unsupported(what: str) -> str:
-    return f"{what} is not supported by this version of drs-drills; it would have no effect."
 
 
 def _named(loc: KeyPath) -> tuple[str, ...]:

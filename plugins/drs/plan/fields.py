@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StrictBool
+from pydantic import AfterValidator, Field, JsonValue, StrictBool
 
 from drs.plan.calendar import checked_schedule, checked_timezone
 from drs.plan.durations import Duration, PositiveDuration
@@ -220,10 +220,10 @@ DelayBefore = Annotated[
     ),
 ]
 NextWaveWhen = Annotated[
-    Literal["started", "launched"],
+    Literal["started", "launched", "validated"],
     Field(
-        description="The next wave may begin when all jobs of this one have left PENDING (started), or when "
-        "all its servers are launched (launched)."
+        description="The next wave may begin when all jobs of this one have left PENDING (started), when "
+        "all its servers are launched (launched), or when they have passed their checks (validated)."
     ),
 ]
 
@@ -247,10 +247,51 @@ Skippable = Annotated[
 
 # Clean-up
 CleanupWhen = Annotated[
-    Literal["always"],
-    Field(description="always: whatever happened, the drill's instances are terminated."),
+    Literal["always", "on_success", "after_approval", "never"],
+    Field(
+        description="When the drill's instances are terminated. always: whatever happened. on_success: only "
+        "if every wave passed. after_approval: once a person agrees, or nobody answers. never: not at all."
+    ),
+]
+KeepFor = Annotated[
+    Duration,
+    Field(
+        description="How long the instances of a drill whose waves all passed are kept before they are "
+        "terminated, counted from the end of the last wave.",
+        examples=["10m"],
+    ),
 ]
 CleanupTimeout = Annotated[
     PositiveDuration,
     Field(description="Time for live jobs to end and for the instances to be terminated."),
+]
+CleanupApprovalTimeout = Annotated[
+    PositiveDuration,
+    Field(
+        description="With after_approval: how long somebody has to answer. Without an answer the instances "
+        "are terminated.",
+        examples=["24h"],
+    ),
+]
+
+# Notifications
+TopicArn = Annotated[
+    str,
+    Field(
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$",
+        description="The SNS topic that is told of the drill's course.",
+        examples=["arn:aws:sns:eu-central-1:111122223333:dr-drills"],
+    ),
+]
+DottedPath = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        description="The dotted path of a Python object that Airflow's processes can import.",
+        examples=["airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"],
+    ),
+]
+Parameters = Annotated[
+    Mapping[str, JsonValue],
+    Field(description="Its keyword arguments.", examples=[{"text": "{{ drs.message }}"}]),
 ]

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from drs.plan import fields
+from drs.plan.checks import Check, Validation
 from drs.plan.consistency import INCONSISTENT, contradictions
 
 DELAY_BETWEEN_WAVES = timedelta(seconds=30)
@@ -70,6 +71,7 @@ class ProtectionGroup(_Part):
     source_servers: fields.SourceServers | None = None
     server_tags: fields.ServerTags | None = None
     optional: fields.Optional = False
+    validation: Validation = ()
 
     @model_validator(mode="after")
     def _one_way_to_name_servers(self) -> Self:
@@ -130,13 +132,45 @@ class Wave(_Part):
         description="Settings that differ from the plan's launch section.",
         examples=[{"job_timeout": "90m"}],
     )
+    validation: Validation = ()
 
 
 class Cleanup(_Part):
     """How what the drill launched is terminated again."""
 
     when: fields.CleanupWhen = "always"
+    keep_for: fields.KeepFor = timedelta(0)
     timeout: fields.CleanupTimeout = timedelta(hours=2)
+    approval_timeout: fields.CleanupApprovalTimeout = timedelta(hours=24)
+    approvers: fields.Approvers = ()
+
+
+class Notifier(_Part):
+    """An Airflow notifier that is told of the drill's course."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"notifier": "my_team.notifiers.Pager", "parameters": {}}]}
+    )
+
+    notifier: fields.DottedPath
+    parameters: fields.Parameters = {}
+
+
+class Notifications(_Part):
+    """Who is told of the drill's course."""
+
+    sns_topic_arn: fields.TopicArn | None = None
+    aws_conn_id: Annotated[
+        fields.ConnectionId | None,
+        Field(description="The connection that publishes to the topic. Default: that of the target."),
+    ] = None
+    notifiers: Annotated[
+        tuple[Notifier, ...],
+        Field(
+            description="Further notifiers of Airflow's providers, or of one's own.",
+            examples=[[{"notifier": "my_team.notifiers.Pager", "parameters": {"text": "{{ drs.message }}"}}]],
+        ),
+    ] = ()
 
 
 class Plan(_Part):
@@ -185,6 +219,13 @@ class Plan(_Part):
         ),
     ]
     cleanup: Annotated[Cleanup, Field(description="The end of the drill.")] = Cleanup()
+    notifications: Annotated[
+        Notifications,
+        Field(
+            description="Who is told of the drill's course.",
+            examples=[{"sns_topic_arn": "arn:aws:sns:eu-central-1:111122223333:dr-drills"}],
+        ),
+    ] = Notifications()
 
     @model_validator(mode="after")
     def _without_contradictions(self) -> Self:
@@ -234,6 +275,10 @@ class Plan(_Part):
         """The servers that the plan itself names for this wave; those found by tags are not among them."""
         groups = (self.protection_groups[name] for name in self.wave(wave_name).protection_groups)
         return tuple(server for group in groups for server in group.source_servers or ())
+
+    def checks_for(self, wave_name: str, group_name: str) -> tuple[Check, ...]:
+        """What the plan asks of the servers of a group that the wave launches: its own and the group's."""
+        return (*self.wave(wave_name).validation, *self.protection_groups[group_name].validation)
 
     def _position(self, wave_name: str) -> int:
         for position, wave in enumerate(self.waves):

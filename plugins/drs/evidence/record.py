@@ -1,0 +1,219 @@
+"""The record of one run, as it is kept and handed to an auditor. Pure, and a public format.
+
+All instants are UTC, all spans are seconds. What is not known is null, never a guess. The record's own hash
+stands in it (``hash``), and so does that of the record before it of the same plan (``previous``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drs.records import ApprovalRecord, CheckResult
+
+SCHEMA_ID = "drs-drills/evidence/1"
+
+Result = Literal["passed", "failed"]
+WaveState = Literal["passed", "failed", "left_out", "not_reached"]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Link(Part):
+    """The record before this one in its plan's chain."""
+
+    id: str
+    hash: str
+
+
+class PlanEvidence(Part):
+    """The plan as it was when the run began."""
+
+    name: str
+    description: str
+    owner: str
+    digest: str = Field(description="SHA-256 of what the plan says, defaults filled in.")
+    content: dict[str, Any]
+
+
+class RunEvidence(Part):
+    """How the run came about, and what it was asked to do."""
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    initiator: str
+    reason: str
+    execution_type: Literal["DRILL", "RECOVERY"]
+    dry_run: bool
+    waves: tuple[str, ...] = Field(description="The waves that were chosen for this run.")
+    keep_instances: bool
+    skip_approvals: bool
+    recovery_point: dt.datetime | None = Field(description="The time asked for; null is the latest state.")
+    url: str | None = Field(description="The run's page in Airflow.")
+    began_at: dt.datetime
+    next_run: dt.datetime | None = Field(description="When the plan's schedule runs it next.")
+
+
+class TargetEvidence(Part):
+    account_id: str
+    region: str
+    aws_conn_id: str
+
+
+class Measure(Part):
+    """A recovery objective against what was measured."""
+
+    target_seconds: float | None
+    measured_seconds: float | None
+    met: bool | None = Field(description="Null where there is no target, or nothing could be measured.")
+
+
+class Objectives(Part):
+    """RTO: from the run's start to the last server launched, and validated. RPO: the largest of any server's."""
+
+    rto_launched: Measure
+    rto_validated: Measure
+    rpo: Measure
+
+
+class EventEvidence(Part):
+    """One entry of DRS's job log."""
+
+    at: dt.datetime
+    event: str
+    server_id: str | None
+    instance_id: str | None
+    raw_error: str | None
+
+
+class Explanation(Part):
+    """What a failure means in plain words."""
+
+    cause: str
+    remedy: str
+    retry_is_safe: bool
+
+
+class ServerEvidence(Part):
+    """One server of a wave."""
+
+    server_id: str
+    name: str
+    group: str
+    optional: bool
+    lag_at_start_seconds: float | None
+    launched: bool
+    valid: bool | None = Field(description="Whether it passed every check; null where none was made.")
+    job_id: str | None
+    instance_id: str | None
+    snapshot_id: str | None
+    requested_at: dt.datetime | None = Field(description="When DRS created the job that launched it.")
+    launched_at: dt.datetime | None
+    launch_seconds: float | None = Field(description="From requested_at to launched_at.")
+    point_in_time: dt.datetime | None = Field(description="Of which moment the instance holds the data.")
+    rpo_seconds: float | None = Field(description="From point_in_time to requested_at, and not below 0.")
+    error: str | None = Field(description="DRS's raw error, or why there is no instance.")
+    explanation: Explanation | None
+    events: tuple[EventEvidence, ...]
+    checks: tuple[CheckResult, ...]
+
+
+class WaveEvidence(Part):
+    """One wave of the plan."""
+
+    name: str
+    state: WaveState
+    why: str = Field(description="Why it was left out, not reached or failed; empty where it passed.")
+    depends_on: tuple[str, ...]
+    jobs: tuple[str, ...] = Field(description="Every LAUNCH job that the run made for it.")
+    first_call_at: dt.datetime | None
+    started_at: dt.datetime | None
+    launched_at: dt.datetime | None = Field(description="The last LAUNCH_END of its servers.")
+    validated_at: dt.datetime | None
+    rto_launched_seconds: float | None = Field(description="From the run's start to launched_at.")
+    rto_validated_seconds: float | None
+    rpo_seconds: float | None
+    conflicts: int = Field(description="Calls that DRS refused with ConflictException.")
+    servers: tuple[ServerEvidence, ...]
+
+
+class Exclusion(Part):
+    server_id: str
+    wave: str
+    why: str
+
+
+class FindingEvidence(Part):
+    """One finding of preflight."""
+
+    severity: Literal["error", "warning"]
+    code: str
+    wave: str | None
+    server_id: str | None
+    seen: str
+    remedy: str
+
+
+class FailureEvidence(Part):
+    """A task that failed, or was cut off."""
+
+    task_id: str
+    state: str
+    code: str | None
+    message: str
+    remedy: str
+
+
+class InstanceEvidence(Part):
+    """A drill instance that the run launched, and its end."""
+
+    recovery_instance_id: str
+    ec2_instance_id: str
+    server_id: str
+    launch_job_id: str
+    terminate_jobs: tuple[str, ...]
+    instance_type: str | None
+    gone: bool
+
+
+class CleanupEvidence(Part):
+    """The proof of termination."""
+
+    when: str
+    started_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    proven: bool = Field(description="DRS and EC2 both showed every instance gone.")
+    kept: bool
+    why_kept: str
+    instances: tuple[InstanceEvidence, ...]
+
+
+class Evidence(Part):
+    """The record of one run of a recovery plan."""
+
+    record: Literal["drs-drills/evidence/1"] = "drs-drills/evidence/1"
+    id: str = Field(description="<plan>-<sequence>, unlike any other of the plan.")
+    sequence: int = Field(ge=1)
+    previous: Link | None = Field(description="Null in a plan's first record.")
+    assembled_at: dt.datetime
+    result: Result
+    summary: str = Field(description="The result in a sentence.")
+    reasons: tuple[str, ...] = Field(description="Everything that kept the run from passing.")
+    plan: PlanEvidence
+    run: RunEvidence
+    target: TargetEvidence
+    objectives: Objectives
+    approvals: dict[str, ApprovalRecord] = Field(description="Answers, by the wave that they are about.")
+    waves: tuple[WaveEvidence, ...]
+    excluded: tuple[Exclusion, ...]
+    findings: tuple[FindingEvidence, ...]
+    failures: tuple[FailureEvidence, ...]
+    cleanup: CleanupEvidence | None
+    remarks: tuple[str, ...] = Field(description="Messages and measures that could not be sent.")
+    software: dict[str, str] = Field(description="Versions, by the name of the package.")
+    hash: str = Field(description="SHA-256 (hex) of the record's canonical JSON without this member.")
