@@ -74,7 +74,7 @@ class Measure(Part):
 
 
 class Objectives(Part):
-    """RTO: from the run's start to the last server launched, and validated. RPO: the largest of any server's."""
+    """RTO: from the run's start to the last server launched, or validated. RPO: that of the worst server."""
 
     rto_launched: Measure
     rto_validated: Measure
