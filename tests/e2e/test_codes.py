@@ -16,18 +16,18 @@ pytestmark = pytest.mark.e2e
 
 Drill = Callable[..., DrillRun]
 ACCOUNT = "111122223333"
-UNINITIALISED = "eu-west-1"
+UNINITIALISED, SILENT = "eu-west-1", "us-west-2"
 UNREAD, STUCK, SLOW = DATABASE[0], DATABASE[1], DATABASE[2]
 
 
 @pytest.fixture(scope="module")
 def crowd(running_stack: Stack) -> None:
-    """More servers than one job takes, more than DRS runs jobs at a time, and a Region without DRS."""
+    """More servers than one job takes, more than DRS runs jobs at a time, and two Regions of no use."""
     series = [
         {"count": count, "id_prefix": f"s-7cc0{number}", "hostname": f"{size}-{{n}}", "tags": {"Size": size}}
         for number, (size, count) in enumerate({"large": 101, "many": 21}.items())
     ]
-    regions = {"us-east-1": {"servers": series}, UNINITIALISED: {"initialized": False}}
+    regions = {"us-east-1": {"servers": series}, UNINITIALISED: {"initialized": False}, SILENT: {}}
     running_stack.simulator.add_fleet({"accounts": {ACCOUNT: {"regions": regions}}})
 
 
@@ -41,16 +41,16 @@ def write_tagged_plan(folder: Path, name: str, tags: str, jobs: str) -> None:
 def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """Seven plans at once; nothing of any is launched."""
+    """Eight plans at once; nothing of any is launched."""
     for name, server in (("code-waves", DATABASE[3]), ("code-past", DATABASE[4]), ("code-unread", UNREAD)):
         write_plan(plans, name, [("main", [server])])
-    write_plan(
-        plans, "code-region", [("main", DATABASE[:1])], target=HERE.replace("us-east-1", UNINITIALISED)
-    )
+    for name, region in (("code-region", UNINITIALISED), ("code-silent", SILENT)):
+        write_plan(plans, name, [("main", DATABASE[:1])], target=HERE.replace("us-east-1", region))
     write_tagged_plan(plans, "code-large", "{Size: large}", "per_wave")
     write_tagged_plan(plans, "code-many", "{Size: many}", "per_server")
     write_tagged_plan(plans, "code-tags", "{Size: huge}", "per_wave")
     stack.simulator.arm(kind="internal_error", operations=["GetLaunchConfiguration"], servers=[UNREAD])
+    stack.simulator.arm(kind="internal_error", region=SILENT)
     dry: dict[str, Any] = {"dry_run": True}
     past = {**dry, "recovery_point": "2020-01-01T00:00Z"}
     cases = {
@@ -58,6 +58,7 @@ def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
         "code-past": ("preflight", "RECOVERY_POINT_NOT_FOUND", past),
         "code-unread": ("preflight", "CHECK_UNAVAILABLE", dry),
         "code-region": ("preflight", "DRS_NOT_INITIALIZED", dry),
+        "code-silent": ("preflight", "DRS_UNAVAILABLE", dry),
         "code-large": ("preflight", "WAVE_SIZE_LIMIT_EXCEEDED", dry),
         "code-many": ("preflight", "CONCURRENT_JOBS_LIMIT_EXCEEDED", dry),
         "code-tags": ("preflight", "TAG_RESOLUTION_EMPTY", dry),
@@ -71,6 +72,7 @@ def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
         assert len(end) == 2, run.log(task)
         assert "What to do: " in end[1]
         assert f"[{code}]" in run.log("verdict")
+        assert "[DRILL_FAILED]" in run.log("verdict")
     assert not stack.simulator.journal(operation="StartRecovery")
 
 
