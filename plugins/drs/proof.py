@@ -17,6 +17,8 @@ EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
 LAST_TASK = "wait_until_launched"
 """The last task of a wave, within its group."""
+LAST_GATE = "launched"
+"""The gate that this task reaches."""
 
 
 def group_id(wave: str) -> str:
