@@ -19,8 +19,11 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk.definitions.callback import AsyncCallback
+from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.param import ParamsDict
 
+from drs.deadline import rto_has_passed
 from drs.ledger import BEGIN_TASK_ID
 from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
@@ -78,6 +81,7 @@ def drill_dag(plan: Plan) -> DAG:
         tags=["drs-drill", *plan.dag_tags],
         doc_md=document(plan),
         is_paused_upon_creation=True,
+        deadline=rto_alert(plan),
     ) as dag:
         setup = EmptyOperator(task_id=SETUP_TASK_ID)
         begin = DrsBeginDrillOperator(task_id=BEGIN_TASK_ID, plan=plan, max_active_tis_per_dag=1)
@@ -99,6 +103,18 @@ def drill_dag(plan: Plan) -> DAG:
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
     dag.params = ParamsDict(run_parameters(plan))
     return dag
+
+
+def rto_alert(plan: Plan) -> DeadlineAlert | None:
+    """Airflow's own alarm at the plan's RTO; whether there is anything to tell is seen when it rings."""
+    if plan.objectives.rto is None:
+        return None
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=plan.objectives.rto,
+        callback=AsyncCallback(rto_has_passed),
+        name="rto",
+    )
 
 
 def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:

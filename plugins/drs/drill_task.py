@@ -15,6 +15,7 @@ from drs import settings
 from drs.errors import DrillError, DrillFailed, PlanChanged
 from drs.jobs import utc_now
 from drs.ledger import BEGIN_TASK_ID, Ledger
+from drs.notifications import announce_failure
 from drs.proof import TERMINATE_TASK_ID
 from drs.records import FailureRecord, RunRecord, WaveResolution
 from drs.refusals import explain
@@ -87,8 +88,16 @@ def _guarded(
             doing = f"what task {context['ti'].task_id} asked for"
             explained = explain(error, doing, connection=getattr(self, "aws_conn_id", None))
             if explained is None:
+                if record:
+                    _announce_uncoded(context, error)
                 raise
             failure = explained
+        except AirflowSkipException:
+            raise
+        except Exception as error:
+            if record:
+                _announce_uncoded(context, error)
+            raise
         if record:
             record(context, failure)
         if failure.details:
@@ -102,12 +111,21 @@ def _guarded(
 
 
 def _record(context: Context, failure: DrillError) -> None:
-    run_ledger(context).save_failure(
-        context["ti"].task_id,
-        FailureRecord(
-            code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
-        ),
+    ledger = run_ledger(context)
+    record = FailureRecord(
+        code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
     )
+    ledger.save_failure(context["ti"].task_id, record)
+    announce_failure(context, ledger, record, retryable=failure.retryable)
+
+
+def _announce_uncoded(context: Context, error: Exception) -> None:
+    """Tell people of a failure that no code of ours explains: Airflow's own, or a bug."""
+    failure = FailureRecord(
+        code="", message=f"{type(error).__name__}: {error}", remedy="Read the task's log."
+    )
+    final = isinstance(error, AirflowFailException)
+    announce_failure(context, run_ledger(context), failure, retryable=not final)
 
 
 def use_target(task: DrillTask, run: RunRecord) -> None:

@@ -127,6 +127,20 @@ class Ledger:
     def add_remark(self, task_id: str, text: str) -> None:
         self._store.set(f"remarks.{task_id}", [*self.remarks(task_id), text])
 
+    def told(self, task_id: str) -> tuple[str, ...]:
+        """The events that a task has told people of, so that a later try does not tell them again."""
+        return tuple(self._store.get(f"told.{task_id}") or ())
+
+    def save_told(self, task_id: str, event: str) -> None:
+        self._store.set(f"told.{task_id}", [*self.told(task_id), event])
+
+    def measured(self, wave: str) -> frozenset[str]:
+        """The calls and jobs of a wave that have gone into its measures, so that each does once."""
+        return frozenset(self._store.get(f"measured.{wave}") or ())
+
+    def save_measured(self, wave: str, measured: frozenset[str]) -> None:
+        self._store.set(f"measured.{wave}", sorted(measured))
+
     def cleanup(self) -> CleanupRecord | None:
         return self._read("cleanup", CleanupRecord)
 

@@ -26,6 +26,8 @@ EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
 LAST_TASK = "validate"
 """The last task of a wave, within its group."""
+LAST_GATE = "launched"
+"""The gate that this task reaches."""
 
 
 def group_id(wave: str) -> str:

@@ -15,6 +15,8 @@ from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, S
 from drs.hook import DrsHook
 from drs.jobs import Job, ServerOutcome, clock_time, judge, parse_time, utc_now
 from drs.ledger import Ledger
+from drs.metrics import measure_jobs, measure_start, measure_stuck
+from drs.notifications import announce_wave
 from drs.plan import Launch
 from drs.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
 from drs.refusals import allow, denied_action
@@ -91,12 +93,15 @@ class DrsJobStartedSensor(_WaveSensor):
                 break
             deadline = max(pending.values()) + bound
             if utc_now() >= deadline:
+                measure_stuck(context, ledger, self.wave, pending)
                 self._give_up(list(pending), jobs, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
             until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
             wait(self, trigger, until, resume="execute_complete")
-        ledger.save_reached(self.wave, "started", utc_now())
+        reached = utc_now()
+        ledger.save_reached(self.wave, "started", reached)
+        measure_start(context, ledger, self.wave, launch, reached)
         self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
 
     def _next_look(
@@ -179,8 +184,10 @@ class DrsJobLaunchedSensor(_WaveSensor):
             event = wait(self, trigger, deadline, resume="execute_complete")
         outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
         ledger.save_outcome(self.wave, outcome)
+        measure_jobs(context, ledger, self.wave, jobs, outcome)
         self._report(outcome, live, settings_of_wave)
         ledger.save_reached(self.wave, "launched", utc_now())
+        announce_wave(context, ledger, self.wave)
         return [server.model_dump(mode="json") for server in outcome.servers]
 
     def _judge(

@@ -35,3 +35,13 @@ def poll_interval_near() -> float:
 def readiness_schedule() -> str:
     """When all plans are asked whether a drill could begin: a cron expression in UTC; empty: by hand."""
     return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()
+
+
+def metrics() -> bool:
+    """Whether a drill's measures go to CloudWatch (the default)."""
+    return bool(conf.getboolean(SECTION, "metrics", fallback=True))
+
+
+def base_url() -> str:
+    """Where people find the Airflow UI."""
+    return str(conf.get("api", "base_url", fallback="http://localhost:8080"))

@@ -21,6 +21,7 @@ from drs.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.jobs import clock_time, utc_now
 from drs.ledger import Ledger
+from drs.notifications import announce_question
 from drs.operators.preflight import FINDINGS_KEY
 from drs.plan import Approval, Plan
 from drs.proof import PREFLIGHT_TASK_ID
@@ -65,6 +66,7 @@ class _ApprovalOperator(HITLOperator):
     def execute(self, context: Context) -> None:
         ledger = run_ledger(context)
         run = ledger.run()
+        before = ledger.approval(self.about)
         ledger.forget_approval(self.about)
         rule = self._rule(ledger, run)
         ti: Any = context["ti"]
@@ -89,6 +91,17 @@ class _ApprovalOperator(HITLOperator):
         comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
         self.params = ParamsDict({"comment": comment})
         self.log.info("%s\n%s", self.subject, self.body)
+        announce_question(
+            context,
+            ledger,
+            # A task that is tried again asks the same; one that is cleared after an answer asks anew.
+            about=f"{self.about} after {before.at.isoformat()}" if before else self.about,
+            what=self.what,
+            rule=rule,
+            until=until,
+            passes=passes,
+            body=self.body,
+        )
         super().execute(context)
 
     @coded_failures

@@ -14,6 +14,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 from drs.drill_task import coded_failures, run_ledger
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.jobs import clock_time, utc_now
+from drs.notifications import announce_start
 from drs.plan import Plan
 from drs.records import RunRecord
 from drs.request import MANUAL, read_request
@@ -73,6 +74,8 @@ class DrsBeginDrillOperator(BaseOperator):
         if record.missed:
             raise AirflowSkipException(record.missed)
         self._tell(record)
+        if not before:
+            announce_start(context, run_ledger(context))
         return {"token": record.token, "waves": list(record.waves)}
 
     def _tell(self, record: RunRecord) -> None:

@@ -26,6 +26,7 @@ from drs.jobs import clock_time, utc_now
 from drs.launch import WaveLaunch
 from drs.ledger import Ledger, Store
 from drs.links import DrsJobHistoryLink
+from drs.metrics import measure_calls
 from drs.operators.begin import claim
 from drs.records import LaunchRecord, RunRecord
 from drs.timeline import WaitUntil
@@ -92,6 +93,7 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         while isinstance(step := launch.advance(), WaitUntil):
             self._pause(step)
         self._persist_link(context)
+        measure_calls(context, ledger, self.wave, launch.record)
         return self._finish(launch.record)
 
     def _opens_at(self, ledger: Ledger, run: RunRecord) -> dt.datetime:

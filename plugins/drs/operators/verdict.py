@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 
 from drs.drill_task import coded_failures, run_ledger, task_states
 from drs.errors import DrillFailed
+from drs.notifications import announce_pass
 from drs.proof import doubted_approvals, doubted_end, doubted_idleness, doubted_waves, failed_tasks, passed
 
 if TYPE_CHECKING:
@@ -43,4 +44,5 @@ class DrsDrillVerdictOperator(BaseOperator):
             )
         text = passed(ledger, run)
         self.log.info(text)
+        announce_pass(context, ledger, text)
         return text

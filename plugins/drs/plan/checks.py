@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from drs.plan.durations import PositiveDuration
-from drs.plan.fields import DottedPath
+from drs.plan.fields import DottedPath, ParameterName, Parameters
+
+BAD_EXPRESSION = "plan_expression"
+"""The error type of a regular expression that is none."""
+
+
+def checked_expression(value: str) -> str:
+    """The value, if it is a regular expression.
+
+    :raises PydanticCustomError: it is none; the context holds ``message`` and ``remedy``
+    """
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise PydanticCustomError(
+            BAD_EXPRESSION,
+            "{message}",
+            {
+                "message": f'"{value}" is not a regular expression: {error}',
+                "remedy": r"Put a backslash before a character that is meant as itself, such as \( or \[; in "
+                "YAML, inside single quotes.",
+            },
+        ) from None
+    return value
+
+
+Kind = Field(description="The kind of the check.")
 
 CheckTimeout = Annotated[
     PositiveDuration,
@@ -24,6 +52,11 @@ Address = Annotated[
 ]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535, description="The TCP port.", examples=[5432])]
 
+DocumentParameter = Annotated[
+    tuple[Annotated[str, Field(examples=["systemctl is-active postgresql"])], ...],
+    Field(examples=[["systemctl is-active postgresql"]]),
+]
+
 
 class _Check(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +65,7 @@ class _Check(BaseModel):
 class InstanceStatusCheck(_Check):
     """EC2's two status checks, of the system and of the instance, are passed."""
 
-    type: Literal["instance_status"]
+    type: Annotated[Literal["instance_status"], Kind]
     timeout: CheckTimeout = timedelta(minutes=10)
 
     @property
@@ -43,7 +76,7 @@ class InstanceStatusCheck(_Check):
 class SsmCheck(_Check):
     """A Run Command document succeeds on the instance, which needs no route to it."""
 
-    type: Literal["ssm"]
+    type: Annotated[Literal["ssm"], Kind]
     document: Annotated[
         str,
         Field(
@@ -53,7 +86,7 @@ class SsmCheck(_Check):
         ),
     ] = "AWS-RunShellScript"
     parameters: Annotated[
-        Mapping[str, tuple[str, ...]],
+        Mapping[ParameterName, DocumentParameter],
         Field(
             description="The document's parameters, each a list of texts.",
             examples=[{"commands": ["systemctl is-active postgresql"]}],
@@ -69,7 +102,7 @@ class SsmCheck(_Check):
 class TcpCheck(_Check):
     """A TCP connection to the port is accepted."""
 
-    type: Literal["tcp"]
+    type: Annotated[Literal["tcp"], Kind]
     address: Address = "private_ip"
     port: Port
     timeout: CheckTimeout = timedelta(minutes=5)
@@ -82,7 +115,7 @@ class TcpCheck(_Check):
 class HttpCheck(_Check):
     """An HTTP GET is answered as expected. A certificate is not verified: it is not made for this address."""
 
-    type: Literal["http"]
+    type: Annotated[Literal["http"], Kind]
     address: Address = "private_ip"
     scheme: Annotated[Literal["http", "https"], Field(description="The scheme of the URL.")] = "http"
     port: Port = 80
@@ -93,7 +126,7 @@ class HttpCheck(_Check):
         int, Field(strict=True, ge=100, le=599, description="The status of the answer.", examples=[200])
     ] = 200
     expect_body: Annotated[
-        str | None,
+        Annotated[str, AfterValidator(checked_expression)] | None,
         Field(
             min_length=1,
             description="A regular expression that must match somewhere in the answer's body.",
@@ -110,7 +143,7 @@ class HttpCheck(_Check):
 class LaunchActionsCheck(_Check):
     """DRS's own post-launch actions have all succeeded."""
 
-    type: Literal["launch_actions"]
+    type: Annotated[Literal["launch_actions"], Kind]
     timeout: CheckTimeout = timedelta(minutes=30)
 
     @property
@@ -121,10 +154,16 @@ class LaunchActionsCheck(_Check):
 class PythonCheck(_Check):
     """A check of one's own: a Python function, which gets the launched server and says what it saw."""
 
-    type: Literal["python"]
-    function: DottedPath
+    type: Annotated[Literal["python"], Kind]
+    function: Annotated[
+        DottedPath,
+        Field(
+            description="The dotted path of a function that Airflow's processes can import.",
+            examples=["my_team.checks.orders_table"],
+        ),
+    ]
     parameters: Annotated[
-        Mapping[str, JsonValue],
+        Parameters,
         Field(description="Further keyword arguments of the function.", examples=[{"table": "orders"}]),
     ] = {}
     timeout: CheckTimeout = timedelta(minutes=5)
@@ -136,7 +175,7 @@ class PythonCheck(_Check):
 
 Check = Annotated[
     InstanceStatusCheck | SsmCheck | TcpCheck | HttpCheck | LaunchActionsCheck | PythonCheck,
-    Field(discriminator="type"),
+    Field(discriminator="type", examples=[{"type": "instance_status"}]),
 ]
 Validation = Annotated[
     tuple[Check, ...],

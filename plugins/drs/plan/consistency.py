@@ -9,12 +9,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic_core import PydanticCustomError
 
 from drs.errors import Code
+from drs.plan import durations
 from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""
+APPROVAL_OF_CLEANUP = timedelta(hours=24)
+"""How long somebody has to answer whether clean-up may begin, unless the plan says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,9 @@ def contradictions(plan: object) -> Iterator[Finding]:
     yield from _servers(groups, waves)
     yield from _dependencies(waves)
     yield from _limits(groups, waves)
+    yield from _checks(plan, groups)
+    yield from _cleanup(plan)
+    yield from _notifications(plan)
 
 
 def _names(waves: Sequence[_Wave]) -> Iterator[Finding]:
@@ -174,6 +183,60 @@ def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Fi
             yield Finding(wave.at("protection_groups"), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED, message, remedy)
 
 
+def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[Finding]:
+    lists: list[tuple[tuple[str | int, ...], object]] = [
+        (("waves", index), wave) for index, wave in enumerate(_items(_part(plan, "waves")))
+    ]
+    lists += [(("protection_groups", name), group) for name, group in groups.items()]
+    for path, part in lists:
+        for position, check in enumerate(_items(_part(part, "validation"))):
+            if _part(check, "scheme") == "https" and _part(check, "port") in (None, 80):
+                message = "The check speaks https to port 80, the port of http (and the default)."
+                place = (*path, "validation", position, "port")
+                yield Finding(place, Code.INVALID_FIELD, message, "Write port: 443, or the server's own.")
+
+
+def _cleanup(plan: object) -> Iterator[Finding]:
+    """Keys of clean-up that nothing reads with this ``when``: each would be a promise that is not kept.
+
+    A value that equals the default is not told from one that is not written, since a run records both.
+    """
+    cleanup = _part(plan, "cleanup")
+    when = _part(cleanup, "when")
+    when = "always" if when is None else when
+    kept = _duration(_part(cleanup, "keep_for"))
+    if kept and when == "never":
+        message = "keep_for has no effect with when: never, which keeps the instances for good."
+        remedy = "Remove keep_for, or write when: on_success or when: always."
+        yield Finding(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
+    elif kept and when == "after_approval":
+        message = "keep_for has no effect with when: after_approval, where a person says when the end is."
+        remedy = "Remove keep_for; approval_timeout is how long the instances are kept without an answer."
+        yield Finding(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
+    if when not in ("always", "on_success", "never"):
+        return
+    answer_within = _duration(_part(cleanup, "approval_timeout"))
+    unread = {
+        "approval_timeout": answer_within not in (None, APPROVAL_OF_CLEANUP),
+        "approvers": bool(_items(_part(cleanup, "approvers"))),
+    }
+    for key, written in unread.items():
+        if written:
+            message = f"{key} has no effect with when: {when}, which asks nobody."
+            remedy = f"Remove {key}, or write when: after_approval."
+            yield Finding(("cleanup", key), Code.INVALID_FIELD, message, remedy)
+
+
+def _notifications(plan: object) -> Iterator[Finding]:
+    notifications = _part(plan, "notifications")
+    if _part(notifications, "aws_conn_id") and not _part(notifications, "sns_topic_arn"):
+        message = (
+            "aws_conn_id has no effect without sns_topic_arn: it is the connection that publishes to it."
+        )
+        remedy = "Add sns_topic_arn, or remove aws_conn_id."
+        yield Finding(("notifications", "aws_conn_id"), Code.INVALID_FIELD, message, remedy)
+
+
 def _groups(plan: object) -> Mapping[str, object]:
     groups = _part(plan, "protection_groups")
     return groups if isinstance(groups, Mapping) else {}
@@ -201,6 +264,13 @@ def _part(whole: object, key: str) -> object:
     if isinstance(whole, Mapping):
         return whole.get(key)
     return getattr(whole, key, None)
+
+
+def _duration(value: object) -> timedelta | None:
+    try:
+        return durations.parse(value)
+    except PydanticCustomError:
+        return None
 
 
 def _items(value: object) -> Sequence[object]:

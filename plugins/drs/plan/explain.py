@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -11,9 +11,8 @@ from pydantic_core import ErrorDetails
 
 from drs.errors import Code
 from drs.plan import durations
-from drs.plan.calendar import BAD_CALENDAR
 from drs.plan.consistency import Finding
-from drs.plan.schema import schema_at
+from drs.plan.schema import path_at, schema_at
 from drs.plan.source import Document, KeyPath, meaning
 
 _KINDS = {
@@ -21,8 +20,19 @@ _KINDS = {
     "tuple_type": "a list",
     "mapping_type": "a mapping of keys to values",
     "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
     "bool_type": "true or false",
+    "int_type": "a whole number",
+    "invalid-json-value": "text",
 }
+_CHOICE_OF_MODEL = ("union_tag_not_found", "union_tag_invalid")
+
+
+def place(error: ErrorDetails) -> KeyPath:
+    """Where in the file one error of pydantic is."""
+    path = path_at(error["loc"])
+    return (*path, _chooser(error["loc"])) if error["type"] in _CHOICE_OF_MODEL else path
 
 
 def explain(error: ErrorDetails, document: Document) -> Finding:
@@ -30,29 +40,32 @@ def explain(error: ErrorDetails, document: Document) -> Finding:
     loc = error["loc"]
     if loc and loc[-1] == "[key]":
         return _bad_key(loc[:-1])
-    kind, value = error["type"], error["input"]
+    kind, value, path = error["type"], error["input"], place(error)
     context: Mapping[str, Any] = error.get("ctx", {})
     if loc == ("waves",) and kind in ("missing", "too_short"):
         remedy = f"Add at least one wave, for example: {_example(loc)}"
-        return Finding(loc, Code.PLAN_HAS_NO_WAVES, "The plan has no waves.", remedy)
+        return Finding(path, Code.PLAN_HAS_NO_WAVES, "The plan has no waves.", remedy)
     if kind == "missing":
-        return Finding(loc, Code.MISSING_FIELD, f"The key {loc[-1]} is missing.", f"Add it: {_example(loc)}")
+        message = f"The key {path[-1]} is missing."
+        return Finding(path, Code.MISSING_FIELD, message, f"Add it: {_example(loc)}")
+    if kind == "union_tag_not_found":
+        remedy = f"Add it: {path[-1]}: {' or '.join(_kinds(loc))}."
+        return Finding(path, Code.MISSING_FIELD, f"The key {path[-1]} is missing.", remedy)
     if kind == "group_without_servers":
         message = "The protection group says neither source_servers nor server_tags."
         remedy = f"Add one of them: {_example((*loc, 'source_servers'))}"
-        return Finding(loc, Code.MISSING_FIELD, message, remedy)
-    message, remedy = _invalid(kind, loc, value, context, document)
-    return Finding(loc, Code.INVALID_FIELD, message, remedy or f"Write it like this: {_example(loc)}")
+        return Finding(path, Code.MISSING_FIELD, message, remedy)
+    message, remedy = _invalid(kind, loc, value, context, document.written(path))
+    return Finding(path, Code.INVALID_FIELD, message, remedy or f"Write it like this: {_example(loc)}")
 
 
 def _invalid(
-    kind: str, loc: KeyPath, value: object, context: Mapping[str, Any], document: Document
+    kind: str, loc: KeyPath, value: object, context: Mapping[str, Any], written: str | None
 ) -> tuple[str, str]:
     """What is wrong with a value, and the remedy; an empty remedy leaves it to the key's example."""
-    written = document.written(loc)
     if kind == "extra_forbidden":
         return _unknown_key(loc)
-    if kind == BAD_CALENDAR:
+    if "remedy" in context:  # a validator of ours
         return f"{context['message']}.", context["remedy"]
     if kind == "group_named_twice":
         return "The protection group says both source_servers and server_tags.", "Keep one of the two."
@@ -61,7 +74,13 @@ def _invalid(
     if kind == "duration_zero":
         return f"{written} is no time at all; this must be longer.", ""
     if kind == "literal_error":
-        return _not_a_choice(loc, value)
+        schema = schema_at(loc)
+        return _not_a_choice(str(value), schema.get("enum") or [schema["const"]])
+    if kind == "union_tag_invalid":
+        return _not_a_choice(written or str(context["tag"]), _kinds(loc))
+    if kind in ("less_than_equal", "greater_than_equal"):
+        schema = schema_at(loc)
+        return f"{written} is not from {schema['minimum']} to {schema['maximum']}.", ""
     if kind == "string_pattern_mismatch":
         return f'"{str(value)[:80]}" is not allowed here. Wanted: {schema_at(loc)["description"]}', ""
     if kind == "string_too_long":
@@ -88,12 +107,19 @@ def _unknown_key(loc: KeyPath) -> tuple[str, str]:
     return f"There is no key {key} here.", remedy
 
 
-def _not_a_choice(loc: KeyPath, value: object) -> tuple[str, str]:
-    schema = schema_at(loc)
-    allowed = schema.get("enum") or [schema["const"]]
+def _not_a_choice(value: str, allowed: Sequence[str]) -> tuple[str, str]:
     remedy = f"Write {' or '.join(allowed)}."
-    near = difflib.get_close_matches(str(value), allowed, n=1)
+    near = difflib.get_close_matches(value, allowed, n=1)
     return f"{value} is not a choice here.", f"Did you mean {near[0]}? {remedy}" if near else remedy
+
+
+def _chooser(loc: KeyPath) -> str:
+    """The key whose value chooses among the models that may stand at this place."""
+    return str(schema_at(loc)["discriminator"]["propertyName"])
+
+
+def _kinds(loc: KeyPath) -> Sequence[str]:
+    return list(schema_at(loc)["discriminator"]["mapping"])
 
 
 def _no_duration(value: object, written: str) -> tuple[str, str]:
@@ -119,8 +145,8 @@ def _empty(loc: KeyPath) -> tuple[str, str]:
     return "The value is empty.", ""
 
 
-def _bad_key(path: KeyPath) -> Finding:
-    schema = schema_at(path[:-1])["propertyNames"]
+def _bad_key(loc: KeyPath) -> Finding:
+    schema, path = schema_at(loc[:-1])["propertyNames"], path_at(loc)
     message = f'"{path[-1]}" is not allowed as a key here.'
     return Finding(path, Code.INVALID_FIELD, message, f"Wanted: {schema['description']}")
 

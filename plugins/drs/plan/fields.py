@@ -5,13 +5,32 @@ The first of a field's ``examples`` is what an error message suggests to write.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, StrictBool
+from pydantic_core import PydanticCustomError
 
 from drs.plan.calendar import checked_schedule, checked_timezone
 from drs.plan.durations import Duration, PositiveDuration
+
+BAD_PARAMETER = "plan_parameter"
+"""The error type of a parameter that JSON cannot hold."""
+
+
+def checked_json(value: object) -> object:
+    """The value, if JSON can hold it: between the tasks of a run a plan is JSON, which knows no infinity.
+
+    :raises PydanticCustomError: it cannot; the context holds ``message`` and ``remedy``
+    """
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        context = {"message": "This holds a number that is not finite", "remedy": "Write a finite number."}
+        raise PydanticCustomError(BAD_PARAMETER, "{message}", context) from None
+    return value
+
 
 PLAN_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
@@ -291,7 +310,11 @@ DottedPath = Annotated[
         examples=["airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"],
     ),
 ]
+ParameterName = Annotated[str, Field(min_length=1, description="A parameter's name, at least one character.")]
 Parameters = Annotated[
-    Mapping[str, JsonValue],
+    Mapping[
+        ParameterName,
+        Annotated[JsonValue, AfterValidator(checked_json), Field(examples=["text"])],
+    ],
     Field(description="Its keyword arguments.", examples=[{"text": "{{ drs.message }}"}]),
 ]

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from drs.errors import Code
 from drs.plan.consistency import INCONSISTENT, Finding, contradictions
-from drs.plan.explain import explain
+from drs.plan.explain import explain, place
 from drs.plan.model import Plan
 from drs.plan.problems import BrokenPlan, PlanError, Problem, key_of
 from drs.plan.source import Document, Flaw
@@ -92,7 +92,7 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
     for details in error.errors(include_url=False):
         # pydantic calls a list too short as well when it holds nothing but wrong items.
         spurious = details["type"] == "too_short" and details["input"]
-        if details["loc"] not in unread and details["type"] != INCONSISTENT and not spurious:
+        if place(details) not in unread and details["type"] != INCONSISTENT and not spurious:
             yield explain(details, document)
     yield from contradictions(document.data)
 

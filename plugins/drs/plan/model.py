@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from drs.plan import fields
 from drs.plan.checks import Check, Validation
-from drs.plan.consistency import INCONSISTENT, contradictions
+from drs.plan.consistency import APPROVAL_OF_CLEANUP, INCONSISTENT, contradictions
 
 DELAY_BETWEEN_WAVES = timedelta(seconds=30)
 
@@ -141,7 +141,7 @@ class Cleanup(_Part):
     when: fields.CleanupWhen = "always"
     keep_for: fields.KeepFor = timedelta(0)
     timeout: fields.CleanupTimeout = timedelta(hours=2)
-    approval_timeout: fields.CleanupApprovalTimeout = timedelta(hours=24)
+    approval_timeout: fields.CleanupApprovalTimeout = APPROVAL_OF_CLEANUP
     approvers: fields.Approvers = ()
 
 
@@ -162,7 +162,10 @@ class Notifications(_Part):
     sns_topic_arn: fields.TopicArn | None = None
     aws_conn_id: Annotated[
         fields.ConnectionId | None,
-        Field(description="The connection that publishes to the topic. Default: that of the target."),
+        Field(
+            description="The connection that publishes to the topic. Default: that of the target.",
+            examples=["aws_default"],
+        ),
     ] = None
     notifiers: Annotated[
         tuple[Notifier, ...],

@@ -26,12 +26,33 @@ def schema_text() -> str:
     return json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def schema_at(path: tuple[str | int, ...]) -> JsonSchemaValue:
-    """The schema of one place in a plan; empty where a plan has no such place."""
-    node = plan_schema()
-    for part in path:
-        node = _child(_resolved(node), part)
-    return _resolved(node)
+def schema_at(loc: tuple[str | int, ...]) -> JsonSchemaValue:
+    """The schema of one place in a plan, as pydantic names it; empty where a plan has no such place."""
+    return _walk(loc)[1]
+
+
+def path_at(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The place in the file that pydantic means: where one of several models was chosen, it names that too,
+    and in a value that may be anything, what it took the value for.
+    """
+    return _walk(loc)[0]
+
+
+def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], JsonSchemaValue]:
+    node = _resolved(plan_schema())
+    path: list[str | int] = []
+    taken_for = False
+    for part in loc:
+        kinds = _schema_or_empty(node.get("discriminator")).get("mapping", {})
+        if part in kinds:
+            node = _resolved({"$ref": kinds[part]})
+        elif _is_anything(node) and part in ("list", "dict") and not taken_for:
+            taken_for = True
+        else:
+            taken_for = False
+            path.append(part)
+            node = _resolved(_child(node, part))
+    return tuple(path), node
 
 
 class _PlanSchema(GenerateJsonSchema):
@@ -64,6 +85,10 @@ def _child(node: JsonSchemaValue, part: str | int) -> JsonSchemaValue:
     for child in node.get("patternProperties", {}).values():
         return _schema_or_empty(child)  # also under a name that the pattern refuses
     return _schema_or_empty(node.get("additionalProperties"))
+
+
+def _is_anything(node: JsonSchemaValue) -> bool:
+    return not node.keys() - {"description", "examples"}
 
 
 def _schema_or_empty(value: object) -> JsonSchemaValue:

@@ -23,6 +23,7 @@ def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
     headings = {"Target": "`target`", "ProtectionGroup": "`protection_groups`", "Launch": "`launch`"}
     headings |= {"Wave": "`waves`", "Approval": "`approval`", "Cleanup": "`cleanup`"}
     headings |= {"Objectives": "`objectives`", "Network": "`network`"}
+    headings |= {"Notifications": "`notifications`", "Notifier": "`notifications`"}
     yield from (("The plan", key, schema) for key, schema in plan_schema()["properties"].items())
     for model, heading in headings.items():
         properties = plan_schema()["$defs"][model]["properties"]
@@ -42,6 +43,27 @@ def test_every_key_is_documented_with_its_default(heading: str, key: str, schema
         assert parse(row[1].strip("`")) == parse(default)
     elif isinstance(default, str) and default:
         assert row[1] == f"`{default}`"
+
+
+def test_every_kind_of_check_is_documented_with_its_keys_and_defaults() -> None:
+    """The table holds each kind, and under it each of its keys."""
+    table = REFERENCE.split("### `validation`\n")[1].split("\n### ")[0]
+    documented: dict[str, dict[str, str]] = {}
+    kind = ""
+    for row in re.findall(r"^\|(.*)\|$", table, re.MULTILINE)[3:]:
+        first, key, default, _ = (cell.strip("` ") for cell in row.split("|"))
+        kind = first or kind
+        documented.setdefault(kind, {})[key] = default
+    kinds = plan_schema()["$defs"]["Wave"]["properties"]["validation"]["items"]["discriminator"]["mapping"]
+    for kind, keys_of_kind in documented.items():
+        model = plan_schema()["$defs"][kinds[kind].rpartition("/")[2]]
+        properties = {key: schema for key, schema in model["properties"].items() if key != "type"}
+        keys_of_kind["timeout"] = keys_of_kind.pop("").removeprefix("timeout: ")
+        assert keys_of_kind.keys() == properties.keys()
+        for key, schema in properties.items():
+            default = schema.get("default", "required" if key in model["required"] else "none")
+            assert keys_of_kind[key] == str(default)
+    assert documented.keys() == kinds.keys()
 
 
 def test_the_example_of_the_reference_is_a_good_plan_with_every_key(tmp_path: Path) -> None:

@@ -122,23 +122,218 @@ UNKNOWN_AND_MISSING = {
     ),
 }
 
-NOT_SUPPORTED = {
-    "notifications": Case(*top("notifications: {}"), "notifications", "not supported", "Remove"),
-    "validation": Case(*wave("validation: []"), "waves[1].validation", "not supported", "Remove"),
-    "a gate on validation": Case(
-        *wave("next_wave_when: validated"),
-        "waves[1].next_wave_when",
-        "validated of next_wave_when is not supported",
-        "started or launched",
+CHECKS = {
+    "a check without a type": Case(
+        *wave("validation: [{port: 80}]"),
+        "waves[1].validation[0].type",
+        "type is missing",
+        "type: http or instance_status or",
+        Code.MISSING_FIELD,
     ),
-    "keep_for": Case(*top("cleanup: {keep_for: 10m}"), "cleanup.keep_for", "not supported", "Remove"),
-    "clean-up on success": Case(
-        *top("cleanup: {when: on_success}"), "cleanup.when", "on_success of when is not supported", "always"
+    "a check of an unknown type": Case(
+        *wave("validation: [{type: htp}]"),
+        "waves[1].validation[0].type",
+        "htp is not a choice",
+        "Did you mean http?",
     ),
-    "clean-up after approval": Case(
-        *top("cleanup: {when: after_approval}"), "cleanup.when", "after_approval of when is not", "always"
+    "a check whose type is no text": Case(
+        *wave("validation: [{type: on}]"),
+        "waves[1].validation[0].type",
+        "on is not a choice",
+        "Write http or instance",
     ),
-    "no clean-up": Case(*top("cleanup: {when: never}"), "cleanup.when", "never of when is not", "always"),
+    "a check whose type is a list": Case(
+        *wave("validation: [{type: [tcp]}]"), "waves[1].validation[0].type", "not a choice", "tcp? Write http"
+    ),
+    "a check's type without a value": Case(
+        *wave("validation: [{type: }]"), "waves[1].validation[0].type", "no value", "Write a value"
+    ),
+    "a check that is only a word": Case(
+        *wave("validation: [http]"),
+        "waves[1].validation[0]",
+        "a mapping of keys to values, and is text",
+        "{type: instance_status}",
+    ),
+    "one check instead of a list": Case(
+        *wave("validation: {type: http}"), "waves[1].validation", "a list, and is a map", "validation: [{type"
+    ),
+    "a key of another kind of check": Case(
+        *wave("validation: [{type: tcp, port: 80, path: /}]"),
+        "waves[1].validation[0].path",
+        "no key path",
+        "known here are: type, address, port, timeout",
+    ),
+    "a misspelt key of a check": Case(
+        *wave("validation: [{type: http, expect_statsu: 200}]"),
+        "waves[1].validation[0].expect_statsu",
+        "no key",
+        "Did you mean expect_status?",
+    ),
+    "a check without its port": Case(
+        *wave("validation: [{type: tcp}]"),
+        "waves[1].validation[0].port",
+        "port is missing",
+        "port: 5432",
+        Code.MISSING_FIELD,
+    ),
+    "a port in quotes": Case(
+        *wave('validation: [{type: tcp, port: "80"}]'),
+        "waves[1].validation[0].port",
+        "a whole number",
+        "5432",
+    ),
+    "a port that is true": Case(
+        *wave("validation: [{type: tcp, port: on}]"),
+        "waves[1].validation[0].port",
+        "on as true",
+        "port: 5432",
+    ),
+    "a port beyond all ports": Case(
+        *wave("validation: [{type: tcp, port: 65536}]"),
+        "waves[1].validation[0].port",
+        "65536 is not from 1 to 65535",
+        "port: 5432",
+    ),
+    "a check without time": Case(
+        *wave("validation: [{type: instance_status, timeout: 0s}]"),
+        "waves[1].validation[0].timeout",
+        "no time at all",
+        "timeout: 10m",
+    ),
+    "a path that is none": Case(
+        *wave("validation: [{type: http, path: health}]"),
+        "waves[1].validation[0].path",
+        '"health" is not allowed',
+        "path: /",
+    ),
+    "an unknown address": Case(
+        *wave("validation: [{type: http, address: public}]"),
+        "waves[1].validation[0].address",
+        "public is not a choice",
+        "Did you mean public_ip?",
+    ),
+    "a body that is no expression": Case(
+        *wave("validation: [{type: http, expect_body: 'ok ('}]"),
+        "waves[1].validation[0].expect_body",
+        '"ok (" is not a regular expression: missing )',
+        "backslash",
+    ),
+    "an empty body": Case(
+        *wave('validation: [{type: http, expect_body: ""}]'),
+        "waves[1].validation[0].expect_body",
+        "empty",
+        "status",
+    ),
+    "https on the port of http": Case(
+        *wave("validation: [{type: http, scheme: https}]"),
+        "waves[1].validation[0].port",
+        "https to port 80",
+        "port: 443",
+    ),
+    "a command that is no list": Case(
+        *wave("validation: [{type: ssm, parameters: {commands: uptime}}]"),
+        "waves[1].validation[0].parameters.commands",
+        "a list, and is text",
+        "commands: [systemctl",
+    ),
+    "a command that is a number": Case(
+        *wave("validation: [{type: ssm, parameters: {commands: [12]}}]"),
+        "waves[1].validation[0].parameters.commands[0]",
+        "the number 12",
+        '"12"',
+    ),
+    "a parameter without a name": Case(
+        *wave('validation: [{type: ssm, parameters: {"": [x]}}]'),
+        "waves[1].validation[0].parameters.",
+        '"" is not allowed as a key',
+        "A parameter's name",
+    ),
+    "a function that has no path": Case(
+        *wave("validation: [{type: python, function: orders}]"),
+        "waves[1].validation[0].function",
+        '"orders" is not allowed',
+        "function: my_team.checks.orders_table",
+    ),
+    "a group's check": Case(
+        TAGS,
+        "{server_tags: {Tier: web}, validation: [{type: tcp, port: 0}]}  # <-",
+        "protection_groups.web.validation[0].port",
+        "0 is not from 1 to 65535",
+        "5432",
+    ),
+}
+
+CLEANUP = {
+    "an unknown end": Case(
+        *top("cleanup: {when: on_succes}"), "cleanup.when", "on_succes", "Did you mean on"
+    ),
+    "kept for a while, and for good": Case(
+        *top("cleanup: {when: never, keep_for: 10m}"),
+        "cleanup.keep_for",
+        "no effect with when: never",
+        "Remove",
+    ),
+    "kept for a while, and until somebody agrees": Case(
+        *top("cleanup: {when: after_approval, keep_for: 10m}"),
+        "cleanup.keep_for",
+        "no effect",
+        "approval_timeout",
+    ),
+    "a time to answer, and no question": Case(
+        *top("cleanup: {approval_timeout: 1h}"),
+        "cleanup.approval_timeout",
+        "no effect with when: always",
+        "when: after_approval",
+    ),
+    "approvers, and no question": Case(
+        *top("cleanup: {when: on_success, approvers: [alice]}"),
+        "cleanup.approvers",
+        "no effect with when: on_success",
+        "Remove approvers",
+    ),
+    "an unknown end beside approvers": Case(
+        *top("cleanup: {when: [], approvers: [alice]}"), "cleanup.when", "not a choice", "Write always"
+    ),
+}
+
+NOTIFICATIONS = {
+    "a topic that is none": Case(
+        *top("notifications: {sns_topic_arn: dr-drills}"),
+        "notifications.sns_topic_arn",
+        '"dr-drills" is not allowed',
+        "arn:aws:sns:eu-central-1:111122223333:dr-drills",
+    ),
+    "a connection that publishes to nothing": Case(
+        *top("notifications: {aws_conn_id: ops}"),
+        "notifications.aws_conn_id",
+        "no effect without sns_topic_arn",
+        "Add sns_topic_arn",
+    ),
+    "a notifier without a module": Case(
+        *top("notifications: {notifiers: [{notifier: Pager}]}"),
+        "notifications.notifiers[0].notifier",
+        '"Pager" is not allowed',
+        "SlackWebhookNotifier",
+    ),
+    "a notifier that is not named": Case(
+        *top("notifications: {notifiers: [{parameters: {}}]}"),
+        "notifications.notifiers[0].notifier",
+        "notifier is missing",
+        "notifier: airflow",
+        Code.MISSING_FIELD,
+    ),
+    "a parameter that YAML takes for a date": Case(
+        *top("notifications: {notifiers: [{notifier: a.B, parameters: {x: {dict: [2026-01-31]}}}]}"),
+        "notifications.notifiers[0].parameters.x.dict[0]",
+        "as the date 2026-01-31",
+        '"2026-01-31"',
+    ),
+    "a parameter that JSON does not know": Case(
+        *top("notifications: {notifiers: [{notifier: a.B, parameters: {x: .inf}}]}"),
+        "notifications.notifiers[0].parameters.x",
+        "not finite",
+        "a finite number",
+    ),
 }
 
 VALUES = {
@@ -462,7 +657,17 @@ BETWEEN_PARTS = {
     ),
 }
 
-CASES = UNKNOWN_AND_MISSING | NOT_SUPPORTED | VALUES | DURATIONS | TRAPS | CALENDAR | BETWEEN_PARTS
+CASES = (
+    UNKNOWN_AND_MISSING
+    | CHECKS
+    | CLEANUP
+    | NOTIFICATIONS
+    | VALUES
+    | DURATIONS
+    | TRAPS
+    | CALENDAR
+    | BETWEEN_PARTS
+)
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -559,14 +764,14 @@ def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
         (ACCOUNT, f"{ACCOUNT}\n  {ACCOUNT}"),
         ("name: web", "name: database"),
         (LAST, "protection_groups: [wbe]"),
-        more="    validation: []\nowner:\ncolour: red\n",
+        more="    validation: [{type: htp}]\nowner:\ncolour: red\n",
     )
     assert [(problem.line, problem.key) for problem in found] == [
         (3, "target.region"),
         (5, "target.account_id"),
         (12, "waves[1].name"),
         (13, "waves[1].protection_groups[0]"),
-        (14, "waves[1].validation"),
+        (14, "waves[1].validation[0].type"),
         (15, "owner"),
         (16, "colour"),
     ]
@@ -628,14 +833,25 @@ def test_no_plan_however_odd_breaks_the_loader(load: Callable[..., Plan], good: 
         "schedule": "@daily",
         "timezone": "UTC",
         "launch": {"jobs": "per_wave", "server_delay": "1s", "conflict_backoff": ["1s"], "job_timeout": "1h"},
-        "cleanup": {"when": "always", "timeout": "1h"},
+        "cleanup": {"when": "always", "timeout": "1h", "keep_for": "1m"},
+        "notifications": {
+            "sns_topic_arn": "arn:aws:sns:us-east-1:111122223333:drills",
+            "aws_conn_id": "x",
+            "notifiers": [{"notifier": "a.B", "parameters": {"c": {"list": [1]}}}],
+        },
     }
     full["waves"][1] |= {"depends_on": [], "next_wave_when": "launched", "launch": {"start_timeout": "1s"}}
+    full["waves"][1]["validation"] = [
+        {"type": "ssm", "document": "AWS-RunShellScript", "parameters": {"commands": ["true"]}},
+        {"type": "http", "scheme": "https", "port": 443, "expect_body": "ok", "timeout": "1m"},
+        {"type": "python", "function": "a.b", "parameters": {"c": 1}},
+    ]
+    full["protection_groups"]["web"]["validation"] = [{"type": "tcp", "port": 80, "address": "dns"}]
     refused: list[Problem] = []
     for changed in variants(full, "ODD"):
         try:
             load(text=yaml.safe_dump(changed, sort_keys=False).replace("ODD", odd))
         except PlanError as error:
             refused.append(error.broken.problems[0])
-    assert len(refused) > 40
+    assert len(refused) > 80
     assert [problem for problem in refused if not (problem.message and problem.remedy)] == []

@@ -37,6 +37,9 @@ def test_what_a_plan_leaves_out_has_the_documented_default(load: Load) -> None:
     assert plan.waves[0].next_wave_when == "started"
     assert plan.protection_groups["web"].optional is False
     assert (plan.cleanup.when, plan.cleanup.timeout) == ("always", timedelta(hours=2))
+    assert (plan.cleanup.keep_for, plan.cleanup.approval_timeout) == (timedelta(0), timedelta(hours=24))
+    assert plan.checks_for("web", "web") == ()
+    assert (plan.notifications.sns_topic_arn, plan.notifications.notifiers) == (None, ())
 
 
 def test_a_wave_follows_the_one_above_it(load: Load) -> None:
@@ -103,6 +106,19 @@ def test_listed_servers_are_those_the_file_names(load: Load) -> None:
     assert plan.listed_servers("web") == ()
 
 
+def test_a_server_has_the_checks_of_its_wave_and_of_its_group(load: Load) -> None:
+    """The wave's come first; another group of the wave has none of this one's."""
+    plan = load(
+        (
+            "web: {server_tags: {Tier: web}}",
+            "web: {server_tags: {Tier: web}, validation: [{type: tcp, port: 80}]}",
+        ),
+        more="    validation: [{type: instance_status}]\n",
+    )
+    assert [check.type for check in plan.checks_for("web", "web")] == ["instance_status", "tcp"]
+    assert plan.checks_for("database", "database") == ()
+
+
 def test_a_plan_cannot_be_changed(load: Load) -> None:
     """What was validated is what is run."""
     with pytest.raises(ValidationError, match="frozen"):
@@ -124,12 +140,20 @@ def test_every_setting_survives_json(load: Load) -> None:
         more="""\
     depends_on: []
     delay_before: 1h0.5s
-    next_wave_when: launched
+    next_wave_when: validated
     launch: {conflict_backoff: [1s, 1m], start_timeout: PT7M}
+    validation:
+      - {type: instance_status, timeout: 90s}
+      - {type: ssm, parameters: {commands: [uptime]}}
+      - {type: http, scheme: https, port: 443, expect_body: '"ok"'}
+      - {type: python, function: a.b, parameters: {c: null-ish}}
 schedule: "@monthly"
 timezone: Asia/Kolkata
 dag_tags: [a, b]
-cleanup: {timeout: 3h}
+cleanup: {when: after_approval, timeout: 3h, approval_timeout: 30m, approvers: [alice]}
+notifications:
+  sns_topic_arn: arn:aws:sns:us-east-1:111122223333:drills
+  notifiers: [{notifier: a.B, parameters: {text: "{{ drs.message }}", more: [1, {b: true}]}}]
 """
     )
     assert plan == Plan.model_validate(plan.model_dump(mode="json"))

@@ -50,7 +50,10 @@ def test_the_examples_point_editors_to_the_schema(file: Path) -> None:
         {"name": "Billing"},
         {"launch": {"server_delay": 15}},
         {"launch": {"server_delay": "soon"}},
-        {"cleanup": {"when": "never"}},
+        {"cleanup": {"when": "perhaps"}},
+        {"waves": [{"name": "a", "protection_groups": ["server"], "validation": [{"port": 80}]}]},
+        {"waves": [{"name": "a", "protection_groups": ["server"], "validation": [{"type": "ping"}]}]},
+        {"waves": [{"name": "a", "protection_groups": ["server"], "validation": [{"type": "tcp"}]}]},
         {"protection_groups": {"a": {}}},
         {"protection_groups": {"bad name": {"server_tags": {"a": "b"}}}},
         {"protection_groups": {"a": {"server_tags": {"a": "b"}, "source_servers": ["s-3c1730a9e0771ea14"]}}},
@@ -66,10 +69,13 @@ def places(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every key that a person may write, with its schema and what that refers to."""
     if "$ref" in node:
         node = plan_schema()["$defs"][node["$ref"].rpartition("/")[2]] | node
-    if path:
+    if path and not path.endswith(">"):
         yield path, node
     for key, child in node.get("properties", {}).items():
         yield from places(child, f"{path}.{key}")
+    for choice in node.get("oneOf", []):
+        if "$ref" in choice:
+            yield from places(choice, f"{path}<{choice['$ref'].rpartition('/')[2]}>")
     for word in ("items", "additionalProperties"):
         if isinstance(node.get(word), dict):
             yield from places(node[word], f"{path}[]")
@@ -80,7 +86,7 @@ def places(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_place_of_a_plan_has_an_example_for_its_messages() -> None:
     """A remedy that says "write it like this" needs something to show."""
     bare = [path for path, node in places(plan_schema()) if not (node.get("default") or node.get("examples"))]
-    fixed = [path for path, node in places(plan_schema()) if "enum" in node]
+    fixed = [path for path, node in places(plan_schema()) if "enum" in node or "const" in node]
     assert [path for path in bare if path not in fixed] == []
 
 

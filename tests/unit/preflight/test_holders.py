@@ -136,18 +136,19 @@ def test_a_wave_that_is_too_large_is_told_once(account: Make) -> None:
         ("a!: b!: d:a,b", "d"),
         ("a!: b: c:a", "bc"),
         ("a: b!: c!: d:b e:c", "ade"),
+        ("a? b c", "bc"),
     ],
 )
 def test_the_peak_is_what_the_order_lets_be_live_together(waves: str, expected: str) -> None:
-    """``!`` is the gate `launched`; ``c:a,b`` comes after a and b, ``c:`` after none, ``c`` after the one
-    before. A wave needs as many jobs as its letter's place in the alphabet.
+    """``!`` is the gate `launched`, ``?`` `validated`; ``c:a,b`` comes after a and b, ``c:`` after none,
+    ``c`` after the one before. A wave needs as many jobs as its letter's place in the alphabet.
     """
     entries = []
     for text in waves.split():
         head, colon, after = text.partition(":")
-        entry: dict[str, object] = {"name": head.strip("!"), "protection_groups": ["g" + head.strip("!")]}
-        if "!" in head:
-            entry["next_wave_when"] = "launched"
+        entry: dict[str, object] = {"name": head.strip("!?"), "protection_groups": ["g" + head.strip("!?")]}
+        if head[-1] in "!?":
+            entry["next_wave_when"] = "launched" if "!" in head else "validated"
         if colon:
             entry["depends_on"] = after.split(",") if after else []
         entries.append(entry)
