@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings
+from drs.denials import allow, denied_action
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.errors import DrillFailed, ValidationFailed
 from drs.hook import DrsHook
 from drs.jobs import utc_now
 from drs.ledger import Ledger
+from drs.notifications import announce_wave
 from drs.records import (
     CheckResult,
     LaunchRecord,
@@ -25,7 +27,6 @@ from drs.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.refusals import allow, denied_action
 from drs.tables import table
 from drs.triggers import DrsValidationTrigger
 from drs.validation.runner import failures, last_deadline
@@ -74,7 +75,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         if results is None:
             self.log.info("Checking %d server(s) of wave %s.", len(servers), self.wave)
             results = _of(wait(self, trigger, last_deadline(wave), resume="resume"))
-        return self._judge(ledger, resolution, results)
+        return self._judge(context, ledger, resolution, results)
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -83,7 +84,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         :return: the results
         """
         ledger, _, resolution = self._load(context)
-        return self._judge(ledger, resolution, _of(event))
+        return self._judge(context, ledger, resolution, _of(event))
 
     def _load(self, context: Context) -> tuple[Ledger, RunRecord, WaveResolution]:
         ledger = run_ledger(context)
@@ -178,7 +179,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
     # --- what was seen ----------------------------------------------------------------------------------
 
     def _judge(
-        self, ledger: Ledger, resolution: WaveResolution, results: Sequence[CheckResult]
+        self, context: Context, ledger: Ledger, resolution: WaveResolution, results: Sequence[CheckResult]
     ) -> list[dict[str, Any]]:
         begin = ledger.validation_begin(self.wave)
         assert begin is not None
@@ -190,6 +191,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         if required := [result for result in failures(results) if not result.optional]:
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
+        announce_wave(context, ledger, self.wave)
         return [result.model_dump(mode="json") for result in results]
 
     def _tell(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:

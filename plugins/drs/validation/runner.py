@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.denials import denied_action
 from drs.jobs import utc_now
 from drs.records import CheckResult
-from drs.refusals import DENIED, denied_action, error_code, unavailable
+from drs.refusals import DENIED, error_code, unavailable
 from drs.validation.checks import Look, look_at, recovery_instance
 from drs.validation.labels import ALWAYS, labelled
 from drs.validation.reading import Clients, WaveReader
