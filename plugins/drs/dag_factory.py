@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
+from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.param import ParamsDict
@@ -110,7 +110,7 @@ def drill_dag(plan: Plan) -> DAG:
             )
             last >> ask
             last = [ask]
-        closing_tasks(setup, last)
+        closing_tasks(plan.name, setup, last)
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
     dag.params = ParamsDict(run_parameters(plan))
     return dag
@@ -155,10 +155,11 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
     }
 
 
-def closing_tasks(setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
+def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
     """Clean-up, evidence and verdict, which run whatever happened to the tasks before them."""
     terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
-    evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID)
+    # The asset bears the DAG's name: who follows a plan's drills schedules by it.
+    evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))])
     verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
     list(last) >> terminate
     terminate.as_teardown(setups=setup)
@@ -184,7 +185,7 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
         setup = EmptyOperator(task_id=SETUP_TASK_ID)
         begin = DrsRefuseDrillOperator(task_id=BEGIN_TASK_ID, problems=broken.describe())
         setup >> begin
-        closing_tasks(setup, [begin])
+        closing_tasks(broken.stem, setup, [begin])
     return dag
 
 

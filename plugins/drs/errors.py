@@ -268,6 +268,10 @@ class EvidenceIncomplete(DrillError):
 
     code = Code.EVIDENCE_INCOMPLETE
     retryable = True
+    remedy = (
+        "Make sure that evidence_path (section [drs] of Airflow's configuration) exists, can be written by "
+        "every worker and has room, then clear the task 'evidence': it assembles the record anew."
+    )
 
 
 class DrillFailed(DrillError):

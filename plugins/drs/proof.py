@@ -18,6 +18,7 @@ from drs.records import (
     RunRecord,
     ServerRecord,
     WaveOutcome,
+    WaveResolution,
 )
 from drs.validation.labels import asked_of
 
@@ -66,6 +67,23 @@ def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[s
             yield f"{task_id} did not run ({state})"
 
 
+def doubts(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """Everything that speaks against a run having proved what it set out to prove; nothing where it has."""
+    yield from failed_tasks(ledger, states)
+    if run.missed or run.dry_run:
+        yield from doubted_idleness(ledger, run, states)
+    else:
+        yield from doubted_approvals(ledger, run)
+        yield from doubted_waves(ledger, run, states)
+        yield from doubted_end(ledger, run, states)
+
+
+def doubts_before_evidence(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """The same as evidence sees it: it is still at work itself, and the verdict is yet to come."""
+    known = {task_id: state for task_id, state in states.items() if task_id != VERDICT_TASK_ID}
+    return doubts(ledger, run, known | {EVIDENCE_TASK_ID: "success"})
+
+
 def doubted_idleness(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
     """What speaks against a run that was to launch nothing."""
     if run.dry_run and not run.missed:
@@ -101,38 +119,50 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
     if resolution is None:
         yield "preflight has resolved no servers"
         return
-    none_launched = True
-    plan = run.read_plan()
     for name in run.waves:
-        wave = resolution.waves.get(name)
-        if wave is not None and wave.left_out:
-            continue
-        outcome, launch = ledger.outcome(name), ledger.launch(name)
-        if wave is None or outcome is None or launch is None:
-            yield f"wave {name} has no record of its servers being launched"
-            continue
-        last = f"{group_id(name)}.{LAST_TASK}"
-        if states.get(last) not in {"success", "failed", "upstream_failed"}:
-            yield f"{last} is {states.get(last) or 'without a state'}"
-        judged = {server.server_id: server for server in outcome.servers}
-        none_launched = none_launched and not any(server.launched for server in outcome.servers)
-        for server in wave.servers:
-            record = judged.get(server.server_id)
-            if server.optional:
-                continue
-            if (
-                record is None
-                or not record.launched
-                or record.job_id != launch.timeline.slot(server.server_id).job_id
-            ):
-                yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
-            elif lacking := _unproven_checks(ledger, plan, name, server, record):
-                yield (
-                    f"wave {name}: server {server.server_id} ({server.name}) is not proven valid: "
-                    f"{', '.join(lacking)}"
-                )
-    if none_launched:
+        yield from doubted_wave(ledger, name, resolution.waves.get(name), states)
+    launched = (
+        server.launched
+        for name, outcome in outcomes(ledger, run)
+        if ledger.launch(name) is not None
+        and (wave := resolution.waves.get(name)) is not None
+        and not wave.left_out
+        for server in outcome.servers
+    )
+    if not any(launched):
         yield "not one server was launched"
+
+
+def doubted_wave(
+    ledger: Ledger, name: str, wave: WaveResolution | None, states: Mapping[str, str | None]
+) -> Iterator[str]:
+    """What is lacking of proof that every server of one chosen wave was launched, and passed its checks."""
+    if wave is not None and wave.left_out:
+        return
+    outcome, launch = ledger.outcome(name), ledger.launch(name)
+    if wave is None or outcome is None or launch is None:
+        yield f"wave {name} has no record of its servers being launched"
+        return
+    last = f"{group_id(name)}.{LAST_TASK}"
+    if states.get(last) not in {"success", "failed", "upstream_failed"}:
+        yield f"{last} is {states.get(last) or 'without a state'}"
+    plan = ledger.run().read_plan()
+    judged = {server.server_id: server for server in outcome.servers}
+    for server in wave.servers:
+        record = judged.get(server.server_id)
+        if server.optional:
+            continue
+        if (
+            record is None
+            or not record.launched
+            or record.job_id != launch.timeline.slot(server.server_id).job_id
+        ):
+            yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+        elif lacking := _unproven_checks(ledger, plan, name, server, record):
+            yield (
+                f"wave {name}: server {server.server_id} ({server.name}) is not proven valid: "
+                f"{', '.join(lacking)}"
+            )
 
 
 def _unproven_checks(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from airflow.sdk.configuration import conf
+
+from drs.evidence.places import default_evidence_folder
 
 SECTION = "drs"
 
@@ -15,6 +18,17 @@ def plans_folder() -> Path:
     if configured:
         return Path(configured)
     return Path(conf.get_mandatory_value("core", "dags_folder")).parent / "include" / "plans"
+
+
+def evidence_path() -> str:
+    """Where the records of runs are kept: a folder, or ``s3://bucket/prefix``; every worker must reach it."""
+    configured = str(conf.get(SECTION, "evidence_path", fallback="")).strip()
+    return configured or str(default_evidence_folder(os.environ))
+
+
+def evidence_conn_id() -> str | None:
+    """The connection by which an object store is reached; ``None`` is the worker's own credentials."""
+    return str(conf.get(SECTION, "evidence_conn_id", fallback="")).strip() or None
 
 
 def deferrable() -> bool:

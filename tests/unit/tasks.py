@@ -21,6 +21,7 @@ class FakeTaskInstance:
     dag_id = "drs_drill__orders"
     run_id = "run-1"
     task_id = "wave_database.start_recovery"
+    log_url = "http://localhost:8080/dags/drs_drill__orders/runs/run-1/tasks/evidence?try_number=1"
 
     def __init__(
         self, states: Mapping[str, str | None] | None = None, runs: Mapping[str, str] | None = None
@@ -34,6 +35,10 @@ class FakeTaskInstance:
         assert (dag_id, run_ids) == (self.dag_id, [self.run_id])
         states = {name: state for name, state in self.states.items() if task_ids is None or name in task_ids}
         return {self.run_id: states} if states else {}
+
+    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
+        """No task has left anything in its own XCom."""
+        return None
 
     def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
         assert dag_id == self.dag_id

@@ -1,4 +1,4 @@
-"""The end of a run: evidence tells what there is, and the verdict believes nothing but proof."""
+"""The end of a run: the verdict believes nothing but proof."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException
 
 from drs.ledger import Ledger
-from drs.operators.evidence import DrsDrillEvidenceOperator
 from drs.operators.verdict import DrsDrillVerdictOperator
 from drs.records import (
     CLEANUP_APPROVAL,
@@ -317,11 +316,9 @@ def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
 
 
 def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
-    """Nobody is called because a DAG was unpaused; and no evidence of a drill is given."""
+    """Nobody is called because a DAG was unpaused."""
     ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
     assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed, not fired")
-    with pytest.raises(AirflowSkipException, match="Missed, not fired"):
-        evidence()
 
 
 @pytest.mark.parametrize("fields", [{"dry_run": True}, {"missed": "Missed, not fired."}], ids=str)
@@ -514,114 +511,3 @@ def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
         "clean-up is not proven complete",
         "evidence is skipped",
     ]
-
-
-# --- evidence ---------------------------------------------------------------------------------------------
-
-
-def evidence(**states: str | None) -> dict[str, Any]:
-    result: dict[str, Any] = DrsDrillEvidenceOperator(task_id="evidence").execute(make_context(**states))
-    return result
-
-
-def test_evidence_tells_who_what_where_and_how_it_ended(
-    proven: Ledger, xcom: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each server by wave, clean-up, and why tasks failed; the servers stand in the log as a table too."""
-    del xcom.values["reached.database.launched"]
-    run = make_run(initiator="ada (manual)", reason="audit", exclude_servers=["s-9"])
-    proven.save_run(run)
-    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
-    proven.save_failure(DATABASE_GATE, FailureRecord(code="SERVER_LAUNCH_FAILED", message="No capacity"))
-    proven.save_failure("preflight", FailureRecord(code="DRS_UNAVAILABLE", message="mended by a retry"))
-    told = evidence(**SUCCEEDED | {DATABASE_GATE: "failed"})
-    waves, cleanup, failures = told.pop("waves"), told.pop("cleanup"), told.pop("failures")
-    assert told == {
-        "plan": "orders",
-        "digest": run.digest,
-        "run_id": run.run_id,
-        "execution_type": "DRILL",
-        "dry_run": False,
-        "initiator": "ada (manual)",
-        "reason": "audit",
-        "account_id": "111122223333",
-        "region": "us-east-1",
-        "began_at": NOW.isoformat(),
-        "recovery_point": None,
-        "approvals": {},
-        "rto_seconds": None,
-        "recovery_seconds": None,
-        "excluded": ["s-9"],
-    }
-    assert {name: [server["server_id"] for server in servers] for name, servers in waves.items()} == {
-        name: list(servers) for name, servers in SERVERS.items()
-    }
-    assert [(server["launched"], server["error"]) for server in waves["database"]] == [
-        (True, None),
-        (False, "No capacity"),
-    ]
-    assert cleanup["proven"] is True
-    assert failures == {
-        DATABASE_GATE: {"code": "SERVER_LAUNCH_FAILED", "message": "No capacity", "remedy": "", "details": ""}
-    }
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("database")]
-    assert [(row[1], row[-2:]) for row in rows] == [(A, ["531", "s"]), (B, ["-", "-"])]
-
-
-def test_evidence_tells_the_answers_and_the_recovery_point(recovery: Ledger) -> None:
-    """Who said yes to what, and how the run came to be a recovery."""
-    recovery.save_run(recovery.run().model_copy(update={"recovery_point": NOW}))
-    recovery.save_approval("application", answer(answered="by time-out", by=""))
-    told = evidence(**SUCCEEDED)
-    assert (told["execution_type"], told["recovery_point"]) == ("RECOVERY", NOW.isoformat())
-    assert {about: (given["answered"], given["by"]) for about, given in told["approvals"].items()} == {
-        RECOVERY_APPROVAL: ("by a person", "ada"),
-        "application": ("by time-out", ""),
-    }
-
-
-@pytest.mark.parametrize(
-    ("rto", "told"),
-    [("10m", "0:09:30, within the RTO of 0:10:00"), ("9m", "0:09:30, beyond the RTO of 0:09:00")],
-)
-def test_the_recovery_time_is_told_against_the_objective(
-    proven: Ledger, capsys: pytest.CaptureFixture[str], rto: str, told: str
-) -> None:
-    """From the run's start to the moment when its last wave was launched."""
-    proven.save_run(make_run(make_plan(objectives={"rto": rto})))
-    proven.save_reached("database", "launched", after(570))
-    proven.save_reached("application", "launched", after(480))
-    given = evidence(**SUCCEEDED)
-    assert (given["recovery_seconds"], given["rto_seconds"]) == (570, 600 if rto == "10m" else 540)
-    assert told in capsys.readouterr().out
-
-
-def test_a_recovery_time_is_told_only_of_a_whole_recovery(
-    proven: Ledger, xcom: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Half of the waves is no recovery; a wave that preflight left out is not waited for."""
-    del xcom.values["reached.application.launched"]
-    plan = make_plan(objectives={"rto": "10m"})
-    proven.save_run(make_run(plan))
-    proven.save_reached("database", "launched", after(570))
-    assert evidence(**SUCCEEDED)["recovery_seconds"] is None
-    assert "not measured" in capsys.readouterr().out
-    left_out = WaveResolution(left_out="every server of it is excluded")
-    proven.save_resolution(Resolution(waves={"database": resolve(DATABASE), "application": left_out}))
-    assert evidence(**SUCCEEDED)["recovery_seconds"] == 570
-
-
-def test_evidence_is_given_for_a_run_that_launched_nothing(
-    ledger: Ledger, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It began, and preflight refused it."""
-    ledger.save_run(make_run())
-    told = evidence(begin="success", preflight="failed")
-    assert (told["waves"], told["cleanup"], told["failures"]) == ({}, None, {})
-    assert "none was launched" in capsys.readouterr().out
-
-
-def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger) -> None:
-    """It was refused and touched nothing: the evidence of the plan's drills does not count it."""
-    with pytest.raises(AirflowSkipException, match="refused before it began"):
-        evidence(begin="failed")

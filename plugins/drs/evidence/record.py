@@ -193,13 +193,32 @@ class CleanupEvidence(Part):
     instances: tuple[InstanceEvidence, ...]
 
 
-class Evidence(Part):
-    """The record of one run of a recovery plan."""
+class JobEvidence(Part):
+    """One of DRS's jobs that the run made, to launch or to terminate."""
+
+    job_id: str
+    type: str = Field(description="LAUNCH or TERMINATE.")
+    wave: str | None = Field(description="Null for a job that terminates.")
+    status: str | None = Field(description="Null where DRS could not be asked, or no longer knows the job.")
+    created_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    events: tuple[EventEvidence, ...] = Field(
+        description="What its log says of no single server of a wave; those events stand with the server."
+    )
+
+
+class Place(Part):
+    """Where a record stands in its plan's chain."""
 
     record: Literal["drs-drills/evidence/1"] = "drs-drills/evidence/1"
     id: str = Field(description="<plan>-<sequence>, unlike any other of the plan.")
     sequence: int = Field(ge=1)
     previous: Link | None = Field(description="Null in a plan's first record.")
+
+
+class RunFindings(Part):
+    """What a run showed, before it has its place in the chain."""
+
     assembled_at: dt.datetime
     result: Result
     summary: str = Field(description="The result in a sentence.")
@@ -214,6 +233,17 @@ class Evidence(Part):
     findings: tuple[FindingEvidence, ...]
     failures: tuple[FailureEvidence, ...]
     cleanup: CleanupEvidence | None
-    remarks: tuple[str, ...] = Field(description="Messages and measures that could not be sent.")
+    jobs: tuple[JobEvidence, ...] = Field(default=(), description="DRS's jobs of the run, oldest first.")
+    remarks: tuple[str, ...] = Field(
+        description="What went wrong beside the drill: a message not sent, a log that could not be read."
+    )
     software: dict[str, str] = Field(description="Versions, by the name of the package.")
-    hash: str = Field(description="SHA-256 (hex) of the record's canonical JSON without this member.")
+
+
+class Evidence(RunFindings, Place):
+    """The record of one run of a recovery plan."""
+
+    hash: str = Field(
+        description="SHA-256 (hex) of the record without this member, as JSON without white space, its "
+        "members in their order, in UTF-8."
+    )

@@ -1,26 +1,53 @@
-"""Tells what a run showed, in its log and as XCom."""
+"""Writes the record of a run: what it did, what was measured, and what is proven."""
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Iterator
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.drill_task import coded_failures, run_ledger, task_states
+from drs import settings
+from drs.drill_task import coded_failures, run_ledger, task_states, use_target
+from drs.errors import EvidenceIncomplete
+from drs.evidence.account import Account
+from drs.evidence.assemble import assemble
+from drs.evidence.places import LocalPlace, ObjectPlace, Place, is_url
+from drs.evidence.record import Evidence, Measure
+from drs.evidence.store import EvidenceStore, Kept
+from drs.hook import DrsHook
+from drs.jobs import Job, LogEvent, utc_now
 from drs.ledger import Ledger
-from drs.proof import outcomes
-from drs.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
+from drs.operators.preflight import FINDINGS_KEY
+from drs.plan.calendar import next_time
+from drs.proof import PREFLIGHT_TASK_ID
+from drs.records import RunRecord
 from drs.tables import table
+from drs.version import VERSION
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+PACKAGES = ("apache-airflow", "apache-airflow-providers-amazon", "boto3", "pydantic")
+NO_ANSWER = (ClientError, BotoCoreError, AirflowException)
+"""How DRS, or the way to it, fails to answer."""
 
-class DrsDrillEvidenceOperator(BaseOperator):
-    """Summarise what the run recorded, in the log and as XCom."""
+
+class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
+    """Assemble the run's record from its ledger and from DRS, seal it into the plan's chain, and store it.
+
+    It does so on every path. Only a run that was refused before it began, or that was missed, gives none. Its
+    outlet is the asset of the plan's drills, whose event says how this one ended.
+    """
+
+    aws_hook_class = DrsHook
+    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -30,82 +57,176 @@ class DrsDrillEvidenceOperator(BaseOperator):
             raise AirflowSkipException("This run was refused before it began; there is nothing to tell.")
         if run.missed:
             raise AirflowSkipException(run.missed)
-        plan = run.read_plan()
+        use_target(self, run)
+        kept = store().keep(assemble(ledger, run, self._account(context, ledger, run), utc_now()))
+        self._tell(kept)
+        self._announce(context, kept.record)
+        return summary(kept)
+
+    def _account(self, context: Context, ledger: Ledger, run: RunRecord) -> Account:
+        """What Airflow and DRS say. What DRS does not say costs details, and never the record."""
+        ti: Any = context["ti"]
+        plan, now = run.read_plan(), utc_now()
+        remarks: list[str] = []
+        jobs, logs = self._jobs(ledger, remarks)
+        return Account(
+            states=task_states(context),
+            jobs=jobs,
+            logs=logs,
+            listed=self._listed(ledger, remarks),
+            findings=ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or (),
+            remarks=remarks,
+            url=str(ti.log_url).partition("/tasks/")[0],
+            next_run=next_time(plan.schedule, plan.timezone, now) if plan.schedule else None,
+            software=software(),
+        )
+
+    def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
         cleanup = ledger.cleanup()
-        states = task_states(context)
-        waves = {
-            name: [server.model_dump(mode="json") for server in outcome.servers]
-            for name, outcome in outcomes(ledger, run)
-        }
-        failures = {
-            task_id: failure.model_dump()
-            for task_id, state in sorted(states.items())
-            if state in {"failed", "removed"} and (failure := ledger.failure(task_id)) is not None
-        }
+        ids = ledger.job_ids().union(cleanup.jobs if cleanup else ())
+        jobs: list[Job] = []
+        logs: dict[str, list[LogEvent]] = {}
+        try:
+            jobs = self.hook.describe_jobs(ids) if ids else []
+            for job in jobs:
+                logs[job.job_id] = self.hook.job_log(job.job_id)
+        except NO_ANSWER as error:
+            self._remark(remarks, f"DRS could not be asked for the jobs' logs: {error}")
+        return jobs, logs
+
+    def _listed(self, ledger: Ledger, remarks: list[str]) -> frozenset[str] | None:
+        """The recovery instances that DRS still lists, where clean-up has not proven that there are none."""
+        cleanup = ledger.cleanup()
+        if cleanup is None or cleanup.proven or not cleanup.instances:
+            return None
+        try:
+            items = self.hook.recovery_instances(item.server_id for item in cleanup.instances)
+        except NO_ANSWER as error:
+            self._remark(remarks, f"DRS could not be asked which instances are left: {error}")
+            return None
+        return frozenset(str(item["recoveryInstanceID"]) for item in items)
+
+    def _remark(self, remarks: list[str], text: str) -> None:
+        self.log.warning(text)
+        remarks.append(text)
+
+    def _tell(self, kept: Kept) -> None:
+        record = kept.record
         rows = [
             (
-                name,
-                server["server_id"],
-                server["name"],
-                "launched" if server["launched"] else "not launched",
-                server["instance_id"] or "-",
-                f"{server['seconds']:.0f} s" if server["seconds"] is not None else "-",
+                wave.name,
+                server.server_id,
+                server.name,
+                "launched" if server.launched else "not launched",
+                server.instance_id or "-",
+                _seconds(server.launch_seconds),
+                _seconds(server.rpo_seconds),
             )
-            for name, servers in waves.items()
-            for server in servers
+            for wave in record.waves
+            for server in wave.servers
         ]
-        header = ("wave", "server", "name", "launch", "instance", "took")
-        self.log.info("Servers of this run:\n%s", table(header, rows) if rows else "none was launched")
-        objective, measured = plan.objectives.rto, recovery_time(ledger, run)
-        if objective:
-            self.log.info(
-                "Recovery time, from the run's start to its last server: %s", judged(measured, objective)
-            )
-        return {
-            "plan": plan.name,
-            "digest": run.digest,
-            "run_id": run.run_id,
-            "execution_type": run.execution_type,
-            "dry_run": run.dry_run,
-            "initiator": run.initiator,
-            "reason": run.reason,
-            "account_id": plan.target.account_id,
-            "region": plan.target.region,
-            "began_at": run.began_at.isoformat(),
-            "recovery_point": run.recovery_point.isoformat() if run.recovery_point else None,
-            "approvals": {
-                subject: answer.model_dump(mode="json") for subject, answer in answers(ledger, run)
-            },
-            "rto_seconds": objective.total_seconds() if objective else None,
-            "recovery_seconds": measured.total_seconds() if measured else None,
-            "waves": waves,
-            "excluded": list(run.exclude_servers),
-            "cleanup": cleanup.model_dump(mode="json") if cleanup else None,
-            "failures": failures,
-        }
+        header = ("wave", "server", "name", "launch", "instance", "took", "data age")
+        self.log.info("Servers of this run:\n%s", table(header, rows) if rows else "none was resolved")
+        objectives = record.objectives
+        self.log.info("RTO, to the last server launched: %s", judged(objectives.rto_launched))
+        self.log.info("RTO, to the last wave validated: %s", judged(objectives.rto_validated))
+        self.log.info("RPO, of the worst server: %s", judged(objectives.rpo))
+        self.log.info("%s", record.summary)
+        self.log.info("%s: %s", "Evidence" if kept.new else "Evidence, as it was written before", kept.path)
+        self.log.info("Evidence hash (also in the message): %s", record.hash)
+
+    def _announce(self, context: Context, record: Evidence) -> None:
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = {
+                "id": record.id,
+                "hash": record.hash,
+                "run_id": record.run.run_id,
+                "execution_type": record.run.execution_type,
+                "dry_run": record.run.dry_run,
+                "result": record.result,
+                **measured(record),
+            }
 
 
-def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecord]]:
-    """The answers to the run's questions, by what they are about."""
-    for subject in (RECOVERY_APPROVAL, *run.waves):
-        if (answer := ledger.approval(subject)) is not None:
-            yield subject, answer
+def store() -> EvidenceStore:
+    """The store that the configuration names.
+
+    :raises EvidenceIncomplete: there is no way to it
+    """
+    path = settings.evidence_path()
+    try:
+        return EvidenceStore(place(path))
+    except Exception as error:  # a missing connection or library, a wrong URL: as open as stores are
+        raise EvidenceIncomplete(f"There is no way to {path}: {type(error).__name__}: {error}") from error
 
 
-def recovery_time(ledger: Ledger, run: RunRecord) -> dt.timedelta | None:
-    """From the run's start to the moment when its last wave was launched; ``None`` unless all were."""
-    resolution = ledger.resolution()
-    if resolution is None:
-        return None
-    left_out = {name for name, wave in resolution.waves.items() if wave.left_out}
-    wanted = [name for name in run.waves if name not in left_out]
-    reached = [at for name in wanted if (at := ledger.reached(name, "launched")) is not None]
-    return max(reached) - run.began_at if reached and len(reached) == len(wanted) else None
+def place(path: str) -> Place:
+    """The place of that path, reached as Airflow reaches it."""
+    if not is_url(path):
+        return LocalPlace(Path(path.removeprefix("file://")))
+    at = ObjectStoragePath(path, conn_id=settings.evidence_conn_id())
+    return ObjectPlace(at.fs, at.path, path)
 
 
-def judged(measured: dt.timedelta | None, objective: dt.timedelta) -> str:
-    """The measured time against the RTO, as a person reads it."""
-    if measured is None:
-        return f"not measured, for not every wave was launched (RTO {objective})"
-    seconds = dt.timedelta(seconds=round(measured.total_seconds()))
-    return f"{seconds}, {'within' if measured <= objective else 'beyond'} the RTO of {objective}"
+def summary(kept: Kept) -> dict[str, Any]:
+    """The record in short, as XCom; all of it is in the store."""
+    record = kept.record
+    cleanup = record.cleanup
+    return {
+        "id": record.id,
+        "hash": record.hash,
+        "path": kept.path,
+        "result": record.result,
+        "summary": record.summary,
+        "plan": record.plan.name,
+        "digest": record.plan.digest,
+        "run_id": record.run.run_id,
+        "execution_type": record.run.execution_type,
+        "dry_run": record.run.dry_run,
+        "initiator": record.run.initiator,
+        "reason": record.run.reason,
+        "began_at": record.run.began_at.isoformat(),
+        **measured(record),
+        "approvals": {about: answer.model_dump(mode="json") for about, answer in record.approvals.items()},
+        "cleanup": {"proven": cleanup.proven, "kept": cleanup.kept} if cleanup else None,
+        "failures": [failure.model_dump(mode="json") for failure in record.failures],
+    }
+
+
+def measured(record: Evidence) -> dict[str, float | None]:
+    """The measures and their targets, in seconds."""
+    objectives = record.objectives
+    return {
+        "rto_target_seconds": objectives.rto_launched.target_seconds,
+        "rto_launched_seconds": objectives.rto_launched.measured_seconds,
+        "rto_validated_seconds": objectives.rto_validated.measured_seconds,
+        "rpo_target_seconds": objectives.rpo.target_seconds,
+        "rpo_seconds": objectives.rpo.measured_seconds,
+    }
+
+
+def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
+    """The versions of what assembled the record."""
+    return {
+        "drs-drills": VERSION,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def judged(measure: Measure) -> str:
+    """A measure against its target, as a person reads it."""
+    if measure.measured_seconds is None:
+        told = "not measured, for it is not known of every server"
+    else:
+        told = _seconds(measure.measured_seconds)
+    if measure.target_seconds is None:
+        return f"{told} (the plan has no target)"
+    target = _seconds(measure.target_seconds)
+    if measure.met is None:
+        return f"{told} (target {target})"
+    return f"{told}, {'within' if measure.met else 'beyond'} the target of {target}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f} s"

@@ -9,7 +9,7 @@ from airflow.sdk import BaseOperator
 from drs.drill_task import coded_failures, run_ledger, task_states
 from drs.errors import DrillFailed
 from drs.notifications import announce_pass
-from drs.proof import doubted_approvals, doubted_end, doubted_idleness, doubted_waves, failed_tasks, passed
+from drs.proof import doubts, failed_tasks, passed
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,17 +26,12 @@ class DrsDrillVerdictOperator(BaseOperator):
         ledger = run_ledger(context)
         run = ledger.begun()
         states = task_states(context)
-        doubts = list(failed_tasks(ledger, states))
         if run is None:
-            doubts.append("the run never began")
-        elif run.missed or run.dry_run:
-            doubts += doubted_idleness(ledger, run, states)
+            found = [*failed_tasks(ledger, states), "the run never began"]
         else:
-            doubts += doubted_approvals(ledger, run)
-            doubts += doubted_waves(ledger, run, states)
-            doubts += doubted_end(ledger, run, states)
-        if run is None or doubts:
-            listed = "\n".join(f"- {doubt}" for doubt in doubts)
+            found = list(doubts(ledger, run, states))
+        if run is None or found:
+            listed = "\n".join(f"- {doubt}" for doubt in found)
             what = "recovery" if run and not run.is_drill else "drill"
             raise DrillFailed(
                 f"The {what} did not pass:\n{listed}",

@@ -13,6 +13,8 @@ BAD_CALENDAR = "bad_calendar"
 
 # Airflow's own names for a schedule; @once and @continuous are no calendar.
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+_QUARTERLY = {"@quarterly": "0 0 1 */3 *"}
+"""Airflow's, and not croniter's."""
 _CRON_FIELDS = 5
 # Any fixed moment does: whether a date ever comes must not depend on when the file is read.
 _SOME_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -70,6 +72,19 @@ def checked_timezone(name: str) -> str:
         remedy = f"Did you mean {near[0]}?" if near else "Use an IANA name such as Europe/Berlin, or UTC."
         raise _error(f'"{name}" is not a time zone of the IANA database', remedy) from None
     return name
+
+
+def next_time(schedule: str, timezone: str, after: datetime) -> datetime:
+    """When a plan of this schedule runs by itself next, in UTC.
+
+    :param schedule: as :func:`checked_schedule` takes it
+    :param timezone: the IANA name of the zone that it is written in
+    """
+    from croniter import croniter
+
+    local = after.astimezone(zoneinfo.ZoneInfo(timezone))
+    found: datetime = croniter(_QUARTERLY.get(schedule, schedule), local).get_next(datetime)
+    return found.astimezone(UTC)
 
 
 def _error(message: str, remedy: str) -> PydanticCustomError:

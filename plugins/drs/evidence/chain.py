@@ -1,0 +1,242 @@
+"""The chain of a plan's records: each carries its own hash and that of the record before it. Pure.
+
+A record's file is one rendering of its JSON and no other, so that a changed byte shows, white space included.
+It is read here as plain JSON: a record of an earlier version of this package is verified as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from drs.evidence.record import Evidence, Link, Part, RunFindings
+
+HEAD = "head.json"
+FIRST = 1
+
+Kind = Literal["changed", "missing", "out of order", "unreadable", "head differs", "not in the chain"]
+
+
+class Head(Part):
+    """The newest record of a plan, in a file of its own: the last record cannot vanish unseen."""
+
+    plan: str
+    sequence: int
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a chain.
+
+    :param id: the record, or ``head.json``
+    :param kind: in a word
+    :param says: in a sentence
+    """
+
+    id: str
+    kind: Kind
+    says: str
+
+
+class NotARecordError(ValueError):
+    """A file is no record that was written here."""
+
+
+def record_id(plan: str, sequence: int) -> str:
+    return f"{plan}-{sequence:06d}"
+
+
+def sequence_of(plan: str, name: str) -> int | None:
+    """The place in the plan's chain that a record's id says; ``None`` where it is no such id."""
+    digits = name.removeprefix(f"{plan}-")
+    if not digits.isascii() or not digits.isdigit() or record_id(plan, int(digits)) != name:
+        return None
+    return int(digits)
+
+
+def render(content: Mapping[str, Any]) -> bytes:
+    """The one form in which a record, or a head, is stored."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def record_hash(content: Mapping[str, Any]) -> str:
+    """The hash that a record must carry."""
+    bare = {name: value for name, value in content.items() if name != "hash"}
+    return hashlib.sha256(json.dumps(bare, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
+
+
+def seal(found: RunFindings, previous: Link | None, sequence: int) -> Evidence:
+    """Give what a run showed its place in the chain, and its hash."""
+    record = Evidence(
+        **{name: getattr(found, name) for name in RunFindings.model_fields},
+        id=record_id(found.plan.name, sequence),
+        sequence=sequence,
+        previous=previous,
+        hash="",
+    )
+    return record.model_copy(update={"hash": record_hash(record.model_dump(mode="json"))})
+
+
+def link(record: Evidence) -> Link:
+    return Link(id=record.id, hash=record.hash)
+
+
+def head_of(record: Evidence) -> Head:
+    return Head(plan=record.plan.name, sequence=record.sequence, id=record.id, hash=record.hash)
+
+
+def says_the_same(found: RunFindings, record: Evidence) -> bool:
+    """Whether the record holds just this, whenever it was assembled."""
+    return all(
+        getattr(found, name) == getattr(record, name)
+        for name in RunFindings.model_fields
+        if name != "assembled_at"
+    )
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """A stored file as JSON.
+
+    :raises NotARecordError: it is no JSON object
+    """
+    try:
+        content = json.loads(data.decode("utf-8"))
+        if isinstance(content, dict):
+            render(content)  # JSON can name half a character, which no file can hold
+            return content
+    except (ValueError, RecursionError) as error:
+        raise NotARecordError(f"it is not JSON: {error}") from error
+    raise NotARecordError("it is no JSON object")
+
+
+def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None, Problem | None]:
+    """One record by itself: is it readable, unchanged, and the one that its file's name says?"""
+    try:
+        content = parse(data)
+    except NotARecordError as error:
+        return None, Problem(name, "unreadable", f"The record cannot be read: {error}.")
+    if content.get("hash") != record_hash(content):
+        return content, Problem(
+            name, "changed", "The record was changed: its hash is not that of its content."
+        )
+    if data != render(content):
+        return content, Problem(
+            name, "changed", "The record's file was changed: the same content in another form (white space)."
+        )
+    if content.get("id") != name or content.get("sequence") != sequence_of(plan, name):
+        return content, Problem(
+            name, "out of order", f"The file holds record {content.get('id')}, and is named {name}."
+        )
+    return content, None
+
+
+def verify(
+    plan: str, files: Mapping[str, bytes], head: bytes | None, *, sent: str | None = None
+) -> list[Problem]:
+    """Everything that is wrong with a plan's chain; empty where every record is there and unchanged.
+
+    :param files: the records' files, by the record's id
+    :param head: the file of the head
+    :param sent: a hash that was told elsewhere (in a message, in a log), which must be in the chain
+    """
+    chain = _Chain(plan, files)
+    problems = [*chain.problems, *chain.broken_links(), *_head_problems(chain, head)]
+    if sent is not None and sent not in {content.get("hash") for content in chain.contents.values()}:
+        says = (
+            f"No record of plan {plan} has the hash {sent}: the record that had it is gone, or was changed."
+        )
+        problems.append(Problem(plan, "not in the chain", says))
+    return problems
+
+
+class _Chain:
+    """The records of a plan, each read once, and what is wrong with them one by one."""
+
+    def __init__(self, plan: str, files: Mapping[str, bytes]) -> None:
+        self.plan = plan
+        self.contents: dict[int, dict[str, Any]] = {}
+        self.wrong: set[int] = set()
+        self.present: set[int] = set()
+        self.problems: list[Problem] = []
+        for name, data in sorted(files.items()):
+            sequence = sequence_of(plan, name)
+            if sequence is None or sequence < FIRST:
+                self.problems.append(Problem(name, "out of order", f"{name} is no record of plan {plan}."))
+                continue
+            self.present.add(sequence)
+            content, problem = check_file(plan, name, data)
+            if problem:
+                self.wrong.add(sequence)
+                self.problems.append(problem)
+            elif content is not None:
+                self.contents[sequence] = content
+        self.newest = max(self.present, default=0)
+
+    def id(self, sequence: int) -> str:
+        return record_id(self.plan, sequence)
+
+    def broken_links(self) -> Iterator[Problem]:
+        """Records that are missing, and records that the one after them does not know."""
+        for sequence in range(FIRST, self.newest + 1):
+            if sequence not in self.present:
+                yield Problem(self.id(sequence), "missing", "The record is missing: one after it is there.")
+            after = self.contents.get(sequence)
+            if after is None:
+                continue
+            before = self.contents.get(sequence - 1)
+            said = after.get("previous")
+            if sequence == FIRST:
+                if said is not None:
+                    yield Problem(
+                        self.id(sequence), "out of order", f"The first record names one before it: {said}."
+                    )
+            elif before is not None and said != {"id": before["id"], "hash": before["hash"]}:
+                known = said.get("hash") if isinstance(said, dict) else None
+                yield Problem(
+                    self.id(sequence - 1),
+                    "changed",
+                    f"The record was changed and its hash computed anew: {self.id(sequence)} knows it by "
+                    f"{known}, and it is now {before['hash']}.",
+                )
+
+
+def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[Problem]:
+    if head is None:
+        if chain.present:
+            yield Problem(HEAD, "missing", f"The plan's {HEAD} is missing, which names the newest record.")
+        return
+    try:
+        content = parse(head)
+        said = Head.model_validate(content)
+    except ValueError as error:
+        yield Problem(HEAD, "unreadable", f"{HEAD} cannot be read: {error}.")
+        return
+    if (said.plan, said.id) != (chain.plan, chain.id(said.sequence)):
+        yield Problem(
+            HEAD, "changed", f"{HEAD} was changed: {said.id} is not record {said.sequence} of the plan."
+        )
+        return
+    if head != render(content):
+        yield Problem(HEAD, "changed", f"{HEAD} was changed: the same content in another form (white space).")
+    for sequence in range(chain.newest + 1, said.sequence + 1):
+        yield Problem(
+            chain.id(sequence), "missing", f"The record is missing: {HEAD} names {said.id} as the newest."
+        )
+    newest = chain.contents.get(chain.newest)
+    if said.sequence > chain.newest or (newest is None and said.sequence == chain.newest):
+        return
+    if said.sequence < chain.newest:
+        yield Problem(
+            HEAD, "head differs", f"{HEAD} names {said.id} as the newest; {chain.id(chain.newest)} is there."
+        )
+    elif newest is not None and said.hash != newest["hash"]:
+        yield Problem(
+            chain.id(chain.newest),
+            "head differs",
+            f"The newest record has the hash {newest['hash']}; {HEAD} knows {said.id} by {said.hash}.",
+        )

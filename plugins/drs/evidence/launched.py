@@ -1,0 +1,188 @@
+"""What became of the servers of a wave: by the run's records, and by DRS where the run was cut off. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from drs.evidence.account import Account
+from drs.evidence.objectives import rpo_seconds, span
+from drs.evidence.record import EventEvidence, Explanation, ServerEvidence
+from drs.jobs import Job, LogEvent, judge
+from drs.ledger import Ledger
+from drs.ownership import WAVE_TAG
+from drs.records import CheckResult, InstanceRecord, ResolvedServer, ServerRecord, WaveResolution
+from drs.states import JobType
+
+LAUNCH_END = "LAUNCH_END"
+
+
+def launched_servers(
+    ledger: Ledger, wave: str, resolved: WaveResolution | None, account: Account
+) -> tuple[ServerEvidence, ...]:
+    """The servers of a wave, in the order in which preflight resolved them; none where it did not."""
+    if resolved is None:
+        return ()
+    jobs = wave_jobs(ledger, wave, resolved, account)
+    return tuple(_Server(ledger, wave, server, jobs, account).evidence() for server in resolved.servers)
+
+
+def wave_jobs(
+    ledger: Ledger, wave: str, resolved: WaveResolution | None, account: Account
+) -> tuple[str, ...]:
+    """Every LAUNCH job that the run made for the wave, oldest first.
+
+    Those that the wave recorded, and those that only clean-up found, since their call's reply was lost.
+    """
+    launch, cleanup = ledger.launch(wave), ledger.cleanup()
+    recorded = launch.all_job_ids if launch else frozenset[str]()
+    servers = {server.server_id for server in resolved.servers} if resolved else set[str]()
+    found = {
+        job.job_id
+        for job in account.jobs
+        if cleanup
+        and job.type == JobType.LAUNCH
+        and job.job_id in cleanup.jobs
+        and (job.tags[WAVE_TAG] == wave if WAVE_TAG in job.tags else job.server_ids <= servers)
+        and job.server_ids & servers
+    }
+    created = {job.job_id: job.created for job in account.jobs}
+    unknown = dt.datetime.max.replace(tzinfo=dt.UTC)
+    return tuple(sorted(recorded | found, key=lambda job_id: (created.get(job_id, unknown), job_id)))
+
+
+def event_evidence(event: LogEvent) -> EventEvidence:
+    return EventEvidence(
+        at=event.at,
+        event=event.event,
+        server_id=event.server_id,
+        instance_id=event.target_instance_id,
+        raw_error=event.raw_error,
+    )
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """How a server's launch ended."""
+
+    launched: bool
+    instance_id: str | None
+    error: str | None
+
+
+class _Server:
+    """One server of a wave, and all that is known of its launch.
+
+    :param server: as preflight resolved it
+    :param jobs: the wave's LAUNCH jobs, oldest first
+    """
+
+    def __init__(
+        self, ledger: Ledger, wave: str, server: ResolvedServer, jobs: Sequence[str], account: Account
+    ) -> None:
+        self._server = server
+        self._account = account
+        launch = ledger.launch(wave)
+        slots = launch.timeline.servers if launch else ()
+        self._slot = next((slot for slot in slots if slot.server_id == server.server_id), None)
+        self._job_id = (self._slot.job_id if self._slot else None) or self._found_job(jobs)
+        self._job: Job | None = account.job(self._job_id)
+        self._log = list(account.logs.get(self._job_id or "", ()))
+        outcome, validation, cleanup = ledger.outcome(wave), ledger.validation(wave), ledger.cleanup()
+        self._record: ServerRecord | None = next(
+            (
+                record
+                for record in (outcome.servers if outcome else ())
+                # The record of an earlier job says nothing of this one.
+                if record.server_id == server.server_id and record.job_id == self._job_id
+            ),
+            None,
+        )
+        self._instance: InstanceRecord | None = next(
+            (
+                item
+                for item in (cleanup.instances if cleanup else ())
+                if (item.server_id, item.job_id) == (server.server_id, self._job_id)
+            ),
+            None,
+        )
+        self._results = validation.results if validation else ()
+
+    def _found_job(self, jobs: Sequence[str]) -> str | None:
+        """The newest job that names the server, where the run does not know which it is."""
+        newest_first = (self._account.job(job_id) for job_id in reversed(jobs))
+        return next(
+            (job.job_id for job in newest_first if job and self._server.server_id in job.server_ids), None
+        )
+
+    def evidence(self) -> ServerEvidence:
+        server, record, instance = self._server, self._record, self._instance
+        ended = self._ended()
+        requested_at = self._job.created if self._job else (record.requested_at if record else None)
+        launched_at = self._launched_at() if ended.launched else None
+        point_in_time = (record.point_in_time if record else None) or (
+            instance.point_in_time if instance else None
+        )
+        checks = tuple(self._checks(ended.instance_id))
+        return ServerEvidence(
+            server_id=server.server_id,
+            name=server.name,
+            group=server.group,
+            optional=server.optional,
+            lag_at_start_seconds=server.lag_seconds,
+            launched=ended.launched,
+            valid=all(result.passed for result in checks) if checks else None,
+            job_id=self._job_id,
+            instance_id=ended.instance_id,
+            snapshot_id=server.snapshot_id,
+            requested_at=requested_at,
+            launched_at=launched_at,
+            launch_seconds=span(requested_at, launched_at) if requested_at else None,
+            point_in_time=point_in_time,
+            rpo_seconds=rpo_seconds(requested_at, point_in_time),
+            error=ended.error,
+            explanation=self._explained(ended.error),
+            events=tuple(event_evidence(event) for event in self._own_events()),
+            checks=checks,
+        )
+
+    def _ended(self) -> _Launch:
+        """By the wave's own judgement; else, for the run was cut off before it, by what DRS says."""
+        if self._record is not None:
+            return _Launch(self._record.launched, self._record.instance_id, self._record.error)
+        if self._job is None:
+            why = self._slot.given_up if self._slot else None
+            known = f"What became of job {self._job_id} is not known." if self._job_id else None
+            instance_id = self._instance.recovery_instance_id if self._instance else None
+            return _Launch(False, instance_id, why or known or "It was not called for.")
+        instances = (
+            {(self._instance.job_id, self._instance.server_id): self._instance.recovery_instance_id}
+            if self._instance
+            else {}
+        )
+        (outcome,) = judge(self._job, self._log, instances, [self._server.server_id])
+        return _Launch(outcome.launched, outcome.instance_id, outcome.error)
+
+    def _explained(self, error: str | None) -> Explanation | None:
+        if error is None or self._job_id is None:
+            return None
+        events = [event for event in self._log if event.server_id in {None, self._server.server_id}]
+        parts = self._job.participants if self._job else ()
+        status = next((part.status for part in parts if part.server_id == self._server.server_id), None)
+        return self._account.explain(error, events, self._job.status if self._job else None, status)
+
+    def _launched_at(self) -> dt.datetime | None:
+        ends = [event.at for event in self._own_events() if event.event == LAUNCH_END]
+        if ends:
+            return max(ends)
+        return self._record.launched_at if self._record else None
+
+    def _own_events(self) -> Iterator[LogEvent]:
+        return (event for event in self._log if event.server_id == self._server.server_id)
+
+    def _checks(self, instance_id: str | None) -> Iterator[CheckResult]:
+        """The checks of this launch; those of an instance before it are not of this one."""
+        for result in self._results:
+            if result.server_id == self._server.server_id and result.instance_id in {None, instance_id}:
+                yield result

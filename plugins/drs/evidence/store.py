@@ -1,0 +1,214 @@
+"""Keeps records: ``<plan>/<id>.json``, the page ``<id>.html``, and ``head.json``; none over another."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from drs.errors import EvidenceIncomplete
+from drs.evidence import chain
+from drs.evidence.chain import HEAD, Head, NotARecordError
+from drs.evidence.places import Place
+from drs.evidence.record import Evidence, Link, RunFindings
+
+CLOCK_SKEW = dt.timedelta(minutes=5)
+"""How far the clocks of two workers may differ."""
+TRIES = 3
+"""Writers of one plan that come together, before this one gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A record that is in the store.
+
+    :param record: the record
+    :param path: its file
+    :param new: false when the run had this very record already
+    """
+
+    record: Evidence
+    path: str
+    new: bool
+
+
+class EvidenceStore:
+    """The records of all plans in one place.
+
+    :param place: where
+    :param page: renders a record as its HTML page
+    """
+
+    def __init__(self, place: Place, page: Callable[[Evidence], str] | None = None) -> None:
+        self._place = place
+        self._page = page
+
+    def __str__(self) -> str:
+        return str(self._place)
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def plans(self) -> list[str]:
+        """The plans that have records, or a head that says that they had."""
+        return [name for name in self._place.names("") if self._place.names(name)]
+
+    def ids(self, plan: str) -> list[str]:
+        """The plan's records, oldest first."""
+        names = (name.removesuffix(".json") for name in self._place.names(plan) if name.endswith(".json"))
+        numbered = [(sequence, name) for name in names if (sequence := chain.sequence_of(plan, name))]
+        return [name for _, name in sorted(numbered)]
+
+    def read_file(self, plan: str, record_id: str) -> bytes | None:
+        """A record's file as it stands."""
+        return self._place.read(f"{plan}/{record_id}.json")
+
+    def read(self, plan: str, record_id: str) -> Evidence:
+        """A record.
+
+        :raises NotARecordError: the file is none, or one of another version
+        """
+        data = self.read_file(plan, record_id)
+        if data is None:
+            raise NotARecordError(f"{record_id} is not there")
+        try:
+            return Evidence.model_validate(chain.parse(data))
+        except ValueError as error:
+            raise NotARecordError(str(error)) from error
+
+    def verify(self, plan: str, *, sent: str | None = None) -> list[chain.Problem]:
+        """What is wrong with the plan's chain: see :func:`drs.evidence.chain.verify`."""
+        files = {}
+        for name in self._place.names(plan):
+            if name.endswith(".json") and name != HEAD:
+                data = self._place.read(f"{plan}/{name}")
+                if data is not None:
+                    files[name.removesuffix(".json")] = data
+        return chain.verify(plan, files, self._place.read(f"{plan}/{HEAD}"), sent=sent)
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    def keep(self, found: RunFindings) -> Kept:
+        """Seal what a run showed and write it after the plan's newest record.
+
+        A run that has just this record already gets no second one; what an earlier try did not come to (the
+        page, the head) is made up for.
+
+        :raises EvidenceIncomplete: it cannot be written; or it is written, and the records before it are not
+            what the head says that they were
+        """
+        try:
+            return self._keep(found)
+        except EvidenceIncomplete:
+            raise
+        except Exception as error:  # what a store may raise is as open as the stores are
+            raise EvidenceIncomplete(
+                f"The record of run {found.run.run_id} could not be written to {self}/{found.plan.name}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _keep(self, found: RunFindings) -> Kept:
+        plan = found.plan.name
+        existing = self._of_the_same_run(found)
+        if existing is not None:
+            return self._closed(existing, new=False)
+        for _ in range(TRIES):
+            before, doubt = self._newest(plan)
+            record = chain.seal(found, before.link, before.sequence + 1)
+            try:
+                self._create(record)
+            except FileExistsError:
+                continue  # another run of the plan came in between
+            kept = self._closed(record, new=True)
+            if doubt:
+                raise EvidenceIncomplete(
+                    f"The record of this run is written ({kept.path}, hash {record.hash}), but the chain "
+                    f"before it is broken: {doubt}",
+                    remedy=(
+                        f"Run `python -m drs evidence verify {plan}`, find out who touched the files, and "
+                        "put them back. Clear the task 'evidence' if this run is to end by its own result."
+                    ),
+                    retryable=False,
+                )
+            return kept
+        raise EvidenceIncomplete(f"{TRIES} other writers came first to {self}/{plan}.")
+
+    def _of_the_same_run(self, found: RunFindings) -> Evidence | None:
+        """The run's last record, if it says the same. No record before the run's beginning is looked at."""
+        for name in reversed(self.ids(found.plan.name)):
+            try:
+                record = self.read(found.plan.name, name)
+            except NotARecordError:
+                return None
+            if (record.run.dag_id, record.run.run_id) == (found.run.dag_id, found.run.run_id):
+                return record if chain.says_the_same(found, record) else None
+            if record.assembled_at < found.run.began_at - CLOCK_SKEW:
+                return None
+        return None
+
+    def _newest(self, plan: str) -> tuple[_Before, str]:
+        """What the next record comes after, and what speaks against it."""
+        ids = self.ids(plan)
+        head = self._head(plan)
+        newest = _Before(None, 0)
+        doubt = ""
+        if ids:
+            sequence = chain.sequence_of(plan, ids[-1])
+            assert sequence is not None
+            content, problem = chain.check_file(plan, ids[-1], self.read_file(plan, ids[-1]) or b"")
+            said = (content or {}).get("hash")
+            newest = _Before(Link(id=ids[-1], hash=said if isinstance(said, str) else ""), sequence)
+            doubt = f"{problem.id}: {problem.says}" if problem else ""
+        if isinstance(head, str):
+            return newest, doubt or head
+        if head is None or head.sequence < newest.sequence:
+            return newest, doubt  # a writer ended between the record and the head
+        told = Link(id=head.id, hash=head.hash)
+        if head.sequence > newest.sequence:
+            doubt = f"{HEAD} names {head.id}, and the newest record there is {ids[-1] if ids else 'none'}."
+        elif told != newest.link:
+            doubt = doubt or f"{HEAD} knows {head.id} by the hash {head.hash}, which its file no longer has."
+        return _Before(told, head.sequence), doubt
+
+    def _head(self, plan: str) -> Head | str | None:
+        """The head; as a text why it cannot be believed."""
+        data = self._place.read(f"{plan}/{HEAD}")
+        if data is None:
+            return None
+        try:
+            return Head.model_validate(chain.parse(data))
+        except ValueError as error:
+            return f"{HEAD} cannot be read: {error}."
+
+    def _create(self, record: Evidence) -> None:
+        name, data = f"{record.plan.name}/{record.id}.json", chain.render(record.model_dump(mode="json"))
+        try:
+            self._place.create(name, data)
+        except FileExistsError:
+            # A request whose reply was lost is sent again, and meets its own file.
+            if self._place.read(name) != data:
+                raise
+
+    def _closed(self, record: Evidence, *, new: bool) -> Kept:
+        """The record with its page, and the head at the plan's newest."""
+        plan = record.plan.name
+        page = f"{plan}/{record.id}.html"
+        if self._page is not None and (new or self._place.read(page) is None):
+            self._place.replace(page, self._page(record).encode())
+        head = self._head(plan)
+        if not isinstance(head, Head) or head.sequence < record.sequence:
+            self._place.replace(f"{plan}/{HEAD}", chain.render(chain.head_of(record).model_dump(mode="json")))
+        return Kept(record, f"{self}/{plan}/{record.id}.json", new)
+
+    def newest_first(self, plan: str) -> Iterator[tuple[str, Evidence | str]]:
+        """The plan's records by their ids, newest first; as a text why one cannot be read."""
+        for name in reversed(self.ids(plan)):
+            try:
+                yield name, self.read(plan, name)
+            except NotARecordError as error:
+                yield name, str(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    link: Link | None
+    sequence: int

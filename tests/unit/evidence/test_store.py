@@ -1,0 +1,288 @@
+"""Where records are kept: a folder, and a bucket of the simulator's S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from drs.errors import Code, EvidenceIncomplete
+from drs.evidence import chain
+from drs.evidence.places import LocalPlace, ObjectPlace, Place, default_evidence_folder, is_url, open_place
+from drs.evidence.record import Evidence, RunFindings
+from drs.evidence.store import EvidenceStore
+from tests.unit.cli.simulated_aws import KEY, REGION, Server
+from tests.unit.drill import after, make_run
+from tests.unit.evidence.runs import found, passed_run
+
+
+def page(record: Evidence) -> str:
+    """Stands for the record's page."""
+    return f"<p>{record.id}</p>"
+
+
+def run(number: int, **fields: Any) -> RunFindings:
+    """What the plan's run of that number showed; each began an hour after the one before."""
+    at = after(3600 * number)
+    said = found(passed_run(make_run(run_id=f"run-{number}", began_at=at)))
+    return said.model_copy(update={"assembled_at": after(3600 * number + 1000), **fields})
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The simulator over HTTP, found by the environment."""
+    server = Server()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", server.url)
+        environment.setenv("AWS_ACCESS_KEY_ID", KEY)
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        environment.setenv("AWS_DEFAULT_REGION", REGION)
+        boto3.client("s3", region_name=REGION).create_bucket(Bucket="evidence")
+        yield "s3://evidence"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty place of each kind."""
+    if request.param == "folder":
+        return open_place(str(tmp_path / "evidence"))
+    return open_place(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
+
+
+@pytest.fixture
+def store(place: Place) -> EvidenceStore:
+    return EvidenceStore(place, page)
+
+
+def names(place: Place) -> list[str]:
+    return place.names("orders")
+
+
+def test_a_record_is_kept_with_its_page_and_the_head(place: Place, store: EvidenceStore) -> None:
+    """The record says where it stands; the head names it as the newest."""
+    assert (store.plans(), store.ids("orders")) == ([], [])
+    kept = store.keep(run(0))
+    assert names(place) == ["head.json", "orders-000001.html", "orders-000001.json"]
+    assert (kept.path, kept.new) == (f"{place}/orders/orders-000001.json", True)
+    assert (kept.record.sequence, kept.record.previous) == (1, None)
+    assert place.read("orders/orders-000001.html") == b"<p>orders-000001</p>"
+    assert json.loads(place.read("orders/head.json") or b"")["hash"] == kept.record.hash
+    assert store.read("orders", "orders-000001") == kept.record
+    assert (store.plans(), store.ids("orders")) == (["orders"], ["orders-000001"])
+
+
+def test_records_form_a_chain(store: EvidenceStore) -> None:
+    """Each names the one before it, and the whole verifies."""
+    kept = [store.keep(run(number)).record for number in range(3)]
+    assert [record.id for record in kept] == ["orders-000001", "orders-000002", "orders-000003"]
+    assert kept[2].previous == chain.link(kept[1])
+    assert store.verify("orders") == []
+    assert store.verify("orders", sent=kept[1].hash) == []
+    assert [name for name, _ in store.newest_first("orders")] == [record.id for record in reversed(kept)]
+
+
+def test_a_record_is_never_overwritten(place: Place) -> None:
+    """Not even by what would be the same place."""
+    place.create("orders/orders-000001.json", b"first")
+    with pytest.raises(FileExistsError):
+        place.create("orders/orders-000001.json", b"second")
+    assert place.read("orders/orders-000001.json") == b"first"
+    assert place.read("orders/none.json") is None
+    assert names(place) == ["orders-000001.json"]
+
+
+def test_the_same_run_told_again_gives_no_second_record(store: EvidenceStore) -> None:
+    """A task that is tried again assembles the same, only later."""
+    first = store.keep(run(0))
+    again = store.keep(run(0, assembled_at=after(5000)))
+    assert (again.record, again.new) == (first.record, False)
+    store.keep(run(1))
+    assert store.keep(run(0, assembled_at=after(9000))).record == first.record
+    assert store.ids("orders") == ["orders-000001", "orders-000002"]
+
+
+def test_a_run_that_was_cleared_and_showed_something_else_gives_a_further_record(
+    store: EvidenceStore,
+) -> None:
+    """Both stay; what was shown first is not unsaid."""
+    store.keep(run(0))
+    again = store.keep(run(0, remarks=("cleared",)))
+    assert (again.record.id, again.new) == ("orders-000002", True)
+    assert store.verify("orders") == []
+
+
+def test_a_writer_that_ended_before_the_head_was_written_is_made_up_for(
+    place: Place, store: EvidenceStore
+) -> None:
+    """By its own next try, or by the next run."""
+    first, second = store.keep(run(0)).record, store.keep(run(1)).record
+    stale = chain.render(chain.head_of(first).model_dump(mode="json"))
+    place.replace("orders/head.json", stale)
+    assert [problem.kind for problem in store.verify("orders")] == ["head differs"]
+    assert store.keep(run(1)).record == second
+    assert store.verify("orders") == []
+    place.replace("orders/head.json", stale)
+    assert store.keep(run(2)).record.previous == chain.link(second)
+    assert store.verify("orders") == []
+
+
+def test_a_writer_that_comes_in_between_is_followed(place: Place) -> None:
+    """Two Airflows may run one plan: the second record comes after the first."""
+
+    class Busy:
+        """The place, into which another writes right after it was looked at."""
+
+        def __init__(self) -> None:
+            self.others = [run(7)]
+
+        def create(self, name: str, data: bytes) -> None:
+            if self.others:
+                EvidenceStore(place).keep(self.others.pop())
+            place.create(name, data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(place, name)
+
+        __str__ = place.__str__
+
+    kept = EvidenceStore(Busy()).keep(run(0))
+    assert kept.record.id == "orders-000002"
+    assert EvidenceStore(place).verify("orders") == []
+
+
+def test_a_request_that_was_sent_twice_meets_its_own_record(place: Place) -> None:
+    """The reply to the first was lost: what stands there is just what was to be written."""
+
+    class Repeating:
+        def create(self, name: str, data: bytes) -> None:
+            place.create(name, data)
+            place.create(name, data)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(place, name)
+
+        __str__ = place.__str__
+
+    assert EvidenceStore(Repeating()).keep(run(0)).record.id == "orders-000001"
+
+
+def change(place: Place, name: str, edit: Callable[[bytes], bytes]) -> None:
+    place.replace(f"orders/{name}", edit(place.read(f"orders/{name}") or b""))
+
+
+def test_a_newest_record_that_was_changed_makes_the_next_run_red_and_is_named(
+    place: Place, store: EvidenceStore
+) -> None:
+    """The next record is written all the same, and knows the changed one by its former hash."""
+    first = store.keep(run(0)).record
+    change(place, "orders-000001.json", lambda data: data.replace(b"passed", b"PASSED"))
+    with pytest.raises(
+        EvidenceIncomplete, match=r"is written .* chain before it is broken: orders-000001"
+    ) as caught:
+        store.keep(run(1))
+    assert (caught.value.code, caught.value.retryable) == (Code.EVIDENCE_INCOMPLETE, False)
+    assert "evidence verify orders" in caught.value.remedy
+    assert store.read("orders", "orders-000002").previous == chain.link(first)
+    assert [(problem.id, problem.kind) for problem in store.verify("orders")] == [
+        ("orders-000001", "changed")
+    ]
+
+
+def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: Place) -> None:
+    """The next record keeps the gap open: it does not take the place of the one that is gone."""
+    records = [chain.seal(run(0), None, 1)]
+    records.append(chain.seal(run(1), chain.link(records[0]), 2))
+    place.create("orders/orders-000001.json", chain.render(records[0].model_dump(mode="json")))
+    place.create("orders/head.json", chain.render(chain.head_of(records[1]).model_dump(mode="json")))
+    store = EvidenceStore(place)
+    with pytest.raises(EvidenceIncomplete, match=r"head\.json names orders-000002"):
+        store.keep(run(2))
+    assert store.ids("orders") == ["orders-000001", "orders-000003"]
+    assert store.read("orders", "orders-000003").previous == chain.link(records[1])
+    assert [(problem.id, problem.kind) for problem in store.verify("orders")] == [
+        ("orders-000002", "missing")
+    ]
+
+
+def test_a_head_that_cannot_be_read_is_written_anew_and_told(place: Place, store: EvidenceStore) -> None:
+    """Once: the run after it finds it whole."""
+    store.keep(run(0))
+    place.replace("orders/head.json", b"nonsense")
+    with pytest.raises(EvidenceIncomplete, match=r"head\.json cannot be read"):
+        store.keep(run(1))
+    assert store.keep(run(2)).record.id == "orders-000003"
+    assert store.verify("orders") == []
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """With the cause; Airflow tries again."""
+    (tmp_path / "evidence").write_text("a file where the folder is to be")
+    with pytest.raises(EvidenceIncomplete, match="NotADirectoryError") as caught:
+        EvidenceStore(LocalPlace(tmp_path / "evidence")).keep(run(0))
+    assert f"{tmp_path}/evidence/orders" in caught.value.message
+    assert "run-0" in caught.value.message
+    assert caught.value.retryable
+
+
+def test_a_bucket_that_does_not_exist_is_named(s3: str) -> None:
+    """As S3 says it."""
+    with pytest.raises(EvidenceIncomplete, match="s3://nowhere/drills/orders: FileNotFoundError"):
+        EvidenceStore(open_place("s3://nowhere/drills")).keep(run(0))
+
+
+def test_a_half_written_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full: nothing of the record stands, and nothing of the attempt."""
+    place = LocalPlace(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(EvidenceIncomplete, match="No space left on device"):
+        EvidenceStore(place, page).keep(run(0))
+    assert list((tmp_path / "orders").iterdir()) == []
+
+
+def test_a_page_that_is_missing_is_made_up_for(tmp_path: Path) -> None:
+    """The record is what counts; its page is rendered from it."""
+    store = EvidenceStore(LocalPlace(tmp_path), page)
+    store.keep(run(0))
+    (tmp_path / "orders" / "orders-000001.html").unlink()
+    store.keep(run(0))
+    assert (tmp_path / "orders" / "orders-000001.html").exists()
+
+
+def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
+    """A plan's name may begin like another's; a stray file is none of the plan's records."""
+    store = EvidenceStore(LocalPlace(tmp_path))
+    store.keep(run(0))
+    (tmp_path / "orders" / "orders-eu-000001.json").write_text("{}")
+    (tmp_path / "orders" / "notes.txt").write_text("read me")
+    assert store.ids("orders") == ["orders-000001"]
+    assert [problem.id for problem in store.verify("orders")] == ["orders-eu-000001"]
+
+
+def test_places_by_their_names(tmp_path: Path) -> None:
+    """A path is a folder, also with file://; a URL is an object store; the default is in Airflow's home."""
+    assert isinstance(open_place(f"file://{tmp_path}"), LocalPlace)
+    assert str(open_place(f"file://{tmp_path}")) == str(tmp_path)
+    assert isinstance(open_place("memory://evidence"), ObjectPlace)
+    assert (is_url("s3://bucket"), is_url("/srv/evidence")) == (True, False)
+    assert default_evidence_folder({"AIRFLOW_HOME": "/srv/airflow"}) == Path("/srv/airflow/drs-evidence")
+    assert default_evidence_folder({}) == Path("~/airflow/drs-evidence").expanduser()
+
+
+def test_what_cannot_be_told_of_a_record_is_said_in_its_place(tmp_path: Path) -> None:
+    """The others are read all the same."""
+    store = EvidenceStore(LocalPlace(tmp_path))
+    first, _ = store.keep(run(0)).record, store.keep(run(1))
+    (tmp_path / "orders" / "orders-000002.json").write_bytes(b"{}")
+    (newest, why), (_, record) = store.newest_first("orders")
+    assert newest == "orders-000002"
+    assert isinstance(why, str)
+    assert record == first
