@@ -119,8 +119,9 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
     if resolution is None:
         yield "preflight has resolved no servers"
         return
+    plan = run.read_plan()
     for name in run.waves:
-        yield from doubted_wave(ledger, name, resolution.waves.get(name), states)
+        yield from doubted_wave(ledger, plan, name, resolution.waves.get(name), states)
     launched = (
         server.launched
         for name, outcome in outcomes(ledger, run)
@@ -134,7 +135,7 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
 
 
 def doubted_wave(
-    ledger: Ledger, name: str, wave: WaveResolution | None, states: Mapping[str, str | None]
+    ledger: Ledger, plan: Plan, name: str, wave: WaveResolution | None, states: Mapping[str, str | None]
 ) -> Iterator[str]:
     """What is lacking of proof that every server of one chosen wave was launched, and passed its checks."""
     if wave is not None and wave.left_out:
@@ -146,7 +147,6 @@ def doubted_wave(
     last = f"{group_id(name)}.{LAST_TASK}"
     if states.get(last) not in {"success", "failed", "upstream_failed"}:
         yield f"{last} is {states.get(last) or 'without a state'}"
-    plan = ledger.run().read_plan()
     judged = {server.server_id: server for server in outcome.servers}
     for server in wave.servers:
         record = judged.get(server.server_id)
