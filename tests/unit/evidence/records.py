@@ -48,6 +48,11 @@ RAW_ERROR = (
 )
 
 
+def copy(part: Any, **changes: Any) -> Any:
+    """The same part of a record with other values."""
+    return type(part).model_validate({**dict(part), **changes})
+
+
 def make_plan(waves: int = 3, servers: int = 2, **parts: Any) -> Plan:
     """A plan of so many waves, each with its own group of so many servers."""
     names = [wave_name(number) for number in range(waves)]
@@ -271,7 +276,7 @@ def make_record(
     """The record of a drill that passed; ``changes`` are laid over its members."""
     if waves is None:
         waves = passed_waves()
-    plan = plan or make_plan(len(waves))
+    plan = plan or make_plan(len(waves) or 1)
     cleanup = make_cleanup(waves) if any(wave.servers for wave in waves) else None
     ended = cleanup.ended_at if cleanup and cleanup.ended_at else after(60)
     return Evidence.model_validate(
