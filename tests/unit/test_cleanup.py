@@ -21,13 +21,16 @@ from drs.records import (
     CLEANUP_APPROVAL,
     ApprovalRecord,
     Call,
+    CheckResult,
     CleanupRecord,
     Resolution,
     ServerRecord,
     WaveOutcome,
     WaveResolution,
+    WaveValidation,
 )
 from drs.states import JobType
+from drs.validation.labels import ALWAYS
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
     CallFault,
@@ -237,13 +240,30 @@ def passed(drill: Drill, *, failed: tuple[str, ...] = (), **cleanup_rule: Any) -
             job_id=launch.timeline.slot(server).job_id,
             launched=server not in failed,
             optional=False,
+            instance_id=None if server in failed else f"i-{server}",
         )
         for server in DATABASE
     )
     run.ledger.save_outcome("database", WaveOutcome(servers=servers))
+    run.states = {"wave_database.wait_until_launched": "failed", "wave_database.validate": "upstream_failed"}
     if not failed:
-        run.ledger.save_reached("database", "launched", run.clock.now())
-    run.states = {"wave_database.wait_until_launched": "failed" if failed else "success"}
+        now = run.clock.now()
+        run.ledger.save_reached("database", "launched", now)
+        results = tuple(
+            CheckResult(
+                check=ALWAYS,
+                server_id=server,
+                instance_id=f"i-{server}",
+                passed=True,
+                seen="running",
+                at=now,
+                seconds=0,
+            )
+            for server in DATABASE
+        )
+        run.ledger.save_validation("database", WaveValidation(began_at=now, ended_at=now, results=results))
+        run.ledger.save_reached("database", "validated", now)
+        run.states = dict.fromkeys(run.states, "success")
     return run
 
 
@@ -304,7 +324,7 @@ def test_never_keeps_whatever_happened(drill: Drill) -> None:
 @pytest.mark.parametrize("approved", [True, False, None], ids=["terminate", "keep", "no answer"])
 def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool | None) -> None:
     """A question that was skipped, or never asked, leaves no answer: the instances are terminated at once."""
-    run = passed(drill, when="after_approval", keep_for="10m")
+    run = passed(drill, when="after_approval")
     if approved is not None:
         answer = ApprovalRecord(
             approved=approved, answered="by a person", by="ada", at=run.clock.now(), comment="a look"
@@ -318,7 +338,7 @@ def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool 
 
 
 def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
-    """Validated, where the wave was validated."""
+    """When its last server had passed its checks."""
     run = passed(drill, keep_for="10m")
     ended = run.clock.now()
     assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=10))
