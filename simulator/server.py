@@ -26,7 +26,7 @@ from simulator.callers import caller_arn
 from simulator.control import PREFIX, Control, account_for
 from simulator.drs.models import current_simulation
 from simulator.engine.errors import ConnectionDroppedError, DrsError
-from simulator.engine.faults import Call
+from simulator.engine.fault_plan import Call
 from simulator.engine.journal import Journal
 from simulator.listeners import Listeners
 from simulator.principals import check_assumption

@@ -17,7 +17,7 @@ from simulator.drs.exceptions import DRSServiceException
 from simulator.drs.models import DRSBackend, current_simulation, drs_backends
 from simulator.drs.paging import page
 from simulator.engine.errors import DrsError
-from simulator.engine.faults import Call
+from simulator.engine.fault_plan import Call
 from simulator.engine.operations import SIMULATED
 from simulator.engine.service import Service
 

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Literal
 
 from simulator.engine.estate import Estate
-from simulator.engine.faults import HttpError, ImpairedStatus, L, PortClosed, SilentAgent
+from simulator.engine.fault_plan import L
+from simulator.engine.faults import HttpError, ImpairedStatus, PortClosed, SilentAgent
 from simulator.engine.launched import Listener
 from simulator.engine.model import RecoveryInstance
 
@@ -69,15 +70,10 @@ class Instances:
         """Whether Systems Manager hears of the instance's agent."""
         world = self._estate.world
         return (
-            self._estate.ec2.state(instance.id) == "running"
-            and world.clock.now() >= self.agent_since(instance)
+            world.clock.now() >= instance.launched + world.drs_time(world.unknowns.agent_seconds)
             and not any(self._lasting(SilentAgent, instance))
+            and self._estate.ec2.state(instance.id) == "running"
         )
-
-    def agent_since(self, instance: RecoveryInstance) -> datetime:
-        """When the agent reports first."""
-        world = self._estate.world
-        return instance.launched + world.drs_time(world.unknowns.agent_seconds)
 
     def managed(self) -> list[RecoveryInstance]:
         """The managed instances, in the order of their launch."""

@@ -12,8 +12,8 @@ from drs.states import JobStatus, JobType, LaunchDisposition, LaunchStatus
 from simulator.engine import launch_actions
 from simulator.engine.ec2 import Ec2Error
 from simulator.engine.estate import Estate
+from simulator.engine.fault_plan import F
 from simulator.engine.faults import (
-    F,
     LaunchFailed,
     NoRecoveryInstanceId,
     StuckConversion,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from drs.states import ReplicationState
-from simulator.engine.faults import ArmedFault, ReplicationChange
+from simulator.engine.fault_plan import ArmedFault
+from simulator.engine.faults import ReplicationChange
 from simulator.engine.model import SourceServer
 
 

@@ -100,7 +100,8 @@ class RunCommand:
         estate = self._estate
         if len(set(instance_ids)) < len(instance_ids):
             raise CommandError("DuplicateInstanceId")
-        managed = {instance.id: instance for instance in self._instances.managed()}
+        known = (estate.recovery_instances.get(each) for each in instance_ids)
+        managed = {each.id: each for each in known if each and self._instances.is_managed(each)}
         if lost := [each for each in instance_ids if each not in managed]:
             raise CommandError(
                 "InvalidInstanceId",

@@ -16,7 +16,8 @@ from simulator.engine.errors import (
     UninitializedAccountError,
     ValidationError,
 )
-from simulator.engine.faults import ArmedFault, ForeignJob, ReplicationChange, RunningPlan
+from simulator.engine.fault_plan import ArmedFault
+from simulator.engine.faults import ForeignJob, ReplicationChange, RunningPlan
 from simulator.engine.instances import Instances
 from simulator.engine.model import (
     Job,

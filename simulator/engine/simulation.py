@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from simulator.engine.clock import Clock, WallClock
 from simulator.engine.ec2 import Ec2, Ec2Error
 from simulator.engine.errors import DrsError
-from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob, Holder, RunningPlan
+from simulator.engine.fault_plan import ArmedFault
+from simulator.engine.faults import AnyFault, Fault, ForeignJob, Holder, RunningPlan
 from simulator.engine.fleet import Fleet, FleetError, Region, Role, Server
 from simulator.engine.instances import OpenPort
 from simulator.engine.service import Service

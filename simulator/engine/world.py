@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from simulator.engine.clock import Agenda, Clock
-from simulator.engine.faults import ArmedFault, Fault, FaultPlan
+from simulator.engine.fault_plan import ArmedFault, FaultPlan
+from simulator.engine.faults import Fault
 from simulator.engine.fleet import Unknowns
 from simulator.engine.timings import RECORDED, OperatingSystem, Timings
 

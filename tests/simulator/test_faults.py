@@ -17,7 +17,8 @@ from simulator.engine.errors import (
     InternalServerError,
     ThrottlingError,
 )
-from simulator.engine.faults import FAULT, Call
+from simulator.engine.fault_plan import Call
+from simulator.engine.faults import FAULT
 from simulator.engine.simulation import FaultError
 from tests.simulator.conftest import ACCOUNT, REGION, server_id
 

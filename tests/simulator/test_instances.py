@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
 from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 
+import simulator
 from simulator.engine.faults import FAULT, ImpairedStatus
 from simulator.engine.fleet import Fleet, FleetError, Server
 from tests.simulator.api import Api
@@ -172,6 +175,23 @@ def test_an_address_belongs_to_one_server() -> None:
     accounts = {name: {"regions": each} for name, each in zip(("1" * 12, "2" * 12), regions, strict=True)}
     with pytest.raises(FleetError, match=r"two servers have the address 127\.77\.0\.1"):
         Fleet.parse({"accounts": accounts}, "test")
+
+
+def test_an_address_of_a_fleet_that_is_there_already_is_taken() -> None:
+    """A second fleet with it is refused."""
+    first, second = (each | {"address": "127.77.0.1"} for each in servers(2))
+    simulation = simulator.seed(fleet([first]))
+    with pytest.raises(FleetError, match=r"a server has the address 127\.77\.0\.1 already"):
+        simulation.load(fleet([second]))
+
+
+def test_under_mock_aws_nothing_listens(api: Callable[..., Api]) -> None:
+    """The instance has its address, and a test's process opens no port."""
+    address = f"127.{128 + secrets.randbelow(64)}.{secrets.randbelow(256)}.1"
+    _launched(api, address=address, listeners=[{"port": 8080, "protocol": "tcp"}])
+    assert _instance()["PrivateIpAddress"] == address
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, 8080), timeout=10)
 
 
 @pytest.mark.parametrize("kind", ["port_closed", "http_error", "impaired_status", "silent_agent"])

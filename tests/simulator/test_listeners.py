@@ -79,7 +79,7 @@ def _get(port: int, path: str) -> tuple[int, str]:
 def _is_open(server_id: str, port: int) -> bool:
     try:
         socket.create_connection((ADDRESSES[server_id], port), timeout=10).close()
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset: it closed in that moment
         return False
     return True
 
