@@ -190,7 +190,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         if required := [result for result in failures(results) if not result.optional]:
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
-        return [result.model_dump(mode="json") for result in results]
+        return [result.model_dump(mode="json", exclude={"output"}) for result in results]
 
     def _tell(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
         if not results:
