@@ -19,7 +19,7 @@ from drs.operators.validate import DrsValidateServersOperator
 from drs.records import FailureRecord, Resolution, WaveResolution, WaveValidation
 from drs.sensors import DrsJobLaunchedSensor
 from drs.triggers import DrsValidationTrigger
-from simulator.engine.faults import LaunchFailed
+from simulator.engine.faults import FailedCommand, ImpairedStatus, LaunchFailed, SilentAgent
 from tests.unit import virtual_time
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import REGION, SimulatedDrill
@@ -308,6 +308,51 @@ def test_a_missing_permission_is_told_as_a_statement_to_add(
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
         validate_wave(run)
     assert '"Action": ["ec2:DescribeInstanceStatus"]' in failure(run).remedy
+
+
+# --- by what the simulated AWS says -----------------------------------------------------------------------
+
+STATUS = {"type": "instance_status", "timeout": "4m"}
+COMMAND = {
+    "type": "ssm",
+    "parameters": {"commands": ["systemctl is-active postgresql"]},
+    "timeout": "4m",
+}
+
+
+def test_a_server_that_boots_and_answers_passes(begin: Begin) -> None:
+    """Its status checks are initializing at first, and its agent unknown; each command is sent once."""
+    run = begin(**plan_parts(STATUS, COMMAND))
+    validation = validate_wave(run)
+    assert all(result.passed for result in validation.results)
+    status, command = validation.results[1:3]
+    assert (status.seen, command.seen.split(": ")[1]) == ("system ok, instance ok", "Success")
+    assert status.seconds > 60
+    sent = boto3.client("ssm", region_name=REGION).list_commands()["Commands"]
+    assert sorted(each["InstanceIds"][0] for each in sent) == sorted(run.instances())
+
+
+@pytest.mark.parametrize(
+    ("check", "fault", "seen"),
+    [
+        (STATUS, ImpairedStatus(kind="impaired_status", servers=(A,)), "instance impaired"),
+        (COMMAND, FailedCommand(kind="failed_command", servers=(A,), stderr="no such unit"), "exit code 1"),
+        (COMMAND, SilentAgent(kind="silent_agent", servers=(A,)), "is not registered with Systems Manager"),
+    ],
+    ids=lambda each: getattr(each, "kind", ""),
+)
+def test_a_server_that_does_not_is_told_from_the_one_that_does(
+    begin: Begin, check: dict[str, Any], fault: Any, seen: str
+) -> None:
+    run = begin(**plan_parts(check))
+    run.simulation.arm(fault)
+    with pytest.raises(AirflowFailException, match="1 of 4 checks failed"):
+        validate_wave(run)
+    assert [(result.server_id, result.passed) for result in recorded(run).results[1::2]] == [
+        (A, False),
+        (B, True),
+    ]
+    assert seen in failure(run).message
 
 
 # --- taken up, cleared, launched anew ---------------------------------------------------------------------

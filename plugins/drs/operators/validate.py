@@ -192,7 +192,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
         announce_wave(context, ledger, self.wave)
-        return [result.model_dump(mode="json") for result in results]
+        return [result.model_dump(mode="json", exclude={"output"}) for result in results]
 
     def _tell(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
         if not results:

@@ -22,6 +22,8 @@ from drs.validation.wave import ServerToCheck, WaveToCheck
 
 FOR_THE_INSTANCE = dt.timedelta(minutes=5)
 """How long an instance may take to be what it should be."""
+NOT_KNOWN_YET = "InvalidInstanceID.NotFound"
+"""EC2's calls do not all know a new instance at the same moment."""
 LAST_LOOK = 10.0
 """Seconds for a look that begins when the time is over, or all but."""
 
@@ -147,6 +149,8 @@ def _refused(error: ClientError | BotoCoreError) -> Seen:
     if error_code(error) in DENIED:
         action = denied_action(str(error)) or "an action"
         return failed(f"AWS denies the caller {action}: {error}")
+    if error_code(error) == NOT_KNOWN_YET:
+        return not_yet(f"EC2 does not know it yet: {error}")
     if unavailable(error):
         return not_yet(f"AWS did not answer: {error}")
     return failed(f"AWS refused: {error}")

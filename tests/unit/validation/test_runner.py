@@ -97,7 +97,16 @@ def test_a_check_whose_time_is_over_is_looked_at_once_more(aws: FakeAws) -> None
     assert last_deadline(make_wave()) == after(300)
 
 
-@pytest.mark.parametrize("error", [refusal("ThrottlingException"), refusal("InternalError", 500)], ids=str)
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ThrottlingException"),
+        refusal("InternalError", 500),
+        # EC2's calls do not all know a new instance at the same moment.
+        refusal("InvalidInstanceID.NotFound"),
+    ],
+    ids=str,
+)
 def test_an_aws_that_does_not_answer_is_asked_again(aws: FakeAws, error: Exception) -> None:
     aws.refusals["describe_instances"] = [error]
     results = validate(aws, make_wave())
