@@ -18,9 +18,10 @@ pytestmark = pytest.mark.e2e
 
 
 def published() -> set[str]:
-    """The actions that include/iam/drill.json allows drs-drills itself; what DRS may do is allowed apart."""
-    policy = json.loads((REPOSITORY / "include" / "iam" / "drill.json").read_text())
-    own = [each for each in policy["Statement"] if each["Sid"].startswith("Drill")]
+    """The actions that include/iam allows drs-drills itself; what DRS may do is allowed apart."""
+    folder = REPOSITORY / "include" / "iam"
+    policies = [json.loads((folder / f"{name}.json").read_text()) for name in ("drill", "reporting")]
+    own = [each for policy in policies for each in policy["Statement"] if each["Sid"].startswith("Drill")]
     return {action for statement in own for action in statement["Action"]}
 
 
@@ -36,11 +37,13 @@ def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
     """From a recovery point, beside an execution of one of AWS's own recovery plans: nothing is missing from
     the policy, and nothing in it is unused.
     """
-    write_plan(plans, "permitted", [("database", DATABASE[:1])])
+    topic = stack.simulator.client("sns", "us-east-1").create_topic(Name="permitted")["TopicArn"]
+    top = f"notifications: {{sns_topic_arn: {topic!r}}}"
+    write_plan(plans, "permitted", [("database", DATABASE[:1])], top=top)
     stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
     run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})
     assert run.state() == "success", run.describe()
     called = set().union(*(actions(call) for call in run.journal()))
     missing, unused = sorted(called - published()), sorted(published() - called)
-    print(f"called {len(called)} actions; missing from drill.json: {missing}; unused: {unused}")
+    print(f"called {len(called)} actions; missing from the policies: {missing}; unused: {unused}")
     assert (missing, unused) == ([], [])

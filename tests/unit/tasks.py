@@ -21,12 +21,16 @@ class FakeTaskInstance:
     dag_id = "drs_drill__orders"
     run_id = "run-1"
     task_id = "wave_database.start_recovery"
+    try_number = 1
+    max_tries = 2
 
     def __init__(
         self, states: Mapping[str, str | None] | None = None, runs: Mapping[str, str] | None = None
     ) -> None:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
+        self.xcom: dict[str, Any] = {}
+        """What the tasks of the run returned."""
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -34,6 +38,9 @@ class FakeTaskInstance:
         assert (dag_id, run_ids) == (self.dag_id, [self.run_id])
         states = {name: state for name, state in self.states.items() if task_ids is None or name in task_ids}
         return {self.run_id: states} if states else {}
+
+    def xcom_pull(self, *, task_ids: str) -> Any:
+        return self.xcom.get(task_ids)
 
     def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
         assert dag_id == self.dag_id

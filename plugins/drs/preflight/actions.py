@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from drs.measures import NAMESPACE
 from drs.preflight.question import Question
 
 MANAGED = "AWSElasticDisasterRecoveryManaged"
@@ -72,6 +73,7 @@ RESOURCES = {
     "source-server": "arn:aws:drs:*:*:source-server/*",
     "recovery-instance": "arn:aws:drs:*:*:recovery-instance/*",
     "job": "arn:aws:drs:*:*:job/*",
+    "topic": "arn:aws:sns:*:*:*",
     **{
         kind: f"arn:aws:ec2:*:*:{kind}/*"
         for kind in (
@@ -133,6 +135,14 @@ WRITES = (
     ),
     Grant("sees the terminated instances gone", ("ec2:DescribeInstances",), when="drill"),
 )
+NAMED = Condition("StringEquals", "cloudwatch:namespace", NAMESPACE)
+REPORTS = (
+    Grant("puts the drill's measures", ("cloudwatch:PutMetricData",), conditions=(NAMED,)),
+    Grant("tells the plan's topic of the drill", ("sns:Publish",), ("topic",)),
+)
+"""What is done beside a drill: a policy of its own, since IAM counts a policy's characters. It is not
+rehearsed: a message or a measure that is refused is remarked and fails nothing, and a topic may have a
+connection, so another caller, of its own."""
 DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES)
 """What our own code calls."""
 
@@ -219,7 +229,7 @@ FORWARDED = (
 """What DRS does with the caller's own permissions during a launch; a termination needs a part of the same.
 One that is missing shows minutes later, inside the job."""
 
-POLICIES = {"drill": (*DIRECT, *FORWARDED), "readonly": (IDENTITY, *READS)}
+POLICIES = {"drill": (*DIRECT, *FORWARDED), "reporting": REPORTS, "readonly": (IDENTITY, *READS)}
 """The policies in ``include/iam``. A real recovery needs nothing beyond a drill: IAM has no condition key for
 the difference. Who only reads has no launch to rehearse."""
 
