@@ -85,22 +85,22 @@ def _to_airflow(plan: str, wave: str, values: Sequence[Value]) -> None:
 
 
 def _to_cloudwatch(connection: str, region: str, plan: str, wave: str, values: Sequence[Value]) -> None:
-    """Put every value with its plan and wave, and once more without: an alarm cannot search.
+    """Put every value with its plan and wave, with its plan, and without both: an alarm cannot search.
 
     .. seealso:: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """
     at = dt.datetime.now(dt.UTC)
-    dimensions = [{"Name": PLAN, "Value": plan}, {"Name": WAVE, "Value": wave}]
+    of_plan, of_wave = {"Name": PLAN, "Value": plan}, {"Name": WAVE, "Value": wave}
     data: list[dict[str, Any]] = [
         {
             "MetricName": value.metric.name,
             "Unit": value.metric.unit,
             "Value": value.value,
             "Timestamp": at,
-            "Dimensions": of,
+            "Dimensions": dimensions,
         }
         for value in values
-        for of in (dimensions, [])
+        for dimensions in ([of_plan, of_wave], [of_plan], [])
     ]
     client: Any = AwsBaseHook(client_type="cloudwatch", aws_conn_id=connection, region_name=region).conn
     client.put_metric_data(Namespace=NAMESPACE, MetricData=data)

@@ -18,13 +18,11 @@ pytestmark = pytest.mark.e2e
 
 
 def published() -> set[str]:
-    """The actions that the policies allow drs-drills itself; what DRS may do is allowed apart."""
-    policies = [
-        json.loads((REPOSITORY / "include" / "iam" / f"{name}.json").read_text())
-        for name in ("drill", "ssm-checks")
-    ]
-    statements = [each for policy in policies for each in policy["Statement"]]
-    own = [each for each in statements if each["Sid"].startswith("Drill")]
+    """The actions that include/iam allows drs-drills itself; what DRS may do is allowed apart."""
+    folder = REPOSITORY / "include" / "iam"
+    names = ("drill", "ssm-checks", "reporting")
+    policies = [json.loads((folder / f"{name}.json").read_text()) for name in names]
+    own = [each for policy in policies for each in policy["Statement"] if each["Sid"].startswith("Drill")]
     return {action for statement in own for action in statement["Action"]}
 
 
@@ -40,8 +38,10 @@ def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
     """From a recovery point, beside an execution of one of AWS's own recovery plans, with every kind of check
     that calls AWS: nothing is missing from the policies, and nothing in them is unused.
     """
+    topic = stack.simulator.client("sns", "us-east-1").create_topic(Name="permitted")["TopicArn"]
+    top = f"notifications: {{sns_topic_arn: {topic!r}}}"
     checks = "validation: [{type: instance_status}, {type: ssm}]"
-    write_plan(plans, "permitted", [("database", DATABASE[:1])], first_wave_extra=checks)
+    write_plan(plans, "permitted", [("database", DATABASE[:1])], first_wave_extra=checks, top=top)
     stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
     run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})
     assert run.state() == "success", run.describe()

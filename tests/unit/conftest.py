@@ -11,8 +11,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``aws_default``, with credentials from the environment."""
+    """``aws_default``, with credentials from the environment; and no measure leaves for CloudWatch."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
 
 
 @pytest.fixture(scope="module")

@@ -22,12 +22,16 @@ class FakeTaskInstance:
     run_id = "run-1"
     task_id = "wave_database.start_recovery"
     log_url = "http://localhost:8080/dags/drs_drill__orders/runs/run-1/tasks/evidence?try_number=1"
+    try_number = 1
+    max_tries = 2
 
     def __init__(
         self, states: Mapping[str, str | None] | None = None, runs: Mapping[str, str] | None = None
     ) -> None:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
+        self.xcom: dict[str, Any] = {}
+        """What the tasks of the run returned."""
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -36,9 +40,8 @@ class FakeTaskInstance:
         states = {name: state for name, state in self.states.items() if task_ids is None or name in task_ids}
         return {self.run_id: states} if states else {}
 
-    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
-        """No task has left anything in its own XCom."""
-        return None
+    def xcom_pull(self, *, task_ids: str, key: str = "return_value") -> Any:
+        return self.xcom.get(task_ids) if key == "return_value" else None
 
     def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
         assert dag_id == self.dag_id

@@ -119,6 +119,18 @@ def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Led
     assert result == {"token": run.token, "waves": ["application"]}
 
 
+def test_the_start_of_a_run_is_told_once(
+    begin_run: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow wipes the records of a task that it tries again; what the task keeps for itself stays."""
+    told: list[str] = []
+    monkeypatch.setattr(begin, "announce_start", lambda context, ledger: told.append(ledger.run().run_id))
+    begin_run()
+    xcom.values.clear()
+    begin_run()
+    assert told == [RUN]
+
+
 def test_every_run_has_a_token_of_its_own(
     begin_run: Begin, ledger: Ledger, state_store: FakeStateStore
 ) -> None:

@@ -123,7 +123,11 @@ AllowRecovery = Annotated[
 # Its objectives
 Rto = Annotated[
     PositiveDuration,
-    Field(description="Recovery time objective: from the drill's start to its last server.", examples=["1h"]),
+    Field(
+        description="Recovery time objective: from the drill's start to its last server. People are told if "
+        "it goes by before all waves are up.",
+        examples=["1h"],
+    ),
 ]
 Rpo = Annotated[
     PositiveDuration,
@@ -297,8 +301,8 @@ CleanupApprovalTimeout = Annotated[
 TopicArn = Annotated[
     str,
     Field(
-        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$",
-        description="The SNS topic that is told of the drill's course.",
+        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
+        description="The ARN of the SNS topic that is told of the drill's course; no FIFO topic.",
         examples=["arn:aws:sns:eu-central-1:111122223333:dr-drills"],
     ),
 ]

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from drs.measures import NAMESPACE
 from drs.preflight.question import Question
 
 MANAGED = "AWSElasticDisasterRecoveryManaged"
@@ -75,6 +76,7 @@ RESOURCES = {
     "recovery-instance": "arn:aws:drs:*:*:recovery-instance/*",
     "job": "arn:aws:drs:*:*:job/*",
     "document": "arn:aws:ssm:*:*:document/*",
+    "topic": "arn:aws:sns:*:*:*",
     **{
         kind: f"arn:aws:ec2:*:*:{kind}/*"
         for kind in (
@@ -144,6 +146,14 @@ COMMANDS = (
     Grant("reads how they went", ("ssm:GetCommandInvocation", "ssm:ListCommands"), when="ssm"),
 )
 """What the checks of type ``ssm`` call: a policy of its own, since most roles need not run commands."""
+NAMED = Condition("StringEquals", "cloudwatch:namespace", NAMESPACE)
+REPORTS = (
+    Grant("puts the drill's measures", ("cloudwatch:PutMetricData",), conditions=(NAMED,)),
+    Grant("tells the plan's topic of the drill", ("sns:Publish",), ("topic",)),
+)
+"""What is done beside a drill: a policy of its own, since IAM counts a policy's characters. It is not
+rehearsed: a message or a measure that is refused is remarked and fails nothing, and a topic may have a
+connection, so another caller, of its own."""
 DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *COMMANDS)
 """What our own code calls."""
 
@@ -233,6 +243,7 @@ One that is missing shows minutes later, inside the job."""
 POLICIES = {
     "drill": (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *FORWARDED),
     "ssm-checks": COMMANDS,
+    "reporting": REPORTS,
     "readonly": (IDENTITY, *READS),
 }
 """The policies in ``include/iam``. A real recovery needs nothing beyond a drill: IAM has no condition key for

@@ -303,6 +303,12 @@ NOTIFICATIONS = {
         '"dr-drills" is not allowed',
         "arn:aws:sns:eu-central-1:111122223333:dr-drills",
     ),
+    "a topic that wants messages in groups": Case(
+        *top("notifications: {sns_topic_arn: 'arn:aws:sns:us-east-1:111122223333:drills.fifo'}"),
+        "notifications.sns_topic_arn",
+        "is not allowed here",
+        "arn:aws:sns:eu-central-1",
+    ),
     "a connection that publishes to nothing": Case(
         *top("notifications: {aws_conn_id: ops}"),
         "notifications.aws_conn_id",
