@@ -128,8 +128,9 @@ def causes(failed: Sequence[FailedServer]) -> str:
 
 def remedy(failed: Sequence[FailedServer], then: str) -> str:
     """What to do about all of them: missing permissions in one statement, then each other remedy."""
-    actions = sorted({each.explanation.action for each in failed if each.explanation.action})
-    others = list(dict.fromkeys(e.explanation.remedy for e in failed if not e.explanation.action))
+    plain = [each for each in failed if each.explanation.pattern == "permission" and each.explanation.action]
+    actions = sorted({str(each.explanation.action) for each in plain})
+    others = list(dict.fromkeys(each.explanation.remedy for each in failed if each not in plain))
     told = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
     told += others[:REMEDIES]
     if len(others) > REMEDIES:
