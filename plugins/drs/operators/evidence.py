@@ -19,8 +19,9 @@ from drs.errors import EvidenceIncomplete
 from drs.evidence.account import Account
 from drs.evidence.assemble import assemble
 from drs.evidence.places import LocalPlace, ObjectPlace, Place, is_url
-from drs.evidence.record import Evidence, Measure
+from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore, Kept
+from drs.evidence.summary import judged, measured, seconds
 from drs.hook import DrsHook
 from drs.jobs import Job, LogEvent, utc_now
 from drs.ledger import Ledger
@@ -119,8 +120,8 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
                 server.name,
                 "launched" if server.launched else "not launched",
                 server.instance_id or "-",
-                _seconds(server.launch_seconds),
-                _seconds(server.rpo_seconds),
+                seconds(server.launch_seconds),
+                seconds(server.rpo_seconds),
             )
             for wave in record.waves
             for server in wave.servers
@@ -193,18 +194,6 @@ def summary(kept: Kept) -> dict[str, Any]:
     }
 
 
-def measured(record: Evidence) -> dict[str, float | None]:
-    """The measures and their targets, in seconds."""
-    objectives = record.objectives
-    return {
-        "rto_target_seconds": objectives.rto_launched.target_seconds,
-        "rto_launched_seconds": objectives.rto_launched.measured_seconds,
-        "rto_validated_seconds": objectives.rto_validated.measured_seconds,
-        "rpo_target_seconds": objectives.rpo.target_seconds,
-        "rpo_seconds": objectives.rpo.measured_seconds,
-    }
-
-
 def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
     """The versions of what assembled the record."""
     return {
@@ -212,21 +201,3 @@ def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in packages},
     }
-
-
-def judged(measure: Measure) -> str:
-    """A measure against its target, as a person reads it."""
-    if measure.measured_seconds is None:
-        told = "not measured, for it is not known of every server"
-    else:
-        told = _seconds(measure.measured_seconds)
-    if measure.target_seconds is None:
-        return f"{told} (the plan has no target)"
-    target = _seconds(measure.target_seconds)
-    if measure.met is None:
-        return f"{told} (target {target})"
-    return f"{told}, {'within' if measure.met else 'beyond'} the target of {target}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} s"
