@@ -40,9 +40,7 @@ class AirflowApi(shared.AirflowApi):
     def asset_events(self, asset: str) -> list[dict[str, Any]]:
         """What happened to an asset, newest first: each event with its `extra` and `source_run_id`."""
         parameters = {"name_pattern": asset, "order_by": "-timestamp"}
-        events: list[dict[str, Any]] = self._request("GET", "assets/events", params=parameters).json()[
-            "asset_events"
-        ]
+        events: list[dict[str, Any]] = self._json("GET", "/assets/events", params=parameters)["asset_events"]
         return events
 
     def clear(

@@ -195,7 +195,7 @@ def _export(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     data, _ = find_record(store, arguments.record)
     if arguments.format == "html":
-        from drs.evidence.page import render_page
+        from drs.evidence.page import render_page  # draws: a tenth of a second that others need not pay
 
         record = _readable(store, arguments.record)
         if record is None:

@@ -18,6 +18,7 @@ from drs.drill_task import coded_failures, run_ledger, task_states, use_target
 from drs.errors import EvidenceIncomplete
 from drs.evidence.account import Account
 from drs.evidence.assemble import assemble
+from drs.evidence.page import render_page
 from drs.evidence.places import LocalPlace, ObjectPlace, Place, is_url
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore, Kept
@@ -156,7 +157,7 @@ def store() -> EvidenceStore:
     """
     path = settings.evidence_path()
     try:
-        return EvidenceStore(place(path))
+        return EvidenceStore(place(path), render_page)
     except Exception as error:  # a missing connection or library, a wrong URL: as open as stores are
         raise EvidenceIncomplete(f"There is no way to {path}: {type(error).__name__}: {error}") from error
 

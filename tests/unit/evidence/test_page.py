@@ -1,0 +1,264 @@
+"""The page of a record: complete, self-contained, escaped, the same for the same record."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from drs.evidence.page import render_page
+from drs.evidence.record import Evidence, ServerEvidence
+from drs.evidence.texts import duration, instant
+from drs.records import ApprovalRecord
+from tests.unit.drill import after
+from tests.unit.evidence.records import (
+    LAUNCH_SECONDS,
+    RAW_ERROR,
+    copy,
+    dry_run_record,
+    failed_record,
+    large_record,
+    make_record,
+    passed_record,
+    passed_waves,
+    recovery_record,
+)
+
+RECORDS = (passed_record, failed_record, dry_run_record, recovery_record)
+CHOICES = {"record", "result", "state", "severity", "execution_type", "answered"}
+"""Members of a record that are one of a few words."""
+HOSTILE = """</style></title><script>alert("x")</script>'"&{{ 7 * 7 }}{% raw %}"""
+
+
+class Reader(HTMLParser):
+    """What a browser finds in a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.style = ""
+        self._inside = ""
+        self.feed(page)
+        self.close()
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "style":
+            self.style += data
+        else:
+            self.words.append(data)
+
+
+def told(value: Any, key: str = "") -> Iterator[str]:
+    """Every text, instant and span of a part of a record, in the words in which a page tells it."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            if name != "content":
+                yield from told(member, name)
+    elif isinstance(value, (list, tuple)):
+        for member in value:
+            yield from told(member, key)
+    elif isinstance(value, dt.datetime):
+        yield instant(value)
+    elif isinstance(value, str) and key not in CHOICES - {"execution_type", "record", "severity"}:
+        yield re.sub(r"\s+", " ", value)
+    elif isinstance(value, float):
+        yield duration(value)
+
+
+def hostile(value: Any, key: str = "") -> Any:
+    """The same part of a record, its free texts followed by an attack."""
+    if isinstance(value, dict):
+        return {name: hostile(member, name) for name, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [hostile(member, key) for member in value]
+    return value + HOSTILE if isinstance(value, str) and key not in CHOICES else value
+
+
+@pytest.mark.parametrize("make", RECORDS)
+def test_every_fact_of_the_record_stands_in_the_page(make: Callable[[], Evidence]) -> None:
+    """Names, ids, reasons, instants, spans, hashes."""
+    record = make()
+    text = Reader(render_page(record)).text
+    missing = [fact for fact in told(record.model_dump()) if fact not in text]
+    assert missing == []
+    assert record.result.upper() in text
+
+
+def test_the_plan_stands_in_the_page_as_it_was() -> None:
+    """As YAML, which a reader of plans knows."""
+    page = render_page(passed_record())
+    assert "next_wave_when: launched" in page
+    assert "- s-00000003000000002" in page
+
+
+def test_a_failed_run_says_first_what_kept_it_from_passing() -> None:
+    """Reasons and failures with their remedies, then the objectives; a passed run has no such part."""
+    text = Reader(render_page(failed_record())).text
+    order = [
+        "FAILED",
+        "What kept the run from passing",
+        "[SERVER_LAUNCH_FAILED]",
+        "What to do: ",
+        "Objectives",
+        "missed by 6 min",
+        "The exercise",
+        "Timeline",
+        RAW_ERROR,
+        "Cause: ",
+        "Retry: safe",
+        "not proven gone",
+        "How to verify this record",
+        "python -m drs evidence verify order-system",
+    ]
+    places = []
+    for words in order:
+        places.append(text.index(words, places[-1] if places else 0))
+    assert "What kept the run from passing" not in render_page(passed_record())
+
+
+@pytest.mark.parametrize("make", [*RECORDS, large_record])
+def test_the_page_needs_nothing_from_outside(make: Callable[[], Evidence]) -> None:
+    """No script, no frame, no picture, no style sheet, no font; and a policy that forbids them all."""
+    page = Reader(render_page(make()))
+    outside = {"script", "img", "link", "iframe", "object", "embed", "base"}
+    assert {tag for tag, _ in page.elements}.isdisjoint(outside)
+    attributes = [pair for _, attributes in page.elements for pair in attributes.items()]
+    assert {value for _, value in attributes if value and "url(" in value} <= {"url(#labels)"}
+    assert not [name for name, _ in attributes if name in {"src", "srcset"} or name.startswith("on")]
+    assert re.findall(r"url\((?!#)|@import", page.style) == []
+    policies = [a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a]
+    assert policies == [
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    ]
+
+
+@pytest.mark.parametrize("make", [passed_record, failed_record])
+def test_texts_from_outside_stay_texts(make: Callable[[], Evidence]) -> None:
+    """Names, reasons, raw errors and outputs may hold markup, quotes and braces: shown, and never meant."""
+
+    def structure(reader: Reader) -> set[tuple[str, ...]]:
+        return {(tag, *sorted(attributes)) for tag, attributes in reader.elements}
+
+    plain = Reader(render_page(make()))
+    attacked = Reader(render_page(Evidence.model_validate(hostile(make().model_dump()))))
+    assert structure(attacked) <= structure(plain)
+    assert "<" not in attacked.style
+    assert attacked.style.count('"') == plain.style.count('"')
+    assert attacked.text.count(HOSTILE) > 50
+
+
+def test_characters_that_nobody_sees_are_spelt_out() -> None:
+    """One that turns the direction of the text could make a failure read as something else."""
+    record = make_record(summary="pass\u202eed\x00 \u200bnow", remarks=("line one\r\nline two",))
+    page = render_page(record)
+    assert "pass\\u202eed\\u0000 \\u200bnow" in page
+    assert not re.search("[\x00\u200b\u202e\r]", page)
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", None])
+def test_only_a_web_address_is_made_a_link(url: str | None) -> None:
+    """What else an address may be is shown, and leads nowhere."""
+    record = make_record()
+    page = Reader(render_page(copy(record, run=copy(record.run, url=url))))
+    assert "a" not in {tag for tag, _ in page.elements}
+    assert (url or "The run in Airflow –") in page.text
+
+
+def test_the_run_is_linked() -> None:
+    """The reader may be at a desk with Airflow."""
+    links = [a["href"] for tag, a in Reader(render_page(make_record())).elements if tag == "a"]
+    assert links == [make_record().run.url]
+
+
+@pytest.mark.parametrize("make", RECORDS)
+def test_the_same_record_is_the_same_page(make: Callable[[], Evidence]) -> None:
+    """Also after its way through JSON: the page may be made anew at any time."""
+    record = make()
+    again = Evidence.model_validate_json(record.model_dump_json())
+    assert render_page(record) == render_page(again)
+
+
+def test_the_drawing_has_a_bar_for_each_server_with_times_and_the_rto_line() -> None:
+    """As the axis in the same picture has it."""
+    svg = re.search(r'<svg viewBox="[^"]*" role="img".*?</svg>', render_page(failed_record()), re.DOTALL)
+    assert svg is not None
+    drawing = ElementTree.fromstring(svg.group())
+    bars = {
+        row.findtext("text/title"): bar
+        for row in drawing.iterfind("g")
+        if (bar := row.find("rect[@class='bar']")) is not None
+    }
+    assert list(bars) == [
+        "database-01",
+        "database-02",
+        "application-01",
+        "application-02",
+        "application-03",
+        "clean-up",
+    ]
+    lines = {
+        int(tick.attrib["data-minutes"]): float(line.attrib["x1"])
+        for tick in drawing.iterfind(".//g[@data-minutes]")
+        for line in tick.iterfind("line")
+    }
+    minute = (lines[10] - lines[0]) / 10
+    assert float(bars["database-01"].attrib["x"]) == pytest.approx(lines[0] + minute * 25 / 60, abs=0.1)
+    assert float(bars["database-01"].attrib["width"]) == pytest.approx(minute * LAUNCH_SECONDS / 60, abs=0.1)
+    assert drawing.find("g[@class='rto']/line") is not None
+
+
+def test_a_run_without_launches_says_so_where_others_have_a_picture() -> None:
+    """An auditor must not wonder whether something is missing."""
+    text = Reader(render_page(dry_run_record())).text
+    for sentence in (
+        "No server was requested of DRS, so there is nothing to draw.",
+        "No server was left out.",
+        "No finding is on record.",
+        "The record holds no clean-up.",
+        "No approval is on record.",
+        "none: this is the first of the plan",
+    ):
+        assert sentence in text
+
+
+def test_an_approval_that_nobody_was_asked_for_is_not_shown_as_one() -> None:
+    """Skipped is neither a yes nor a no."""
+    answer = ApprovalRecord(approved=True, answered="skipped", at=after(640))
+    text = Reader(render_page(make_record(approvals={"application": answer}))).text
+    assert "skipped, not asked" in text
+    assert "approved skipped" not in text
+
+
+def test_the_bare_minimum_of_a_record_has_a_page() -> None:
+    """A run that ended before it had waves, and one whose servers nobody knows anything of."""
+    assert "The record holds no wave." in render_page(make_record(()))
+    (wave,) = passed_waves(1)
+    said = {"server_id", "name", "group", "optional", "launched", "events", "checks"}
+    unknown = dict.fromkeys(set(ServerEvidence.model_fields) - said)
+    bare = copy(wave.servers[0], launched=False, events=(), checks=(), **unknown)
+    text = Reader(render_page(make_record((copy(wave, servers=(bare,)),), cleanup=None))).text
+    assert "DRS's job log says nothing of this server." in text
+
+
+def test_a_scheduled_run_without_a_reason_leaves_no_blank() -> None:
+    """A dash, so that nothing seems cut off."""
+    record = make_record()
+    page = render_page(copy(record, run=copy(record.run, reason="")))
+    assert "Reason – " in Reader(page).text
