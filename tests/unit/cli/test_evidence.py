@@ -194,7 +194,7 @@ def test_a_record_is_exported_as_its_page(kept: Commands, tmp_path: Path) -> Non
     result = kept.run("evidence", "export", "orders-000003", "--to", str(tmp_path), "--format", "html")
     assert result.code == 0
     page = (tmp_path / "orders-000003.html").read_text(encoding="utf-8")
-    assert page.startswith("<!doctype html>")
+    assert page.startswith("<!DOCTYPE html>")
     assert kept.store.read("orders", "orders-000003").hash in page
 
 
