@@ -7,7 +7,7 @@ cannot cancel a job, so live ones are waited for; a call whose reply is unknown 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,13 +15,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import refusals
 from drs.calls import PAGE, DrsCalls, chunks
+from drs.drill_instances import DescribeEc2, drill_instances, with_types
 from drs.errors import AccessDenied, CleanupIncomplete
 from drs.jobs import Job, utc_now
 from drs.ledger import Ledger
 from drs.ownership import CALL_SPAN, own_launch_jobs
+from drs.prices import cost_listing
 from drs.quotas import MAX_SERVERS_PER_JOB
 from drs.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
-from drs.tables import table
 
 SETTLE = dt.timedelta(seconds=20)
 """A call that was about to be made when its task was killed has shown its job by then; a killed task lives on
@@ -52,7 +53,7 @@ class WaitForJobs:
 
 @dataclass(frozen=True)
 class Proven:
-    """Every instance is gone, in DRS and in EC2; or is kept: the run was asked to, or is a real recovery."""
+    """Every instance is gone, in DRS and in EC2; or is kept, by a rule or since it is a real recovery."""
 
 
 class CleanUp:
@@ -63,6 +64,7 @@ class CleanUp:
     :param ledger: the run's records
     :param run: the run
     :param log: where a person reads along
+    :param keep: why a drill's instances are kept; empty where they are terminated
     :param now: the clock
     """
 
@@ -70,10 +72,11 @@ class CleanUp:
         self,
         *,
         hook: DrsCalls,
-        describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]],
+        describe_ec2: DescribeEc2,
         ledger: Ledger,
         run: RunRecord,
         log: Log,
+        keep: str = "",
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._hook = hook
@@ -81,6 +84,7 @@ class CleanUp:
         self._ledger = ledger
         self._run = run
         self._log = log
+        self._why_kept = keep
         self._now = now
         plan = run.read_plan()
         self._bound = plan.cleanup.timeout
@@ -104,6 +108,8 @@ class CleanUp:
                         "ec2_looks": 0,
                         "proven": False,
                         "kept": False,
+                        "why_kept": "",
+                        "ended_at": None,
                     }
                 )
             )
@@ -136,8 +142,8 @@ class CleanUp:
             self._remark(remark)
         self._account_for(own, launches)
         left = self._instances(launches, own)
-        if self._run.keep_instances:
-            return self._keep(own, left)
+        if self._why_kept and (left or any(job.live for job in own)):
+            return self._keep(own, left, launches)
         live_launches = [job for job in own if job.live]
         calls = self.record.terminate_calls
         blocking = self._blocking(jobs, live_launches, left)
@@ -210,7 +216,7 @@ class CleanUp:
     def _leave(self, launches: Sequence[LaunchRecord]) -> Proven:
         """End a real recovery: DRS is not even asked, so that nothing can come to an end here."""
         jobs = sorted(frozenset[str]().union(*(launch.all_job_ids for launch in launches)))
-        self._save(self.record.model_copy(update={"jobs": tuple(jobs), "kept": True}))
+        self._end(jobs=tuple(jobs), kept=True, why_kept="this is a real recovery")
         self._log.warning(
             "This is a real recovery: nothing is terminated. What its %d job(s) launched goes on running: %s",
             len(jobs),
@@ -218,17 +224,24 @@ class CleanUp:
         )
         return Proven()
 
-    def _keep(self, own: Sequence[Job], left: Sequence[InstanceRecord]) -> WaitForJobs | Proven:
+    def _keep(
+        self, own: Sequence[Job], left: Sequence[InstanceRecord], launches: Sequence[LaunchRecord]
+    ) -> WaitForJobs | Proven:
         if live := [job.job_id for job in own if job.live]:
             if self._past_bound():
                 raise self._incomplete(
                     left, [job for job in own if job.live], "the time for clean-up is over"
                 )
             return WaitForJobs(tuple(live), self._deadline())
-        self._save(self.record.model_copy(update={"kept": True}))
+        if (settles := self._settles_at(launches)) > self._now():
+            return WaitForJobs((), settles)
+        self._end(kept=True, why_kept=self._why_kept)
         self._log.warning(
-            "This run was asked to keep its instances (keep_instances). They cost money until somebody "
-            "terminates them in DRS, or the next drill of their servers replaces them:\n%s",
+            "%d drill instance(s) are kept: %s. They cost money until somebody terminates them "
+            "(python -m drs cleanup %s), or the next drill of their servers replaces them:\n%s",
+            len(left),
+            self._why_kept,
+            self._run.read_plan().name,
             self._listing(left),
         )
         return Proven()
@@ -238,7 +251,7 @@ class CleanUp:
         states = self._ec2_states()
         alive = {instance: state for instance, state in states.items() if state not in GONE}
         if not alive:
-            self._save(self.record.model_copy(update={"proven": True}))
+            self._end(proven=True)
             self._log.info(
                 "Clean-up is proven: DRS lists no recovery instance of this run's %d job(s), and EC2 shows "
                 "%d instance(s) terminated.",
@@ -301,20 +314,16 @@ class CleanUp:
         """The run's drill instances that DRS lists; each is also written down, to be proven gone later."""
         servers = {server_id for job in own for server_id in job.server_ids}
         servers.update(*(call.servers for launch in launches for call in launch.calls))
-        found = [
-            InstanceRecord(
-                recovery_instance_id=item["recoveryInstanceID"],
-                ec2_instance_id=item.get("ec2InstanceID", item["recoveryInstanceID"]),
-                server_id=item["sourceServerID"],
-                job_id=item["jobID"],
-            )
-            for item in (self._hook.recovery_instances(servers) if servers else ())
-            if item.get("isDrill") is True and item.get("jobID") in self.record.jobs
-        ]
-        known = {item.recovery_instance_id for item in self.record.instances}
-        if new := [item for item in found if item.recovery_instance_id not in known]:
+        listed = drill_instances(self._hook, servers, self.record.jobs)
+        known = {item.recovery_instance_id: item for item in self.record.instances}
+        new = [item for item in listed if item.recovery_instance_id not in known]
+        if new:
+            new, remark = with_types(new, self._describe_ec2)
+            if remark:
+                self._remark(remark)
             self._save(self.record.model_copy(update={"instances": (*self.record.instances, *new)}))
-        return found
+            known.update({item.recovery_instance_id: item for item in new})
+        return [known[item.recovery_instance_id] for item in listed]
 
     def _ec2_states(self) -> dict[str, str]:
         """EC2's state of every instance of the run: those DRS listed, and those tagged with its jobs."""
@@ -363,15 +372,16 @@ class CleanUp:
             ),
         )
 
-    @staticmethod
-    def _listing(items: Sequence[InstanceRecord]) -> str:
-        rows = [(i.recovery_instance_id, i.ec2_instance_id, i.server_id, i.job_id) for i in items]
-        return table(("recovery instance", "EC2 instance", "server", "job"), rows)
+    def _listing(self, items: Sequence[InstanceRecord]) -> str:
+        return cost_listing(items, self._now())
 
     def _remark(self, text: str) -> None:
         if text not in self._remarked:
             self._remarked.add(text)
             self._log.info(text)
+
+    def _end(self, **fields: Any) -> None:
+        self._save(self.record.model_copy(update={**fields, "ended_at": self._now()}))
 
     def _save(self, record: CleanupRecord) -> None:
         self._ledger.save_cleanup(record)

@@ -3,10 +3,11 @@
     open ─► begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
     (setup)                                           (teardown)   (teardown)  (teardown)
 
-A plan that allows a real recovery has ``approve_recovery`` after preflight. The three teardowns run after a
-wave's failure, a skipped task and a run marked failed by hand, because their setup succeeded. That setup
-does nothing: whoever clears a task clears its setup and teardowns too, and a setup that held the run's
-records would lose them. Only the verdict decides the run's state.
+A plan that allows a real recovery has ``approve_recovery`` after preflight; one that cleans up after an
+approval has ``approve_cleanup`` before ``terminate``. The three teardowns run after a wave's failure, a
+skipped task and a run marked failed by hand, because their setup succeeded. That setup does nothing: whoever
+clears a task clears its setup and teardowns too, and a setup that held the run's records would lose them.
+Only the verdict decides the run's state.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from airflow.sdk.definitions.param import ParamsDict
 
 from drs.ledger import BEGIN_TASK_ID
 from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
+from drs.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from drs.operators.evidence import DrsDrillEvidenceOperator
 from drs.operators.preflight import DrsPreflightOperator
@@ -33,6 +35,7 @@ from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
 from drs.proof import (
+    APPROVE_CLEANUP_TASK_ID,
     EVIDENCE_TASK_ID,
     LAST_TASK,
     PREFLIGHT_TASK_ID,
@@ -94,7 +97,15 @@ def drill_dag(plan: Plan) -> DAG:
                 tasks[before][GATE_TASKS[plan.wave(before).next_wave_when]] >> first
             if not plan.dependencies(wave.name):
                 ready >> first
-        closing_tasks(plan.name, setup, [wave[LAST_TASK] for wave in tasks.values()])
+        last: list[BaseOperator] = [wave[LAST_TASK] for wave in tasks.values()]
+        if plan.cleanup.when == "after_approval":
+            # Whatever became of the waves; skips itself where there is nothing to ask about.
+            ask = DrsApproveCleanupOperator(
+                task_id=APPROVE_CLEANUP_TASK_ID, trigger_rule=TriggerRule.ALL_DONE
+            )
+            last >> ask
+            last = [ask]
+        closing_tasks(plan.name, setup, last)
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
     dag.params = ParamsDict(run_parameters(plan))
     return dag

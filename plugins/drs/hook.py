@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook
 from botocore.config import Config
 
 from drs.calls import DrsCalls
@@ -61,3 +62,27 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
     @cached_property
     def waiter_path(self) -> PathLike[str]:
         return Path(__file__).parent / "waiters" / "drs.json"
+
+
+class Ec2Instances:
+    """EC2's instances through the same connection; the client is made when it is needed.
+
+    :param hook_parameters: what the connection is reached with (``aws_conn_id``, ``region_name``, ``verify``,
+        ``botocore_config``)
+    """
+
+    def __init__(self, **hook_parameters: Any) -> None:
+        self._parameters = hook_parameters
+
+    @cached_property
+    def _client(self) -> Any:
+        parameters = dict(self._parameters)
+        return AwsBaseHook(
+            client_type="ec2", config=parameters.pop("botocore_config", None), **parameters
+        ).conn
+
+    def __call__(self, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """DescribeInstances, its reservations flattened."""
+        for page in self._client.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]

@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from drs.ledger import Ledger
-from drs.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord, WaveOutcome, WaveResolution
+from drs.records import (
+    CLEANUP_APPROVAL,
+    RECOVERY_APPROVAL,
+    ApprovalRecord,
+    RunRecord,
+    WaveOutcome,
+    WaveResolution,
+)
 
 PREFLIGHT_TASK_ID = "preflight"
+APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
 TERMINATE_TASK_ID = "terminate"
 EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
@@ -34,7 +42,10 @@ def passed(ledger: Ledger, run: RunRecord) -> str:
     launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
     if not run.is_drill:
         return f"The RECOVERY passed: {launched}; nothing of it is terminated."
-    end = "its instances are kept, as asked" if run.keep_instances else "all of them are terminated"
+    cleanup = ledger.cleanup()
+    end = "all of them are terminated"
+    if cleanup is not None and cleanup.kept:
+        end = f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
     return f"The drill passed: {launched}; {end}."
 
 
@@ -148,11 +159,24 @@ def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]
     made = frozenset[str]().union(*(record.all_job_ids for record in launches))
     if cleanup is None or not (cleanup.proven or cleanup.kept):
         yield "clean-up is not proven complete"
+    elif cleanup.kept and not _may_keep(ledger, run):
+        yield "instances are kept, and neither the run nor the plan nor a person has asked for that"
     elif uncovered := made - set(cleanup.jobs):
         yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
     for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
         if states.get(task_id) not in {"success", "failed", "upstream_failed"}:
             yield f"{task_id} is {states.get(task_id) or 'without a state'}"
+
+
+def _may_keep(ledger: Ledger, run: RunRecord) -> bool:
+    """Whether anything allows that instances stay; after a wave that failed the run is red all the same."""
+    if run.keep_instances or not run.is_drill:
+        return True
+    when = run.read_plan().cleanup.when
+    if when == "after_approval":
+        answer = ledger.approval(CLEANUP_APPROVAL)
+        return answer is not None and not answer.approved
+    return when in {"never", "on_success"}
 
 
 def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:

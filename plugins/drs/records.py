@@ -13,6 +13,8 @@ from drs.timeline import Timeline
 ExecutionType = Literal["DRILL", "RECOVERY"]
 RECOVERY_APPROVAL = "*recovery*"
 """The subject of the approval that a real recovery needs; no wave can bear this name."""
+CLEANUP_APPROVAL = "*cleanup*"
+"""The subject of the answer whether the drill's instances are terminated."""
 
 
 class Record(BaseModel):
@@ -190,8 +192,12 @@ class InstanceRecord(Record):
     server_id: str
     job_id: str
     point_in_time: dt.datetime | None = None
+    """Of which moment the instance holds the data (pointInTimeSnapshotDateTime)."""
     instance_type: str | None = None
     launched_at: dt.datetime | None = None
+    """EC2's launch time."""
+    state: str | None = None
+    """EC2's state when clean-up first saw it; a stopped instance costs no hours."""
 
 
 class TerminateCall(Record):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from drs.denials import allow, denied_action
 from drs.errors import AccessDenied, DrillError, DrsNotInitialized, DrsUnavailable, SourceServerNotFound
 
 CONFLICT = "ConflictException"
@@ -114,29 +112,3 @@ def explain(
     if unavailable(error):
         return DrsUnavailable(f"AWS did not answer ({doing}): {text}")
     return None
-
-
-def allow(actions: Sequence[str]) -> str:
-    """What to do about denied actions: the statement to paste."""
-    return (
-        "Add this statement to the policy of the role that the plan's connection uses, then clear this task: "
-        f"{statement(actions)}"
-    )
-
-
-def statement(actions: Sequence[str]) -> str:
-    """The statement of an IAM policy that allows these actions."""
-    named = ", ".join(f'"{action}"' for action in actions)
-    return f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
-
-
-def denied_action(message: str) -> str | None:
-    """The action that an access error names, such as ``drs:StartRecovery``."""
-    found = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)", message)
-    if found:
-        return found.group(1)
-    called = re.search(r"\((\w+)\) when calling the (\w+) operation", message)
-    if not called:
-        return None
-    service = "ec2" if called.group(1) == "UnauthorizedOperation" else "drs"
-    return f"{service}:{called.group(2)}"

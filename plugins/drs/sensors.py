@@ -13,18 +13,28 @@ from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
-from drs.jobs import Job, ServerOutcome, clock_time, judge, utc_now
+from drs.jobs import Job, LogEvent, ServerOutcome, clock_time, judge, utc_now
 from drs.ledger import Ledger
 from drs.plan import Launch
 from drs.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
-from drs.refusals import allow, denied_action
 from drs.states import JobStatus
-from drs.tables import table
 from drs.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.wave_report import (
+    causes,
+    details,
+    failed_servers,
+    last_event,
+    remedy,
+    servers_table,
+    silence,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
     from airflow.triggers.base import BaseTrigger
+
+THEN_LAUNCH_AGAIN = "Then clear this wave's start_recovery before clean-up, or trigger a new run."
+ONCE_ENDED = "Trigger a new run once the job has ended."
 
 
 class _WaveSensor(AwsBaseSensor[DrsHook]):
@@ -78,7 +88,7 @@ class DrsJobStartedSensor(_WaveSensor):
 
         A job that DRS does not list yet is as good as PENDING.
         """
-        ledger, settings_of_wave, _, launch = self._load(context)
+        ledger, settings_of_wave, resolution, launch = self._load(context)
         bound = settings_of_wave.start_timeout
         while True:
             jobs = {job.job_id: job for job in self.hook.describe_jobs(launch.jobs)}
@@ -91,7 +101,7 @@ class DrsJobStartedSensor(_WaveSensor):
                 break
             deadline = max(pending.values()) + bound
             if utc_now() >= deadline:
-                self._give_up(list(pending), jobs, launch, bound)
+                self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
             until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
@@ -118,23 +128,48 @@ class DrsJobStartedSensor(_WaveSensor):
         )
 
     def _give_up(
-        self, stuck: Sequence[str], jobs: Mapping[str, Job], launch: LaunchRecord, bound: dt.timedelta
+        self,
+        stuck: Sequence[str],
+        jobs: Mapping[str, Job],
+        resolution: WaveResolution,
+        launch: LaunchRecord,
+        bound: dt.timedelta,
     ) -> None:
         """Fail, unless every server of the stuck jobs is optional."""
+        logs = {job_id: self.hook.job_log(job_id) for job_id in stuck if job_id in jobs}
         described = []
         for job_id in stuck:
-            log = self.hook.job_log(job_id) if job_id in jobs else []
             what = jobs[job_id].describe() if job_id in jobs else f"{job_id} (not listed by DRS)"
-            last = log[-1].describe() if log else "none"
+            last = last_event(logs.get(job_id, ()))
             described.append(f"{what}, servers {', '.join(launch.jobs[job_id])}, last event: {last}")
         text = (
             f"Wave {self.wave}: {len(stuck)} job(s) still PENDING {bound.total_seconds():.0f} s after they "
             f"were made: {'; '.join(described)}."
         )
-        servers = [launch.timeline.slot(server_id) for job_id in stuck for server_id in launch.jobs[job_id]]
-        if not all(server.optional for server in servers):
-            raise JobStartTimeout(text)
-        self.log.warning("%s All of their servers are optional: the drill goes on.", text)
+        servers = self._pending_servers(resolution, launch, stuck)
+        if all(server.optional for server in servers):
+            self.log.warning("%s All of their servers are optional: the drill goes on.", text)
+            return
+        failed = failed_servers(servers, jobs, logs, utc_now())
+        raise JobStartTimeout(text, remedy=remedy(failed, ONCE_ENDED), details=details(servers, failed))
+
+    @staticmethod
+    def _pending_servers(
+        resolution: WaveResolution, launch: LaunchRecord, stuck: Sequence[str]
+    ) -> list[ServerRecord]:
+        """The servers of the jobs that have not started."""
+        names = {server.server_id: server.name for server in resolution.servers}
+        return [
+            ServerRecord(
+                server_id=server_id,
+                name=names.get(server_id, server_id),
+                optional=launch.timeline.slot(server_id).optional,
+                job_id=job_id,
+                launched=False,
+            )
+            for job_id in stuck
+            for server_id in launch.jobs[job_id]
+        ]
 
 
 class DrsJobLaunchedSensor(_WaveSensor):
@@ -179,7 +214,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             event = wait(self, trigger, deadline, resume="execute_complete")
         outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
         ledger.save_outcome(self.wave, outcome)
-        self._report(outcome, live, settings_of_wave)
+        self._report(outcome, jobs, live, settings_of_wave)
         ledger.save_reached(self.wave, "launched", utc_now())
         return [server.model_dump(mode="json") for server in outcome.servers]
 
@@ -220,50 +255,42 @@ class DrsJobLaunchedSensor(_WaveSensor):
             )
         return records
 
-    def _report(self, outcome: WaveOutcome, live: Sequence[Job], launch: Launch) -> None:
-        rows = [
-            (
-                server.server_id,
-                server.name,
-                "launched"
-                if server.launched
-                else ("not launched (optional)" if server.optional else "FAILED"),
-                server.instance_id or "-",
-                f"{server.seconds:.0f} s" if server.seconds is not None else "-",
-                server.job_id or "-",
-            )
-            for server in outcome.servers
-        ]
-        header = ("server", "name", "launch", "instance", "took", "job")
-        self.log.info("Wave %s:\n%s", self.wave, table(header, rows))
-        failed = [server for server in outcome.servers if not server.launched]
-        for server in failed:
-            say = self.log.warning if server.optional else self.log.error
-            say("%s (%s) in %s: %s", server.server_id, server.name, server.job_id or "no job", server.error)
-        required = [server for server in failed if not server.optional]
+    def _report(self, outcome: WaveOutcome, jobs: Sequence[Job], live: Sequence[Job], launch: Launch) -> None:
+        """Tell how the wave's servers ended; fail for those that are required."""
+        if all(server.launched for server in outcome.servers):
+            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            return
+        logs = {job.job_id: self.hook.job_log(job.job_id) for job in jobs}
+        failed = failed_servers(outcome.servers, {job.job_id: job for job in jobs}, logs, utc_now())
+        required = [each for each in failed if not each.server.optional]
+        if not required:
+            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            for each in failed:
+                self.log.warning("%s: %s", each.where, each.raw_error or each.server.error)
+                self.log.warning("%s What to do: %s", each.explanation.cause, each.explanation.remedy)
+            return
+        told = details(outcome.servers, failed)
         still_live = {job.job_id for job in live}
-        if any(server.job_id in still_live for server in required):
-            raise JobTimeout(self._timed_out(live, launch.job_timeout))
-        if required:
-            actions = sorted({action for server in required if (action := denied_action(server.error or ""))})
-            why = "; ".join(
-                f"{server.server_id} ({server.name}) in job {server.job_id or '-'}: {server.error}"
-                for server in required
-            )
-            what = (
-                f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. {why}"
-            )
-            if actions:
-                raise AccessDenied(what, remedy=f"DRS acts with the caller's permissions. {allow(actions)}")
-            raise ServerLaunchFailed(what)
+        if any(each.server.job_id in still_live for each in required):
+            what = self._timed_out(live, logs, launch.job_timeout)
+            raise JobTimeout(what, remedy=remedy(required, ONCE_ENDED), details=told)
+        what = (
+            f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. "
+            f"{causes(required)}"
+        )
+        denied = any(each.explanation.action for each in required)
+        failure = AccessDenied if denied else ServerLaunchFailed
+        raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=told)
 
-    def _timed_out(self, live: Sequence[Job], bound: dt.timedelta) -> str:
-        described = []
-        for job in live:
-            log = self.hook.job_log(job.job_id)
-            last = log[-1].describe() if log else "none"
-            described.append(f"{job.describe()}, last event: {last}")
+    def _timed_out(
+        self, live: Sequence[Job], logs: Mapping[str, Sequence[LogEvent]], bound: dt.timedelta
+    ) -> str:
+        described = "; ".join(
+            f"{job.describe()}, {silence(job, logs[job.job_id], utc_now())}, "
+            f"last event: {last_event(logs[job.job_id])}"
+            for job in live
+        )
         return (
             f"Wave {self.wave}: {len(live)} job(s) had not ended by {clock_time(utc_now())}, "
-            f"{bound.total_seconds() / 60:.0f} min after they were made: {'; '.join(described)}."
+            f"{bound.total_seconds() / 60:.0f} min after they were made: {described}."
         )

@@ -134,6 +134,28 @@ def test_a_plan_that_allows_a_recovery_asks_between_preflight_and_the_first_wave
     assert "approve_recovery" not in drill_dag(changed(waves=waves)).task_ids
 
 
+def test_a_plan_that_cleans_up_after_an_approval_asks_when_every_wave_has_ended() -> None:
+    """However it ended: a wave that failed is asked about too. Clean-up and all after it come then."""
+    dag = drill_dag(changed(cleanup={"when": "after_approval"}))
+    ask = dag.get_task("approve_cleanup")
+    assert ask.upstream_task_ids == {
+        f"wave_{name}.wait_until_launched" for name in ("database", "application", "web")
+    }
+    assert ask.trigger_rule == TriggerRule.ALL_DONE
+    assert not ask.is_teardown
+    assert ask.downstream_task_ids == {"terminate"}
+    assert dag.get_task("terminate").upstream_task_ids == {"open", "approve_cleanup"}
+    assert [task.task_id for task in dag.leaves] == ["verdict"]
+
+
+@pytest.mark.parametrize("when", ["always", "on_success", "never"])
+def test_other_rules_of_clean_up_ask_nobody(when: str, serialized_dag: Callable[[DAG], str]) -> None:
+    """Their DAG is as large as that of a plan without a rule, but for the digest."""
+    dag = drill_dag(changed(cleanup={"when": when}))
+    assert "approve_cleanup" not in dag.task_ids
+    assert len(serialized_dag(dag)) == len(serialized_dag(drill_dag(changed())))
+
+
 def test_a_wave_may_depend_on_several_and_on_none() -> None:
     """It waits for each one's gate; without any it follows preflight."""
     waves = [
@@ -302,9 +324,10 @@ def test_tasks_do_not_copy_the_parameters() -> None:
 
 
 def test_a_plan_s_dag_stays_small(serialized_dag: Callable[[DAG], str]) -> None:
-    """Airflow reads it at every step of a run: at most 14 KiB for three waves, both kinds of question too."""
+    """Airflow reads it at every step of a run: at most 14 KiB for three waves, every kind of question too."""
     *first, last = [wave.model_dump(mode="json", exclude_unset=True) for wave in changed().waves]
-    dag = drill_dag(changed(allow_recovery=True, waves=[*first, last | {"approval": {}}]))
+    waves = [*first, last | {"approval": {}}]
+    dag = drill_dag(changed(allow_recovery=True, waves=waves, cleanup={"when": "after_approval"}))
     assert len(serialized_dag(dag)) <= 14 * 1024
 
 

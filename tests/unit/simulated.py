@@ -11,6 +11,7 @@ import boto3
 
 import simulator
 from drs.cleanup import CleanUp, Proven, WaitForJobs
+from drs.cleanup_rule import Keep, decide
 from drs.hook import DrsHook
 from drs.launch import WaveLaunch
 from drs.ledger import Ledger, Store
@@ -75,6 +76,7 @@ class SimulatedDrill:
         self.store: Store = MemoryStore()
         self.hook = hook
         self.closed: Callable[[], bool] = lambda: False
+        self.states: dict[str, str | None] = {}
         self.describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]] = describe_ec2
 
     @property
@@ -149,12 +151,14 @@ class SimulatedDrill:
 
     def start_clean_up(self, *, resumed: bool = False) -> CleanUp:
         """One try of the run's clean-up, as its task begins it."""
+        rule = decide(self.ledger, self.run, self.states)
         clean_up = CleanUp(
             hook=self.hook,
             describe_ec2=self.describe_ec2,
             ledger=self.ledger,
             run=self.run,
             log=LOG,
+            keep=rule.why if isinstance(rule, Keep) else "",
             now=self.clock.now,
         )
         clean_up.begin(resumed=resumed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from unittest import mock
@@ -13,8 +14,19 @@ from botocore.exceptions import ClientError
 
 from drs import cleanup
 from drs.cleanup import Proven, WaitForJobs
+from drs.cleanup_rule import Keep, Terminate, decide
 from drs.errors import AccessDenied, CleanupIncomplete
-from drs.records import Call, CleanupRecord
+from drs.prices import prices
+from drs.records import (
+    CLEANUP_APPROVAL,
+    ApprovalRecord,
+    Call,
+    CleanupRecord,
+    Resolution,
+    ServerRecord,
+    WaveOutcome,
+    WaveResolution,
+)
 from drs.states import JobType
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
@@ -29,7 +41,7 @@ from simulator.engine.faults import (
     Throttle,
 )
 from simulator.engine.model import Job
-from tests.unit.drill import APPLICATION, DATABASE, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, make_job, make_plan
 from tests.unit.simulated import OTHERS, REGION, SimulatedDrill, describe_ec2
 
 Drill = Callable[..., SimulatedDrill]
@@ -142,9 +154,181 @@ def test_a_kept_run_terminates_nothing(drill: Drill, caplog: pytest.LogCaptureFi
     run.launch()
     record = run.clean_up()
     assert (record.kept, record.proven) == (True, False)
+    assert record.why_kept == "the run was asked to keep them (keep_instances)"
+    assert record.ended_at == run.clock.now()
     assert terminations(run) == []
     assert {item.recovery_instance_id for item in record.instances} == run.instances()
     assert all(instance in caplog.text for instance in run.instances())
+    assert "2 drill instance(s) are kept: the run was asked to keep them" in caplog.text
+    assert "USD a day" in caplog.text
+
+
+def test_a_run_that_keeps_and_launched_nothing_is_proven_clean(drill: Drill) -> None:
+    """There is nothing to keep; a call without a reply is given its time first."""
+    run = drill(keep_instances=True)
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    began = run.clock.now()
+    record = run.clean_up()
+    assert (record.proven, record.kept) == (True, False)
+    assert run.clock.now() - began == cleanup.SETTLE
+
+
+def test_each_instance_is_recorded_with_what_it_is_and_costs_by(drill: Drill) -> None:
+    """Type, launch time and state of EC2; of which moment its data is, from DRS."""
+    run = launched(drill)
+    listed = {item["recoveryInstanceID"]: item for item in run.hook.recovery_instances(DATABASE)}
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    for item in record.instances:
+        assert (item.instance_type, item.state) == ("m5.large", "running")
+        assert item.launched_at is not None
+        assert run.run.began_at < item.launched_at < record.started_at
+        assert item.point_in_time is not None
+        told = listed[item.recovery_instance_id]["pointInTimeSnapshotDateTime"]
+        assert item.point_in_time == dt.datetime.fromisoformat(told)
+    assert record.ended_at == run.clock.now()
+
+
+def test_an_ec2_that_tells_no_types_does_not_stop_the_termination(
+    drill: Drill, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cost is not known; the instances go all the same."""
+    run = launched(drill)
+    denied: Any = {"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}
+
+    def refuse_once(filters: list[dict[str, Any]]) -> Any:
+        run.describe_ec2 = describe_ec2
+        raise ClientError(denied, "DescribeInstances")
+
+    run.describe_ec2 = refuse_once
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert {item.instance_type for item in record.instances} == {None}
+    assert "EC2 does not tell what the instances cost" in caplog.text
+    assert "not known" in caplog.text
+
+
+# --- the plan's rule --------------------------------------------------------------------------------------
+
+
+def resolved(run: SimulatedDrill, *waves: str) -> None:
+    """What preflight resolved: these waves are all that the run launches."""
+    names = {
+        wave.name: WaveResolution(servers=tuple(run.resolved(wave.name)))
+        if wave.name in waves
+        else WaveResolution(left_out="not in this test")
+        for wave in run.plan.waves
+    }
+    run.ledger.save_resolution(Resolution(waves=names))
+
+
+def passed(drill: Drill, *, failed: tuple[str, ...] = (), **cleanup_rule: Any) -> SimulatedDrill:
+    """A run whose only wave has ended, with these servers not launched."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup_rule))
+    resolved(run, "database")
+    launch = run.launch()
+    run.finish_jobs()
+    servers = tuple(
+        ServerRecord(
+            server_id=server,
+            name=server,
+            job_id=launch.timeline.slot(server).job_id,
+            launched=server not in failed,
+            optional=False,
+        )
+        for server in DATABASE
+    )
+    run.ledger.save_outcome("database", WaveOutcome(servers=servers))
+    if not failed:
+        run.ledger.save_reached("database", "launched", run.clock.now())
+    run.states = {"wave_database.wait_until_launched": "failed" if failed else "success"}
+    return run
+
+
+def rule(run: SimulatedDrill) -> Terminate | Keep:
+    return decide(run.ledger, run.run, run.states)
+
+
+def test_on_success_a_drill_that_passed_is_terminated(drill: Drill) -> None:
+    """As with always."""
+    run = passed(drill, when="on_success")
+    assert_clean(run, run.clean_up())
+
+
+def test_on_success_a_drill_that_failed_is_kept_and_says_why(
+    drill: Drill, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the cost of what stays."""
+    run = passed(drill, failed=(A,), when="on_success")
+    record = run.clean_up()
+    assert (record.kept, record.proven) == (True, False)
+    assert terminations(run) == []
+    assert record.why_kept.startswith("the plan terminates after a success alone")
+    assert "wave_database.wait_until_launched failed" in record.why_kept
+    assert record.why_kept in caplog.text
+    assert "Together" in caplog.text
+
+
+def test_on_success_a_gate_marked_as_failed_by_hand_is_no_success(drill: Drill) -> None:
+    """Though every record says launched."""
+    run = passed(drill, when="on_success")
+    run.states["wave_database.wait_until_launched"] = "failed"
+    assert isinstance(rule(run), Keep)
+
+
+def test_on_success_the_states_of_an_earlier_end_do_not_count(drill: Drill) -> None:
+    """A clean-up that failed and is cleared alone still terminates what passed."""
+    run = passed(drill, when="on_success")
+    run.states |= {"terminate": "failed", "verdict": "failed"}
+    assert rule(run) == Terminate()
+
+
+def test_on_success_a_failed_drill_that_launched_nothing_is_proven_clean(drill: Drill) -> None:
+    """There is nothing to keep."""
+    run = drill(make_plan(cleanup={"when": "on_success"}))
+    resolved(run, "database")
+    record = run.clean_up()
+    assert (record.proven, record.kept) == (True, False)
+
+
+def test_never_keeps_whatever_happened(drill: Drill) -> None:
+    """The record says by which rule."""
+    run = passed(drill, when="never")
+    record = run.clean_up()
+    assert (record.kept, record.why_kept) == (True, "the plan says so (cleanup: {when: never})")
+    assert terminations(run) == []
+
+
+@pytest.mark.parametrize("approved", [True, False, None], ids=["terminate", "keep", "no answer"])
+def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool | None) -> None:
+    """A question that was skipped, or never asked, leaves no answer: the instances are terminated at once."""
+    run = passed(drill, when="after_approval", keep_for="10m")
+    if approved is not None:
+        answer = ApprovalRecord(
+            approved=approved, answered="by a person", by="ada", at=run.clock.now(), comment="a look"
+        )
+        run.ledger.save_approval(CLEANUP_APPROVAL, answer)
+    assert isinstance(rule(run), Keep) is (approved is False)
+    record = run.clean_up()
+    assert record.kept is (approved is False)
+    assert record.proven is (approved is not False)
+    assert ("ada chose so at" in record.why_kept and "a look" in record.why_kept) is record.kept
+
+
+def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
+    """Validated, where the wave was validated."""
+    run = passed(drill, keep_for="10m")
+    ended = run.clock.now()
+    assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=10))
+    run.ledger.save_reached("database", "validated", ended + dt.timedelta(minutes=2))
+    assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=12))
+
+
+def test_keep_for_is_for_drills_that_passed(drill: Drill) -> None:
+    """What failed is terminated at once."""
+    assert rule(passed(drill, failed=(A,), keep_for="10m")) == Terminate()
 
 
 # --- waiting ----------------------------------------------------------------------------------------------
@@ -290,6 +474,55 @@ def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
     assert job.created - began == dt.timedelta(seconds=60)
 
 
+def test_a_used_up_quota_of_jobs_is_waited_for(drill: Drill) -> None:
+    """All of the call is tried again: one by one would need more jobs yet."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    asked: list[list[str]] = []
+    quota: Any = {"Error": {"Code": "ServiceQuotaExceededException", "Message": "20 jobs"}}
+
+    def refuse_twice(instance_ids: list[str]) -> Any:
+        asked.append(list(instance_ids))
+        if len(asked) <= 2:
+            raise ClientError(quota, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    began = run.clock.now()
+    with mock.patch.object(run.hook, "terminate_recovery_instances", refuse_twice):
+        assert_clean(run, run.clean_up())
+    assert [len(ids) for ids in asked] == [2, 2, 2]
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=60)
+
+
+def test_a_hundred_instances_go_in_one_job(drill: Drill) -> None:
+    """As many as DRS takes; the rest in another."""
+    run = launched(drill)
+    (job_id,) = (job.id for job in run.drills())
+    listed = [
+        {
+            "recoveryInstanceID": f"i-{number:017x}",
+            "sourceServerID": f"s-{number:017x}",
+            "jobID": job_id,
+            "isDrill": True,
+        }
+        for number in range(101)
+    ]
+    asked: list[int] = []
+
+    def note(instance_ids: list[str]) -> Any:
+        asked.append(len(instance_ids))
+        return make_job(f"drsjob-{len(asked):017x}")
+
+    run.describe_ec2 = lambda filters: ()
+    with (
+        mock.patch.object(run.hook, "recovery_instances", return_value=listed),
+        mock.patch.object(run.hook, "terminate_recovery_instances", note),
+    ):
+        run.start_clean_up().advance()
+    assert asked == [100, 1]
+
+
 def test_a_termination_under_way_is_not_begun_again(drill: Drill) -> None:
     """Though DRS may list the TERMINATE job without its servers."""
     run = launched(drill)
@@ -407,6 +640,11 @@ def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
     (survivor,) = run.instances()
     assert "1 drill instance(s) still there, costing money" in failed.value.message
     assert survivor in failed.value.message
+    assert re.search(
+        rf"{survivor}  {survivor}  {A}  m5\.large +\d+ min +0\.\d\d USD +2\.30 USD", failed.value.message
+    )
+    assert "USD so far, 0.10 USD an hour, 2.30 USD a day" in failed.value.message
+    assert f"as of {prices().as_of}; EBS volumes" in failed.value.message
     assert A in failed.value.message
     assert (
         f"aws drs terminate-recovery-instances --region us-east-1 --recovery-instance-ids {survivor}"

@@ -11,11 +11,13 @@ from airflow.sdk.exceptions import AirflowFailException
 from drs.ledger import Ledger
 from drs.operators.verdict import DrsDrillVerdictOperator
 from drs.records import (
+    CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
     Call,
     CleanupRecord,
     FailureRecord,
+    InstanceRecord,
     LaunchRecord,
     Resolution,
     ResolvedServer,
@@ -88,6 +90,17 @@ def clean(**fields: Any) -> CleanupRecord:
     )
 
 
+NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a person has asked for that"
+
+
+def kept(why: str) -> CleanupRecord:
+    """A clean-up that left one instance where it is."""
+    instance = InstanceRecord(
+        recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=A, job_id=JOBS["database"]
+    )
+    return clean(kept=True, proven=False, why_kept=why, instances=(instance,))
+
+
 @pytest.fixture
 def proven(ledger: Ledger) -> Ledger:
     """The records of a run that proved everything."""
@@ -128,8 +141,42 @@ def test_a_run_that_proved_everything_passes(proven: Ledger) -> None:
 def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> None:
     """It does not claim that they are gone."""
     proven.save_run(make_run(keep_instances=True))
-    proven.save_cleanup(clean(kept=True, proven=False))
-    assert verdict().endswith("its instances are kept, as asked.")
+    proven.save_cleanup(kept("the run was asked to keep them (keep_instances)"))
+    assert verdict().endswith(
+        "1 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
+    )
+
+
+def test_a_drill_whose_plan_never_terminates_passes(proven: Ledger) -> None:
+    """And says what goes on costing money."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "never"})))
+    proven.save_cleanup(kept("the plan says so"))
+    assert verdict().endswith("1 instance(s) are kept and cost money: the plan says so.")
+
+
+def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:
+    """With that answer on record; without it nobody has asked for it."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "after_approval"})))
+    proven.save_cleanup(kept("ada chose so"))
+    assert doubts() == [NOBODY_ASKED]
+    proven.save_approval(CLEANUP_APPROVAL, answer(approved=True))
+    assert doubts() == [NOBODY_ASKED]
+    proven.save_approval(CLEANUP_APPROVAL, answer(approved=False))
+    assert verdict().endswith("kept and cost money: ada chose so.")
+
+
+def test_a_failed_drill_whose_plan_keeps_it_is_red_all_the_same(proven: Ledger) -> None:
+    """To keep the instances is no success."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "on_success"})))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    proven.save_cleanup(kept("the drill has not passed"))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def test_instances_that_nobody_asked_to_keep_make_the_drill_red(proven: Ledger) -> None:
+    """A plan that always terminates, and a record that says kept."""
+    proven.save_cleanup(kept("?"))
+    assert doubts() == [NOBODY_ASKED]
 
 
 def test_an_optional_server_that_was_not_launched_does_not_matter(proven: Ledger) -> None:

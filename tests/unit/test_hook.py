@@ -18,9 +18,10 @@ from botocore.exceptions import (
 )
 from botocore.stub import ANY, Stubber
 
+from drs.denials import denied_action
 from drs.errors import Code
 from drs.hook import DrsHook
-from drs.refusals import denied_action, error_code, explain, retry_after
+from drs.refusals import error_code, explain, retry_after
 from tests.unit.drill import NOW
 
 JOB = {"jobID": "drsjob-" + "1" * 17, "creationDateTime": "2026-03-01T06:00:00Z", "status": "PENDING"}

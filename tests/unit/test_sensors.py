@@ -13,6 +13,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from drs import drill_task, sensors, triggers
+from drs.explain import explain_failure
 from drs.hook import DrsHook
 from drs.jobs import Job
 from drs.records import FailureRecord, Resolution, WaveResolution
@@ -21,7 +22,7 @@ from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import LaunchFailed, NoRecoveryInstanceId, StuckConversion, StuckPending
 from simulator.engine.timings import Timings
 from simulator.engine.world import Process
-from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan
 from tests.unit.simulated import REGION, SimulatedDrill
 from tests.unit.tasks import AsyncClient, FakeTaskInstance, make_context, see_through
 
@@ -166,6 +167,9 @@ def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
     assert f"{job.id} (LAUNCH by START_DRILL, PENDING, created " in told
     assert f"servers {A}, {B}, last event: none" in told
     assert 120 <= (run.clock.now() - run.run.began_at).total_seconds() < 130
+    never_started = explain_failure(None, [], job_status="PENDING")
+    assert failure(run).details.count(f"  cause: {never_started.cause}\n") == 2
+    assert failure(run).remedy.startswith(never_started.remedy)
     assert reached(run, "started") is None
 
 
@@ -272,6 +276,69 @@ def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting
     assert reached(run, "launched") is None
 
 
+def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
+    begin: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wave's servers in a table; of each failed one its events, DRS's words, cause, remedy, and whether a
+    retry is safe; last the coded message, which is short. The verdict and the evidence keep it too.
+    """
+    run = begin(launch={"jobs": "per_wave"})
+    raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,), record = run.drills(), failure(run)
+    table, _, told = record.details.partition("\n\n")
+    assert [line.split()[:3] for line in table.splitlines()[2:]] == [
+        [A, "db-1", "FAILED"],
+        [B, "db-2", "launched"],
+    ]
+    lines = told.splitlines()
+    explanation = explain_failure(raw, [])
+    assert lines[0] == f"{A} (db-1) in job {job.id}"
+    assert [line.split()[-1] for line in lines[1:-4]] == [
+        "JOB_START",
+        "SNAPSHOT_START",
+        "SNAPSHOT_END",
+        "CONVERSION_START",
+        "CONVERSION_END",
+        "LAUNCH_START",
+        "LAUNCH_FAILED",
+        "JOB_END",
+    ]
+    assert lines[-4:] == [
+        f"  raw error: {raw}",
+        f"  cause: {explanation.cause}",
+        f"  what to do: {explanation.remedy}",
+        f"  retry: {explanation.retry}",
+    ]
+    assert record.message == (
+        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: "
+        f"EC2 has no capacity for the instance type ({raw})"
+    )
+    log = capsys.readouterr().out
+    assert log.index(lines[-1]) < log.index("[SERVER_LAUNCH_FAILED]") < log.index("What to do: Launch again")
+
+
+def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> None:
+    """The cause and the remedy stand once in the message."""
+    run = begin(launch={"jobs": "per_wave"})
+    raw = "VcpuLimitExceeded: 32"
+    run.simulation.arm(LaunchFailed(kind="launch_failed", raw_error=raw))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,), record = run.drills(), failure(run)
+    assert record.message.endswith(
+        f"{A} (db-1) in job {job.id}, {B} (db-2) in job {job.id}: the account's vCPU quota is used up ({raw})"
+    )
+    assert record.remedy.splitlines() == [
+        explain_failure(raw, []).remedy,
+        "Then clear this wave's start_recovery before clean-up, or trigger a new run.",
+    ]
+
+
 def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Begin) -> None:
     """DRS acts as the caller: the statement to add is named."""
     run = begin(launch={"jobs": "per_wave"})
@@ -298,7 +365,8 @@ def test_an_optional_server_that_failed_is_a_warning(
     assert reached(run, "launched") is not None
     log = capsys.readouterr().out
     assert "not launched (optional)" in log
-    assert re.search(rf"\[warning  \] {A} \(db-1\) in drsjob-\w+: No capacity", log)
+    assert re.search(rf"\[warning  \] {A} \(db-1\) in job drsjob-\w+: No capacity", log)
+    assert "What to do: Read the raw error" in log
 
 
 def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
@@ -341,6 +409,13 @@ def test_a_job_that_does_not_end_is_named_with_its_last_event(begin: Begin, wait
     assert f"{A}  LAUNCH_END  i-" in last
     assert (run.clock.now() - job.created).total_seconds() == 600
     assert reached(run, "launched") is None
+    hanging = explain_failure(
+        None, [make_event(0, "CONVERSION_START", B)], job_status="STARTED", silent_for=dt.timedelta(minutes=9)
+    )
+    assert hanging.pattern == "conversion_stuck"
+    assert f"{B} (db-2) in job {job.id}\n" in failure(run).details
+    assert f"  cause: {hanging.cause}\n" in failure(run).details
+    assert failure(run).remedy.startswith(hanging.remedy)
 
 
 def test_a_job_of_optional_servers_that_does_not_end_is_a_warning(begin: Begin) -> None:

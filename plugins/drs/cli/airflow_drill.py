@@ -207,7 +207,7 @@ def _servers(ledger: Ledger) -> Iterator[str]:
 
 def _cleaned(cleanup: CleanupRecord) -> str:
     if cleanup.kept:
-        return "the instances are kept"
+        return f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
     if cleanup.proven:
         return f"of {len(cleanup.instances)} instance(s) that were launched, all are gone"
     return "NOT complete; the log of task terminate names what is left"

@@ -192,7 +192,7 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
     """What a refusal of AWS means at a terminal, where there is no task to clear."""
     from botocore.exceptions import ClientError
 
-    from drs import refusals
+    from drs import denials, refusals
 
     operation = error.operation_name if isinstance(error, ClientError) else None
     code = refusals.error_code(error)
@@ -205,10 +205,10 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
             ),
         )
     if code in refusals.DENIED:
-        action = refusals.denied_action(str(error)) or "the action named above"
+        action = denials.denied_action(str(error)) or "the action named above"
         return AccessDenied(
             f"AWS denied a call: {error}",
-            remedy=f"Add this statement to the caller's policy: {refusals.statement([action])}",
+            remedy=f"Add this statement to the caller's policy: {denials.statement([action])}",
         )
     no_way = not isinstance(error, ClientError) and not refusals.unavailable(error)
     if code in refusals.CREDENTIALS or no_way:

@@ -11,7 +11,7 @@ import datetime as dt
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ from drs.ledger import Ledger
 from drs.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.plan import Plan
 from drs.plan.naming import dag_id
-from drs.records import RunRecord
+from drs.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
+from drs.records import InstanceRecord, RunRecord
 from drs.tables import table
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ def add_commands(commands: Any) -> None:
 class Leftover:
     """A drill instance, and the job that launched it where DRS still knows it."""
 
-    recovery_instance_id: str
-    ec2_instance_id: str
-    server_id: str
-    job_id: str
+    instance: InstanceRecord
     job: Job | None
 
     @property
@@ -79,23 +77,33 @@ class Leftover:
     def token(self) -> str:
         return self.job.tags.get(RUN_TAG, "") if self.job else ""
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self, now: dt.datetime) -> dict[str, Any]:
+        price, so_far = per_hour(self.instance.instance_type), cost_so_far(self.instance, now)
         return {
-            "recovery_instance_id": self.recovery_instance_id,
-            "ec2_instance_id": self.ec2_instance_id,
-            "server_id": self.server_id,
-            "job_id": self.job_id,
+            "recovery_instance_id": self.instance.recovery_instance_id,
+            "ec2_instance_id": self.instance.ec2_instance_id,
+            "server_id": self.instance.server_id,
+            "job_id": self.instance.job_id,
             "run": self.run_id or None,
             "launched_by_job_of": self.job.created if self.job else None,
+            "instance_type": self.instance.instance_type,
+            "launched_at": self.instance.launched_at,
+            "state": self.instance.state,
+            "usd_so_far": None if so_far is None else round(so_far, 2),
+            "usd_per_hour": price,
+            "prices_as_of": prices().as_of,
         }
 
 
 def _cleanup(arguments: argparse.Namespace) -> int:
     plan = find_plan(arguments.plan, arguments.plans)
     access = checked_access(plan, arguments.profile)
-    own, untold = _leftovers(access.drs, plan, arguments.run_id)
+    own, untold = _leftovers(access, plan, arguments.run_id)
     if arguments.json:
-        print_json({"left": [item.as_json() for item in own], "untold": [item.as_json() for item in untold]})
+        now = utc_now()
+        print_json(
+            {"left": [item.as_json(now) for item in own], "untold": [item.as_json(now) for item in untold]}
+        )
     else:
         _tell(plan, own, untold)
     if not own:
@@ -108,21 +116,33 @@ def _cleanup(arguments: argparse.Namespace) -> int:
     return _terminate(access, plan, own, wait=not arguments.no_wait)
 
 
-def _leftovers(drs: DrsCalls, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
+def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
     """The drill instances of the plan's runs (or of one run), and those that nobody's tags explain."""
-    drills = [item for item in drs.every_recovery_instance() if item.get("isDrill") is True]
+    from drs.drill_instances import with_types
+
+    drills = [item for item in access.drs.every_recovery_instance() if item.get("isDrill") is True]
     ids = sorted({str(item["jobID"]) for item in drills if item.get("jobID")})
-    jobs = {job.job_id: job for chunk in chunks(ids, JOBS_IN_A_CALL) for job in drs.describe_jobs(chunk)}
+    jobs = {
+        job.job_id: job for chunk in chunks(ids, JOBS_IN_A_CALL) for job in access.drs.describe_jobs(chunk)
+    }
+    instances, remark = with_types(
+        [
+            InstanceRecord(
+                recovery_instance_id=str(item["recoveryInstanceID"]),
+                ec2_instance_id=str(item.get("ec2InstanceID", item["recoveryInstanceID"])),
+                server_id=str(item.get("sourceServerID", "-")),
+                job_id=str(item.get("jobID", "-")),
+            )
+            for item in drills
+        ],
+        lambda filters: _instances(access, filters),
+    )
+    if remark:
+        print(remark, file=sys.stderr)
     own, untold = [], []
-    for item in drills:
-        job = jobs.get(str(item.get("jobID")))
-        leftover = Leftover(
-            recovery_instance_id=str(item["recoveryInstanceID"]),
-            ec2_instance_id=str(item.get("ec2InstanceID", item["recoveryInstanceID"])),
-            server_id=str(item.get("sourceServerID", "-")),
-            job_id=str(item.get("jobID", "-")),
-            job=job,
-        )
+    for instance in instances:
+        job = jobs.get(instance.job_id)
+        leftover = Leftover(instance, job)
         if job is None or DAG_TAG not in job.tags or RUN_TAG not in job.tags:
             untold.append(leftover)
         elif job.tags[DAG_TAG] == dag_id(plan.name) and run_id in (None, leftover.run_id):
@@ -150,26 +170,22 @@ def _tell(plan: Plan, own: Sequence[Leftover], untold: Sequence[Leftover]) -> No
         print(_table(untold))
 
 
-def _table(items: Iterable[Leftover]) -> str:
+def _table(items: Sequence[Leftover]) -> str:
+    now = utc_now()
     rows = [
         (
-            item.recovery_instance_id,
-            item.ec2_instance_id,
-            item.server_id,
-            _age(item.job),
-            item.job_id,
+            item.instance.recovery_instance_id,
+            item.instance.ec2_instance_id,
+            item.instance.server_id,
+            *cost_cells(item.instance, now),
+            item.instance.job_id,
             item.run_id or "-",
         )
         for item in items
     ]
-    return table(("recovery instance", "EC2 instance", "server", "age", "job", "run"), rows)
-
-
-def _age(job: Job | None) -> str:
-    if job is None:
-        return "-"
-    minutes = int((utc_now() - job.created).total_seconds()) // 60
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
+    header = ("recovery instance", "EC2 instance", "server", *COST_HEADER, "job", "run")
+    instances = [item.instance for item in items]
+    return f"{table(header, rows)}\n{total(instances, now)}\n{basis(instances)}"
 
 
 def _agreed(plan: Plan, count: int) -> bool:
@@ -224,7 +240,11 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
         if not wait:
             begun = [call for token in steps for call in runs[token].record.terminate_calls]
             asked = {instance for call in begun for instance in call.instances}
-            waiting = [item for item in own if item.token in steps and item.recovery_instance_id not in asked]
+            waiting = [
+                item
+                for item in own
+                if item.token in steps and item.instance.recovery_instance_id not in asked
+            ]
             if waiting:
                 print(
                     f"{len(waiting)} of them cannot be terminated yet: a live job holds the server, or DRS "

@@ -15,6 +15,7 @@ from drs.calls import DrsCalls
 from drs.cli.aws import access_to_place, add_place, asking_aws
 from drs.cli.common import BROKEN, OK, add_json, add_parser, moment, print_json
 from drs.errors import InvalidField
+from drs.explain import MEANINGS, Explanation, explain_failure, raw_error_of
 from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
 from drs.ownership import DAG_TAG, RUN_ID_TAG
 from drs.plan import durations
@@ -24,31 +25,6 @@ from drs.tables import table
 
 DAY = dt.timedelta(hours=24)
 NOT_LAUNCHED = "NOT LAUNCHED"
-
-EVENTS = {
-    "JOB_START": "DRS has begun the job",
-    "SERVER_SKIPPED": "DRS passes this server by: it is not launched",
-    "CLEANUP_START": "DRS removes what an earlier launch of this server left",
-    "CLEANUP_END": "what an earlier launch left is removed",
-    "CLEANUP_FAIL": "what an earlier launch left could not be removed",
-    "SNAPSHOT_START": "a snapshot of the replicated disks is being taken",
-    "SNAPSHOT_END": "the snapshot is there",
-    "SNAPSHOT_FAIL": "the snapshot could not be taken",
-    "USING_PREVIOUS_SNAPSHOT": "the launch falls back to the last consistent snapshot",
-    "USING_PREVIOUS_SNAPSHOT_FAILED": "there is no earlier snapshot to fall back to",
-    "CONVERSION_START": "the disks are being made bootable in EC2 (Windows: about 15 min, in silence)",
-    "CONVERSION_END": "the disks are bootable",
-    "CONVERSION_FAIL": (
-        "the disks could not be made bootable; most often the conversion server cannot be launched or cannot "
-        "reach AWS from the staging subnet"
-    ),
-    "LAUNCH_START": "the recovery instance is being launched",
-    "LAUNCH_END": "the recovery instance is launched",
-    "LAUNCH_FAILED": "the recovery instance could not be launched",
-    "JOB_CANCEL": "DRS has cancelled the job",
-    "JOB_END": "the job has ended; this says nothing of its servers",
-}
-"""What DRS's log events mean. DRS writes others too, which are shown as they are."""
 
 
 def add_commands(commands: Any) -> None:
@@ -190,15 +166,21 @@ def _job(arguments: argparse.Namespace) -> int:
         print_json(
             {
                 **_summary(job),
-                "outcomes": [{**asdict(it), "verdict": _verdict(job, it)} for it in outcomes],
-                "log": [{**asdict(event), "meaning": EVENTS.get(event.event)} for event in log],
+                "outcomes": [_outcome(job, log, it) for it in outcomes],
+                "log": [{**asdict(event), "meaning": MEANINGS.get(event.event)} for event in log],
             }
         )
     else:
         _tell(job, log, outcomes)
         for outcome in failed:
-            _tell_failure(outcome)
+            _tell_failure(outcome, _explained(job, log, outcome))
     return BROKEN if failed else OK
+
+
+def _outcome(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> dict[str, Any]:
+    verdict = _verdict(job, outcome)
+    explanation = asdict(_explained(job, log, outcome)) if verdict == NOT_LAUNCHED else None
+    return {**asdict(outcome), "verdict": verdict, "explanation": explanation}
 
 
 def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOutcome]:
@@ -237,7 +219,7 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
                 event.server_id or "(job)",
                 event.event,
                 event.target_instance_id or "-",
-                EVENTS.get(event.event, ""),
+                MEANINGS.get(event.event, ""),
             )
             for event in log
         ]
@@ -256,17 +238,21 @@ def _statuses(job: Job) -> list[tuple[str, str]]:
     return [(part.server_id, part.status) for part in job.participants]
 
 
-def _tell_failure(outcome: ServerOutcome) -> None:
-    from drs.refusals import denied_action, statement
+def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Explanation:
+    """What a server's failure means, or what its job hangs on: by the same patterns as in a drill's log."""
+    own = [event for event in log if event.server_id in (outcome.server_id, None)]
+    last = max((event.at for event in log), default=job.created)
+    return explain_failure(
+        raw_error_of(own),
+        own,
+        job_status=job.status,
+        launch_status=dict(_statuses(job)).get(outcome.server_id),
+        silent_for=utc_now() - last if job.live else None,
+    )
 
+
+def _tell_failure(outcome: ServerOutcome, explanation: Explanation) -> None:
     print(f"\n{outcome.server_id} was not launched: {outcome.error}")
-    if action := denied_action(outcome.error or ""):
-        print(
-            f"What to do: {action} is missing. DRS acts with the permissions of whoever started the job; "
-            f"add this statement to their policy: {statement([action])}"
-        )
-    else:
-        print(
-            "What to do: mend the cause that DRS names above (permissions, launch settings, capacity, "
-            "quota), then launch the server again."
-        )
+    print(f"Cause: {explanation.cause}")
+    print(f"What to do: {explanation.remedy}")
+    print(f"Retry: {explanation.retry}.")

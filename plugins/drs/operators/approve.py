@@ -74,12 +74,12 @@ class _ApprovalOperator(HITLOperator):
         self.subject = f"{run.execution_type} of plan {run.read_plan().name}: approve {self.what}?"
         self.body = "\n".join(
             [
-                *_told_of_run(run),
+                *told_of_run(run),
                 f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} it is "
                 f"{'approved' if passes else 'rejected'}.",
                 *_told_of_servers(ledger, self._waves(run)),
                 *_told_of_findings(findings, self._waves(run)),
-                *_told_so_far(ledger, run),
+                *told_so_far(ledger, run),
             ]
         )
         self.defaults = [APPROVE] if passes else None
@@ -111,7 +111,7 @@ class _ApprovalOperator(HITLOperator):
         answered_at: dt.datetime = answer["responded_at"]
         user = answer["responded_by_user"]
         record = ApprovalRecord(
-            approved=answer["chosen_options"] == [APPROVE] and _may_answer(user, rule),
+            approved=answer["chosen_options"] == [APPROVE] and may_answer(user, rule.approvers),
             answered="by time-out" if user is None else "by a person",
             by=user["name"] if user else "",
             at=answered_at,
@@ -119,7 +119,7 @@ class _ApprovalOperator(HITLOperator):
         )
         ledger.save_approval(self.about, record)
         said = f"{record.by or 'nobody'} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
-        if not _may_answer(user, rule):
+        if not may_answer(user, rule.approvers):
             raise ApprovalRejected(
                 f"The answer about {self.what} is not of somebody who may give it ({said}); "
                 f"the plan names {', '.join(rule.approvers)}.",
@@ -192,12 +192,13 @@ def silence_approves(rule: Approval, run: RunRecord) -> bool:
     return rule.on_timeout == "approve" and run.is_drill
 
 
-def _may_answer(user: Any, rule: Approval) -> bool:
+def may_answer(user: Any, approvers: Sequence[str]) -> bool:
     """Airflow itself refuses others, unless everybody is an administrator of it."""
-    return user is None or not rule.approvers or bool({user["id"], user["name"]} & set(rule.approvers))
+    return user is None or not approvers or bool({user["id"], user["name"]} & set(approvers))
 
 
-def _told_of_run(run: RunRecord) -> Iterator[str]:
+def told_of_run(run: RunRecord) -> Iterator[str]:
+    """Who asked for the run and why, and where it acts."""
     target = run.read_plan().target
     if not run.is_drill:
         yield (
@@ -229,7 +230,8 @@ def _told_of_findings(findings: Sequence[dict[str, Any]], waves: Sequence[str]) 
         yield "- nothing"
 
 
-def _told_so_far(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+def told_so_far(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """How each wave stands."""
     yield "\n**So far**\n"
     nothing = True
     for name in run.waves:

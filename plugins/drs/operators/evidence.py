@@ -20,9 +20,10 @@ from drs.evidence.account import Account
 from drs.evidence.assemble import assemble
 from drs.evidence.page import render_page
 from drs.evidence.places import LocalPlace, ObjectPlace, Place, is_url
-from drs.evidence.record import Evidence
+from drs.evidence.record import Evidence, Explanation
 from drs.evidence.store import EvidenceStore, Kept
 from drs.evidence.summary import judged, measured, seconds
+from drs.explain import explain_failure, raw_error_of
 from drs.hook import DrsHook
 from drs.jobs import Job, LogEvent, utc_now
 from drs.ledger import Ledger
@@ -81,6 +82,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             url=str(ti.log_url).partition("/tasks/")[0],
             next_run=next_time(plan.schedule, plan.timezone, now) if plan.schedule else None,
             software=software(),
+            explain=explained,
         )
 
     def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
@@ -148,6 +150,16 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
                 "result": record.result,
                 **measured(record),
             }
+
+
+def explained(
+    error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
+) -> Explanation:
+    """A failed launch in plain words, as the failing task's log tells it."""
+    # Without a log the record's own words have to do; they are DRS's, where it said any.
+    raw_error = raw_error_of(events) if events else error
+    found = explain_failure(raw_error, events, job_status=job_status, launch_status=launch_status)
+    return Explanation(cause=found.cause, remedy=found.remedy, retry_is_safe=found.retry_is_safe)
 
 
 def store() -> EvidenceStore:

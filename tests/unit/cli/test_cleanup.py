@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from drs.calls import Drs
 from drs.cleanup import WaitForJobs
 from drs.cli import cleanup
 from drs.jobs import utc_now
+from drs.prices import prices
 from tests.unit.cli.simulated_aws import REGION, WEB
 from tests.unit.drill import APPLICATION, DATABASE
 
@@ -57,7 +59,12 @@ def test_without_a_terminal_it_only_lists(aws: Any, orders: Any) -> None:
     result = orders()
     assert result.code == 1
     assert "2 drill instance(s) of plan orders" in result.out
-    assert result.out.count(f"0 min  {job}  manual__1") == 2
+    rows = [line for line in result.out.splitlines() if job in line]
+    assert len(rows) == 2
+    for row in rows:
+        assert re.search(rf"m5\.large  0 min  0\.00 USD     2\.30 USD      {job}  manual__1$", row), row
+    assert "Together 0.00 USD so far, 0.19 USD an hour, 4.61 USD a day." in result.out
+    assert f"Prices: on-demand, Linux, us-east-1, as of {prices().as_of}; EBS volumes" in result.out
     assert "say --yes" in result.err
     assert aws.left(job) == 2
 
@@ -71,6 +78,8 @@ def test_json_lists_and_asks_nobody(aws: Any, orders: Any) -> None:
     assert [(item["server_id"], item["job_id"], item["run"]) for item in told["left"]] == [
         (DATABASE[0], job, "manual__1")
     ]
+    (item,) = told["left"]
+    assert (item["instance_type"], item["usd_per_hour"], item["usd_so_far"]) == ("m5.large", 0.096, 0.0)
     assert aws.left(job) == 1
 
 
@@ -176,3 +185,17 @@ def test_a_termination_that_is_denied_names_the_statement(aws: Any, orders: Any)
     assert '"Action": ["drs:TerminateRecoveryInstances"]' in result.err
     assert "clear this task" not in result.err
     assert DATABASE[0] in result.err
+
+
+def test_a_survivor_is_terminated_with_its_cost_named(aws: Any, orders: Any) -> None:
+    """A run's clean-up left it: it stays while its cause lasts, and goes when that is gone."""
+    job = aws.launch([DATABASE[0]], run="manual__1")
+    aws.arm(kind="termination_survivor", servers=[DATABASE[0]])
+    result = orders("--yes")
+    assert result.code == 1
+    assert "[CLEANUP_INCOMPLETE]" in result.err
+    assert re.search(r"m5\.large +\d+ min +\d+\.\d\d USD +2\.30 USD", result.err)
+    assert aws.left(job) == 1
+    aws.disarm()
+    assert orders("--yes").code == 0
+    assert aws.left(job) == 0

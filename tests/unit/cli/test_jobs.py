@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from drs.explain import explain_failure
 from tests.unit.cli.simulated_aws import REGION
 from tests.unit.drill import APPLICATION, DATABASE
 
@@ -63,15 +64,22 @@ def test_a_server_that_failed_makes_the_job_bad(aws: Any) -> None:
     assert [it["verdict"] for it in told["outcomes"]] == ["launched", "NOT LAUNCHED"]
 
 
-def test_a_cause_that_is_no_permission_is_shown_as_drs_wrote_it(aws: Any) -> None:
-    """With what to look at."""
+def test_a_cause_is_explained_as_in_a_drill_s_log(aws: Any) -> None:
+    """DRS's own words, what they mean, what to do, and whether a retry is safe; for programs too."""
     aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="InsufficientInstanceCapacity")
-    result = aws.run("job", aws.launch(DATABASE), "--region", REGION)
+    job = aws.launch(DATABASE)
+    result = aws.run("job", job, "--region", REGION)
     assert result.code == 1
-    assert (
-        f"{DATABASE[1]} was not launched: InsufficientInstanceCapacity\nWhat to do: mend the cause"
-        in result.out
+    explanation = explain_failure("InsufficientInstanceCapacity", [])
+    assert result.out.endswith(
+        f"{DATABASE[1]} was not launched: InsufficientInstanceCapacity\n"
+        f"Cause: {explanation.cause}\nWhat to do: {explanation.remedy}\nRetry: {explanation.retry}.\n"
     )
+    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["explanation"] and it["explanation"]["pattern"] for it in told["outcomes"]] == [
+        None,
+        "no_capacity",
+    ]
 
 
 def test_a_live_job_is_not_judged(aws: Any) -> None:

@@ -1,0 +1,121 @@
+"""One kind of failure as data: how it is recognised, what it means, what to do about it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from drs.explain.events import OF_THE_JOB
+from drs.jobs import LogEvent
+from drs.states import LIVE_JOB, JobStatus
+
+SILENT_AFTER = dt.timedelta(minutes=10)
+"""A live job that has written nothing for so long is called silent."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a server that was not launched.
+
+    :param raw_error: DRS's own words, where there are any
+    :param events: its part of the job log, the job's own events included, oldest first
+    :param job_status: PENDING, STARTED or COMPLETED; ``None`` where it is not known
+    :param launch_status: the server's; ``None`` where it is not known
+    :param silent_for: since the job's last event, for a live job
+    """
+
+    raw_error: str | None = None
+    events: Sequence[LogEvent] = ()
+    job_status: str | None = None
+    launch_status: str | None = None
+    silent_for: dt.timedelta | None = None
+
+    @property
+    def last(self) -> str | None:
+        """The name of the server's own last event."""
+        return next((e.event for e in reversed(self.events) if e.event not in OF_THE_JOB), None)
+
+    @property
+    def trouble(self) -> str | None:
+        """The last event that tells of trouble."""
+        return next((e.event for e in reversed(self.events) if _is_trouble(e.event)), None)
+
+    @property
+    def live(self) -> bool:
+        return self.job_status in LIVE_JOB
+
+    @property
+    def ended(self) -> bool:
+        return self.job_status == JobStatus.COMPLETED or any(e.event == "JOB_END" for e in self.events)
+
+    @property
+    def silent(self) -> bool:
+        return self.live and self.silent_for is not None and self.silent_for >= SILENT_AFTER
+
+
+def _is_trouble(event: str) -> bool:
+    return event.endswith(("_FAIL", "_FAILED")) or event in {
+        "SERVER_SKIPPED",
+        "JOB_CANCEL",
+        "USING_PREVIOUS_SNAPSHOT",
+    }
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case that the pattern is for. A test sees that this pattern explains it, and no other.
+
+    :param events: names of events, in their order
+    :param silent_minutes: for how long a live job has written nothing
+    """
+
+    raw_error: str | None = None
+    events: tuple[str, ...] = ()
+    job_status: str | None = None
+    launch_status: str | None = None
+    silent_minutes: int | None = None
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A kind of failure. It matches by exactly one of ``raw_error``, ``events`` and ``when``.
+
+    :param id: its name, which never changes
+    :param phrase: the cause in a few words, for a sentence
+    :param cause: the cause in plain words; ``{action}`` stands for the action that was denied
+    :param remedy: what to do; ``{statement}`` stands for the statement that allows the action
+    :param retry_is_safe: whether the server may be launched again as it is: it harms nothing, and may succeed
+    :param examples: what it must match
+    :param raw_error: a regular expression, found anywhere in the raw error, whatever its case
+    :param events: it matches where the last event that tells of trouble is one of these
+    :param when: a condition on everything that was seen, told by ``matches``
+    :param matches: what it matches, for a reader
+    """
+
+    id: str
+    phrase: str
+    cause: str
+    remedy: str
+    retry_is_safe: bool
+    examples: tuple[Example, ...]
+    raw_error: str | None = None
+    events: frozenset[str] = frozenset()
+    when: Callable[[Seen], bool] | None = None
+    matches: str = ""
+
+    @property
+    def needs_action(self) -> bool:
+        """Whether its texts name the action that was denied."""
+        return "{action}" in self.phrase + self.cause or "{statement}" in self.remedy
+
+    def fits(self, seen: Seen) -> bool:
+        """Whether this is what was seen."""
+        if self.raw_error is not None:
+            return seen.raw_error is not None and bool(
+                re.search(self.raw_error, seen.raw_error, re.IGNORECASE)
+            )
+        if self.events:
+            return seen.trouble in self.events
+        return self.when is not None and self.when(seen)

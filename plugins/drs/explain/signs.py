@@ -1,0 +1,272 @@
+"""Failures without telling words: what the job log shows by its events, and by their absence."""
+
+from __future__ import annotations
+
+from drs.explain.pattern import Example, Pattern, Seen
+from drs.states import JobStatus, LaunchStatus
+
+HUNG_CONVERSION = (
+    "See in EC2 whether the conversion server (AWS Elastic Disaster Recovery Conversion Server) is there and "
+    "healthy: it needs an address in the staging area subnet and TCP 443 to S3, EC2 and DRS. DRS cannot "
+    "cancel the job, which holds the server until it ends. If it never does, open a support case with the "
+    "job's id."
+)
+
+
+def _known_to_have_stood_still(seen: Seen, event: str) -> bool:
+    return seen.live and seen.last == event
+
+
+SIGNS: tuple[Pattern, ...] = (
+    # --- an event that tells -------------------------------------------------------------------------------
+    Pattern(
+        id="no_snapshot_to_fall_back_to",
+        phrase="no snapshot could be taken, and there is no earlier one",
+        events=frozenset({"USING_PREVIOUS_SNAPSHOT_FAILED"}),
+        cause="DRS could not take a snapshot of the disks, and found no earlier consistent one to launch "
+        "from.",
+        remedy="Bring the server's replication back to CONTINUOUS first: without a consistent point there "
+        "is nothing to recover.",
+        retry_is_safe=False,
+        examples=(
+            Example(events=("SNAPSHOT_START", "SNAPSHOT_FAIL", "USING_PREVIOUS_SNAPSHOT_FAILED", "JOB_END")),
+        ),
+    ),
+    Pattern(
+        id="snapshot_fell_back",
+        phrase="the snapshot failed, and DRS fell back to an earlier one",
+        events=frozenset({"USING_PREVIOUS_SNAPSHOT"}),
+        cause="The snapshot could not be taken in time, so DRS went on from the last consistent one; then it "
+        "launched nothing, without saying why.",
+        remedy="Look at the server's replication (state, lag). Launch again; the recovery point is older "
+        "than the replication lag says as long as snapshots fail.",
+        retry_is_safe=True,
+        examples=(
+            Example(
+                events=("JOB_START", "SNAPSHOT_START", "USING_PREVIOUS_SNAPSHOT", "JOB_END"),
+                job_status="COMPLETED",
+            ),
+        ),
+    ),
+    Pattern(
+        id="snapshot_failed",
+        phrase="the snapshot failed",
+        events=frozenset({"SNAPSHOT_FAIL"}),
+        cause="The snapshot of the server's disks could not be taken.",
+        remedy="See whether the server's replication keeps up (state, lag, the replication server), then "
+        "launch again.",
+        retry_is_safe=True,
+        examples=(Example(events=("SNAPSHOT_START", "SNAPSHOT_FAIL", "JOB_END")),),
+    ),
+    Pattern(
+        id="conversion_failed",
+        phrase="the conversion failed",
+        events=frozenset({"CONVERSION_FAIL"}),
+        cause="The conversion server could not make the disks bootable in EC2.",
+        remedy="Usual causes: the conversion server cannot be launched in the staging area subnet "
+        "(permission, addresses, capacity) or cannot reach AWS from there (TCP 443 to S3, EC2 and DRS), or "
+        "the disks have a boot loader or file system that DRS does not support.",
+        retry_is_safe=True,
+        examples=(Example(events=("SNAPSHOT_END", "CONVERSION_START", "CONVERSION_FAIL", "JOB_END")),),
+    ),
+    Pattern(
+        id="cleanup_failed",
+        phrase="an earlier instance of the server could not be removed",
+        events=frozenset({"CLEANUP_FAIL"}),
+        cause="DRS could not remove what an earlier launch of this server left, so it did not launch it "
+        "anew.",
+        remedy="See what keeps the server's earlier recovery instance: EC2 termination protection, a "
+        "failback, or somebody who changed it. End it in DRS, then launch again.",
+        retry_is_safe=False,
+        examples=(Example(events=("JOB_START", "CLEANUP_START", "CLEANUP_FAIL", "JOB_END")),),
+    ),
+    Pattern(
+        id="server_skipped",
+        phrase="DRS skipped the server",
+        events=frozenset({"SERVER_SKIPPED"}),
+        cause="DRS passed this server by and launched nothing of it: at that moment it was not fit to be "
+        "launched.",
+        remedy="Look at the server in the DRS console (replication state, last snapshot, a job of somebody "
+        "else), mend that, and launch it again.",
+        retry_is_safe=True,
+        examples=(Example(events=("JOB_START", "SERVER_SKIPPED", "JOB_END")),),
+    ),
+    Pattern(
+        id="template_not_updated",
+        phrase="DRS could not update the launch template",
+        events=frozenset({"UPDATE_LAUNCH_TEMPLATE_FAILED"}),
+        cause="DRS could not write a version of the server's EC2 launch template, which each launch needs.",
+        remedy="See that the role may use ec2:CreateLaunchTemplateVersion and ec2:ModifyLaunchTemplate, and "
+        "that the template still exists and bears the tag AWSElasticDisasterRecoveryManaged.",
+        retry_is_safe=False,
+        examples=(Example(events=("JOB_START", "UPDATE_LAUNCH_TEMPLATE_FAILED", "JOB_END")),),
+    ),
+    Pattern(
+        id="job_cancelled",
+        phrase="DRS cancelled the job",
+        events=frozenset({"JOB_CANCEL"}),
+        cause="DRS cancelled the job. Its API has no call for that, so it was DRS itself, or AWS support.",
+        remedy="Look at the AWS Health Dashboard and in the DRS console, then launch again.",
+        retry_is_safe=True,
+        examples=(Example(events=("JOB_START", "SNAPSHOT_START", "JOB_CANCEL", "JOB_END")),),
+    ),
+    # --- launch statuses -----------------------------------------------------------------------------------
+    Pattern(
+        id="terminated_since",
+        phrase="the instance was launched, and terminated since",
+        when=lambda seen: seen.launch_status == LaunchStatus.TERMINATED,
+        matches="launch status TERMINATED",
+        cause="The instance was launched, and somebody has terminated it since, or a later launch of the "
+        "same server has replaced it.",
+        remedy="See in DRS's job history who launched or terminated this server after the job, and settle "
+        "with them.",
+        retry_is_safe=True,
+        examples=(Example(events=("LAUNCH_START", "LAUNCH_END", "JOB_END"), launch_status="TERMINATED"),),
+    ),
+    Pattern(
+        id="no_instance_named",
+        phrase="DRS says LAUNCHED, and names no instance",
+        when=lambda seen: seen.launch_status == LaunchStatus.LAUNCHED,
+        matches="launch status LAUNCHED, and no instance named",
+        cause="DRS calls the server launched, but neither the job nor its log nor the list of recovery "
+        "instances names an instance: nothing is proven.",
+        remedy="Look in EC2 for instances with the tag drs.amazonaws.com-job of this job. If there is none, "
+        "launch the server again.",
+        retry_is_safe=True,
+        examples=(
+            Example(events=("JOB_START", "JOB_END"), launch_status="LAUNCHED", job_status="COMPLETED"),
+        ),
+    ),
+    # --- a job that is not done ----------------------------------------------------------------------------
+    Pattern(
+        id="job_not_started",
+        phrase="the job never started",
+        when=lambda seen: seen.job_status == JobStatus.PENDING,
+        matches="the job is PENDING",
+        cause="DRS has accepted the job and has not begun with it.",
+        remedy="Look at the job in the DRS console and at the AWS Health Dashboard. It is DRS's to start: "
+        "if it never does, open a support case with the job's id. Until it has ended, DRS refuses another "
+        "launch of its servers.",
+        retry_is_safe=False,
+        examples=(Example(job_status="PENDING"),),
+    ),
+    Pattern(
+        id="conversion_stuck",
+        phrase="the conversion hangs",
+        when=lambda seen: _known_to_have_stood_still(seen, "CONVERSION_START"),
+        matches="the job is live, the server's last event is CONVERSION_START",
+        cause="The disks are being made bootable, and that has not come to an end in the time that the plan "
+        "allows. A Windows conversion takes about 15 minutes, in silence; one that takes much longer hangs.",
+        remedy=f"{HUNG_CONVERSION} If conversions of this size take longer, raise `launch.job_timeout`.",
+        retry_is_safe=False,
+        examples=(
+            Example(
+                events=("JOB_START", "SNAPSHOT_START", "SNAPSHOT_END", "CONVERSION_START"),
+                job_status="STARTED",
+                launch_status="PENDING",
+                silent_minutes=58,
+            ),
+        ),
+    ),
+    Pattern(
+        id="stopped_after_snapshot",
+        phrase="the job stands still after the snapshot",
+        when=lambda seen: _known_to_have_stood_still(seen, "SNAPSHOT_END"),
+        matches="the job is live, the server's last event is SNAPSHOT_END",
+        cause="The snapshot is there, and the conversion that should follow has not begun: DRS could not "
+        "launch the conversion server.",
+        remedy="See that the role has every EC2 permission of DRS (`python -m drs doctor PLAN` rehearses "
+        f"them), and that the staging area subnet exists and has free addresses. {HUNG_CONVERSION}",
+        retry_is_safe=False,
+        examples=(Example(events=("JOB_START", "SNAPSHOT_START", "SNAPSHOT_END"), job_status="STARTED"),),
+    ),
+    Pattern(
+        id="job_silent",
+        phrase="the job is silent",
+        when=lambda seen: seen.silent,
+        matches="the job is live, and has written no event for 10 minutes or more",
+        cause="The job is live, and its log has not moved for long.",
+        remedy="Look at the job in the DRS console, and at the instances and volumes that it made in EC2. "
+        "DRS cannot cancel it; until it ends it holds its servers. If it never does, open a support case "
+        "with the job's id.",
+        retry_is_safe=False,
+        examples=(
+            Example(events=("JOB_START",), job_status="STARTED", silent_minutes=30),
+            Example(events=("JOB_START", "LAUNCH_START"), job_status="STARTED", silent_minutes=12),
+        ),
+    ),
+    Pattern(
+        id="job_slow",
+        phrase="the job was still at work",
+        when=lambda seen: seen.live,
+        matches="the job is live, and has written an event of late",
+        cause="The job was still at work when the time that the plan allows was over.",
+        remedy="If launches of this size take longer, raise `launch.job_timeout` in the plan. Until the job "
+        "ends it holds its servers.",
+        retry_is_safe=False,
+        examples=(
+            Example(events=("CONVERSION_END", "LAUNCH_START"), job_status="STARTED", silent_minutes=2),
+        ),
+    ),
+    # --- a job that has ended ------------------------------------------------------------------------------
+    Pattern(
+        id="ended_after_snapshot",
+        phrase="the job ended after the snapshot, with nothing launched",
+        when=lambda seen: seen.ended and seen.raw_error is None and seen.last == "SNAPSHOT_END",
+        matches="the job has ended, the server's last event is SNAPSHOT_END, and nothing was launched",
+        cause="The job took its snapshot and ended: DRS launched neither a conversion server nor an "
+        "instance, and wrote no error. Most often the role that started the job lacks a permission of EC2 "
+        "that DRS needs first.",
+        remedy="Run `python -m drs doctor PLAN`, which rehearses the permissions; compare the role with "
+        "include/iam. CloudTrail shows the calls that DRS made for the role, and which of them was refused.",
+        retry_is_safe=False,
+        examples=(
+            Example(
+                events=("JOB_START", "SNAPSHOT_START", "SNAPSHOT_END", "JOB_END"),
+                job_status="COMPLETED",
+                launch_status="FAILED",
+            ),
+        ),
+    ),
+    Pattern(
+        id="ended_without_a_word",
+        phrase="DRS launched nothing, and gives no error",
+        when=lambda seen: seen.ended and seen.raw_error is None,
+        matches="the job has ended, nothing was launched, and no other sign is there",
+        cause="The job has ended, the server was not launched, and DRS wrote no error.",
+        remedy="See the server's last event above. CloudTrail shows the calls that DRS made for the role, "
+        "and which of them was refused; `python -m drs doctor PLAN` rehearses the permissions.",
+        retry_is_safe=True,
+        examples=(
+            Example(events=("JOB_START", "JOB_END"), job_status="COMPLETED", launch_status="FAILED"),
+            Example(events=("LAUNCH_START", "LAUNCH_FAILED", "JOB_END"), job_status="COMPLETED"),
+        ),
+    ),
+    Pattern(
+        id="no_job",
+        phrase="there is no job of it",
+        when=lambda seen: seen.raw_error is None and seen.job_status is None and not seen.events,
+        matches="there is no job, or DRS does not list it",
+        cause="DRS lists no job of this run for the server: it was not called for, or the job cannot be "
+        "found.",
+        remedy="See the end of the log of the wave's start_recovery, and the job history in the DRS console.",
+        retry_is_safe=False,
+        examples=(Example(),),
+    ),
+)
+
+UNKNOWN = Pattern(
+    id="unknown",
+    phrase="a failure that is not known here",
+    when=lambda _: True,
+    matches="anything else",
+    cause="This error is not among the known ones; DRS's own words are all there is.",
+    remedy="Read the raw error, and the server's events in the DRS console. Mend what it names "
+    "(permissions, launch settings, network, quota) before the server is launched again.",
+    retry_is_safe=False,
+    examples=(
+        Example(
+            "Failed to launch target instance", ("LAUNCH_START", "LAUNCH_FAILED", "JOB_END"), "COMPLETED"
+        ),
+    ),
+)

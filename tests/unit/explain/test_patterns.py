@@ -1,0 +1,119 @@
+"""Every pattern explains its own examples, and none takes another's."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+
+from drs.denials import statement
+from drs.explain import MEANINGS, PATTERNS, Explanation, Pattern, explain_failure
+from drs.explain.pattern import Example
+from tests.unit.drill import DATABASE, make_event
+
+A = DATABASE[0]
+CASES = [(pattern, example) for pattern in PATTERNS for example in pattern.examples]
+JOB_EVENTS = {"JOB_START", "JOB_END"}
+
+
+def explained(example: Example) -> Explanation:
+    events = [
+        make_event(second, name, None if name in JOB_EVENTS else A)
+        for second, name in enumerate(example.events)
+    ]
+    silent = example.silent_minutes
+    return explain_failure(
+        example.raw_error,
+        events,
+        job_status=example.job_status,
+        launch_status=example.launch_status,
+        silent_for=None if silent is None else dt.timedelta(minutes=silent),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "example"),
+    CASES,
+    ids=[f"{pattern.id}: {number}" for number, (pattern, _) in enumerate(CASES)],
+)
+def test_an_example_is_explained_by_its_own_pattern(pattern: Pattern, example: Example) -> None:
+    """Not by one that stands before it, nor by none; and every place in its texts is filled."""
+    told = explained(example)
+    assert told.pattern == pattern.id
+    assert told.retry_is_safe == pattern.retry_is_safe
+    for text in (told.cause, told.remedy, told.phrase):
+        assert text
+        assert "{action}" not in text
+        assert "{statement}" not in text
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: str(pattern.id))
+def test_a_pattern_matches_in_one_way_and_has_an_example(pattern: Pattern) -> None:
+    """By the raw error, by an event, or by a condition that is told in words."""
+    assert pattern.examples
+    ways = [pattern.raw_error is not None, bool(pattern.events), pattern.when is not None]
+    assert sum(ways) == 1
+    assert bool(pattern.matches) is (pattern.when is not None)
+
+
+def test_ids_are_unique() -> None:
+    """Evidence and tests name patterns by them."""
+    assert len({pattern.id for pattern in PATTERNS}) == len(PATTERNS)
+
+
+def test_a_missing_permission_is_named_with_the_statement_to_paste() -> None:
+    """The action is in the cause, the statement in the remedy."""
+    told = explain_failure("You are not authorized to perform: ec2:RunInstances", [])
+    assert told.action == "ec2:RunInstances"
+    assert "ec2:RunInstances" in told.cause
+    assert statement(["ec2:RunInstances"]) in told.remedy
+
+
+def test_a_permission_that_is_not_named_is_not_invented() -> None:
+    """The reader is told so."""
+    told = explain_failure("UnauthorizedOperation", [])
+    assert told.action is None
+    assert "an action that the error does not name" in told.cause
+
+
+def test_words_go_before_events() -> None:
+    """A conversion that failed for want of a permission is a missing permission."""
+    events = [make_event(1, "CONVERSION_FAIL", A)]
+    assert explain_failure("not authorized to perform: ec2:AttachVolume", events).pattern == "permission"
+    assert explain_failure("Something odd", events).pattern == "conversion_failed"
+
+
+def test_a_fallback_that_was_followed_by_another_failure_is_not_the_cause() -> None:
+    """The launch itself failed after it."""
+    events = [make_event(1, "USING_PREVIOUS_SNAPSHOT", A), make_event(2, "LAUNCH_FAILED", A)]
+    assert explain_failure("Something odd", events).pattern == "unknown"
+
+
+def test_meanings_of_events_are_drs_s_own_names() -> None:
+    """Those of the API's model, and LAUNCH_END, which DRS writes and its model lacks."""
+    import botocore.session
+
+    model = botocore.session.get_session().get_service_model("drs")
+    assert set(MEANINGS) - {"LAUNCH_END"} <= set(model.shape_for("JobLogEvent").enum)
+
+
+def test_the_page_of_failures_tells_every_pattern() -> None:
+    """In the order in which they are tried: id, cause, remedy, and whether a retry is safe."""
+    page = Path("docs/failures.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert [re.findall(r"`(\w+)`", row)[0] for row in rows] == [pattern.id for pattern in PATTERNS]
+    for pattern, row in itertools.zip_longest(PATTERNS, rows):
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[1:] == [
+            plain(pattern.cause),
+            plain(pattern.remedy),
+            "yes" if pattern.retry_is_safe else "no",
+        ]
+
+
+def plain(text: str) -> str:
+    """A text with its places named as a reader understands them."""
+    return text.replace("{action}", "*the action*").replace("{statement}", "*the statement*")
