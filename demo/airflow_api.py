@@ -37,6 +37,12 @@ class AirflowApi(shared.AirflowApi):
         body = {"chosen_options": [option], "params_input": {"comment": comment}}
         self._request("PATCH", _question_path(dag_id, run_id, task_id), json=body)
 
+    def asset_events(self, asset: str) -> list[dict[str, Any]]:
+        """What happened to an asset, newest first: each event with its `extra` and `source_run_id`."""
+        parameters = {"name_pattern": asset, "order_by": "-timestamp"}
+        events: list[dict[str, Any]] = self._json("GET", "/assets/events", params=parameters)["asset_events"]
+        return events
+
     def clear(
         self,
         dag_id: str,

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 import drs
-from drs.errors import Code, DrillError, DrsUnavailable, InvalidField, SourceServerNotFound
+from drs.errors import (
+    Code,
+    DrillError,
+    DrsUnavailable,
+    EvidenceIncomplete,
+    InvalidField,
+    SourceServerNotFound,
+)
 
 PACKAGE = Path(next(iter(drs.__path__)))
 CLASSES = {cls.__name__: cls for cls in DrillError.__subclasses__()}
@@ -54,6 +61,6 @@ def test_a_given_remedy_takes_the_place_of_the_class_s_own() -> None:
     assert "describe-source-servers" in SourceServerNotFound("Gone.").remedy
 
 
-def test_only_an_unavailable_drs_is_worth_a_retry() -> None:
-    """Every other failure would meet the same refusal."""
-    assert [cls for cls in CLASSES.values() if cls.retryable] == [DrsUnavailable]
+def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
+    """DRS or a store that does not answer; every other failure would meet the same refusal."""
+    assert [cls for cls in CLASSES.values() if cls.retryable] == [DrsUnavailable, EvidenceIncomplete]

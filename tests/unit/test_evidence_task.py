@@ -25,7 +25,7 @@ from drs.records import FailureRecord, Resolution, WaveResolution
 from drs.sensors import DrsJobLaunchedSensor
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
-from tests.unit.drill import APPLICATION, DATABASE, make_plan, make_run
+from tests.unit.drill import APPLICATION, DATABASE, make_event, make_plan, make_run
 from tests.unit.evidence.runs import LAST, SUCCEEDED
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.tasks import make_context
@@ -209,6 +209,16 @@ def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(
     told = record_in(folder).cleanup
     assert told is not None
     assert (told.proven, {item.gone for item in told.instances}) == (False, {True})
+
+
+def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
+    """By DRS's own words in the job's log; without the log by those of the record."""
+    raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
+    event = make_event(30, "LAUNCH_FAILED", DATABASE[0], raw_error=raw)
+    by_log = module.explained("it failed", [event], "COMPLETED", "FAILED")
+    assert by_log == module.explained(raw, [], None, None)
+    assert "no free instance of this type" in by_log.cause
+    assert by_log.remedy
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,10 @@ from drs.cli import (
     airflow_status,
     cleanup,
     doctor,
+    evidence,
     jobs,
     plans,
+    report,
     runbook,
     servers,
 )
@@ -29,6 +31,8 @@ GROUPS = (
     account,
     cleanup,
     runbook,
+    evidence,
+    report,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, print_json
 from drs.errors import Code
+from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan
 from drs.plan.schema import schema_text
 
@@ -106,20 +107,22 @@ def _add_schema(commands: Any) -> None:
     parser = add_parser(
         commands,
         "schema",
-        help="the JSON Schema of a plan, for editors",
+        help="the JSON Schema of a plan, for editors; or that of a run's record",
         description="Print the JSON Schema of a recovery plan (draft 2020-12), or write it to a file.",
         exit_codes={0: "the schema is written", 2: "wrong usage, or the file cannot be written"},
     )
+    parser.add_argument("--evidence", action="store_true", help="the schema of a run's record instead")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead")
     parser.set_defaults(run=_schema)
 
 
 def _schema(arguments: argparse.Namespace) -> int:
+    text = evidence_schema_text() if arguments.evidence else schema_text()
     if arguments.output is None:
-        sys.stdout.write(schema_text())
+        sys.stdout.write(text)
         return OK
     try:
-        arguments.output.write_text(schema_text(), encoding="utf-8")
+        arguments.output.write_text(text, encoding="utf-8")
     except OSError as error:
         print(f"The schema cannot be written to {arguments.output}: {error.strerror}.", file=sys.stderr)
         return USAGE

@@ -34,6 +34,7 @@ from drs.proof import (
     passed,
 )
 from drs.records import (
+    CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
     LaunchRecord,
@@ -93,7 +94,7 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
 
 def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecord]]:
     """The answers to the run's questions, by what they are about."""
-    for subject in (RECOVERY_APPROVAL, *run.waves):
+    for subject in (RECOVERY_APPROVAL, *run.waves, CLEANUP_APPROVAL):
         if (answer := ledger.approval(subject)) is not None:
             yield subject, answer
 

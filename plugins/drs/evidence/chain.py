@@ -18,6 +18,8 @@ HEAD = "head.json"
 FIRST = 1
 
 Kind = Literal["changed", "missing", "out of order", "unreadable", "head differs", "not in the chain"]
+LOST: Kind = "not in the chain"
+"""A hash that was told elsewhere, and is no record's."""
 
 
 class Head(Part):
@@ -150,7 +152,7 @@ def verify(
         says = (
             f"No record of plan {plan} has the hash {sent}: the record that had it is gone, or was changed."
         )
-        problems.append(Problem(plan, "not in the chain", says))
+        problems.append(Problem(plan, LOST, says))
     return problems
 
 

@@ -123,7 +123,8 @@ def open_place(path: str) -> Place:
         return LocalPlace(Path(path.removeprefix("file://")))
     from fsspec.core import url_to_fs  # takes longer to import than a local place does to answer
 
-    fs, root = url_to_fs(path)
+    # Not one that was made for another environment of this process.
+    fs, root = url_to_fs(path, skip_instance_cache=True)
     return ObjectPlace(fs, root, path)
 
 

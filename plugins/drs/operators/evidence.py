@@ -18,9 +18,12 @@ from drs.drill_task import coded_failures, run_ledger, task_states, use_target
 from drs.errors import EvidenceIncomplete
 from drs.evidence.account import Account
 from drs.evidence.assemble import assemble
+from drs.evidence.page import render_page
 from drs.evidence.places import LocalPlace, ObjectPlace, Place, is_url
-from drs.evidence.record import Evidence, Measure
+from drs.evidence.record import Evidence, Explanation
 from drs.evidence.store import EvidenceStore, Kept
+from drs.evidence.summary import judged, measured, seconds
+from drs.explain import explain_failure, raw_error_of
 from drs.hook import DrsHook
 from drs.jobs import Job, LogEvent, utc_now
 from drs.ledger import Ledger
@@ -79,6 +82,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             url=str(ti.log_url).partition("/tasks/")[0],
             next_run=next_time(plan.schedule, plan.timezone, now) if plan.schedule else None,
             software=software(),
+            explain=explained,
         )
 
     def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
@@ -119,8 +123,8 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
                 server.name,
                 "launched" if server.launched else "not launched",
                 server.instance_id or "-",
-                _seconds(server.launch_seconds),
-                _seconds(server.rpo_seconds),
+                seconds(server.launch_seconds),
+                seconds(server.rpo_seconds),
             )
             for wave in record.waves
             for server in wave.servers
@@ -148,6 +152,16 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             }
 
 
+def explained(
+    error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
+) -> Explanation:
+    """A failed launch in plain words, as the failing task's log tells it."""
+    # Without a log the record's own words have to do; they are DRS's, where it said any.
+    raw_error = raw_error_of(events) if events else error
+    found = explain_failure(raw_error, events, job_status=job_status, launch_status=launch_status)
+    return Explanation(cause=found.cause, remedy=found.remedy, retry_is_safe=found.retry_is_safe)
+
+
 def store() -> EvidenceStore:
     """The store that the configuration names.
 
@@ -155,7 +169,7 @@ def store() -> EvidenceStore:
     """
     path = settings.evidence_path()
     try:
-        return EvidenceStore(place(path))
+        return EvidenceStore(place(path), render_page)
     except Exception as error:  # a missing connection or library, a wrong URL: as open as stores are
         raise EvidenceIncomplete(f"There is no way to {path}: {type(error).__name__}: {error}") from error
 
@@ -193,18 +207,6 @@ def summary(kept: Kept) -> dict[str, Any]:
     }
 
 
-def measured(record: Evidence) -> dict[str, float | None]:
-    """The measures and their targets, in seconds."""
-    objectives = record.objectives
-    return {
-        "rto_target_seconds": objectives.rto_launched.target_seconds,
-        "rto_launched_seconds": objectives.rto_launched.measured_seconds,
-        "rto_validated_seconds": objectives.rto_validated.measured_seconds,
-        "rpo_target_seconds": objectives.rpo.target_seconds,
-        "rpo_seconds": objectives.rpo.measured_seconds,
-    }
-
-
 def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
     """The versions of what assembled the record."""
     return {
@@ -212,21 +214,3 @@ def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
         "python": platform.python_version(),
         **{package: importlib.metadata.version(package) for package in packages},
     }
-
-
-def judged(measure: Measure) -> str:
-    """A measure against its target, as a person reads it."""
-    if measure.measured_seconds is None:
-        told = "not measured, for it is not known of every server"
-    else:
-        told = _seconds(measure.measured_seconds)
-    if measure.target_seconds is None:
-        return f"{told} (the plan has no target)"
-    target = _seconds(measure.target_seconds)
-    if measure.met is None:
-        return f"{told} (target {target})"
-    return f"{told}, {'within' if measure.met else 'beyond'} the target of {target}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.0f} s"

@@ -31,11 +31,13 @@ def test_the_commands_are_these() -> None:
         "cleanup",
         "doctor",
         "drill",
+        "evidence",
         "groups",
         "job",
         "jobs",
         "logs",
         "quotas",
+        "report",
         "runbook",
         "runs",
         "schema",
@@ -57,15 +59,29 @@ def test_each_command_has_its_section(command: str) -> None:
 @pytest.mark.parametrize("command", commands())
 def test_each_option_is_in_the_section_of_its_command(command: str) -> None:
     """But for those that every command shares, which the page tells once."""
-    shared = {"--help", "--json", "--plans", "--profile", "--plan", "--region", "--airflow-url", "--token"}
-    section = COMMANDS_PAGE.split(f"\n### {command}\n")[1].split("\n### ")[0]
-    options = {
-        option
-        for action in commands()[command]._actions
-        for option in action.option_strings
-        if option.startswith("--")
+    shared = {
+        "--help",
+        "--json",
+        "--plans",
+        "--profile",
+        "--plan",
+        "--region",
+        "--airflow-url",
+        "--token",
+        "--path",
     }
+    section = COMMANDS_PAGE.split(f"\n### {command}\n")[1].split("\n### ")[0]
+    options = {option for option in options_of(commands()[command]) if option.startswith("--")}
     assert not [option for option in sorted(options - shared) if option not in section]
+
+
+def options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """The options of a command, and of its actions."""
+    options = {option for action in parser._actions for option in action.option_strings}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            options = options.union(*(options_of(each) for each in action.choices.values()))
+    return options
 
 
 @pytest.mark.parametrize("command", commands())
@@ -93,6 +109,9 @@ def test_help_ends_with_the_exit_codes(command: str, capsys: pytest.CaptureFixtu
         "runs",
         "logs last",
         "drill single-server",
+        "evidence list",
+        "evidence verify single-server",
+        "report",
     ],
 )
 def test_no_command_has_airflow_in_its_process(arguments: str) -> None:
@@ -118,7 +137,12 @@ def test_no_command_has_airflow_in_its_process(arguments: str) -> None:
         timeout=50,
         check=False,
     )
-    expected = {"status": 1}.get(arguments, 3)
+    expected = {
+        "status": 1,
+        "evidence list": 2,
+        "evidence verify single-server": 2,
+        "report": 1,
+    }.get(arguments, 3)
     assert done.stdout.splitlines()[-1:] == [f"{expected} []"], done
     assert "Traceback" not in done.stderr
 

@@ -1,0 +1,82 @@
+"""A record for people at a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drs.cli.common import moment
+from drs.evidence.record import Evidence
+from drs.evidence.summary import judged, kind, seconds
+from drs.tables import table
+
+
+def told(record: Evidence) -> Iterator[str]:
+    """The record, line by line."""
+    run, target, objectives = record.run, record.target, record.objectives
+    yield f"{record.id}: {kind(record)} of {record.plan.name}, {record.result}"
+    yield record.summary
+    yield f"  run       {run.run_id}, began {moment(run.began_at)}, by {run.initiator or '-'}"
+    if run.reason:
+        yield f"  reason    {run.reason}"
+    yield f"  target    account {target.account_id}, {target.region}"
+    yield f"  plan      digest {record.plan.digest}"
+    if run.url:
+        yield f"  in Airflow  {run.url}"
+    yield f"  RTO       to launched: {judged(objectives.rto_launched)}"
+    yield f"            to validated: {judged(objectives.rto_validated)}"
+    yield f"  RPO       {judged(objectives.rpo)}"
+    for about, answer in record.approvals.items():
+        word = "approved" if answer.approved else "rejected"
+        said = f"{answer.answered} {answer.by} at {moment(answer.at)} {answer.comment}".rstrip()
+        yield f"  {word}  {about}: {said}"
+    yield ""
+    yield from _waves(record)
+    for title, lines in (
+        ("Why it did not pass", [*record.reasons]),
+        ("Preflight", [f"{each.severity} {each.code}: {each.seen}" for each in record.findings]),
+        ("Left out", [f"{each.server_id}: {each.why}" for each in record.excluded]),
+        ("Remarks", [*record.remarks]),
+    ):
+        if lines:
+            yield f"\n{title}:"
+            yield from (f"- {line}" for line in lines)
+    yield f"\nClean-up: {_cleaned(record)}"
+    yield f"Hash: {record.hash}"
+    before = record.previous
+    yield f"After: {before.id} {before.hash}" if before else "The first record of its plan."
+
+
+def _waves(record: Evidence) -> Iterator[str]:
+    rows = [
+        (
+            wave.name,
+            server.server_id,
+            server.name,
+            "launched" if server.launched else ("optional" if server.optional else wave.state),
+            {True: "valid", False: "NOT valid", None: "-"}[server.valid],
+            seconds(server.launch_seconds),
+            seconds(server.rpo_seconds),
+            server.job_id or "-",
+        )
+        for wave in record.waves
+        for server in wave.servers
+    ]
+    if rows:
+        yield table(("wave", "server", "name", "launch", "checks", "took", "data age", "job"), rows)
+    for wave in record.waves:
+        if wave.state in {"left_out", "not_reached"}:
+            yield f"Wave {wave.name} was {wave.state.replace('_', ' ')}: {wave.why}"
+
+
+def _cleaned(record: Evidence) -> str:
+    cleanup = record.cleanup
+    if cleanup is None:
+        return "nothing was to be terminated."
+    if cleanup.kept:
+        return f"the instances were kept. {cleanup.why_kept}".rstrip()
+    gone = sum(item.gone for item in cleanup.instances)
+    if cleanup.proven:
+        return f"of {len(cleanup.instances)} instance(s), all are proven gone in DRS and EC2."
+    left = [item.recovery_instance_id for item in cleanup.instances if not item.gone]
+    listed = ", ".join(left) or "-"
+    return f"NOT proven; of {len(cleanup.instances)} instance(s), {gone} are gone. Left: {listed}"

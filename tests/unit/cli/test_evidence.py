@@ -1,0 +1,360 @@
+"""``evidence`` and ``report``: what the records say, and whether they are whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import boto3
+import jsonschema
+import pytest
+
+from drs.cli import main, report
+from drs.evidence.places import LocalPlace
+from drs.evidence.record import Evidence, RunFindings
+from drs.evidence.schema import evidence_schema_text
+from drs.evidence.store import EvidenceStore
+from drs.records import FailureRecord
+from tests.unit.cli.simulated_aws import REGION, Result, plan_text
+from tests.unit.drill import DATABASE, after, make_plan, make_run
+from tests.unit.evidence.runs import LAST, found, outcome, passed_run, told
+
+ROOT = Path(__file__).parents[3]
+NOW = after(86400 * 60)
+MONTH = 86400 * 30
+
+
+class Commands:
+    """Runs commands on one folder of records."""
+
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path = path
+        self.store = EvidenceStore(LocalPlace(path))
+        self._capsys = capsys
+
+    def run(self, *argv: str) -> Result:
+        self._capsys.readouterr()
+        code = main([*argv, "--path", str(self.path)])
+        out, err = self._capsys.readouterr()
+        return Result(code, out, err)
+
+    def change(self, record: str, old: bytes, new: bytes) -> None:
+        path = self.path / record.rpartition("-")[0] / f"{record}.json"
+        assert old in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(old, new))
+
+
+@pytest.fixture(scope="session")
+def three_drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three drills of the plan orders, the last of which failed, and one of billing."""
+    folder = tmp_path_factory.mktemp("drills")
+    store = EvidenceStore(LocalPlace(folder))
+    for number, failed in enumerate((False, False, True)):
+        store.keep(drill(number, failed=failed))
+    store.keep(drill(0, plan="billing"))
+    return folder
+
+
+@pytest.fixture
+def kept(three_drills: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Commands:
+    """Commands on a copy of these records."""
+    shutil.copytree(three_drills, tmp_path / "evidence")
+    return Commands(tmp_path / "evidence", capsys)
+
+
+def drill(number: int, *, plan: str = "orders", failed: bool = False, **fields: Any) -> RunFindings:
+    """What the plan's drill of that month showed."""
+    at = after(MONTH * number)
+    of = make_plan(name=plan, objectives={"rto": "15m", "rpo": "1m"}, schedule="0 6 1 * *")
+    ledger = passed_run(make_run(of, run_id=f"run-{number}", began_at=at, initiator="ada (manual)", **fields))
+    states: dict[str, str | None] = {}
+    if failed:
+        ledger.save_outcome("database", outcome("database", failed={DATABASE[1]: "No capacity."}))
+        ledger.save_failure(LAST["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2."))
+        states = {LAST["database"]: "failed", "wave_application.start_recovery": "upstream_failed"}
+    record = found(ledger, told(states))
+    # The fixed times of the launches are those of the first month.
+    return record.model_copy(update={"assembled_at": at + dt.timedelta(seconds=1000)})
+
+
+# --- evidence list ----------------------------------------------------------------------------------------
+
+
+def test_records_are_listed_newest_first(kept: Commands) -> None:
+    """With their result, their measures against the targets, who began the run, and what failed."""
+    result = kept.run("evidence", "list", "orders")
+    assert result.code == 0
+    header, _, *rows = result.out.splitlines()
+    assert header.split() == ["record", "began", "kind", "result", "RTO", "validated", "RPO", "by", "failed"]
+    assert [row.split()[0] for row in rows] == [f"orders-{number:06d}" for number in (3, 2, 1)]
+    assert rows[0].split()[4] == "failed"
+    assert rows[0].rstrip().endswith("SERVER_LAUNCH_FAILED")
+    assert "612 s" in rows[2]
+    assert "75 s !" in rows[2]
+    assert "ada (manual)" in rows[2]
+
+
+def test_records_of_all_plans_are_listed_and_as_json(kept: Commands) -> None:
+    """The same for programs, at most so many a plan."""
+    listed = json.loads(kept.run("evidence", "list", "--json", "--limit", "1").out)
+    assert [each["id"] for each in listed] == ["billing-000001", "orders-000003"]
+    assert listed[1]["failures"] == ["SERVER_LAUNCH_FAILED"]
+    assert listed[0]["rto_launched_seconds"] == 612
+    assert listed[0]["hash"] == kept.store.read("billing", "billing-000001").hash
+
+
+def test_a_plan_without_records_is_exit_code_2(kept: Commands, tmp_path: Path) -> None:
+    """It names those that have some; an empty folder says how to name another."""
+    result = kept.run("evidence", "list", "web")
+    assert (result.code, result.out) == (2, "")
+    assert "Plans with records: billing, orders." in result.err
+    kept.path = tmp_path / "nowhere"
+    result = kept.run("evidence", "list")
+    assert result.code == 2
+    assert "AIRFLOW__DRS__EVIDENCE_PATH" in result.err
+
+
+def test_a_record_that_cannot_be_read_is_listed_as_such(kept: Commands) -> None:
+    """The others are shown."""
+    kept.change("orders-000002", b'"sequence"', b'"sequenze"')
+    result = kept.run("evidence", "list", "orders")
+    assert result.code == 1
+    assert "orders-000002  -" in result.out
+    assert "unreadable" in result.out
+    assert "orders-000001" in result.out
+    assert json.loads(kept.run("evidence", "list", "orders", "--json").out)[1]["id"] == "orders-000002"
+    assert kept.run("evidence", "show", "orders-000002").code == 1
+
+
+def test_the_path_is_the_environments(
+    kept: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same variable that Airflow reads."""
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(kept.path))
+    assert main(["evidence", "verify"]) == 0
+
+
+# --- evidence show ----------------------------------------------------------------------------------------
+
+
+def test_a_record_is_shown_for_people(kept: Commands) -> None:
+    """What was asked, how it ended and why, each server, the measures, the end, the hash."""
+    result = kept.run("evidence", "show", "orders-000003")
+    record = kept.store.read("orders", "orders-000003")
+    assert result.code == 0
+    for said in (
+        "orders-000003: DRILL of orders, failed",
+        record.summary,
+        "by ada (manual)",
+        "account 111122223333, us-east-1",
+        "to launched: not measured, for it is not known of every server (target 900 s)",
+        *DATABASE,
+        "Why it did not pass:",
+        "SERVER_LAUNCH_FAILED",
+        "of 4 instance(s), all are proven gone",
+        f"Hash: {record.hash}",
+        "After: orders-000002 ",
+    ):
+        assert said in result.out, said
+
+
+def test_a_record_is_shown_for_programs(kept: Commands) -> None:
+    """As it is stored."""
+    stored = json.loads((kept.path / "orders" / "orders-000001.json").read_bytes())
+    assert json.loads(kept.run("evidence", "show", "orders-000001", "--json").out) == stored
+
+
+@pytest.mark.parametrize("record", ["orders-000009", "web-000001", "orders"])
+def test_a_record_that_does_not_exist_is_exit_code_2(kept: Commands, record: str) -> None:
+    """With what there is of its plan."""
+    result = kept.run("evidence", "show", record)
+    assert (result.code, result.out) == (2, "")
+    assert f"There is no record {record}" in result.err
+    assert ("orders-000001 to orders-000003" in result.err) == (record == "orders-000009")
+
+
+# --- evidence export --------------------------------------------------------------------------------------
+
+
+def test_a_record_is_exported_byte_for_byte(kept: Commands, tmp_path: Path) -> None:
+    """To a file, or into a folder under its own name."""
+    stored = (kept.path / "orders" / "orders-000001.json").read_bytes()
+    assert kept.run("evidence", "export", "orders-000001", "--to", str(tmp_path / "audit.json")).code == 0
+    assert (tmp_path / "audit.json").read_bytes() == stored
+    result = kept.run("evidence", "export", "orders-000001", "--to", str(tmp_path))
+    assert result.out == f"{tmp_path}/orders-000001.json\n"
+    assert (tmp_path / "orders-000001.json").read_bytes() == stored
+
+
+def test_a_record_is_exported_as_its_page(kept: Commands, tmp_path: Path) -> None:
+    """For people; rendered from the record."""
+    result = kept.run("evidence", "export", "orders-000003", "--to", str(tmp_path), "--format", "html")
+    assert result.code == 0
+    page = (tmp_path / "orders-000003.html").read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert kept.store.read("orders", "orders-000003").hash in page
+
+
+def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: Path) -> None:
+    """With the reason."""
+    result = kept.run("evidence", "export", "orders-000001", "--to", str(tmp_path / "no" / "such" / "folder"))
+    assert result.code == 2
+    assert "No such file or directory" in result.err
+
+
+# --- evidence verify --------------------------------------------------------------------------------------
+
+
+def test_whole_chains_are_confirmed(kept: Commands) -> None:
+    """Each plan in a line."""
+    result = kept.run("evidence", "verify")
+    assert result.code == 0
+    assert result.out.splitlines() == [
+        "ok  billing: 1 record(s), each there and unchanged",
+        "ok  orders: 3 record(s), each there and unchanged",
+    ]
+
+
+def test_a_changed_byte_and_a_missing_record_are_named(kept: Commands) -> None:
+    """The exit code is 1; the other plan's chain is still confirmed."""
+    kept.change("orders-000002", b"ada (manual)", b"eve (manual)")
+    (kept.path / "orders" / "orders-000003.json").unlink()
+    result = kept.run("evidence", "verify")
+    assert result.code == 1
+    assert "ok  billing: 1 record(s)" in result.out
+    assert "NOT ok  orders: 2 record(s), 2 problem(s)" in result.out
+    rows = [line.split()[:2] for line in result.out.splitlines() if line.startswith("orders-")]
+    assert rows == [["orders-000002", "changed"], ["orders-000003", "missing"]]
+    verified = json.loads(kept.run("evidence", "verify", "orders", "--json").out)
+    (plan,) = verified["plans"]
+    assert (plan["plan"], plan["ok"], plan["records"]) == ("orders", False, 2)
+    assert [(each["id"], each["kind"]) for each in plan["problems"]] == [
+        ("orders-000002", "changed"),
+        ("orders-000003", "missing"),
+    ]
+
+
+def test_the_hash_that_was_sent_is_looked_for(kept: Commands) -> None:
+    """Of whichever plan; without its record the chain may look whole, and is not."""
+    sent = kept.store.read("orders", "orders-000003").hash
+    assert kept.run("evidence", "verify", "--hash", sent).code == 0
+    assert json.loads(kept.run("evidence", "verify", "--hash", sent, "--json").out)["in_the_chain"] is True
+    result = kept.run("evidence", "verify", "billing", "--hash", sent)
+    assert result.code == 1
+    assert f"Hash {sent} is in NO record" in result.out
+    assert "ok  billing" in result.out
+
+
+def test_records_in_a_bucket_are_verified(
+    simulator_url: str, monkeypatch: pytest.MonkeyPatch, kept: Commands, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the credentials of the environment; a store that cannot be reached is exit code 3."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", simulator_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    bucket = boto3.client("s3")
+    bucket.create_bucket(Bucket="audit")
+    for path in (kept.path / "orders").iterdir():
+        bucket.put_object(Bucket="audit", Key=f"drills/orders/{path.name}", Body=path.read_bytes())
+    assert main(["evidence", "verify", "orders", "--path", "s3://audit/drills"]) == 0
+    assert "ok  orders: 3 record(s)" in capsys.readouterr().out
+    bucket.delete_object(Bucket="audit", Key="drills/orders/orders-000001.json")
+    assert main(["evidence", "verify", "--path", "s3://audit/drills"]) == 1
+    assert "orders-000001  missing" in capsys.readouterr().out
+    assert main(["evidence", "verify", "--path", "nothing://audit"]) == 3
+    assert "nothing://audit cannot be read" in capsys.readouterr().err
+
+
+# --- report -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the plan orders, which runs on the first of the month; and the clock stands at NOW."""
+    monkeypatch.setattr(report, "utc_now", lambda: NOW)
+    folder = tmp_path / "plans"
+    folder.mkdir()
+    (folder / "orders.yaml").write_text(plan_text() + 'schedule: "0 5 2 * *"\n')
+    return folder
+
+
+def test_a_plans_history_is_told(kept: Commands, plans: Path) -> None:
+    """The last drills, when one last passed, and when the next is due, by the file as it stands."""
+    result = kept.run("report", "orders", "--plans", str(plans))
+    assert result.code == 1
+    lines = result.out.splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == [f"orders-{number:06d}" for number in (3, 2, 1)]
+    assert lines[-1] == (
+        "orders: last passed 2026-03-31 06:00:00, 30 d ago (orders-000002); next run 2026-05-02 05:00:00"
+    )
+
+
+def test_all_plans_are_told_those_never_drilled_too(kept: Commands, plans: Path) -> None:
+    """Without a file the newest record says when the plan runs."""
+    text = plan_text().replace("name: orders", "name: web")
+    (plans / "web.yaml").write_text(text)
+    result = kept.run("report", "--plans", str(plans), "--limit", "1")
+    assert result.code == 1
+    assert result.out.splitlines()[-3:] == [
+        "billing: last passed 2026-03-01 06:00:00, 60 d ago (billing-000001); next run 2026-05-01 06:00:00",
+        "orders: last passed 2026-03-31 06:00:00, 30 d ago (orders-000002); next run 2026-05-02 05:00:00",
+        "web: never drilled; no schedule",
+    ]
+    assert "orders-000001 " not in result.out
+
+
+def test_a_plan_whose_last_drill_passed_is_exit_code_0(kept: Commands, plans: Path) -> None:
+    """For a check that runs by itself."""
+    assert kept.run("report", "billing", "--plans", str(plans)).code == 0
+
+
+def test_a_dry_run_is_no_drill(kept: Commands, plans: Path) -> None:
+    """It neither passes for one nor hides the one before it."""
+    kept.store.keep(drill(3, dry_run=True))
+    result = kept.run("report", "orders", "--plans", str(plans), "--json")
+    (told_of,) = json.loads(result.out)
+    assert [each["id"] for each in told_of["drills"]] == ["orders-000003", "orders-000002", "orders-000001"]
+    assert (told_of["good"], told_of["last_passed_age_seconds"]) == (False, MONTH)
+    assert told_of["drills"][0]["failures"] == ["SERVER_LAUNCH_FAILED"]
+    assert told_of["drills"][2]["rpo_seconds"] == 75
+    assert told_of["next_run"] == "2026-05-02T05:00:00+00:00"
+
+
+def test_a_record_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans: Path) -> None:
+    """It may have been the drill that failed: that is not good."""
+    kept.change("orders-000003", b'"sequence"', b'"sequenze"')
+    result = kept.run("report", "orders", "--plans", str(plans))
+    assert result.code == 1
+    assert "cannot be read: orders-000003 (python -m drs evidence verify orders)" in result.out
+
+
+def test_a_report_on_an_unknown_plan_is_exit_code_2(kept: Commands, plans: Path, tmp_path: Path) -> None:
+    """It names those that there are."""
+    result = kept.run("report", "web", "--plans", str(plans))
+    assert result.code == 2
+    assert "There are: billing, orders." in result.err
+    kept.path = tmp_path / "nowhere"
+    assert kept.run("report", "--plans", str(tmp_path / "none")).code == 2
+
+
+# --- the schema -------------------------------------------------------------------------------------------
+
+
+def test_the_published_schema_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m drs schema --evidence --output include/evidence.schema.json` writes it anew."""
+    assert main(["schema", "--evidence"]) == 0
+    printed = capsys.readouterr().out
+    assert printed == evidence_schema_text()
+    assert (ROOT / "include" / "evidence.schema.json").read_text(encoding="utf-8") == printed
+
+
+def test_stored_records_are_what_the_schema_says(kept: Commands) -> None:
+    """A failed one too; a member that nobody knows is refused."""
+    validator = jsonschema.Draft202012Validator(json.loads(evidence_schema_text()))
+    for record in ("orders-000001", "orders-000003"):
+        stored = json.loads((kept.path / "orders" / f"{record}.json").read_bytes())
+        assert list(validator.iter_errors(stored)) == []
+        assert not validator.is_valid({**stored, "colour": "red"})
+        assert Evidence.model_validate(stored).id == record
