@@ -40,7 +40,7 @@ def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
     """From a recovery point, beside an execution of one of AWS's own recovery plans, with every kind of check
     that calls AWS: nothing is missing from the policies, and nothing in them is unused.
     """
-    checks = "validation: [{type: instance_status}, {type: ssm}]"
+    checks = "validation: [{type: instance_status}, {type: ssm, parameters: {commands: [uptime]}}]"
     write_plan(plans, "permitted", [("database", DATABASE[:1])], first_wave_extra=checks)
     stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
     run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})
