@@ -40,7 +40,7 @@ def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
     """
     topic = stack.simulator.client("sns", "us-east-1").create_topic(Name="permitted")["TopicArn"]
     top = f"notifications: {{sns_topic_arn: {topic!r}}}"
-    checks = "validation: [{type: instance_status}, {type: ssm}]"
+    checks = "validation: [{type: instance_status}, {type: ssm, parameters: {commands: [uptime]}}]"
     write_plan(plans, "permitted", [("database", DATABASE[:1])], first_wave_extra=checks, top=top)
     stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
     run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})

@@ -20,10 +20,11 @@ SOUND, LAST = SERVERS[0], SERVERS[1]
 FAULTY = SERVERS[2:]
 HTTP, TCP = 18080, 15432
 OWN = "tests.unit.validation.own_checks"
+COMMAND = {"type": "ssm", "parameters": {"commands": ["systemctl is-active postgresql"]}}
 EVERY_CHECK: list[dict[str, Any]] = [
     {"type": "http", "port": HTTP, "path": "/health", "expect_body": "ok"},
     {"type": "tcp", "port": TCP},
-    {"type": "ssm", "parameters": {"commands": ["systemctl is-active postgresql"]}},
+    COMMAND,
     {"type": "instance_status"},
     {"type": "launch_actions"},
     {"type": "python", "function": f"{OWN}.says", "parameters": {"text": "1000 orders"}},
@@ -107,7 +108,7 @@ def test_each_kind_of_check_that_fails_is_told_and_everything_is_terminated(
             "status 500 instead of 200",
         ),
         "impaired_status": ({"type": "instance_status", "timeout": "6s"}, "instance impaired"),
-        "failed_command": ({"type": "ssm", "timeout": "60s"}, "exit code 1"),
+        "failed_command": ({**COMMAND, "timeout": "60s"}, "exit code 1"),
         "failed_launch_action": ({"type": "launch_actions", "timeout": "60s"}, "Mount volumes FAILED"),
         "own": (
             {"type": "python", "function": f"{OWN}.finds_fault", "timeout": "6s"},

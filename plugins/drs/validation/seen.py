@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 OUTPUT = 2000
@@ -54,3 +55,13 @@ def first_line(text: str) -> str:
     """The first line that says something, to stand in a sentence."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= LINE else f"{line[:LINE]}..."
+
+
+def why_not_connected(error: BaseException) -> str:
+    """The operating system's reason, which libraries wrap: ``Connection refused``."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:
+            return os.strerror(inner.errno)
+        inner = inner.__cause__ or inner.__context__
+    return str(error) or type(error).__name__

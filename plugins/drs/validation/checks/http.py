@@ -7,7 +7,7 @@ import re
 import httpx
 
 from drs.plan.checks import HttpCheck
-from drs.validation.seen import Seen, first_line, not_yet, passed
+from drs.validation.seen import Seen, first_line, not_yet, passed, why_not_connected
 from drs.validation.server import Subject
 
 ANSWER = 10.0
@@ -53,7 +53,7 @@ async def _get(url: str) -> tuple[int, str]:
 def _why(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {ANSWER:.0f} s"
-    return str(error) or type(error).__name__
+    return why_not_connected(error)
 
 
 def _quoted(body: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from drs.plan.checks import TcpCheck
-from drs.validation.seen import Seen, not_yet, passed
+from drs.validation.seen import Seen, not_yet, passed, why_not_connected
 from drs.validation.server import Subject
 
 CONNECT = 5.0
@@ -24,6 +24,6 @@ async def tcp(check: TcpCheck, subject: Subject) -> Seen:
     except TimeoutError:
         return not_yet(f"{where} did not answer within {CONNECT:.0f} s")
     except OSError as error:
-        return not_yet(f"{where}: {error.strerror or error}")
+        return not_yet(f"{where}: {why_not_connected(error)}")
     writer.close()
     return passed(f"{where} accepts connections")
