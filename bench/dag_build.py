@@ -2,7 +2,7 @@
 
     python -m bench.dag_build
 
-A plan of four waves makes 18 tasks. Both sides build as many tasks with the same edges in a fresh process;
+A plan of three waves makes 18 tasks. Both sides build as many tasks with the same edges in a fresh process;
 the plain loop reads no YAML and uses empty operators. Imports are left out on both sides: they are paid once
 a file. "In a task" is what a worker builds of the folder: the one DAG that it runs.
 """
@@ -21,8 +21,8 @@ from typing import Any
 
 SIZES = (1, 100, 300)
 ROUNDS = 5
-WAVES = 4
-TASKS = 6 + 3 * WAVES
+WAVES = 3
+TASKS = 6 + 4 * WAVES
 
 PLAN = """\
 name: {name}
@@ -93,11 +93,11 @@ def plain_dag(number: int) -> Any:
         closing = [EmptyOperator(task_id=name) for name in ("terminate", "evidence", "verdict")]
         for wave in range(WAVES):
             with TaskGroup(group_id=f"wave_tier-{wave}"):
-                start, started, launched = (
+                start, started, launched, validated = (
                     EmptyOperator(task_id=name)
-                    for name in ("start_recovery", "wait_until_started", "wait_until_launched")
+                    for name in ("start_recovery", "wait_until_started", "wait_until_launched", "validate")
                 )
-            before >> start >> started >> launched >> closing[0]
+            before >> start >> started >> launched >> validated >> closing[0]
             before = started
         closing[0].as_teardown(setups=setup)
         closing[1].as_teardown(setups=setup)

@@ -1,4 +1,4 @@
-"""The simulator's own HTTP interface, under ``/_simulator/``: health, journal, faults, instances, fleet."""
+"""The simulator's own HTTP interface, ``/_simulator/``: journal, faults, instances, listeners, fleet."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from simulator.engine.faults import FAULT
 from simulator.engine.fleet import Fleet, FleetError
 from simulator.engine.journal import Entry, Journal
 from simulator.engine.simulation import FaultError, LaunchedInstance
+from simulator.listeners import Listeners
 
 PREFIX: Final = "/_simulator"
 
@@ -32,6 +33,7 @@ _URLS: Final = Map(
         Rule(f"{PREFIX}/faults", endpoint="disarm_faults", methods=["DELETE"]),
         Rule(f"{PREFIX}/faults/<fault_id>", endpoint="disarm_faults", methods=["DELETE"]),
         Rule(f"{PREFIX}/instances", endpoint="list_instances", methods=["GET"]),
+        Rule(f"{PREFIX}/listeners", endpoint="list_listeners", methods=["GET"]),
         Rule(f"{PREFIX}/fleet", endpoint="load_fleet", methods=["POST"]),
     ]
 )
@@ -40,8 +42,9 @@ _URLS: Final = Map(
 class Control:
     """A WSGI application; its answers are JSON, an error is ``{"error": message}``."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, listeners: Listeners) -> None:
         self._journal = journal
+        self._listeners = listeners
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = Request(environ)
@@ -95,6 +98,13 @@ class Control:
         with simulation.lock:
             simulation.tick()
             return {"instances": [_instance(each) for each in simulation.launched_instances()]}
+
+    def list_listeners(self, _request: Request) -> Any:
+        simulation = current_simulation()
+        with simulation.lock:
+            simulation.tick()
+            self._listeners.match(simulation.open_ports())
+            return {"listeners": self._listeners.describe()}
 
     def load_fleet(self, request: Request) -> Any:
         mode = request.args.get("mode", "add")

@@ -21,8 +21,9 @@ _PATTERN: Final = re.compile(r"https?://drs(-fips)?\.(.+)\.(amazonaws\.com|api\.
 
 
 def register() -> bool:
-    """Let moto find the simulated DRS, under ``moto.drs`` and by its URLs, and let its IAM simulate policies.
+    """Let moto find the simulated DRS, under ``moto.drs`` and by its URLs, and complete its other services.
 
+    Its IAM simulates policies, its EC2 tells status checks by DRS's instances, its Run Command reaches them.
     Twice is as good as once. What moto ships itself is left alone.
 
     :return: whether moto's DRS is now the simulated one.
@@ -30,6 +31,7 @@ def register() -> bool:
     import simulator.drs
 
     _add_policy_simulation()
+    _replace_operations()
     if _MODULE in sys.modules:
         return sys.modules[_MODULE] is simulator.drs
     if importlib.util.find_spec(_MODULE) is not None:
@@ -47,6 +49,19 @@ def _add_policy_simulation() -> None:
 
     if not hasattr(IamResponse, "simulate_principal_policy"):
         IamResponse.simulate_principal_policy = simulate_principal_policy  # type: ignore[attr-defined]
+
+
+def _replace_operations() -> None:
+    """Moto has these too, with answers that are always the same."""
+    from moto.ec2.responses.instances import InstanceResponse
+    from moto.ssm.responses import SimpleSystemManagerResponse
+
+    from simulator.ec2.instance_status import describe_instance_status
+    from simulator.ssm import run_command
+
+    InstanceResponse.describe_instance_status = describe_instance_status  # type: ignore[method-assign]
+    for operation in run_command.OPERATIONS:
+        setattr(SimpleSystemManagerResponse, operation.__name__, operation)
 
 
 def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float = 1.0) -> Simulation:

@@ -6,6 +6,7 @@ import io
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -27,11 +28,14 @@ from simulator.drs.models import current_simulation
 from simulator.engine.errors import ConnectionDroppedError, DrsError
 from simulator.engine.faults import Call
 from simulator.engine.journal import Journal
+from simulator.listeners import Listeners
 from simulator.principals import check_assumption
 from simulator.refusals import not_implemented, refuse
 from simulator.traffic import AwsCall, Reply, Signature
 
 HOST: Final = "127.0.0.1"
+_STEP: Final = 0.2
+"""Seconds between two looks at what is due, while nobody calls."""
 
 
 class _Dispatcher(DomainDispatcherApplication):
@@ -46,18 +50,33 @@ class Application:
 
     def __init__(self) -> None:
         self._journal = Journal()
-        self._control = Control(self._journal)
+        self._listeners = Listeners()
+        self._control = Control(self._journal, self._listeners)
         self._aws = _Dispatcher()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["PATH_INFO"].startswith(PREFIX):
-            answer: Iterable[bytes] = self._control(environ, start_response)
-            return answer
         try:
-            return self._answer_aws(environ, start_response)
+            if environ["PATH_INFO"].startswith(PREFIX):
+                answer: Iterable[bytes] = self._control(environ, start_response)
+            else:
+                answer = self._answer_aws(environ, start_response)
         except ConnectionDroppedError as dropped:
             time.sleep(dropped.silence)  # the journal has the call by now, and other calls are answered
             raise
+        self._match_listeners()  # before the answer is sent: what it says of an instance holds
+        return answer
+
+    def keep_up(self) -> None:
+        """Let happen what is due, for ever: sockets open and close though nobody calls."""
+        while True:
+            current_simulation().tick()
+            self._match_listeners()
+            time.sleep(_STEP)
+
+    def _match_listeners(self) -> None:
+        simulation = current_simulation()
+        with simulation.lock:
+            self._listeners.match(simulation.open_ports())
 
     def _answer_aws(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         at = datetime.now(UTC)
@@ -143,9 +162,11 @@ def serve(port: int) -> None:
     """
     listening = socket.create_server((HOST, port), backlog=128)
     port = listening.getsockname()[1]
+    application = Application()
     server = make_server(
-        HOST, port, Application(), threaded=True, request_handler=_QuietHandler, fd=listening.fileno()
+        HOST, port, application, threaded=True, request_handler=_QuietHandler, fd=listening.fileno()
     )
+    threading.Thread(target=application.keep_up, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     sys.stdout.write(f"simulator ready on http://{HOST}:{port}\n")

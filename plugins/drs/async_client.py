@@ -1,4 +1,4 @@
-"""One DRS client for all triggers of a triggerer that wait through the same connection.
+"""One client of a service for all triggers of a triggerer that wait through the same connection.
 
 A client of its own would cost each trigger memory, and a third of a second in which the whole triggerer
 stands still.
@@ -25,21 +25,26 @@ class _Shared:
     users: int = 0
 
 
-_shared: dict[tuple[int, str], _Shared] = {}
+_shared: dict[tuple[int, str, str, bool], _Shared] = {}
 
 
 @asynccontextmanager
-async def shared_client(parameters: Mapping[str, Any]) -> AsyncIterator[Any]:
-    """An aiobotocore client of DRS, closed when its last user leaves.
+async def shared_client(
+    parameters: Mapping[str, Any], service: str = "drs", *, repeats: bool = True
+) -> AsyncIterator[Any]:
+    """An aiobotocore client, closed when its last user leaves.
 
     :param parameters: ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``, as JSON data
+    :param service: boto3's name of it
+    :param repeats: whether the client itself sends a request again that got no good reply
     """
     # A client belongs to its event loop: a drill without a triggerer has one for each wait.
-    key = (id(asyncio.get_running_loop()), json.dumps(parameters, sort_keys=True))
+    key = (id(asyncio.get_running_loop()), json.dumps(parameters, sort_keys=True), service, repeats)
     shared = _shared.get(key)
     if shared is None:
         closing = AsyncExitStack()
-        shared = _Shared(asyncio.ensure_future(_open(parameters, closing)), closing)
+        opening = asyncio.ensure_future(_open(parameters, service, repeats, closing))
+        shared = _Shared(opening, closing)
         _shared[key] = shared
     shared.users += 1
     try:
@@ -53,7 +58,9 @@ async def shared_client(parameters: Mapping[str, Any]) -> AsyncIterator[Any]:
             await shared.closing.aclose()
 
 
-async def _open(parameters: Mapping[str, Any], closing: AsyncExitStack) -> Any:
+async def _open(parameters: Mapping[str, Any], service: str, repeats: bool, closing: AsyncExitStack) -> Any:
     config = dict(parameters)
     hook = DrsHook(config=config.pop("botocore_config"), **config)
+    hook.client_type = service  # the same connection, sessions and retries lead to every service
+    hook.once = not repeats
     return await closing.enter_async_context(await hook.get_async_conn())  # type: ignore[no-untyped-call]

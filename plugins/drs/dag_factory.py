@@ -30,6 +30,7 @@ from drs.operators.evidence import DrsDrillEvidenceOperator
 from drs.operators.preflight import DrsPreflightOperator
 from drs.operators.start_recovery import DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.operators.validate import DrsValidateServersOperator
 from drs.operators.verdict import DrsDrillVerdictOperator
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
@@ -49,7 +50,7 @@ SETUP_TASK_ID = "open"
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
 """The key of a wave's first task: its approval, if it has one."""
-GATE_TASKS = {"started": "wait_until_started", "launched": LAST_TASK}
+GATE_TASKS = {"started": "wait_until_started", "launched": "wait_until_launched", "validated": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 
 
@@ -121,15 +122,21 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
             trigger_rule=TriggerRule.NONE_FAILED,
         )
         started = DrsJobStartedSensor(task_id="wait_until_started", wave=wave.name)
-        launched = DrsJobLaunchedSensor(task_id=LAST_TASK, wave=wave.name)
-        start >> started >> launched
+        launched = DrsJobLaunchedSensor(task_id="wait_until_launched", wave=wave.name)
+        validated = DrsValidateServersOperator(task_id=LAST_TASK, wave=wave.name)
+        start >> started >> launched >> validated
         first: BaseOperator = start
         if wave.approval:
             first = DrsApproveWaveOperator(
                 task_id="approve", wave=wave.name, trigger_rule=TriggerRule.NONE_FAILED
             )
             first >> start
-    return {FIRST: first, "wait_until_started": started, LAST_TASK: launched}
+    return {
+        FIRST: first,
+        "wait_until_started": started,
+        "wait_until_launched": launched,
+        LAST_TASK: validated,
+    }
 
 
 def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperator]) -> None:

@@ -28,6 +28,9 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         - `DRS API reference <https://docs.aws.amazon.com/drs/latest/APIReference/Welcome.html>`__
     """
 
+    once: bool = False
+    """Whether its client sends each request once."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = "drs"
         super().__init__(*args, **kwargs)
@@ -35,7 +38,8 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
     @property
     def config(self) -> Config:
         """The connection's botocore configuration over an explicit retry mode."""
-        return RETRIES.merge(super().config)
+        config: Config = RETRIES.merge(super().config)
+        return config.merge(ONCE) if self.once else config
 
     @cached_property
     def unrepeated(self) -> DrsClient:

@@ -19,6 +19,7 @@ from drs.records import (
     Record,
     Resolution,
     RunRecord,
+    ValidationBegin,
     WaveOutcome,
     WaveValidation,
 )
@@ -106,6 +107,12 @@ class Ledger:
 
     def save_outcome(self, wave: str, record: WaveOutcome) -> None:
         self._write(f"outcome.{wave}", record)
+
+    def validation_begin(self, wave: str) -> ValidationBegin | None:
+        return self._read(f"validating.{wave}", ValidationBegin)
+
+    def save_validation_begin(self, wave: str, record: ValidationBegin) -> None:
+        self._write(f"validating.{wave}", record)
 
     def validation(self, wave: str) -> WaveValidation | None:
         return self._read(f"validation.{wave}", WaveValidation)

@@ -9,21 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from drs.ledger import Ledger
+from drs.plan import Plan
 from drs.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
+    ResolvedServer,
     RunRecord,
+    ServerRecord,
     WaveOutcome,
     WaveResolution,
 )
+from drs.validation.labels import asked_of
 
 PREFLIGHT_TASK_ID = "preflight"
 APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
 TERMINATE_TASK_ID = "terminate"
 EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
-LAST_TASK = "wait_until_launched"
+LAST_TASK = "validate"
 """The last task of a wave, within its group."""
 
 
@@ -104,7 +108,7 @@ def _approved(answer: ApprovalRecord | None) -> bool:
 
 
 def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
-    """What is lacking of proof that every server of every chosen wave was launched.
+    """What is lacking of proof that every server of every chosen wave was launched, and passed its checks.
 
     A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be
     of an earlier try.
@@ -114,7 +118,7 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
         yield "preflight has resolved no servers"
         return
     for name in run.waves:
-        yield from doubted_wave(ledger, name, resolution.waves.get(name), states)
+        yield from doubted_wave(ledger, run, name, resolution.waves.get(name), states)
     launched = (
         server.launched
         for name, outcome in outcomes(ledger, run)
@@ -128,9 +132,13 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
 
 
 def doubted_wave(
-    ledger: Ledger, name: str, wave: WaveResolution | None, states: Mapping[str, str | None]
+    ledger: Ledger,
+    run: RunRecord,
+    name: str,
+    wave: WaveResolution | None,
+    states: Mapping[str, str | None],
 ) -> Iterator[str]:
-    """What is lacking of proof that every server of one chosen wave was launched."""
+    """What is lacking of proof that every server of one chosen wave was launched, and passed its checks."""
     if wave is not None and wave.left_out:
         return
     outcome, launch = ledger.outcome(name), ledger.launch(name)
@@ -141,15 +149,39 @@ def doubted_wave(
     if states.get(last) not in {"success", "failed", "upstream_failed"}:
         yield f"{last} is {states.get(last) or 'without a state'}"
     judged = {server.server_id: server for server in outcome.servers}
+    plan = run.read_plan()
     for server in wave.servers:
         record = judged.get(server.server_id)
-        if server.optional or (
-            record is not None
-            and record.launched
-            and record.job_id == launch.timeline.slot(server.server_id).job_id
-        ):
+        if server.optional:
             continue
-        yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+        if (
+            record is None
+            or not record.launched
+            or record.job_id != launch.timeline.slot(server.server_id).job_id
+        ):
+            yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+        elif lacking := _unproven_checks(ledger, plan, name, server, record):
+            yield (
+                f"wave {name}: server {server.server_id} ({server.name}) is not proven valid: "
+                f"{', '.join(lacking)}"
+            )
+
+
+def _unproven_checks(
+    ledger: Ledger, plan: Plan, wave: str, server: ResolvedServer, launched: ServerRecord
+) -> list[str]:
+    """The checks that this launch of the server has not passed, as far as the records tell."""
+    asked = asked_of(plan, wave, server.group)
+    validation, since = ledger.validation(wave), ledger.reached(wave, "launched")
+    if validation is None or since is None or validation.began_at < since:  # of an earlier try
+        return list(asked)
+    passed = {
+        result.check
+        for result in validation.results
+        if result.passed
+        and (result.server_id, result.instance_id) == (server.server_id, launched.instance_id)
+    }
+    return [label for label in asked if label not in passed]
 
 
 def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:

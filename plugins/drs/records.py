@@ -184,6 +184,14 @@ class WaveValidation(Record):
     results: tuple[CheckResult, ...]
 
 
+class ValidationBegin(Record):
+    """When the validation of a wave's instances began: a task that takes it up later has no more time."""
+
+    began_at: dt.datetime
+    instances: dict[str, str]
+    """Instance ids, by source server."""
+
+
 class InstanceRecord(Record):
     """A drill instance that this run launched, and what became of it."""
 

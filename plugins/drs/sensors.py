@@ -13,7 +13,7 @@ from drs import settings
 from drs.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.hook import DrsHook
-from drs.jobs import Job, LogEvent, ServerOutcome, clock_time, judge, utc_now
+from drs.jobs import Job, LogEvent, ServerOutcome, clock_time, judge, parse_time, utc_now
 from drs.ledger import Ledger
 from drs.plan import Launch
 from drs.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
@@ -222,10 +222,11 @@ class DrsJobLaunchedSensor(_WaveSensor):
         self, jobs: Sequence[Job], launch: LaunchRecord, resolution: WaveResolution
     ) -> list[ServerRecord]:
         by_id = {job.job_id: job for job in jobs}
-        instances = {
-            (str(item.get("jobID")), str(item.get("sourceServerID"))): str(item["recoveryInstanceID"])
+        listed = {
+            (str(item.get("jobID")), str(item.get("sourceServerID"))): item
             for item in self.hook.recovery_instances(server.server_id for server in resolution.servers)
         }
+        instances = {launch: str(item["recoveryInstanceID"]) for launch, item in listed.items()}
         outcomes: dict[str, ServerOutcome] = {}
         for job_id, server_ids in launch.jobs.items():
             if job_id in by_id:
@@ -241,16 +242,21 @@ class DrsJobLaunchedSensor(_WaveSensor):
                 f"DRS does not list its job {slot.job_id}" if slot.job_id else "it was not called for"
             )
             finished = outcome.finished_at if outcome else None
+            launched = outcome is not None and outcome.launched
+            data_of = listed.get((slot.job_id or "", server.server_id), {}).get("pointInTimeSnapshotDateTime")
             records.append(
                 ServerRecord(
                     server_id=server.server_id,
                     name=server.name,
                     optional=server.optional,
                     job_id=slot.job_id,
-                    launched=outcome.launched if outcome else False,
+                    launched=launched,
                     instance_id=outcome.instance_id if outcome else None,
                     seconds=(finished - job.created).total_seconds() if finished and job else None,
                     error=outcome.error if outcome else missing,
+                    requested_at=job.created if job else None,
+                    launched_at=finished if launched else None,
+                    point_in_time=parse_time(data_of) if data_of else None,
                 )
             )
         return records

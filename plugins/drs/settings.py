@@ -42,7 +42,7 @@ def poll_interval() -> float:
 
 
 def poll_interval_near() -> float:
-    """Seconds between two looks when an end is near."""
+    """Seconds between two looks when an end is near, or of one check of a launched server."""
     return float(conf.getfloat(SECTION, "poll_interval_near", fallback=3.0))
 
 

@@ -9,7 +9,7 @@ import asyncio
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
@@ -19,7 +19,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.async_client import shared_client
 from drs.hook import DrsHook
 from drs.jobs import Job, JobWatch, LogEvent, utc_now
+from drs.records import CheckResult
 from drs.refusals import unavailable
+from drs.validation.runner import Validation
+from drs.validation.wave import WaveToCheck
 
 
 class DrsJobStartedTrigger(AwsBaseWaiterTrigger):
@@ -183,3 +186,87 @@ async def describe_jobs(client: Any, job_ids: Iterable[str]) -> list[Job]:
 async def job_log(client: Any, job_id: str) -> list[LogEvent]:
     pages = client.get_paginator("describe_job_log_items").paginate(jobID=job_id)
     return [LogEvent.from_api(item) async for page in pages for item in page["items"]]
+
+
+class DrsValidationTrigger(BaseTrigger):
+    """Make the checks of a wave's launched servers, and tell each result in the task's log as it is known.
+
+    The event brings the results; what they mean for the drill is the task's to say.
+
+    :param wave: the servers and what is asked of them, a :class:`~drs.validation.wave.WaveToCheck` as JSON
+    :param poll: seconds between two looks of one check
+    """
+
+    def __init__(
+        self,
+        *,
+        wave: dict[str, Any],
+        poll: float,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.wave = wave
+        self.poll = poll
+        self._hook_parameters = {
+            "aws_conn_id": aws_conn_id,
+            "region_name": region_name,
+            "verify": verify,
+            "botocore_config": botocore_config,
+        }
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        path = f"{type(self).__module__}.{type(self).__qualname__}"
+        return path, {"wave": self.wave, "poll": self.poll, **self._hook_parameters}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        async with self._validation() as validation:
+            results = await validation.run()
+        yield TriggerEvent(
+            {"status": "success", "results": [each.model_dump(mode="json") for each in results]}
+        )
+
+    async def look_once(self) -> tuple[CheckResult, ...] | None:
+        """The results, if one look of every check decides them all."""
+        async with self._validation() as validation:
+            return await validation.look_once()
+
+    @asynccontextmanager
+    async def _validation(self) -> AsyncIterator[Validation]:
+        wave = WaveToCheck.model_validate(self.wave)
+        self._names = {server.server_id: server.name for server in wave.servers}
+        async with AsyncExitStack() as stack:
+            clients = _OpenClients(stack, self._hook_parameters)
+            yield Validation(wave, clients, every=self.poll, tell=self._tell, now=utc_now)
+
+    def _tell(self, result: CheckResult) -> None:
+        say = self.log.info if result.passed else self.log.warning
+        say(
+            "%s of %s (%s): %s after %.0f s: %s",
+            result.check,
+            result.server_id,
+            self._names[result.server_id],
+            "passed" if result.passed else "FAILED",
+            result.seconds,
+            result.seen,
+        )
+
+
+class _OpenClients:
+    """The shared clients that a validation uses, each opened when a check first asks for it."""
+
+    def __init__(self, stack: AsyncExitStack, parameters: Mapping[str, Any]) -> None:
+        self._stack = stack
+        self._parameters = parameters
+        self._open: dict[str, Any] = {}
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, service: str) -> Any:
+        async with self._lock:
+            if service not in self._open:
+                # A command that botocore sent again might run twice.
+                client = shared_client(self._parameters, service, repeats=service != "ssm")
+                self._open[service] = await self._stack.enter_async_context(client)
+            return self._open[service]

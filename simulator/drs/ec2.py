@@ -85,7 +85,15 @@ class MotoEc2:
             backend.delete_launch_template(name, None)
         return template_id
 
-    def launch(self, template_id: str, tags: dict[str, str], *, stopped: bool, at: datetime) -> str:
+    def launch(
+        self,
+        template_id: str,
+        tags: dict[str, str],
+        *,
+        stopped: bool,
+        at: datetime,
+        private_ip: str | None = None,
+    ) -> str:
         backend = self._backend
         try:
             data: dict[str, Any] = backend.get_launch_template(template_id).default_version().data
@@ -108,6 +116,11 @@ class MotoEc2:
             ) from None
         instance = reservation.instances[0]
         instance.launch_time = at
+        if private_ip:
+            # Not asked of moto, which would refuse an address that the subnet does not have.
+            primary = instance.nics[0]
+            primary.private_ip_address = private_ip
+            primary.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": private_ip}]
         if stopped:
             backend.stop_instances([instance.id])
         instance_id: str = instance.id

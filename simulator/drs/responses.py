@@ -107,11 +107,11 @@ class DRSResponse(BaseResponse):
         job = self.service.start_recovery(
             wanted, is_drill=self._get_param("isDrill", False), tags=self._get_param("tags") or {}
         )
-        return {"job": views.job(job)}
+        return {"job": views.job(job, self.service)}
 
     def terminate_recovery_instances(self) -> JSON:
         job = self.service.terminate_recovery_instances(self._get_param("recoveryInstanceIDs"))
-        return {"job": views.job(job)}
+        return {"job": views.job(job, self.service)}
 
     def describe_jobs(self) -> JSON:
         filters: JSON = self._get_param("filters") or {}
@@ -124,7 +124,7 @@ class DRSResponse(BaseResponse):
             and (first is None or job.created >= first)
             and (last is None or job.created <= last)
         ]
-        return self._page("DescribeJobs", jobs, views.job)
+        return self._page("DescribeJobs", jobs, lambda job: views.job(job, self.service))
 
     def describe_job_log_items(self) -> JSON:
         job = self.service.find_job(self._get_param("jobID"))

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from drs.states import LaunchDisposition, LaunchStatus, ReplicationState
+from simulator.engine.launch_actions import action_id
 from simulator.engine.model import (
+    ActionsStatus,
     Job,
     JobLogItem,
     LastLaunch,
@@ -43,7 +45,7 @@ _RESULTS: Final = {
 }
 
 
-def job(job: Job) -> JSON:
+def job(job: Job, service: Service) -> JSON:
     """Times as a recorded drill has them: with microseconds and an offset, not ``Z``."""
     return _present(
         jobID=job.id,
@@ -53,16 +55,45 @@ def job(job: Job) -> JSON:
         creationDateTime=_recorded(job.created),
         endDateTime=_recorded(job.ended) if job.ended else None,
         status=job.status,
-        participatingServers=[_participant(each) for each in job.participants],
+        participatingServers=[_participant(each, service) for each in job.participants],
         tags=job.tags,
     )
 
 
-def _participant(participant: Participant) -> JSON:
+def _participant(participant: Participant, service: Service) -> JSON:
+    actions, server = participant.actions, service.servers[participant.server_id]
     return _present(
         sourceServerID=participant.server_id,
         recoveryInstanceID=participant.recovery_instance_id,
         launchStatus=participant.launch_status,
+        launchActionsStatus=_launch_actions(actions, server) if actions else None,
+    )
+
+
+def _launch_actions(status: ActionsStatus, server: SourceServer) -> JSON:
+    discovered = status.agent_discovered
+    return _present(
+        ssmAgentDiscoveryDatetime=_iso(discovered) if discovered else None,
+        runs=[
+            _present(
+                action={
+                    "actionId": action_id(server, run.action.name),
+                    "actionCode": run.action.code,
+                    "type": run.action.type,
+                    "name": run.action.name,
+                    "active": True,
+                    "order": run.order,
+                    "actionVersion": "$DEFAULT",
+                    "optional": run.action.optional,
+                    "parameters": {},
+                    "category": "OTHER",
+                },
+                runId=run.id,
+                status=run.status,
+                failureReason=run.failure_reason,
+            )
+            for run in status.runs
+        ],
     )
 
 

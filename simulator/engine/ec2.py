@@ -38,8 +38,19 @@ class Ec2(Protocol):
     def create_launch_template(self, name: str, placement: Placement) -> str:
         """Create a launch template and what it names, but for what is missing; return its id."""
 
-    def launch(self, template_id: str, tags: dict[str, str], *, stopped: bool, at: datetime) -> str:
-        """Launch one instance by the template's default version; return its id. :raises Ec2Error:"""
+    def launch(
+        self,
+        template_id: str,
+        tags: dict[str, str],
+        *,
+        stopped: bool,
+        at: datetime,
+        private_ip: str | None = None,
+    ) -> str:
+        """Launch one instance by the template's default version; return its id. :raises Ec2Error:
+
+        :param private_ip: absent, one of the subnet's
+        """
 
     def terminate(self, instance_id: str) -> None:
         """Terminate; an instance that is gone already is no error. :raises Ec2Error: it is protected."""

@@ -23,6 +23,7 @@ from simulator.engine.errors import (
     InternalServerError,
     ThrottlingError,
 )
+from simulator.engine.launched import HttpStatus, Port
 from simulator.engine.operations import OperationName
 from simulator.engine.plans import PlanMode
 
@@ -119,6 +120,55 @@ class TerminationSurvivor(RepeatingFault):
     kind: Literal["termination_survivor"] = "termination_survivor"
 
 
+class FailedCommand(RepeatingFault):
+    """A command of Run Command fails on the server's instance."""
+
+    kind: Literal["failed_command"] = "failed_command"
+    stderr: str = "failed to run commands: exit status 1"
+
+
+class FailedLaunchAction(RepeatingFault):
+    """A post-launch action fails on the server's instance. :param action: its name; absent, any"""
+
+    kind: Literal["failed_launch_action"] = "failed_launch_action"
+    action: str | None = None
+    reason: Annotated[str, Field(pattern=r"^[0-9a-zA-Z ():/.,'\-_#*;]{1,256}$")] = "Command failed: exit 1"
+
+
+class LastingFault(Fault):
+    """A state of the server's instance, while the fault is armed, for ``seconds`` (of wall time) at most."""
+
+    seconds: Duration | None = None
+
+
+class PortClosed(LastingFault):
+    """Nothing listens on the instance's port, or on any of them."""
+
+    kind: Literal["port_closed"] = "port_closed"
+    port: Port | None = None
+
+
+class HttpError(LastingFault):
+    """The instance's HTTP port, or any of them, answers with another status and an empty body."""
+
+    kind: Literal["http_error"] = "http_error"
+    port: Port | None = None
+    status: HttpStatus = 500
+
+
+class ImpairedStatus(LastingFault):
+    """One of EC2's two status checks of the instance is failed."""
+
+    kind: Literal["impaired_status"] = "impaired_status"
+    check: Literal["instance", "system"] = "instance"
+
+
+class SilentAgent(LastingFault):
+    """The instance is not a managed one: Systems Manager hears nothing of its agent."""
+
+    kind: Literal["silent_agent"] = "silent_agent"
+
+
 class ForeignJob(Fault):
     """Somebody else's job holds the servers for ``seconds`` (of wall time).
 
@@ -165,7 +215,10 @@ class RunningPlan(Fault):
     name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9 _-]{0,255}$")] = "recovery-plan"
 
 
-ServerFault = StuckPending | StuckConversion | LaunchFailed | NoRecoveryInstanceId | TerminationSurvivor
+JobFault = StuckPending | StuckConversion | LaunchFailed | NoRecoveryInstanceId | TerminationSurvivor
+AgentFault = FailedCommand | FailedLaunchAction
+AnyLastingFault = PortClosed | HttpError | ImpairedStatus | SilentAgent
+ServerFault = JobFault | AgentFault | AnyLastingFault
 AnyCallFault = Throttle | InternalError | ConnectionDrop | AccessDenied | TagsRefused
 Holder = ForeignJob | RunningPlan
 AnyFault = Annotated[ServerFault | AnyCallFault | Holder | ReplicationChange, Field(discriminator="kind")]
@@ -194,6 +247,7 @@ class Call:
 
 F_co = TypeVar("F_co", bound=Fault, covariant=True)
 F = TypeVar("F", bound=Fault)
+L = TypeVar("L", bound=LastingFault)
 
 
 @dataclass
@@ -258,6 +312,14 @@ class FaultPlan:
         for armed in self._armed.values():
             if isinstance(armed.fault, kind) and armed.reaches(account, region, servers):
                 yield cast("ArmedFault[F]", armed)
+
+    def lasting(
+        self, kind: type[L], account: str, region: str, server_id: str, now: datetime
+    ) -> Iterator[ArmedFault[L]]:
+        """The faults of ``kind`` under which the server stands."""
+        for armed in self.reaching(kind, account, region, frozenset({server_id})):
+            if armed.fault.seconds is None or now < armed.since + armed.fault.seconds:
+                yield armed
 
     def take(self, kind: type[F], account: str, region: str, servers: frozenset[str]) -> ArmedFault[F] | None:
         """The first fault of ``kind`` that reaches one of ``servers``; it counts as having struck."""

@@ -17,6 +17,7 @@ from drs.states import LaunchDisposition, ReplicationState
 from simulator.engine.durations import Duration
 from simulator.engine.ec2 import Missing, Placement
 from simulator.engine.faults import AccountId, AnyFault, ServerId
+from simulator.engine.launched import Address, Commands, LaunchAction, Listener
 from simulator.engine.timings import RECORDED_PENDING, OperatingSystem, Seconds, TimingOverrides
 
 SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$")]
@@ -80,18 +81,33 @@ class ServerTraits(_Model):
     replication: Replication = Replication()
     launch: LaunchSettings = LaunchSettings()
     timings: TimingOverrides = {}
+    listeners: tuple[Listener, ...] = ()
+    commands: Commands = Commands()
+    launch_actions: tuple[LaunchAction, ...] = ()
 
 
 class Server(ServerTraits):
-    """One source server."""
+    """One source server.
+
+    :param address: the private address of what is launched of it
+    """
 
     id: ServerId
     hostname: str
+    address: Address | None = None
     recovery_instance: ExistingRecoveryInstance | None = None
+
+    @model_validator(mode="after")
+    def _listens_somewhere(self) -> Self:
+        if self.listeners and not self.address:
+            raise ValueError("listeners need an address: give the server one of 127.0.0.0/8")
+        if len({listener.port for listener in self.listeners}) < len(self.listeners):
+            raise ValueError("two listeners have the same port")
+        return self
 
 
 class ServerSeries(ServerTraits):
-    """``count`` like servers. In ids, host names and tags ``{n}`` is the number, from 1 on.
+    """``count`` like servers. In host name, tags and address ``{n}`` is the number, from 1 on.
 
     ``id_prefix`` is filled up to a whole id with that number in hexadecimal digits.
     """
@@ -99,15 +115,24 @@ class ServerSeries(ServerTraits):
     count: Annotated[int, Field(ge=1, le=4000)]
     id_prefix: Annotated[str, Field(pattern=r"^s-[0-9a-zA-Z]{1,13}$")]
     hostname: str
+    address: Annotated[str, Field(pattern=r"^127\.\d{1,3}\.\d{1,3}\.\{n\}$")] | None = None
+
+    @model_validator(mode="after")
+    def _has_addresses_enough(self) -> Self:
+        if self.address and self.count > 254:
+            raise ValueError("an address that ends in {n} is enough for 254 servers")
+        return self
 
     def servers(self) -> Iterator[dict[str, Any]]:
-        traits = self.model_dump(exclude_unset=True, exclude={"count", "id_prefix", "hostname", "tags"})
+        own = {"count", "id_prefix", "hostname", "tags", "address"}
+        traits = self.model_dump(exclude_unset=True, exclude=own)
         width = len("s-") + 17 - len(self.id_prefix)
         for n in range(1, self.count + 1):
             yield {
                 "id": f"{self.id_prefix}{n:0{width}x}",
                 "hostname": self.hostname.replace("{n}", str(n)),
                 "tags": {key: value.replace("{n}", str(n)) for key, value in self.tags.items()},
+                **({"address": self.address.replace("{n}", str(n))} if self.address else {}),
                 **traits,
             }
 
@@ -178,6 +203,12 @@ class Unknowns(_Model):
     terminate_conflict_message: str = (
         "One or more of the Source Servers included in API call are currently being processed by a Job"
     )
+    status_check_seconds: Seconds = 120.0
+    agent_seconds: Seconds = 90.0
+    invocation_seconds: Seconds = 1.0
+    command_seconds: Seconds = 3.0
+    launch_actions_hold_job: bool = False
+    failed_action_fails_launch: bool = False
 
 
 class Fleet(_Model):
@@ -189,7 +220,8 @@ class Fleet(_Model):
     faults: tuple[AnyFault, ...] = ()
 
     @model_validator(mode="after")
-    def _no_server_twice(self) -> Self:
+    def _nothing_twice(self) -> Self:
+        addresses: set[str] = set()
         for account_id, account in self.accounts.items():
             for region_name, region in account.regions.items():
                 seen: set[str] = set()
@@ -197,7 +229,11 @@ class Fleet(_Model):
                     assert isinstance(server, Server)
                     if server.id in seen:
                         raise ValueError(f"server {server.id} stands twice in {account_id}/{region_name}")
+                    if server.address in addresses:
+                        raise ValueError(f"two servers have the address {server.address}")
                     seen.add(server.id)
+                    if server.address:  # of this machine, whatever the account
+                        addresses.add(server.address)
         return self
 
     @classmethod
@@ -237,7 +273,7 @@ class _Document(Fleet):
     defaults: ServerTraits = ServerTraits()
 
     @model_validator(mode="after")
-    def _no_server_twice(self) -> Self:
+    def _nothing_twice(self) -> Self:
         return self
 
 

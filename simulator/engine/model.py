@@ -9,6 +9,7 @@ from typing import Literal
 
 from drs.states import LIVE_JOB, InitiatedBy, JobStatus, JobType, LaunchDisposition, LaunchStatus
 from simulator.engine.fleet import Replication
+from simulator.engine.launched import Commands, LaunchAction, Listener
 from simulator.engine.timings import OperatingSystem, Timings
 
 
@@ -51,6 +52,10 @@ class SourceServer:
     timings: Timings
     launch_configuration: LaunchConfiguration
     added: datetime
+    address: str | None
+    listeners: tuple[Listener, ...]
+    commands: Commands
+    launch_actions: tuple[LaunchAction, ...]
     last_launch: LastLaunch | None = None
     recovery_instance_id: str | None = None
 
@@ -68,18 +73,38 @@ class JobLogItem:
 
 
 @dataclass
+class ActionRun:
+    """One post-launch action on one instance. :param order: as DRS numbers actions, from 1001 on"""
+
+    id: str
+    action: LaunchAction
+    order: int
+    status: Literal["IN_PROGRESS", "SUCCEEDED", "FAILED"] = "IN_PROGRESS"
+    failure_reason: str | None = None
+
+
+@dataclass
+class ActionsStatus:
+    """:param agent_discovered: when DRS found that Systems Manager's agent runs on the instance"""
+
+    agent_discovered: datetime | None = None
+    runs: list[ActionRun] = field(default_factory=list)
+
+
+@dataclass
 class Participant:
-    """One server within one job."""
+    """One server within one job.
+
+    :param done: whether the job has nothing more to wait for
+    """
 
     server_id: str
     launch_status: LaunchStatus = LaunchStatus.PENDING
     recovery_instance_id: str | None = None
     snapshot_id: str | None = None
     point_in_time: datetime | None = None
-
-    @property
-    def done(self) -> bool:
-        return self.launch_status not in (LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS)
+    actions: ActionsStatus | None = None
+    done: bool = False
 
 
 @dataclass

@@ -7,10 +7,11 @@ the states. A job has no FAILED state, and one server's failure does not touch t
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from drs.states import JobStatus, JobType, LaunchDisposition, LaunchStatus
-from simulator.engine.ec2 import Ec2, Ec2Error
+from simulator.engine import launch_actions
+from simulator.engine.ec2 import Ec2Error
+from simulator.engine.estate import Estate
 from simulator.engine.faults import (
     F,
     LaunchFailed,
@@ -19,39 +20,10 @@ from simulator.engine.faults import (
     StuckPending,
     TerminationSurvivor,
 )
-from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer, new_id
+from simulator.engine.model import Job, Participant, RecoveryInstance, new_id
 from simulator.engine.plans import PlanExecution
-from simulator.engine.replication import ReplicationStatus
 from simulator.engine.timings import LAUNCH_STAGGER, STAGGER
-from simulator.engine.world import Hold, Process, World
-
-
-class Estate(Protocol):
-    """The account and Region that a job works on."""
-
-    account: str
-    region: str
-    world: World
-    ec2: Ec2
-    servers: dict[str, SourceServer]
-
-    def replication(self, server_id: str) -> ReplicationStatus:
-        """How the server replicates by now."""
-
-    def earlier_instances(self, server_id: str) -> list[RecoveryInstance]:
-        """The recovery instances that the server has."""
-
-    def add_instance(self, instance: RecoveryInstance) -> None:
-        """Keep a recovery instance that was launched."""
-
-    def forget_instance(self, instance: RecoveryInstance) -> None:
-        """Drop a recovery instance that is gone, also from the server and from its LAUNCH job."""
-
-    def set_launch_status(self, job: Job, participant: Participant, status: LaunchStatus) -> None:
-        """Record a server's standing within a job, and with the server if that job is its last."""
-
-    def arn(self, kind: str, resource_id: str) -> str:
-        """The ARN of one of this estate's resources."""
+from simulator.engine.world import Hold, Process
 
 
 def launch(estate: Estate, job: Job) -> Process:
@@ -89,15 +61,23 @@ def _launch_server(estate: Estate, job: Job, participant: Participant, place: in
     estate.set_launch_status(job, participant, LaunchStatus.IN_PROGRESS)
     at = yield world.drs_time(timings.launch)
     try:
-        launch_instance(estate, job, participant, at)
+        instance = launch_instance(estate, job, participant, at)
     except Ec2Error as error:
         job.write(at, "LAUNCH_FAILED", server_id=server_id, raw_error=str(error))
         estate.set_launch_status(job, participant, LaunchStatus.FAILED)
+    else:
+        if launch_actions.are_due(server):
+            actions = launch_actions.run(estate, job, participant, instance)
+            if world.unknowns.launch_actions_hold_job:
+                at = yield from actions
+            else:
+                world.start(actions, at)
+    participant.done = True
     if all(each.done for each in job.participants):
         world.start(_end(job, world.drs_time(timings.job_end_wait), world.drs_time(STAGGER)), at)
 
 
-def launch_instance(estate: Estate, job: Job, participant: Participant, at: datetime) -> None:
+def launch_instance(estate: Estate, job: Job, participant: Participant, at: datetime) -> RecoveryInstance:
     """Launch the server's instance into EC2 and record it. :raises Ec2Error: EC2 refused, or a fault did."""
     server = estate.servers[participant.server_id]
     if failed := _struck(estate, LaunchFailed, server.id):
@@ -115,24 +95,25 @@ def launch_instance(estate: Estate, job: Job, participant: Participant, at: date
         tags,
         stopped=configuration.launch_disposition is LaunchDisposition.STOPPED,
         at=at,
+        private_ip=server.address,
     )
     assert participant.point_in_time
-    estate.add_instance(
-        RecoveryInstance(
-            id=instance_id,
-            arn=estate.arn("recovery-instance", instance_id),
-            server_id=server.id,
-            job_id=job.id,
-            is_drill=job.is_drill,
-            point_in_time=participant.point_in_time,
-            launched=at,
-            tags=tags,
-        )
+    instance = RecoveryInstance(
+        id=instance_id,
+        arn=estate.arn("recovery-instance", instance_id),
+        server_id=server.id,
+        job_id=job.id,
+        is_drill=job.is_drill,
+        point_in_time=participant.point_in_time,
+        launched=at,
+        tags=tags,
     )
+    estate.add_instance(instance)
     if not _struck(estate, NoRecoveryInstanceId, server.id):
         participant.recovery_instance_id = instance_id
     job.write(at, "LAUNCH_END", server_id=server.id, target_instance_id=instance_id)
     estate.set_launch_status(job, participant, LaunchStatus.LAUNCHED)
+    return instance
 
 
 def terminate(estate: Estate, job: Job, instances: list[RecoveryInstance]) -> Process:

@@ -17,6 +17,7 @@ from simulator.engine.errors import (
     ValidationError,
 )
 from simulator.engine.faults import ArmedFault, ForeignJob, ReplicationChange, RunningPlan
+from simulator.engine.instances import Instances
 from simulator.engine.model import (
     Job,
     LastLaunch,
@@ -29,6 +30,7 @@ from simulator.engine.model import (
 )
 from simulator.engine.plans import PlanExecution, RecoveryPlan
 from simulator.engine.replication import ReplicationStatus, status_of
+from simulator.engine.run_command import RunCommand
 from simulator.engine.world import Hold, World
 
 CONFLICT: Final = (
@@ -45,6 +47,8 @@ class Service:
         self.world = world
         self.ec2 = ec2
         self.initialized = initialized
+        self.instances = Instances(self)
+        self.run_command = RunCommand(self, self.instances)
         self.servers: dict[str, SourceServer] = {}
         self.jobs: dict[str, Job] = {}
         self.recovery_instances: dict[str, RecoveryInstance] = {}
@@ -73,8 +77,13 @@ class Service:
                 launch_disposition=settings.disposition,
                 copy_tags=settings.copy_tags,
                 recovery_mode="FAST" if settings.fast else "OPTIMAL",
+                post_launch_enabled=bool(spec.launch_actions),
             ),
             added=self.world.clock.now(),
+            address=spec.address,
+            listeners=spec.listeners,
+            commands=spec.commands,
+            launch_actions=spec.launch_actions,
         )
         self.servers[server.id] = server
         if spec.recovery_instance:

@@ -12,6 +12,7 @@ from simulator.engine.ec2 import Ec2, Ec2Error
 from simulator.engine.errors import DrsError
 from simulator.engine.faults import AnyFault, ArmedFault, Fault, ForeignJob, Holder, RunningPlan
 from simulator.engine.fleet import Fleet, FleetError, Region, Role, Server
+from simulator.engine.instances import OpenPort
 from simulator.engine.service import Service
 from simulator.engine.timings import RECORDED
 from simulator.engine.world import World
@@ -151,6 +152,11 @@ class Simulation:
                 if item.target_instance_id and item.server_id
             ]
 
+    def open_ports(self) -> list[OpenPort]:
+        """What listens on the running instances by now."""
+        with self.lock:
+            return [port for service in self.services() for port in service.instances.open_ports()]
+
     def _arm_holder(self, fault: Holder) -> ArmedFault[Fault]:
         places = [each for each in self._places(fault) if set(fault.servers) <= each.servers.keys()]
         if not places:
@@ -177,12 +183,17 @@ class Simulation:
         ]
 
     def _refuse_known_servers(self, fleet: Fleet) -> None:
+        present = [server for service in self.services() for server in service.servers.values()]
+        taken = {server.address for server in present if server.address}
         for account_id, account in fleet.accounts.items():
             for region_name, region in account.regions.items():
                 known = self._services.get((account_id, region_name))
                 for server in region.servers:
-                    if known and isinstance(server, Server) and server.id in known.servers:
+                    assert isinstance(server, Server)
+                    if known and server.id in known.servers:
                         raise FleetError(f"server {server.id} is in {account_id}/{region_name} already")
+                    if server.address in taken:
+                        raise FleetError(f"a server has the address {server.address} already")
 
 
 def _add_network(service: Service, region: Region) -> None:

@@ -32,6 +32,8 @@ class Hold:
 
 
 Process = Generator[timedelta | Hold, datetime, None]
+Part = Generator[timedelta | Hold, datetime, datetime]
+"""A process that may also be a part of another one, which it hands the time at which it was over."""
 
 
 @dataclass
@@ -44,13 +46,13 @@ class World:
     timings: dict[OperatingSystem, Timings] = field(default_factory=lambda: dict(RECORDED))
     faults: FaultPlan = field(default_factory=FaultPlan)
     _agenda: Agenda = field(default_factory=Agenda)
-    _held: list[tuple[Hold, Process]] = field(default_factory=list)
+    _held: list[tuple[Hold, Process | Part]] = field(default_factory=list)
 
     def drs_time(self, seconds: float) -> timedelta:
         """The wall time that ``seconds`` of DRS time take at this speed."""
         return timedelta(seconds=seconds / self.speed)
 
-    def start(self, process: Process, at: datetime) -> None:
+    def start(self, process: Process | Part, at: datetime) -> None:
         """Let a process begin at ``at``."""
         self._wait(process, next(process), at)
 
@@ -64,14 +66,14 @@ class World:
                 self._agenda.at(over, functools.partial(self._resume, held[1]))
             self._agenda.run_until(now)
 
-    def _resume(self, process: Process, at: datetime) -> None:
+    def _resume(self, process: Process | Part, at: datetime) -> None:
         try:
             wait = process.send(at)
         except StopIteration:
             return
         self._wait(process, wait, at)
 
-    def _wait(self, process: Process, wait: timedelta | Hold, at: datetime) -> None:
+    def _wait(self, process: Process | Part, wait: timedelta | Hold, at: datetime) -> None:
         if isinstance(wait, Hold):
             self._held.append((wait, process))
         else:

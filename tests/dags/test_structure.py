@@ -14,6 +14,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 from drs.dag_factory import build_dags, dag_id, drill_dag
+from drs.operators.validate import DrsValidateServersOperator
 from drs.plan import Plan, load_plan
 from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
@@ -36,14 +37,16 @@ def edges(dag: DAG) -> set[tuple[str, str]]:
 def wave(name: str) -> set[tuple[str, str]]:
     """The edges within a wave, and from its end to the clean-up."""
     tasks = [
-        f"wave_{name}.{task}" for task in ("start_recovery", "wait_until_started", "wait_until_launched")
+        f"wave_{name}.{task}"
+        for task in ("start_recovery", "wait_until_started", "wait_until_launched", "validate")
     ]
     return {*itertools.pairwise(tasks), (tasks[-1], "terminate")}
 
 
 def gate(before: str, when: str, after: str) -> tuple[str, str]:
     """One wave waits for another's gate."""
-    return f"wave_{before}.wait_until_{when}", f"wave_{after}.start_recovery"
+    task = "validate" if when == "validated" else f"wait_until_{when}"
+    return f"wave_{before}.{task}", f"wave_{after}.start_recovery"
 
 
 ENDS = {("begin", "preflight"), ("terminate", "evidence"), ("evidence", "verdict")}
@@ -160,14 +163,19 @@ def test_a_wave_may_depend_on_several_and_on_none() -> None:
     """It waits for each one's gate; without any it follows preflight."""
     waves = [
         {"name": "database", "protection_groups": ["database"], "next_wave_when": "launched"},
-        {"name": "application", "protection_groups": ["application"], "depends_on": []},
+        {
+            "name": "application",
+            "protection_groups": ["application"],
+            "depends_on": [],
+            "next_wave_when": "validated",
+        },
         {"name": "web", "protection_groups": ["web"], "depends_on": ["database", "application"]},
     ]
     found = edges(drill_dag(changed(waves=waves)))
     assert ("preflight", "wave_application.start_recovery") in found
     assert {edge for edge in found if edge[1] == "wave_web.start_recovery"} == {
         gate("database", "launched", "web"),
-        gate("application", "started", "web"),
+        gate("application", "validated", "web"),
     }
 
 
@@ -213,6 +221,7 @@ def test_each_wave_s_tasks_know_their_wave() -> None:
         assert {getattr(task, "wave", None) for task in tasks.values()} == {name}
         assert isinstance(tasks[f"wave_{name}.wait_until_started"], DrsJobStartedSensor)
         assert isinstance(tasks[f"wave_{name}.wait_until_launched"], DrsJobLaunchedSensor)
+        assert isinstance(tasks[f"wave_{name}.validate"], DrsValidateServersOperator)
 
 
 def test_waves_named_like_other_tasks_stay_apart() -> None:

@@ -18,9 +18,13 @@ pytestmark = pytest.mark.e2e
 
 
 def published() -> set[str]:
-    """The actions that include/iam/drill.json allows drs-drills itself; what DRS may do is allowed apart."""
-    policy = json.loads((REPOSITORY / "include" / "iam" / "drill.json").read_text())
-    own = [each for each in policy["Statement"] if each["Sid"].startswith("Drill")]
+    """The actions that the policies allow drs-drills itself; what DRS may do is allowed apart."""
+    policies = [
+        json.loads((REPOSITORY / "include" / "iam" / f"{name}.json").read_text())
+        for name in ("drill", "ssm-checks")
+    ]
+    statements = [each for policy in policies for each in policy["Statement"]]
+    own = [each for each in statements if each["Sid"].startswith("Drill")]
     return {action for statement in own for action in statement["Action"]}
 
 
@@ -33,14 +37,15 @@ def actions(call: dict[str, Any]) -> set[str]:
 def test_a_drill_calls_what_its_policy_allows_and_nothing_else(
     stack: Stack, plans: Path, run_drill: Callable[..., DrillRun]
 ) -> None:
-    """From a recovery point, beside an execution of one of AWS's own recovery plans: nothing is missing from
-    the policy, and nothing in it is unused.
+    """From a recovery point, beside an execution of one of AWS's own recovery plans, with every kind of check
+    that calls AWS: nothing is missing from the policies, and nothing in them is unused.
     """
-    write_plan(plans, "permitted", [("database", DATABASE[:1])])
+    checks = "validation: [{type: instance_status}, {type: ssm}]"
+    write_plan(plans, "permitted", [("database", DATABASE[:1])], first_wave_extra=checks)
     stack.simulator.arm(kind="plan_execution", servers=WEB[-1:])
     run = run_drill("permitted", {"recovery_point": dt.datetime.now(dt.UTC).isoformat()})
     assert run.state() == "success", run.describe()
     called = set().union(*(actions(call) for call in run.journal()))
     missing, unused = sorted(called - published()), sorted(published() - called)
-    print(f"called {len(called)} actions; missing from drill.json: {missing}; unused: {unused}")
+    print(f"called {len(called)} actions; missing from the policies: {missing}; unused: {unused}")
     assert (missing, unused) == ([], [])

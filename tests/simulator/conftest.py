@@ -52,7 +52,15 @@ class MemoryEc2:
     def create_launch_template(self, name: str, placement: Placement) -> str:
         return f"lt-{next(self._numbers):017x}"
 
-    def launch(self, template_id: str, tags: dict[str, str], *, stopped: bool, at: datetime) -> str:
+    def launch(
+        self,
+        template_id: str,
+        tags: dict[str, str],
+        *,
+        stopped: bool,
+        at: datetime,
+        private_ip: str | None = None,
+    ) -> str:
         if self.refusal:
             raise Ec2Error(self.refusal)
         instance_id = f"i-{next(self._numbers):017x}"

@@ -8,8 +8,17 @@ from typing import get_args
 
 import pytest
 
-from simulator.engine.faults import FAULT, AnyCallFault, Holder, ReplicationChange, ServerFault
-from simulator.engine.fleet import Fleet, Unknowns
+from simulator.engine.faults import (
+    FAULT,
+    AgentFault,
+    AnyCallFault,
+    AnyLastingFault,
+    Holder,
+    JobFault,
+    ReplicationChange,
+)
+from simulator.engine.fleet import Fleet, ServerTraits, Unknowns
+from simulator.engine.launched import Commands, LaunchAction, Listener
 from simulator.engine.operations import SIMULATED
 from simulator.registration import refuse_unknown_operations
 
@@ -42,7 +51,9 @@ def test_the_example_of_the_page_runs() -> None:
         *(
             kind.model_fields["kind"].default
             for kind in (
-                *get_args(ServerFault),
+                *get_args(JobFault),
+                *get_args(AgentFault),
+                *get_args(AnyLastingFault),
                 *get_args(AnyCallFault),
                 *get_args(Holder),
                 ReplicationChange,
@@ -54,6 +65,15 @@ def test_the_example_of_the_page_runs() -> None:
 def test_every_fault_and_unknown_has_a_row(name: str) -> None:
     """With what it does."""
     assert f"\n| `{name}` |" in PAGE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*ServerTraits.model_fields, *Listener.model_fields, *Commands.model_fields, *LaunchAction.model_fields],
+)
+def test_every_trait_of_a_server_stands_in_the_fleet_of_the_page(name: str) -> None:
+    """By its key."""
+    assert re.search(rf"[\s{{]{name}:", _block("yaml"))
 
 
 @pytest.mark.parametrize("fault", re.findall(r'`(\{"kind".*?\})`', PAGE))

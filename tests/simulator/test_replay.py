@@ -43,7 +43,7 @@ def _replayed(recorded: dict[str, Any], timings: dict[str, dict[str, float]]) ->
     engine.clock.set(_time(recorded["creationDateTime"]))
     job = engine.drs.start_recovery([(each, None) for each in ids], is_drill=True, tags={})
     engine.pass_time(3600)
-    return views.job(job), [views.job_log_item(item) for item in job.log]
+    return views.job(job, engine.drs), [views.job_log_item(item) for item in job.log]
 
 
 @pytest.mark.parametrize("recorded", RECORD, ids=lambda job: job["jobID"])

@@ -98,6 +98,12 @@ class AsyncClient:
     async def describe_jobs(self, **parameters: Any) -> Any:
         return self._client.describe_jobs(**parameters)
 
+    async def send_command(self, **parameters: Any) -> Any:
+        return self._client.send_command(**parameters)
+
+    async def get_command_invocation(self, **parameters: Any) -> Any:
+        return self._client.get_command_invocation(**parameters)
+
     def get_paginator(self, operation: str) -> _AsyncPages:
         return _AsyncPages(self._client.get_paginator(operation))
 

@@ -19,7 +19,7 @@ EU = {**US, "region_name": "eu-central-1"}
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Counts the clients that are opened and closed; opening waits for ``gate`` and may be made to fail."""
-    counts: dict[str, Any] = {"opened": 0, "closed": 0, "gate": asyncio.Event(), "error": None}
+    counts: dict[str, Any] = {"opened": 0, "closed": 0, "hooks": [], "gate": asyncio.Event(), "error": None}
     counts["gate"].set()
 
     @asynccontextmanager
@@ -32,6 +32,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         counts["closed"] += 1
 
     async def get_async_conn(self: DrsHook) -> Any:
+        counts["hooks"].append((self.client_type, self.config.retries["total_max_attempts"]))
         return client()
 
     monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
@@ -51,6 +52,21 @@ async def test_another_region_is_another_client(clients: dict[str, Any]) -> None
     async with shared_client(US) as here, shared_client(EU) as there:
         assert here is not there
     assert (clients["opened"], clients["closed"]) == (2, 2)
+
+
+async def test_another_service_is_another_client(clients: dict[str, Any]) -> None:
+    """So is one that sends each request once."""
+    async with (
+        shared_client(US) as drs,
+        shared_client(US, "ec2") as ec2,
+        shared_client(US, "ssm") as ssm,
+        shared_client(US, "ssm", repeats=False) as once,
+        shared_client(US, "ssm", repeats=False) as same,
+    ):
+        assert len({id(client) for client in (drs, ec2, ssm, once)}) == 4
+        assert same is once
+    assert (clients["opened"], clients["closed"]) == (4, 4)
+    assert clients["hooks"] == [("drs", 4), ("ec2", 4), ("ssm", 4), ("ssm", 1)]
 
 
 async def test_a_cancelled_user_leaves_the_client_to_the_others(clients: dict[str, Any]) -> None:

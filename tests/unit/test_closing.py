@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from drs.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     Call,
+    CheckResult,
     CleanupRecord,
     FailureRecord,
     InstanceRecord,
@@ -24,22 +26,23 @@ from drs.records import (
     ServerRecord,
     WaveOutcome,
     WaveResolution,
+    WaveValidation,
 )
 from drs.timeline import ServerSlot, Timeline
-from tests.unit.drill import APPLICATION, DATABASE, NOW, make_plan, make_run
+from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_plan, make_run
 from tests.unit.tasks import make_context
 
 A, B = DATABASE
 SERVERS = {"database": DATABASE, "application": APPLICATION}
 JOBS = {"database": "drsjob-1", "application": "drsjob-2"}
-DATABASE_GATE = "wave_database.wait_until_launched"
+DATABASE_GATE = "wave_database.validate"
 SUCCEEDED: dict[str, str | None] = {
     "begin": "success",
     "preflight": "success",
     **{
         f"wave_{wave}.{task}": "success"
         for wave in SERVERS
-        for task in ("start_recovery", "wait_until_started", "wait_until_launched")
+        for task in ("start_recovery", "wait_until_started", "wait_until_launched", "validate")
     },
     "terminate": "success",
     "evidence": "success",
@@ -47,12 +50,49 @@ SUCCEEDED: dict[str, str | None] = {
 }
 
 
+GROUPS = {server: group for group, servers in SERVERS.items() for server in servers}
+ASKED = [{"type": "instance_status"}, {"type": "http"}, {"type": "http", "expect_status": 401}]
+LABELS = ("recovery_instance", "instance_status", "http :80/", "http :80/ (2)")
+"""The checks of a wave that asks for them, by name."""
+
+
 def resolve(servers: Sequence[str], *, optional: Sequence[str] = ()) -> WaveResolution:
     return WaveResolution(
         servers=tuple(
-            ResolvedServer(server_id=server, name=f"name of {server}", group="g", optional=server in optional)
+            ResolvedServer(
+                server_id=server,
+                name=f"name of {server}",
+                group=GROUPS[server],
+                optional=server in optional,
+            )
             for server in servers
         )
+    )
+
+
+def validate(
+    servers: Sequence[str], *, began_at: dt.datetime = NOW, labels: Sequence[str] = LABELS[:1], **fields: Any
+) -> WaveValidation:
+    """The checks of these servers; ``fields`` are of each result."""
+    return WaveValidation(
+        began_at=began_at,
+        ended_at=began_at,
+        results=tuple(
+            CheckResult.model_validate(
+                {
+                    "check": label,
+                    "server_id": server,
+                    "instance_id": f"i-{server}",
+                    "passed": True,
+                    "seen": "it is there",
+                    "at": began_at,
+                    "seconds": 0,
+                    **fields,
+                }
+            )
+            for server in servers
+            for label in labels
+        ),
     )
 
 
@@ -109,6 +149,8 @@ def proven(ledger: Ledger) -> Ledger:
     for wave, servers in SERVERS.items():
         ledger.save_launch(wave, launch(servers, JOBS[wave]))
         ledger.save_outcome(wave, judge(servers, JOBS[wave]))
+        ledger.save_reached(wave, "launched", NOW)
+        ledger.save_validation(wave, validate(servers))
     ledger.save_cleanup(clean())
     return ledger
 
@@ -356,6 +398,63 @@ def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> Non
     """By id and name."""
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
     assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def ask(proven: Ledger) -> None:
+    """The run's plan asks for three checks of wave database."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"], "validation": ASKED[:1]},
+        {"name": "application", "protection_groups": ["application"]},
+    ]
+    groups = {
+        "database": {"source_servers": DATABASE, "validation": ASKED[1:]},
+        "application": {"source_servers": APPLICATION},
+    }
+    proven.save_run(make_run(make_plan(waves=waves, protection_groups=groups)))
+
+
+def not_valid(*labels: str, servers: Sequence[str] = DATABASE) -> list[str]:
+    return [
+        f"wave database: server {server} (name of {server}) is not proven valid: {', '.join(labels)}"
+        for server in servers
+    ]
+
+
+def test_every_check_that_the_plan_asks_must_be_passed_by_every_server(proven: Ledger) -> None:
+    """Of the wave and of the group; two of one name are told apart."""
+    ask(proven)
+    proven.save_validation("database", validate(DATABASE, labels=LABELS))
+    verdict()
+    proven.save_validation("database", validate(DATABASE, labels=LABELS[:3]))
+    assert doubts() == not_valid(LABELS[3])
+    proven.save_validation("database", validate([A], labels=LABELS))
+    assert doubts() == not_valid(*LABELS, servers=[B])
+
+
+def test_a_check_that_failed_proves_nothing(proven: Ledger) -> None:
+    """Whatever became of its task."""
+    proven.save_validation("database", validate(DATABASE, passed=False))
+    assert doubts() == not_valid("recovery_instance")
+
+
+def test_a_wave_that_nobody_validated_is_named(proven: Ledger, xcom: Any) -> None:
+    """Its task was marked as success by hand."""
+    del xcom.values["validation.database"]
+    assert doubts() == not_valid("recovery_instance")
+
+
+@pytest.mark.parametrize("stale", [{"began_at": after(-1)}, {"instance_id": "i-of-before"}], ids=str)
+def test_a_validation_of_an_earlier_try_proves_nothing(proven: Ledger, stale: dict[str, Any]) -> None:
+    """The wave was cleared and launched anew since, or judged anew; then its end was marked by hand."""
+    proven.save_validation("database", validate(DATABASE, **stale))
+    assert doubts() == not_valid("recovery_instance")
+
+
+def test_what_an_optional_server_fails_does_not_matter(proven: Ledger) -> None:
+    waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
+    proven.save_resolution(Resolution(waves=waves))
+    proven.save_validation("database", validate([B]))
+    verdict()
 
 
 def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
 from drs.ledger import Ledger
 from drs.operators import begin, start_recovery
@@ -110,3 +110,27 @@ def test_the_delay_before_a_wave_counts_after_its_approval(
     _, parameters = deferred.value.trigger.serialize()
     woken = dt.datetime.fromisoformat(parameters["deadline"])
     assert woken == later + dt.timedelta(seconds=90) - RESUME_LEAD
+
+
+@pytest.mark.parametrize("gate", ["started", "launched", "validated"])
+def test_a_wave_counts_from_the_gate_that_the_one_before_names(
+    ledger: Ledger, variables: Variables, gate: str
+) -> None:
+    """However early it reached the others; a gate that it has not reached lets nothing begin."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"], "next_wave_when": gate},
+        {"name": "application", "protection_groups": ["application"], "delay_before": "90s"},
+    ]
+    save(ledger, make_plan(waves=waves))
+    now = dt.datetime.now(dt.UTC)
+    gates = {"started": now, "launched": now, "validated": now} | {gate: now + dt.timedelta(seconds=20)}
+    for name in gates.keys() - {gate}:
+        ledger.save_reached("database", name, gates[name])
+    with pytest.raises(AirflowFailException, match=f"nothing says when that was {gate}"):
+        launch("application")
+    ledger.save_reached("database", gate, gates[gate])
+    with pytest.raises(TaskDeferred) as deferred:
+        launch("application")
+    _, parameters = deferred.value.trigger.serialize()
+    woken = dt.datetime.fromisoformat(parameters["deadline"])
+    assert woken == gates[gate] + dt.timedelta(seconds=90) - RESUME_LEAD

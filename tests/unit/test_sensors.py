@@ -257,6 +257,25 @@ def test_a_launched_wave_has_a_record_of_each_server(begin: Begin, waiting: bool
     assert opened - (ended - run.run.began_at).total_seconds() <= 3
 
 
+def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: Begin) -> None:
+    """From DRS: when it made the job, the server's last event, and the snapshot that was launched."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), raw_error="No capacity"))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,) = run.drills()
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    launched, failed = outcome.servers
+    (item,) = run.hook.recovery_instances([A])
+    assert [server.requested_at for server in outcome.servers] == [job.created] * 2
+    (ended,) = [event.at for event in job.log if event.event == "LAUNCH_END" and event.server_id == A]
+    assert launched.launched_at == ended
+    assert launched.point_in_time == dt.datetime.fromisoformat(item["pointInTimeSnapshotDateTime"])
+    assert (failed.launched_at, failed.point_in_time) == (None, None)
+
+
 def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting: bool) -> None:
     """In DRS's own words; what became of the other server is recorded too, and the gate stays closed."""
     run = begin(launch={"jobs": "per_wave"})

@@ -57,14 +57,16 @@ class Grant:
     on: tuple[str, ...] = (EVERYTHING,)
     conditions: tuple[Condition, ...] = ()
     by: Literal["us", "DRS"] = "us"
-    when: Literal["always", "drill", "recovery_point"] = "always"
+    when: Literal["always", "drill", "recovery_point", "instance_status", "ssm"] = "always"
     required: bool = True
 
     def is_needed(self, question: Question) -> bool:
         """Whether the run that is asked about needs it."""
         if self.when == "drill":
             return question.execution_type == "DRILL"
-        return self.when == "always" or question.recovery_point is not None
+        if self.when == "recovery_point":
+            return question.recovery_point is not None
+        return self.when == "always" or self.when in question.checks
 
 
 RESOURCES = {
@@ -72,6 +74,7 @@ RESOURCES = {
     "source-server": "arn:aws:drs:*:*:source-server/*",
     "recovery-instance": "arn:aws:drs:*:*:recovery-instance/*",
     "job": "arn:aws:drs:*:*:job/*",
+    "document": "arn:aws:ssm:*:*:document/*",
     **{
         kind: f"arn:aws:ec2:*:*:{kind}/*"
         for kind in (
@@ -131,9 +134,17 @@ WRITES = (
         ("recovery-instance",),
         when="drill",
     ),
-    Grant("sees the terminated instances gone", ("ec2:DescribeInstances",), when="drill"),
+    Grant("sees launched instances in their place, and terminated ones gone", ("ec2:DescribeInstances",)),
 )
-DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES)
+STATUS_CHECKS = Grant("sees EC2's status checks", ("ec2:DescribeInstanceStatus",), when="instance_status")
+COMMANDS = (
+    # On instances of DRS alone: the same role must not run commands on whatever else there is.
+    Grant("runs commands on launched instances", ("ssm:SendCommand",), ("instance",), (TAGGED,), when="ssm"),
+    Grant("by their documents", ("ssm:SendCommand",), ("document",), when="ssm"),
+    Grant("reads how they went", ("ssm:GetCommandInvocation", "ssm:ListCommands"), when="ssm"),
+)
+"""What the checks of type ``ssm`` call: a policy of its own, since most roles need not run commands."""
+DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *COMMANDS)
 """What our own code calls."""
 
 
@@ -219,7 +230,11 @@ FORWARDED = (
 """What DRS does with the caller's own permissions during a launch; a termination needs a part of the same.
 One that is missing shows minutes later, inside the job."""
 
-POLICIES = {"drill": (*DIRECT, *FORWARDED), "readonly": (IDENTITY, *READS)}
+POLICIES = {
+    "drill": (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *FORWARDED),
+    "ssm-checks": COMMANDS,
+    "readonly": (IDENTITY, *READS),
+}
 """The policies in ``include/iam``. A real recovery needs nothing beyond a drill: IAM has no condition key for
 the difference. Who only reads has no launch to rehearse."""
 

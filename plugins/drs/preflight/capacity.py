@@ -1,8 +1,8 @@
 """Whether DRS's quotas of jobs hold what the run needs at its peak, beside what is in progress. Pure.
 
 The peak is the most that the plan's order lets be live at one time, however long the jobs take: a wave counts
-from its first call until the last of its jobs has ended. With the gate `launched` they have ended when a wave
-begins that comes after it; with the gate `started` they may still be live then.
+from its first call until the last of its jobs has ended. With the gates `launched` and `validated` they have
+ended when a wave begins that comes after it; with the gate `started` they may still be live then.
 """
 
 from __future__ import annotations
@@ -91,4 +91,4 @@ def _ended_before(plan: Plan, wave: str) -> frozenset[str]:
         if (name := left.pop()) not in found:
             found.add(name)
             left += plan.dependencies(name)
-    return frozenset(name for name in found if plan.wave(name).next_wave_when == "launched")
+    return frozenset(name for name in found if plan.wave(name).next_wave_when != "started")

@@ -19,7 +19,7 @@ from drs.preflight.permissions import rehearse
 from drs.preflight.question import Clients, Question
 from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
-from drs.records import Resolution, WaveResolution
+from drs.records import Resolution, ResolvedServer, WaveResolution
 from drs.resolution import nothing_to_launch, resolve
 
 LEAVES_OUT = frozenset(
@@ -67,7 +67,7 @@ def inspect(question: Question, clients: Clients, *, now: Callable[[], dt.dateti
     weighed += [_weighed(finding, servers) for finding in reader.findings]
     findings = [*rehearsal.result(), *findings, *(finding for finding, _ in weighed)]
     resolution = _cut(resolution, {finding.server_id for finding, leaves_out in weighed if leaves_out})
-    resolution = _with_snapshots(resolution, facts, question)
+    resolution = _with_facts(resolution, facts, question)
     findings += capacity(facts, question, resolution)
     if not any(finding.severity == "error" for finding in findings) and (
         empty := nothing_to_launch(resolution)
@@ -161,16 +161,30 @@ def _cut(resolution: Resolution, gone: Container[str | None]) -> Resolution:
     return resolution.model_copy(update={"waves": waves})
 
 
-def _with_snapshots(resolution: Resolution, facts: Facts, question: Question) -> Resolution:
-    """Each server with the recovery snapshot that it is launched from, which then stands for the run."""
-    if question.recovery_point is None or question.resolved is not None:
+def _with_facts(resolution: Resolution, facts: Facts, question: Question) -> Resolution:
+    """Each server with what was seen of it before anything is launched, and with the recovery snapshot that
+    it is launched from; that stands for the run, and is kept when preflight looks again.
+    """
+    if question.resolved is not None:
         return resolution
-    waves: dict[str, WaveResolution] = {}
-    for name, wave in resolution.waves.items():
-        chosen = []
-        for server in wave.servers:
-            found = newest_before(facts.snapshots.get(server.server_id, ()), question.recovery_point)
-            update = {"snapshot_id": found.snapshot_id if found else None}
-            chosen.append(server.model_copy(update=update))
-        waves[name] = wave.model_copy(update={"servers": tuple(chosen)})
+    waves = {
+        name: wave.model_copy(
+            update={"servers": tuple(_with_fact(each, facts, question) for each in wave.servers)}
+        )
+        for name, wave in resolution.waves.items()
+    }
     return resolution.model_copy(update={"waves": waves})
+
+
+def _with_fact(server: ResolvedServer, facts: Facts, question: Question) -> ResolvedServer:
+    source, settings = facts.servers[server.server_id], facts.settings.get(server.server_id)
+    found = None
+    if question.recovery_point is not None:
+        found = newest_before(facts.snapshots.get(server.server_id, ()), question.recovery_point)
+    return server.model_copy(
+        update={
+            "snapshot_id": found.snapshot_id if found else None,
+            "lag_seconds": source.lag.total_seconds() if source.lag is not None else None,
+            "starts": settings.starts if settings else True,
+        }
+    )

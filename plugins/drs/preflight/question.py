@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from drs.calls import DrsCalls
 from drs.plan import Plan
+from drs.plan.checks import Check, SsmCheck
 from drs.records import ExecutionType, Resolution
 
 if TYPE_CHECKING:
@@ -48,6 +50,21 @@ class Question:
     own_jobs: frozenset[str] = frozenset()
     token: str | None = None
     resolved: Resolution | None = None
+
+    @property
+    def checks(self) -> frozenset[str]:
+        """The kinds of checks that the plan asks for in the chosen waves."""
+        return frozenset(check.type for check in self._asked())
+
+    @property
+    def documents(self) -> frozenset[str]:
+        """The Systems Manager documents that they run."""
+        return frozenset(check.document for check in self._asked() if isinstance(check, SsmCheck))
+
+    def _asked(self) -> Iterator[Check]:
+        for wave in self.waves:
+            for group in self.plan.wave(wave).protection_groups:
+                yield from self.plan.checks_for(wave, group)
 
     @classmethod
     def whole(cls, plan: Plan) -> Question:

@@ -95,11 +95,24 @@ def _arns(grant: Grant, kind: str, question: Question, partition: str, account: 
     if kind == EVERYTHING:
         yield EVERYTHING
         return
+    if kind == "document":
+        yield from _documents(question, partition, account)
+        return
     _, _, service, region, _, name = RESOURCES[kind].split(":", 5)
     where = question.plan.target.region if region else ""
     owner = "" if kind in _OF_NO_ACCOUNT else account
     for resource_id in _ids(grant, kind, question):
         yield f"arn:{partition}:{service}:{where}:{owner}:{name.replace('*', resource_id)}"
+
+
+def _documents(question: Question, partition: str, account: str) -> Iterator[str]:
+    """The documents that the plan's checks name; those of AWS, whose names nobody else may use, are of no
+    account.
+    """
+    for name in sorted(question.documents):
+        owner = "" if name.lower().startswith(("aws", "amazon", "amzn")) else account
+        own = f"arn:{partition}:ssm:{question.plan.target.region}:{owner}:document/{name}"
+        yield name if name.startswith("arn:") else own
 
 
 def _ids(grant: Grant, kind: str, question: Question) -> Sequence[str]:

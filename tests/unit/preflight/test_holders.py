@@ -158,6 +158,18 @@ def test_the_peak_is_what_the_order_lets_be_live_together(waves: str, expected: 
     assert "".join(peak(plan, needs)) == expected
 
 
+def test_a_wave_that_is_validated_has_ended_its_jobs() -> None:
+    """As one that is launched has; one that is started need not."""
+    peaks = {}
+    for gate in ("started", "launched", "validated"):
+        plan = make_plan(
+            protection_groups={name: {"source_servers": [CROWD[n]]} for n, name in enumerate("ab")},
+            waves=[{"name": name, "protection_groups": [name], "next_wave_when": gate} for name in "ab"],
+        )
+        peaks[gate] = peak(plan, {"a": 3, "b": 2})
+    assert peaks == {"started": ("a", "b"), "launched": ("a",), "validated": ("a",)}
+
+
 def test_a_wave_that_the_run_leaves_out_passes_its_order_on() -> None:
     """a ends before c begins, though b between them is not launched."""
     plan = make_plan(

@@ -161,6 +161,48 @@ def test_the_published_policy_suffices_for_every_run(account: Account, question:
     assert account.rehearse(**question) == []
 
 
+CHECKS: dict[str, Any] = {
+    "waves": [
+        {
+            "name": "database",
+            "protection_groups": ["database"],
+            "validation": [
+                {"type": "instance_status"},
+                {"type": "ssm"},
+                {"type": "ssm", "document": "orders-health"},
+            ],
+        },
+        {"name": "application", "protection_groups": ["application"]},
+    ]
+}
+
+
+def test_commands_have_a_policy_of_their_own(account: Account) -> None:
+    """Beside the drill's it suffices for every check; without it, what is missing is named."""
+    account.allow(published("drill"), published("ssm-checks"))
+    assert account.rehearse(parts=CHECKS) == []
+    account.allow(published("drill"))
+    (finding,) = account.rehearse(parts=CHECKS)
+    assert set(re.findall(r"ssm:\w+", finding.seen)) == {
+        "ssm:SendCommand",
+        "ssm:GetCommandInvocation",
+        "ssm:ListCommands",
+    }
+    assert account.rehearse() == []
+
+
+def test_commands_are_rehearsed_by_the_documents_that_the_plan_names(account: Account) -> None:
+    """AWS's own are of no account."""
+    account.allow(
+        published("drill"),
+        without(published("ssm-checks"), "ssm:SendCommand"),
+        policy("ssm:SendCommand", resource=f"arn:aws:ec2:*:{ACCOUNT}:instance/*"),
+        policy("ssm:SendCommand", resource="arn:aws:ssm:us-east-1::document/AWS-RunShellScript"),
+        policy("ssm:SendCommand", resource=f"arn:aws:ssm:us-east-1:{ACCOUNT}:document/orders-health"),
+    )
+    assert account.rehearse(parts=CHECKS) == []
+
+
 def test_awss_own_policy_suffices(account: Account) -> None:
     """The one that AWS gives to people who use DRS's console, with leave to ask IAM."""
     managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]

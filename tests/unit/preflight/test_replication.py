@@ -24,6 +24,19 @@ def test_servers_in_good_order_are_nothing_to_tell(account: Make) -> None:
     assert {server.snapshot_id for server in servers} == {None}
 
 
+def test_what_is_launched_is_recorded_as_it_was_seen(account: Make) -> None:
+    """Its lag, and whether its instance is to run: what is launched is held against that."""
+    traits = {
+        DATABASE[0]: {"replication": {"lag": "90s"}},
+        DATABASE[1]: {"launch": {"disposition": "STOPPED"}},
+    }
+    report = account(traits).look()
+    assert report.resolution is not None
+    first, second = report.resolution.waves["database"].servers
+    assert (first.lag_seconds, first.starts) == (90, True)
+    assert (second.lag_seconds, second.starts) == (0, False)
+
+
 @pytest.mark.parametrize(
     "state",
     ["STOPPED", "INITIATING", "INITIAL_SYNC", "BACKLOG", "PAUSED", "RESCAN", "STALLED", "DISCONNECTED"],

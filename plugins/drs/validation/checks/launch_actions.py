@@ -1,0 +1,41 @@
+"""DRS's own post-launch actions of a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from drs.validation.seen import Seen, failed, not_yet, passed
+from drs.validation.server import Subject
+
+
+async def launch_actions(subject: Subject) -> Seen:
+    """Each of them has succeeded; DRS does not repeat one that failed. One that is optional in DRS may fail.
+
+    .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_LaunchActionsStatus.html
+    """
+    participant = await subject.participant() or {}
+    runs = participant.get("launchActionsStatus", {}).get("runs", ())
+    if not runs:
+        return not_yet(
+            f"job {subject.server.job_id} names no post-launch action of the server; are any activated in "
+            "its launch settings?"
+        )
+    text = "; ".join(f"{_name(run)} {run.get('status', 'unknown')}" for run in runs)
+    reasons = "\n".join(f"{_name(run)}: {run['failureReason']}" for run in runs if run.get("failureReason"))
+    required = [run for run in runs if not run.get("action", {}).get("optional")]
+    if lost := [run for run in required if run.get("status") == "FAILED"]:
+        return failed(f"{text}{_why(lost)}", reasons)
+    if all(run.get("status") == "SUCCEEDED" for run in required):
+        return passed(text, reasons)
+    return not_yet(text, reasons)
+
+
+def _name(run: Mapping[str, Any]) -> str:
+    action = run.get("action", {})
+    return str(action.get("name") or action.get("actionCode") or run.get("runId") or "an action")
+
+
+def _why(runs: Iterable[Mapping[str, Any]]) -> str:
+    told = "; ".join(str(run["failureReason"]) for run in runs if run.get("failureReason"))
+    return f": {told}" if told else ""

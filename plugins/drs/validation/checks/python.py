@@ -1,0 +1,69 @@
+"""A check of one's own: a Python function, named by its dotted path."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from drs.plan.checks import PythonCheck
+from drs.validation.seen import Seen, failed, first_line, not_yet, passed
+from drs.validation.server import Subject
+
+
+async def python(check: PythonCheck, subject: Subject) -> Seen:
+    """The function returns, and says what it saw; whatever it raises is what was seen."""
+    try:
+        function = _imported(check.function)
+    except Exception as error:  # a module may raise anything
+        return failed(f"{check.function} cannot be imported here: {type(error).__name__}: {error}")
+    server = await subject.launched()
+    try:
+        if inspect.iscoroutinefunction(function):
+            said = await function(server, **check.parameters)
+        else:
+            said = await _in_a_thread(lambda: function(server, **check.parameters))
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        return not_yet(first_line(text), text)
+    text = "" if said is None else str(said)
+    return passed(first_line(text) or f"{check.function} returned and said nothing", text)
+
+
+def _imported(path: str) -> Callable[..., Any]:
+    module, _, name = path.rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    if not callable(function):
+        raise TypeError(f"{path} is no function")
+    return function  # type: ignore[no-any-return]
+
+
+async def _in_a_thread(function: Callable[[], Any]) -> Any:
+    """Call it in a thread of its own, which nobody waits for at the end: one that hangs holds up neither the
+    check's time-out nor the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Any] = loop.create_future()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if answer.done():  # the check has timed out
+            return
+        if error is None:
+            answer.set_result(value)
+        else:
+            answer.set_exception(error)
+
+    def call() -> None:
+        value, error = None, None
+        try:
+            value = function()
+        except Exception as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=call, name="drs-check", daemon=True).start()
+    return await answer

@@ -1,0 +1,121 @@
+"""A command that Systems Manager runs on the instance, once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs.plan.checks import SsmCheck
+from drs.refusals import error_code, reply_unknown
+from drs.validation.seen import Seen, failed, first_line, not_yet, passed
+from drs.validation.server import Subject
+
+CLOCK_SKEW = dt.timedelta(minutes=5)
+DELIVERY = 30
+"""Seconds for the delivery of a command: the least that Systems Manager takes."""
+COMMENT = 100
+"""Characters of a command's comment: Systems Manager's limit."""
+_RUNNING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
+
+
+class SsmCommand:
+    """Sends the command once, and reads how it went.
+
+    SendCommand has no client token. The comment of the command carries a mark of the run, the wave, the check
+    and this validation of it: a command that bears it already is taken up and not sent again. The client must
+    repeat no request by itself.
+
+    .. seealso:: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html
+
+    :param check: the check
+    :param label: its name, which no other check of the server bears
+    :param subject: the server
+    """
+
+    def __init__(self, check: SsmCheck, label: str, subject: Subject) -> None:
+        self._check = check
+        self._subject = subject
+        wave = subject.wave
+        marked = f"{wave.token}/{wave.wave}/{label}/{wave.began_at.isoformat()}"
+        self._mark = f"drs-drills {hashlib.sha256(marked.encode()).hexdigest()[:32]}"
+        self._command_id: str | None = None
+        self._may_be_sent = True
+        """Whether there may be a command that this object does not know: of an earlier process, or of a call
+        without a reply."""
+
+    async def __call__(self) -> Seen:
+        instance_id = await self._subject.instance_id()
+        ssm = await self._subject.clients("ssm")
+        if self._command_id is None and self._may_be_sent:
+            self._command_id = await self._find(ssm, instance_id)
+            self._may_be_sent = False
+        if self._command_id is None and (refused := await self._send(ssm, instance_id)):
+            return refused
+        return await self._result(ssm, instance_id)
+
+    async def _find(self, ssm: Any, instance_id: str) -> str | None:
+        since = (self._subject.wave.began_at - CLOCK_SKEW).astimezone(dt.UTC)
+        pages = ssm.get_paginator("list_commands").paginate(
+            InstanceId=instance_id,
+            Filters=[{"key": "InvokedAfter", "value": since.strftime("%Y-%m-%dT%H:%M:%SZ")}],
+        )
+        async for page in pages:
+            for command in page["Commands"]:
+                if str(command.get("Comment", "")).startswith(self._mark):
+                    return str(command["CommandId"])
+        return None
+
+    async def _send(self, ssm: Any, instance_id: str) -> Seen | None:
+        """Send the command; say so where it could not be sent yet."""
+        wave, check = self._subject.wave, self._check
+        self._may_be_sent = True  # until there is a reply
+        try:
+            reply = await ssm.send_command(
+                InstanceIds=[instance_id],
+                DocumentName=check.document,
+                Parameters={name: list(values) for name, values in check.parameters.items()},
+                Comment=f"{self._mark} {wave.plan}/{wave.wave}"[:COMMENT],
+                TimeoutSeconds=max(DELIVERY, round(check.timeout.total_seconds())),
+            )
+        except (ClientError, BotoCoreError) as error:
+            self._may_be_sent = reply_unknown(error)
+            if error_code(error) == "InvalidInstanceId":
+                return not_yet(
+                    f"{instance_id} is not registered with Systems Manager: its agent has not reported yet"
+                )
+            raise
+        self._command_id = str(reply["Command"]["CommandId"])
+        return None
+
+    async def _result(self, ssm: Any, instance_id: str) -> Seen:
+        assert self._command_id is not None
+        named = f"{self._check.document} ({self._command_id})"
+        try:
+            reply = await ssm.get_command_invocation(CommandId=self._command_id, InstanceId=instance_id)
+        except ClientError as error:
+            if error_code(error) == "InvocationDoesNotExist":
+                return not_yet(f"{named} is sent, and not delivered yet")
+            raise
+        status = str(reply.get("StatusDetails") or reply.get("Status"))
+        output = _output(reply)
+        if reply.get("Status") in _RUNNING:
+            return not_yet(f"{named} is {status}", output)
+        if reply.get("Status") == "Success":
+            return passed(f"{named}: {status}{_quoted(output)}", output)
+        return failed(
+            f"{named}: {status}, exit code {reply.get('ResponseCode', 'unknown')}{_quoted(output)}", output
+        )
+
+
+def _output(reply: Any) -> str:
+    out = str(reply.get("StandardOutputContent") or "").strip()
+    err = str(reply.get("StandardErrorContent") or "").strip()
+    return "\n".join(part for part in (out, f"stderr: {err}" if err else "") if part)
+
+
+def _quoted(output: str) -> str:
+    line = first_line(output)
+    return f"; it said: {line}" if line else ""

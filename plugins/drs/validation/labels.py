@@ -1,0 +1,28 @@
+"""What each check of a server is called: the name by which a result is known to belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from drs.plan import Plan
+from drs.plan.checks import Check
+
+ALWAYS = "recovery_instance"
+"""The check that every launched server is given, whatever the plan asks."""
+
+
+def labelled(checks: Sequence[Check]) -> list[tuple[str, Check]]:
+    """Each check under a name that no other of the server bears: a second of the same kind is numbered."""
+    named: dict[str, Check] = {}
+    for check in checks:
+        label, number = check.label, 1
+        while label in named:
+            number += 1
+            label = f"{check.label} ({number})"
+        named[label] = check
+    return list(named.items())
+
+
+def asked_of(plan: Plan, wave: str, group: str) -> tuple[str, ...]:
+    """The names of all checks that a server of the group must pass in the wave."""
+    return (ALWAYS, *(label for label, _ in labelled(plan.checks_for(wave, group))))

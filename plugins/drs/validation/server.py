@@ -1,0 +1,115 @@
+"""One launched server, as its checks see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from drs.validation.reading import Clients, WaveReader
+from drs.validation.wave import ServerToCheck, WaveToCheck
+
+AddressKind = Literal["private_ip", "public_ip", "dns"]
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedServer:
+    """What a check of one's own is given.
+
+    :param server_id: DRS's source server
+    :param name: its name
+    :param instance_id: the EC2 instance that was launched of it
+    :param private_ip: the instance's private address, as EC2 tells it
+    :param public_ip: its public address
+    :param dns: its public DNS name, else its private one
+    :param job_id: the DRS job that launched it
+    :param is_drill: false in a real recovery
+    :param region: where it runs
+    :param aws_conn_id: the Airflow connection that the plan names
+    """
+
+    plan: str
+    wave: str
+    group: str
+    server_id: str
+    name: str
+    instance_id: str
+    private_ip: str | None
+    public_ip: str | None
+    dns: str | None
+    job_id: str
+    is_drill: bool
+    region: str
+    aws_conn_id: str
+
+
+class Subject:
+    """One server of the wave, and what is known of it.
+
+    :param wave: the wave
+    :param server: the server
+    :param reader: what AWS says of the wave's servers
+    """
+
+    def __init__(self, wave: WaveToCheck, server: ServerToCheck, reader: WaveReader) -> None:
+        self.wave = wave
+        self.server = server
+        self._reader = reader
+
+    @property
+    def clients(self) -> Clients:
+        """How AWS is reached."""
+        return self._reader.clients
+
+    async def recovery_instance(self) -> Mapping[str, Any] | None:
+        """DRS's recovery instance of the server that the run's own job launched."""
+        return (await self._reader.recovery_instances()).get((self.server.job_id, self.server.server_id))
+
+    async def instance_id(self) -> str:
+        """EC2's id of it."""
+        return await self._reader.instance_id(self.server)
+
+    async def instance(self) -> Mapping[str, Any] | None:
+        """EC2's description of it."""
+        return (await self._reader.instances()).get(await self.instance_id())
+
+    async def status(self) -> Mapping[str, Any] | None:
+        """EC2's status checks of it."""
+        return (await self._reader.statuses()).get(await self.instance_id())
+
+    async def participant(self) -> Mapping[str, Any] | None:
+        """The server's part in its job."""
+        job = (await self._reader.jobs()).get(self.server.job_id, {})
+        return next(
+            (
+                each
+                for each in job.get("participatingServers", ())
+                if each.get("sourceServerID") == self.server.server_id
+            ),
+            None,
+        )
+
+    async def address(self, kind: AddressKind) -> str | None:
+        """The instance's address of this kind, as long as EC2 names one."""
+        launched = await self.launched()
+        return {"private_ip": launched.private_ip, "public_ip": launched.public_ip, "dns": launched.dns}[kind]
+
+    async def launched(self) -> LaunchedServer:
+        """What a check of one's own is given."""
+        wave, server = self.wave, self.server
+        instance = await self.instance() or {}
+        return LaunchedServer(
+            plan=wave.plan,
+            wave=wave.wave,
+            group=server.group,
+            server_id=server.server_id,
+            name=server.name,
+            instance_id=await self.instance_id(),
+            private_ip=instance.get("PrivateIpAddress") or None,
+            public_ip=instance.get("PublicIpAddress") or None,
+            dns=instance.get("PublicDnsName") or instance.get("PrivateDnsName") or None,
+            job_id=server.job_id,
+            is_drill=wave.is_drill,
+            region=wave.region,
+            aws_conn_id=wave.aws_conn_id,
+        )

@@ -1,0 +1,40 @@
+"""What the processes of a job need of the account and Region that they work on."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from drs.states import LaunchStatus
+from simulator.engine.ec2 import Ec2
+from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer
+from simulator.engine.replication import ReplicationStatus
+from simulator.engine.world import World
+
+
+class Estate(Protocol):
+    """The account and Region that a job works on."""
+
+    account: str
+    region: str
+    world: World
+    ec2: Ec2
+    servers: dict[str, SourceServer]
+    recovery_instances: dict[str, RecoveryInstance]
+
+    def replication(self, server_id: str) -> ReplicationStatus:
+        """How the server replicates by now."""
+
+    def earlier_instances(self, server_id: str) -> list[RecoveryInstance]:
+        """The recovery instances that the server has."""
+
+    def add_instance(self, instance: RecoveryInstance) -> None:
+        """Keep a recovery instance that was launched."""
+
+    def forget_instance(self, instance: RecoveryInstance) -> None:
+        """Drop a recovery instance that is gone, also from the server and from its LAUNCH job."""
+
+    def set_launch_status(self, job: Job, participant: Participant, status: LaunchStatus) -> None:
+        """Record a server's standing within a job, and with the server if that job is its last."""
+
+    def arn(self, kind: str, resource_id: str) -> str:
+        """The ARN of one of this estate's resources."""

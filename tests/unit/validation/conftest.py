@@ -1,0 +1,12 @@
+"""An AWS in which everything is as it should be."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.validation.aws import FakeAws
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    return FakeAws()

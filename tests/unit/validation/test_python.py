@@ -1,0 +1,84 @@
+"""A check of one's own."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from drs.validation.server import LaunchedServer
+from tests.unit.validation import own_checks
+from tests.unit.validation.aws import JOB, A, FakeAws, instance, look, make_wave, validate
+
+OWN = "tests.unit.validation.own_checks"
+
+
+def named(name: str, **fields: object) -> dict[str, object]:
+    return {"type": "python", "function": f"{OWN}.{name}", **fields}
+
+
+def test_what_the_function_returns_is_what_was_seen(aws: FakeAws) -> None:
+    """A plain one and an asynchronous one, each with the plan's parameters."""
+    seen = look(aws, named("says", parameters={"text": "1000 orders"}))
+    assert (seen.passed, seen.text) == (True, "db-1: 1000 orders")
+    seen = look(aws, named("says_later", parameters={"text": "1000 orders"}))
+    assert (seen.passed, seen.text) == (True, "i-a: 1000 orders")
+    assert look(aws, named("says_nothing")).text == f"{OWN}.says_nothing returned and said nothing"
+
+
+def test_the_function_is_given_the_launched_server(aws: FakeAws) -> None:
+    """With whatever it needs to find it."""
+    aws.instances = [instance(A, PublicIpAddress="192.0.2.1", PublicDnsName="db.example.com")]
+    own_checks.asked.clear()
+    look(aws, named("says"))
+    assert own_checks.asked == [
+        LaunchedServer(
+            plan="orders",
+            wave="database",
+            group="database",
+            server_id=A,
+            name="db-1",
+            instance_id="i-a",
+            private_ip="127.0.0.1",
+            public_ip="192.0.2.1",
+            dns="db.example.com",
+            job_id=JOB,
+            is_drill=True,
+            region="us-east-1",
+            aws_conn_id="aws_dr",
+        )
+    ]
+
+
+def test_what_the_function_raises_is_what_was_seen_and_may_pass_later(aws: FakeAws) -> None:
+    seen = look(aws, named("finds_fault"))
+    assert (seen.passed, seen.final) == (False, False)
+    assert seen.text == "LookupError: 42 orders are missing"
+    assert seen.output == "LookupError: 42 orders are missing\nof 1000"
+
+
+@pytest.mark.parametrize(
+    ("function", "why"),
+    [
+        ("nowhere.to_be.found", "ModuleNotFoundError"),
+        (f"{OWN}.forgotten", "AttributeError"),
+        (f"{OWN}.not_callable", "TypeError"),
+    ],
+)
+def test_a_function_that_cannot_be_imported_fails_at_once(aws: FakeAws, function: str, why: str) -> None:
+    """And says so."""
+    seen = look(aws, {"type": "python", "function": function})
+    assert (seen.passed, seen.final) == (False, True)
+    assert seen.text.startswith(f"{function} cannot be imported here: {why}: ")
+
+
+def test_a_function_that_hangs_is_given_up_at_its_time_out(aws: FakeAws) -> None:
+    """It holds up neither the other checks nor the process: nobody waits for its thread."""
+    own_checks.never.clear()
+    begun = time.monotonic()
+    _, hung = validate(aws, make_wave(named("hangs", timeout="1m"), servers=1))
+    assert time.monotonic() - begun < 30
+    assert (hung.passed, hung.seen) == (False, "no answer within 60 s (tried for 60 s)")
+    assert [thread.daemon for thread in threading.enumerate() if thread.name == "drs-check"] == [True]
+    own_checks.never.set()
