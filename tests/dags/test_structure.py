@@ -141,9 +141,7 @@ def test_a_plan_that_cleans_up_after_an_approval_asks_when_every_wave_has_ended(
     """However it ended: a wave that failed is asked about too. Clean-up and all after it come then."""
     dag = drill_dag(changed(cleanup={"when": "after_approval"}))
     ask = dag.get_task("approve_cleanup")
-    assert ask.upstream_task_ids == {
-        f"wave_{name}.wait_until_launched" for name in ("database", "application", "web")
-    }
+    assert ask.upstream_task_ids == {f"wave_{name}.validate" for name in ("database", "application", "web")}
     assert ask.trigger_rule == TriggerRule.ALL_DONE
     assert not ask.is_teardown
     assert ask.downstream_task_ids == {"terminate"}
