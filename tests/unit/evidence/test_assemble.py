@@ -327,13 +327,14 @@ def test_checks_of_an_earlier_instance_are_not_of_this_one(ledger: Ledger) -> No
     assert [server.valid for server in found(ledger).waves[0].servers] == [None, None]
 
 
-def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger) -> None:
+@pytest.mark.parametrize("status", ["LAUNCHED", "TERMINATED"])
+def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, status: str) -> None:
     """Nothing was judged: DRS says what was launched, and clean-up of which moment it held the data."""
     forget(ledger, "outcome.database", "validation.database", "reached.database.launched")
     forget(ledger, "reached.database.validated", "launch.application", "outcome.application")
     killed = {GATE["database"]: "failed", **{name: "skipped" for name in SUCCEEDED if "application" in name}}
     ledger.save_cleanup(cleanup(jobs=("drsjob-1",)))
-    record = found(ledger, told(killed, jobs=(drs_job("database"),)))
+    record = found(ledger, told(killed, jobs=(drs_job("database", status=status),)))
     database, application = record.waves
     assert (record.result, database.state, application.state) == ("failed", "failed", "not_reached")
     assert [server.launched for server in database.servers] == [True, True]
@@ -342,6 +343,17 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger) -> 
     assert record.objectives.rto_launched.measured_seconds is None
     failure = "It failed without a code, or was ended by hand; its log says more."
     assert application.why == f"The run ended before it. {GATE['database']}: {failure}"
+
+
+def test_a_server_that_was_terminated_before_it_was_launched_is_not_launched(ledger: Ledger) -> None:
+    """DRS calls it TERMINATED too, and its log has no LAUNCH_END of it."""
+    forget(ledger, "outcome.database", "validation.database")
+    log = [event for event in drs_log("database") if event.event != "LAUNCH_END"]
+    job = drs_job("database", status="TERMINATED")
+    record = found(ledger, told({GATE["database"]: "failed"}, jobs=(job,), logs={"drsjob-1": log}))
+    assert [(server.launched, server.launched_at) for server in record.waves[0].servers] == [
+        (False, None)
+    ] * 2
 
 
 def test_a_wave_that_was_skipped_by_hand_is_not_reached(ledger: Ledger) -> None:
