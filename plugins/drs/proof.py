@@ -119,9 +119,8 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
     if resolution is None:
         yield "preflight has resolved no servers"
         return
-    plan = run.read_plan()
     for name in run.waves:
-        yield from doubted_wave(ledger, plan, name, resolution.waves.get(name), states)
+        yield from doubted_wave(ledger, run, name, resolution.waves.get(name), states)
     launched = (
         server.launched
         for name, outcome in outcomes(ledger, run)
@@ -135,7 +134,11 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
 
 
 def doubted_wave(
-    ledger: Ledger, plan: Plan, name: str, wave: WaveResolution | None, states: Mapping[str, str | None]
+    ledger: Ledger,
+    run: RunRecord,
+    name: str,
+    wave: WaveResolution | None,
+    states: Mapping[str, str | None],
 ) -> Iterator[str]:
     """What is lacking of proof that every server of one chosen wave was launched, and passed its checks."""
     if wave is not None and wave.left_out:
@@ -148,6 +151,7 @@ def doubted_wave(
     if states.get(last) not in {"success", "failed", "upstream_failed"}:
         yield f"{last} is {states.get(last) or 'without a state'}"
     judged = {server.server_id: server for server in outcome.servers}
+    plan = run.read_plan()
     for server in wave.servers:
         record = judged.get(server.server_id)
         if server.optional:

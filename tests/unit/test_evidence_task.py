@@ -21,12 +21,13 @@ from drs.ledger import Ledger
 from drs.operators import evidence as module
 from drs.operators.evidence import DrsDrillEvidenceOperator, software
 from drs.preflight import Finding
-from drs.records import FailureRecord, Resolution, WaveResolution
+from drs.records import CheckResult, FailureRecord, Resolution, WaveResolution, WaveValidation
 from drs.sensors import DrsJobLaunchedSensor
+from drs.validation.labels import ALWAYS
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
 from tests.unit.drill import APPLICATION, DATABASE, make_event, make_plan, make_run
-from tests.unit.evidence.runs import LAST, SUCCEEDED
+from tests.unit.evidence.runs import GATE, SUCCEEDED
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.tasks import make_context
 
@@ -63,8 +64,30 @@ def drilled(drill: Callable[..., Any], xcom: Any, folder: Path) -> SimulatedDril
         sensor = DrsJobLaunchedSensor(task_id="wait_until_launched", wave=wave)
         vars(sensor)["hook"] = run.hook
         sensor.execute(make_context())
+        run.ledger.save_validation(wave, validated(run, wave))
+        run.ledger.save_reached(wave, "validated", run.clock.now())
     run.clean_up()
     return run
+
+
+def validated(run: SimulatedDrill, wave: str) -> WaveValidation:
+    """Every server of the wave passed its check."""
+    outcome, since = run.ledger.outcome(wave), run.ledger.reached(wave, "launched")
+    assert outcome is not None
+    assert since is not None
+    results = tuple(
+        CheckResult(
+            check=ALWAYS,
+            server_id=server.server_id,
+            instance_id=server.instance_id,
+            passed=True,
+            seen="running",
+            at=run.clock.now(),
+            seconds=1,
+        )
+        for server in outcome.servers
+    )
+    return WaveValidation(began_at=since, ended_at=run.clock.now(), results=results)
 
 
 def execute(
@@ -113,7 +136,7 @@ def test_the_log_tells_servers_measures_path_and_hash(
         *DATABASE,
         "RTO, to the last server launched: ",
         "within the target of 3600 s",
-        "RTO, to the last wave validated: not measured",
+        "RTO, to the last wave validated: ",
         "RPO, of the worst server: ",
         f"Evidence: {folder}/orders/orders-000001.json",
         f"Evidence hash (also in the message): {told['hash']}",
@@ -139,7 +162,7 @@ def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedD
         "result": "passed",
         "rto_target_seconds": 3600.0,
         "rto_launched_seconds": told["rto_launched_seconds"],
-        "rto_validated_seconds": None,
+        "rto_validated_seconds": told["rto_validated_seconds"],
         "rpo_target_seconds": 900.0,
         "rpo_seconds": told["rpo_seconds"],
     }
@@ -248,7 +271,7 @@ def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill
     path = folder / "orders" / "orders-000001.json"
     path.write_bytes(path.read_bytes().replace(b"111122223333", b"111122223334"))
     with pytest.raises(AirflowFailException, match="chain before it is broken: orders-000001"):
-        execute(drilled, **{LAST["database"]: "failed"})
+        execute(drilled, **{GATE["database"]: "failed"})
     problems: list[Problem] = EvidenceStore(LocalPlace(folder)).verify("orders")
     assert [(problem.id, problem.kind) for problem in problems] == [("orders-000001", "changed")]
     assert record_in(folder, "orders-000002").result == "failed"

@@ -187,7 +187,7 @@ def _judged(
         for failure in failures(ledger, account.states)
         if failure.task_id.startswith(group)
     ]
-    reasons += doubted_wave(ledger, run.read_plan(), name, resolved, account.states)
+    reasons += doubted_wave(ledger, run, name, resolved, account.states)
     return ("failed", "\n".join(reasons)) if reasons else ("passed", "")
 
 

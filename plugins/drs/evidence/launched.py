@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drs.evidence.account import Account
 from drs.evidence.objectives import rpo_seconds, span
 from drs.evidence.record import EventEvidence, Explanation, ServerEvidence
-from drs.jobs import Job, LogEvent, judge
+from drs.jobs import Job, LogEvent, Participant, judge
 from drs.ledger import Ledger
 from drs.ownership import WAVE_TAG
 from drs.records import CheckResult, InstanceRecord, ResolvedServer, ServerRecord, WaveResolution
-from drs.states import JobType
+from drs.states import JobType, LaunchStatus
 
 LAUNCH_END = "LAUNCH_END"
 
@@ -161,8 +161,16 @@ class _Server:
             if self._instance
             else {}
         )
-        (outcome,) = judge(self._job, self._log, instances, [self._server.server_id])
+        job = replace(self._job, participants=tuple(self._before_its_end(p) for p in self._job.participants))
+        (outcome,) = judge(job, self._log, instances, [self._server.server_id])
         return _Launch(outcome.launched, outcome.instance_id, outcome.error)
+
+    def _before_its_end(self, part: Participant) -> Participant:
+        """By now clean-up has run: DRS calls a server TERMINATED that it had launched, as the log tells."""
+        ended = any(event.event == LAUNCH_END for event in self._own_events())
+        if part.server_id == self._server.server_id and part.status == LaunchStatus.TERMINATED and ended:
+            return replace(part, status=LaunchStatus.LAUNCHED)
+        return part
 
     def _explained(self, error: str | None) -> Explanation | None:
         if error is None or self._job_id is None:

@@ -20,7 +20,7 @@ from drs.evidence.store import EvidenceStore
 from drs.records import FailureRecord
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
-from tests.unit.evidence.runs import LAST, found, outcome, passed_run, told
+from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
 
 ROOT = Path(__file__).parents[3]
 NOW = after(86400 * 60)
@@ -73,8 +73,8 @@ def drill(number: int, *, plan: str = "orders", failed: bool = False, **fields: 
     states: dict[str, str | None] = {}
     if failed:
         ledger.save_outcome("database", outcome("database", failed={DATABASE[1]: "No capacity."}))
-        ledger.save_failure(LAST["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2."))
-        states = {LAST["database"]: "failed", "wave_application.start_recovery": "upstream_failed"}
+        ledger.save_failure(GATE["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2."))
+        states = {GATE["database"]: "failed", "wave_application.start_recovery": "upstream_failed"}
     record = found(ledger, told(states))
     # The fixed times of the launches are those of the first month.
     return record.model_copy(update={"assembled_at": at + dt.timedelta(seconds=1000)})

@@ -27,6 +27,7 @@ from drs.records import (
     WaveValidation,
 )
 from drs.timeline import ServerSlot, Timeline
+from drs.validation.labels import ALWAYS
 from tests.unit.drill import (
     APPLICATION,
     DATABASE,
@@ -48,7 +49,7 @@ ENDED = {DATABASE[0]: 540.0, DATABASE[1]: 541.5, APPLICATION[0]: 612.0, APPLICAT
 AGE = {DATABASE[0]: 30.0, DATABASE[1]: 75.0, APPLICATION[0]: 20.0, APPLICATION[1]: 0.0}
 """How old each server's recovery point was when its job was created."""
 VALIDATED = {"database": 600.0, "application": 700.0}
-WAVE_TASKS = ("start_recovery", "wait_until_started", "wait_until_launched")
+WAVE_TASKS = ("start_recovery", "wait_until_started", "wait_until_launched", "validate")
 SUCCEEDED: dict[str, str | None] = {
     "begin": "success",
     "preflight": "success",
@@ -57,7 +58,8 @@ SUCCEEDED: dict[str, str | None] = {
     "evidence": "running",
     "verdict": None,
 }
-LAST = {wave: f"wave_{wave}.wait_until_launched" for wave in SERVERS}
+GATE = {wave: f"wave_{wave}.wait_until_launched" for wave in SERVERS}
+"""The task of each wave that judges whether its servers were launched."""
 
 
 def instance(server: str) -> str:
@@ -120,15 +122,15 @@ def outcome(wave: str, *, failed: Mapping[str, str] | None = None) -> WaveOutcom
 
 def validation(wave: str, *, failed: Sequence[str] = ()) -> WaveValidation:
     return WaveValidation(
-        began_at=after(ENDED[SERVERS[wave][0]]),
+        began_at=after(VALIDATED[wave] - 20),
         ended_at=after(VALIDATED[wave]),
         results=tuple(
             CheckResult(
-                check="instance_status",
+                check=ALWAYS,
                 server_id=server,
                 instance_id=instance(server),
                 passed=server not in failed,
-                seen="impaired" if server in failed else "ok",
+                seen="stopped" if server in failed else "running",
                 at=after(VALIDATED[wave]),
                 seconds=20,
             )

@@ -34,8 +34,8 @@ from tests.unit.drill import (
     make_run,
 )
 from tests.unit.evidence.runs import (
+    GATE,
     JOBS,
-    LAST,
     SERVERS,
     SUCCEEDED,
     TERMINATE_JOB,
@@ -199,8 +199,8 @@ def test_the_record_and_the_verdict_judge_alike(ledger: Ledger) -> None:
     """What the verdict will say stands in the record, but for evidence's own end."""
     ledger.save_outcome("database", outcome("database", failed={B: "no capacity"}))
     ledger.save_cleanup(cleanup(proven=False))
-    ledger.save_failure(LAST["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="No capacity."))
-    failed = {LAST["database"]: "failed", "wave_application.start_recovery": "upstream_failed"}
+    ledger.save_failure(GATE["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="No capacity."))
+    failed = {GATE["database"]: "failed", "wave_application.start_recovery": "upstream_failed"}
     later = {**SUCCEEDED, **failed, "evidence": "success", "verdict": "running"}
     record = found(ledger, told(failed))
     assert record.reasons == tuple(doubts(ledger, ledger.run(), later))
@@ -271,7 +271,7 @@ def test_a_failed_launch_is_explained(ledger: Ledger) -> None:
         "reached.database.validated",
     )
     ledger.save_failure(
-        LAST["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2 failed.")
+        GATE["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2 failed.")
     )
     cut = {name: "upstream_failed" for name in SUCCEEDED if "application" in name}
     asked: list[tuple[Any, ...]] = []
@@ -284,12 +284,12 @@ def test_a_failed_launch_is_explained(ledger: Ledger) -> None:
     job = make_job("drsjob-1", *participants, status="COMPLETED", created=after(10), ended=after(620))
     log = [event for event in drs_log("database") if event.server_id != B]
     log.insert(1, make_event(30, "LAUNCH_FAILED", B, raw_error=raw))
-    account = told({LAST["database"]: "failed", **cut}, jobs=(job,), logs={"drsjob-1": log}, explain=explain)
+    account = told({GATE["database"]: "failed", **cut}, jobs=(job,), logs={"drsjob-1": log}, explain=explain)
     record = found(ledger, account)
     failed, unreached = record.waves
     assert (failed.state, unreached.state) == ("failed", "not_reached")
-    assert f"{LAST['database']}: 1 of 2 failed." in failed.why
-    assert unreached.why == f"The run ended before it. {LAST['database']}: 1 of 2 failed."
+    assert f"{GATE['database']}: 1 of 2 failed." in failed.why
+    assert unreached.why == f"The run ended before it. {GATE['database']}: 1 of 2 failed."
     server = failed.servers[1]
     assert (server.launched, server.error, server.instance_id) == (False, raw, None)
     assert server.explanation == Explanation(
@@ -303,14 +303,18 @@ def test_a_failed_validation_fails_its_wave(ledger: Ledger) -> None:
     """Each check says what it saw; the launch itself is measured."""
     ledger.save_validation("application", validation("application", failed=[APPLICATION[0]]))
     ledger.save_failure(
-        "wave_application.validate", FailureRecord(code="VALIDATION_FAILED", message="impaired")
+        "wave_application.validate", FailureRecord(code="VALIDATION_FAILED", message="stopped")
     )
     forget(ledger, "reached.application.validated")
     record = found(ledger, told({"wave_application.validate": "failed"}))
     wave = record.waves[1]
-    assert (wave.state, wave.why) == ("failed", "wave_application.validate: impaired")
+    assert wave.state == "failed"
+    assert wave.why.splitlines() == [
+        "wave_application.validate: stopped",
+        f"wave application: server {APPLICATION[0]} (application-1) is not proven valid: recovery_instance",
+    ]
     assert [server.valid for server in wave.servers] == [False, True]
-    assert wave.servers[0].checks[0].seen == "impaired"
+    assert wave.servers[0].checks[0].seen == "stopped"
     assert record.objectives.rto_launched.measured_seconds == 612
     assert record.objectives.rto_validated.measured_seconds is None
 
@@ -323,13 +327,14 @@ def test_checks_of_an_earlier_instance_are_not_of_this_one(ledger: Ledger) -> No
     assert [server.valid for server in found(ledger).waves[0].servers] == [None, None]
 
 
-def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger) -> None:
+@pytest.mark.parametrize("status", ["LAUNCHED", "TERMINATED"])
+def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, status: str) -> None:
     """Nothing was judged: DRS says what was launched, and clean-up of which moment it held the data."""
     forget(ledger, "outcome.database", "validation.database", "reached.database.launched")
     forget(ledger, "reached.database.validated", "launch.application", "outcome.application")
-    killed = {LAST["database"]: "failed", **{name: "skipped" for name in SUCCEEDED if "application" in name}}
+    killed = {GATE["database"]: "failed", **{name: "skipped" for name in SUCCEEDED if "application" in name}}
     ledger.save_cleanup(cleanup(jobs=("drsjob-1",)))
-    record = found(ledger, told(killed, jobs=(drs_job("database"),)))
+    record = found(ledger, told(killed, jobs=(drs_job("database", status=status),)))
     database, application = record.waves
     assert (record.result, database.state, application.state) == ("failed", "failed", "not_reached")
     assert [server.launched for server in database.servers] == [True, True]
@@ -337,7 +342,18 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger) -> 
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
     failure = "It failed without a code, or was ended by hand; its log says more."
-    assert application.why == f"The run ended before it. {LAST['database']}: {failure}"
+    assert application.why == f"The run ended before it. {GATE['database']}: {failure}"
+
+
+def test_a_server_that_was_terminated_before_it_was_launched_is_not_launched(ledger: Ledger) -> None:
+    """DRS calls it TERMINATED too, and its log has no LAUNCH_END of it."""
+    forget(ledger, "outcome.database", "validation.database")
+    log = [event for event in drs_log("database") if event.event != "LAUNCH_END"]
+    job = drs_job("database", status="TERMINATED")
+    record = found(ledger, told({GATE["database"]: "failed"}, jobs=(job,), logs={"drsjob-1": log}))
+    assert [(server.launched, server.launched_at) for server in record.waves[0].servers] == [
+        (False, None)
+    ] * 2
 
 
 def test_a_wave_that_was_skipped_by_hand_is_not_reached(ledger: Ledger) -> None:
@@ -361,7 +377,7 @@ def test_a_job_that_only_clean_up_found_is_told(ledger: Ledger) -> None:
     ledger.save_launch("database", unanswered.model_copy(update={"timeline": timeline, "calls": calls}))
     for tags in ({WAVE_TAG: "database"}, {}):
         jobs = (drs_job("database", tags=tags), drs_job("application"))
-        database, application = found(ledger, told({LAST["database"]: "failed"}, jobs=jobs)).waves
+        database, application = found(ledger, told({GATE["database"]: "failed"}, jobs=jobs)).waves
         assert (database.jobs, application.jobs) == (("drsjob-1",), ("drsjob-2",)), tags
         assert [(server.job_id, server.launched) for server in database.servers] == [("drsjob-1", True)] * 2
         assert [server.rpo_seconds for server in database.servers] == [30.0, 75.0]
