@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import boto3
@@ -16,8 +16,18 @@ from drs.hook import DrsHook
 from drs.launch import WaveLaunch
 from drs.ledger import Ledger, Store
 from drs.plan import Plan
-from drs.records import CleanupRecord, LaunchRecord, ResolvedServer, RunRecord
+from drs.records import (
+    CheckResult,
+    CleanupRecord,
+    LaunchRecord,
+    ResolvedServer,
+    RunRecord,
+    ServerRecord,
+    WaveOutcome,
+    WaveValidation,
+)
 from drs.timeline import WaitUntil
+from drs.validation.labels import ALWAYS
 from simulator.engine.clock import ManualClock
 from simulator.engine.fleet import Fleet
 from simulator.engine.model import Job
@@ -146,6 +156,41 @@ class SimulatedDrill:
         while isinstance(step := launch.advance(), WaitUntil):
             self._wait(step.holders, step.at)
         return launch.record
+
+    def end_wave(self, wave: str = "database", *, failed: Collection[str] = ()) -> None:
+        """Launch a wave and record its end: these servers were not launched, the others are validated."""
+        launch = self.launch(wave)
+        self.finish_jobs()
+        now = self.clock.now()
+        servers = [
+            ServerRecord(
+                server_id=slot.server_id,
+                name=slot.server_id,
+                job_id=slot.job_id,
+                launched=slot.server_id not in failed,
+                optional=False,
+                instance_id=None if slot.server_id in failed else f"i-{slot.server_id}",
+            )
+            for slot in launch.timeline.servers
+        ]
+        self.ledger.save_outcome(wave, WaveOutcome(servers=tuple(servers)))
+        if failed:
+            return
+        results = tuple(
+            CheckResult(
+                check=ALWAYS,
+                server_id=server.server_id,
+                instance_id=server.instance_id,
+                passed=True,
+                seen="running",
+                at=now,
+                seconds=0,
+            )
+            for server in servers
+        )
+        self.ledger.save_reached(wave, "launched", now)
+        self.ledger.save_validation(wave, WaveValidation(began_at=now, ended_at=now, results=results))
+        self.ledger.save_reached(wave, "validated", now)
 
     # --- clean-up ---------------------------------------------------------------------------------------
 

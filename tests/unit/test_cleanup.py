@@ -21,16 +21,11 @@ from drs.records import (
     CLEANUP_APPROVAL,
     ApprovalRecord,
     Call,
-    CheckResult,
     CleanupRecord,
     Resolution,
-    ServerRecord,
-    WaveOutcome,
     WaveResolution,
-    WaveValidation,
 )
 from drs.states import JobType
-from drs.validation.labels import ALWAYS
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
     CallFault,
@@ -231,39 +226,11 @@ def passed(drill: Drill, *, failed: tuple[str, ...] = (), **cleanup_rule: Any) -
     """A run whose only wave has ended, with these servers not launched."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup_rule))
     resolved(run, "database")
-    launch = run.launch()
-    run.finish_jobs()
-    servers = tuple(
-        ServerRecord(
-            server_id=server,
-            name=server,
-            job_id=launch.timeline.slot(server).job_id,
-            launched=server not in failed,
-            optional=False,
-            instance_id=None if server in failed else f"i-{server}",
-        )
-        for server in DATABASE
+    run.end_wave(failed=failed)
+    gates = ("failed", "upstream_failed") if failed else ("success", "success")
+    run.states = dict(
+        zip(("wave_database.wait_until_launched", "wave_database.validate"), gates, strict=True)
     )
-    run.ledger.save_outcome("database", WaveOutcome(servers=servers))
-    run.states = {"wave_database.wait_until_launched": "failed", "wave_database.validate": "upstream_failed"}
-    if not failed:
-        now = run.clock.now()
-        run.ledger.save_reached("database", "launched", now)
-        results = tuple(
-            CheckResult(
-                check=ALWAYS,
-                server_id=server,
-                instance_id=f"i-{server}",
-                passed=True,
-                seen="running",
-                at=now,
-                seconds=0,
-            )
-            for server in DATABASE
-        )
-        run.ledger.save_validation("database", WaveValidation(began_at=now, ended_at=now, results=results))
-        run.ledger.save_reached("database", "validated", now)
-        run.states = dict.fromkeys(run.states, "success")
     return run
 
 

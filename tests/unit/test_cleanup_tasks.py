@@ -22,14 +22,14 @@ from drs.hook import DrsHook
 from drs.operators import approve_cleanup, terminate
 from drs.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
-from drs.records import CLEANUP_APPROVAL, Resolution, ServerRecord, WaveOutcome, WaveResolution
+from drs.records import CLEANUP_APPROVAL, Resolution, WaveResolution
 from simulator.engine.faults import StuckConversion
 from tests.unit.drill import DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import SimulatedDrill, describe_ec2
 from tests.unit.tasks import AsyncClient, FakeTaskInstance, make_context, see_through
 
 ADA = {"id": "7", "name": "ada"}
-DONE = {"wave_database.wait_until_launched": "success"}
+DONE = {"wave_database.wait_until_launched": "success", "wave_database.validate": "success"}
 Begin = Callable[..., SimulatedDrill]
 
 
@@ -69,20 +69,7 @@ def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> B
 
 def launched(run: SimulatedDrill, *, failed: bool = False) -> SimulatedDrill:
     """Its one wave has ended."""
-    launch = run.launch()
-    run.finish_jobs()
-    servers = tuple(
-        ServerRecord(
-            server_id=server,
-            name=server,
-            job_id=launch.timeline.slot(server).job_id,
-            launched=not failed,
-            optional=False,
-        )
-        for server in DATABASE
-    )
-    run.ledger.save_outcome("database", WaveOutcome(servers=servers))
-    run.ledger.save_reached("database", "launched", run.clock.now())
+    run.end_wave(failed=DATABASE if failed else ())
     return run
 
 
