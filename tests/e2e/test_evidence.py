@@ -15,6 +15,7 @@ from demo.stack import REPOSITORY, Stack
 from drs.evidence.places import LocalPlace
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
+from simulator.engine.fleet import Unknowns
 from tests.e2e.plans import DATABASE, WEB, write_plan
 from tests.e2e.proof import servers_of
 
@@ -55,6 +56,15 @@ def launch_ends(run: DrillRun) -> dict[str, datetime]:
     }
 
 
+def status_looks(run: DrillRun, instance_ids: set[str | None]) -> list[float]:
+    """When EC2 was asked for the status checks of any of these instances."""
+    return [
+        call["time"]
+        for call in run.journal(service="ec2", operation="DescribeInstanceStatus")
+        if instance_ids & set(call["parameters"].get("InstanceIds", ()))
+    ]
+
+
 def data_of(run: DrillRun) -> dict[str, datetime]:
     """Of which moment each launched instance holds the data."""
     drs = run.stack.simulator.client("drs", run.plan.target.region)
@@ -67,10 +77,19 @@ def data_of(run: DrillRun) -> dict[str, datetime]:
 
 def test_what_a_drill_measured_is_what_the_journal_says(plans: Path, stack: Stack, run_drill: Drill) -> None:
     """RPO and RTO-to-launched of the record, by wave and in all, equal those computed from the calls that
-    reached DRS and from what DRS says of jobs and instances; to the second.
+    reached DRS and from what DRS says of jobs and instances; to the second. RTO-to-validated is the moment at
+    which EC2 was first asked for the status of instances that were sound, within a poll interval.
     """
     waves = [("database", DATABASE[:2]), ("web", WEB[:1])]
-    write_plan(plans, "measured", waves, top=OBJECTIVES)
+    checks = "validation: [{type: instance_status}]"
+    write_plan(
+        plans,
+        "measured",
+        waves,
+        top=OBJECTIVES,
+        first_wave_extra=checks,
+        wave_extra=f"delay_before: 1s, {checks}",
+    )
     # Kept, so that what was launched can still be asked for its data.
     run = run_drill("measured", {"keep_instances": True})
     assert run.state() == "success", run.describe()
@@ -95,6 +114,15 @@ def test_what_a_drill_measured_is_what_the_journal_says(plans: Path, stack: Stac
         assert of.rpo_seconds == pytest.approx(max(rpo[server] for server in servers), abs=SECOND)
         for server in of.servers:
             assert server.rpo_seconds == pytest.approx(rpo[server.server_id], abs=SECOND)
+        sound = max(rto[server] for server in servers) + Unknowns().status_check_seconds / stack.speed
+        asked = [
+            at - began.timestamp() for at in status_looks(run, {each.instance_id for each in of.servers})
+        ]
+        first = min(at for at in asked if at >= sound)
+        poll = float(stack.environment["AIRFLOW__DRS__POLL_INTERVAL_NEAR"])
+        assert first <= of.rto_validated_seconds <= first + poll
+    validated = [each.rto_validated_seconds for each in record.waves]
+    assert objectives.rto_validated.measured_seconds == max(validated)
 
     told = run.xcom("evidence")
     assert told["rpo_seconds"] == objectives.rpo.measured_seconds
