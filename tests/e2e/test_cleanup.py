@@ -27,10 +27,10 @@ def left(run: DrillRun) -> list[Instance]:
     return [instance for instance in run.instances() if instance.is_left]
 
 
-def clean_up_by_hand(stack: Stack, plan: str) -> subprocess.CompletedProcess[str]:
+def clean_up_by_hand(stack: Stack, plans: Path, plan: str) -> subprocess.CompletedProcess[str]:
     """As whoever is called does."""
     return subprocess.run(
-        [sys.executable, "-m", "drs", "cleanup", plan, "--yes"],
+        [sys.executable, "-m", "drs", "cleanup", plan, "--plans", str(plans), "--yes"],
         env=stack.environment,
         cwd=REPOSITORY,
         capture_output=True,
@@ -40,8 +40,8 @@ def clean_up_by_hand(stack: Stack, plan: str) -> subprocess.CompletedProcess[str
     )
 
 
-def end_by_hand(stack: Stack, run: DrillRun) -> None:
-    done = clean_up_by_hand(stack, run.plan.name)
+def end_by_hand(stack: Stack, plans: Path, run: DrillRun) -> None:
+    done = clean_up_by_hand(stack, plans, run.plan.name)
     assert done.returncode == 0, done.stdout + done.stderr
     assert left(run) == []
 
@@ -76,14 +76,14 @@ def test_a_survivor_makes_the_run_red_and_the_command_ends_it(
         for told in ("cost so far", "USD a day", "Prices: on-demand, Linux, us-east-1, as of "):
             assert told in log, told
 
-    still_there = clean_up_by_hand(stack, "survived")
+    still_there = clean_up_by_hand(stack, plans, "survived")
     assert still_there.returncode == 1
     assert survivor.instance_id in still_there.stdout
     stack.simulator.disarm()
-    end_by_hand(stack, run)
+    end_by_hand(stack, plans, run)
 
 
-def test_instances_that_a_person_keeps_stay(stack: Stack, asking: Drill) -> None:
+def test_instances_that_a_person_keeps_stay(stack: Stack, plans: Path, asking: Drill) -> None:
     """The question names them with their cost; the run is green and says so; the command ends them."""
     run = asking("kept-by-answer")
     question = stack.api.question(run.dag_id, run.run_id, ASK)
@@ -99,7 +99,7 @@ def test_instances_that_a_person_keeps_stay(stack: Stack, asking: Drill) -> None
     assert not run.journal(operation="TerminateRecoveryInstances")
     assert "2 instance(s) are kept and cost money" in run.log("verdict")
     assert "a look at the logs" in run.log("terminate")
-    end_by_hand(stack, run)
+    end_by_hand(stack, plans, run)
 
 
 def test_silence_terminates(asking: Drill) -> None:
@@ -142,7 +142,7 @@ def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_dri
         )
     ]
     assert at == sorted(at)
-    end_by_hand(stack, run)
+    end_by_hand(stack, plans, run)
 
 
 def test_a_drill_that_passed_is_kept_for_a_while(plans: Path, run_drill: Drill) -> None:

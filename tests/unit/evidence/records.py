@@ -461,6 +461,7 @@ def failed_record() -> Evidence:
     unmeasured = Measure(target_seconds=3600, measured_seconds=None, met=None)
     return make_record(
         waves,
+        assembled_at=after(1805),
         result="failed",
         summary="The drill failed: 2 of 6 servers did not pass, and one instance is still there.",
         reasons=(
