@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv drill airflow simulator test lint format requirements clean
+.PHONY: help venv services drill airflow simulator test lint format requirements clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -12,6 +12,9 @@ help: ## list what there is to do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 venv: $(READY) ## install everything, at the versions of uv.lock, into .venv
+
+services: ## install PostgreSQL and Redis for the tests of docker-compose.yaml (Debian, as root)
+	@.ci/services
 
 drill: $(READY) ## run a drill from start to end against a simulated DRS      [PLAN= FLEET= SPEED=]
 	@$(BIN)/python -m demo drill $(call options,PLAN FLEET SPEED)

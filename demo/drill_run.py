@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from demo.installation import Installation
 from demo.simulator_client import OBSERVER
-from demo.stack import Stack
 from drs.cli.airflow_api import FINISHED, TaskInstance
 from drs.plan import Plan, load_plan
 from drs.plan.naming import dag_id
@@ -42,13 +42,13 @@ class DrillRun:
     :param started: the moment before it was triggered; what DRS and EC2 show from before is not this run's.
     """
 
-    stack: Stack
+    stack: Installation
     plan: Plan
     run_id: str
     started: datetime
 
     @classmethod
-    def trigger(cls, stack: Stack, plan_file: Path, conf: dict[str, Any] | None = None) -> Self:
+    def trigger(cls, stack: Installation, plan_file: Path, conf: dict[str, Any] | None = None) -> Self:
         """Start a drill as a user does: by the REST API, once the plan's DAG is there and unpaused.
 
         :raises TimeoutError: the plan has no DAG; with the import errors.

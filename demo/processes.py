@@ -57,15 +57,26 @@ class Processes:
         self._reaper: subprocess.Popen[str] | None = None
         logs.mkdir(parents=True, exist_ok=True)
 
-    def start(self, name: str, command: Sequence[str]) -> None:
-        """Start a process in a session of its own, which keeps a Ctrl-C at the terminal from it."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        """Start a process in a session of its own, which keeps a Ctrl-C at the terminal from it.
+
+        :param environment: the process's own in place of that of all.
+        :param directory: where it works; by default beside the logs.
+        """
         if self.is_running(name):
             raise StackError(f"{name} is already running.")
         with self.log(name).open("ab") as log, uninterrupted():
             process = subprocess.Popen(
                 command,
-                env=self.environment,
-                cwd=self.logs.parent,
+                env=self.environment if environment is None else environment,
+                cwd=directory or self.logs.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -74,12 +85,27 @@ class Processes:
             self._running[name] = process
             self._tell_reaper(f"+{process.pid}")
 
-    def run(self, name: str, command: Sequence[str], timeout: float) -> None:
-        """Run a process to its end.
+    def run(
+        self,
+        name: str,
+        command: Sequence[str],
+        timeout: float,
+        *,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        """Run a process to its end; the arguments are those of `start`.
 
         :raises StackError: it failed, or took longer than `timeout` seconds.
         """
-        self.start(name, command)
+        self.start(name, command, environment=environment, directory=directory)
+        self.finish(name, timeout)
+
+    def finish(self, name: str, timeout: float) -> None:
+        """Wait until a process has ended well.
+
+        :raises StackError: it failed, or took longer than `timeout` seconds.
+        """
         self.wait(name, lambda: not self.is_running(name), timeout, "end", may_end=True)
         if self._running[name].returncode:
             raise StackError(f"{name} failed.\n{self.describe(name)}")

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from demo.env_file import read_env_file
+
 HOST = "127.0.0.1"
+
+OF_EVERY_DRILL = Path(__file__).resolve().parents[1] / "include" / "airflow.env"
+"""Airflow's settings that a drill wants, wherever it runs."""
 
 ANY_ACCESS_KEY = "AKIASIMULATED0000000"
 """The simulator takes a key that it does not know for one of the fleet's first account."""
@@ -31,11 +36,10 @@ class Ports:
 def airflow_settings(
     home: Path, ports: Ports, *, dags: Path, plugins: Path, plans: Path, speed: float
 ) -> dict[str, str]:
-    """Airflow's configuration as environment variables: where a line departs from the default, why."""
+    """Airflow's configuration as environment variables: that of every drill, and what is this stack's own."""
     settings: dict[str, object] = {
         "CORE__DAGS_FOLDER": dags,
         "CORE__PLUGINS_FOLDER": plugins,
-        "CORE__LOAD_EXAMPLES": False,
         "CORE__EXECUTOR": "LocalExecutor",
         "CORE__PARALLELISM": 16,  # as many idle worker processes are forked at the start
         "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": True,  # nobody but this machine can reach it
@@ -48,19 +52,6 @@ def airflow_settings(
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
         "LOGGING__WORKER_LOG_SERVER_PORT": ports.worker_logs,  # fixed by default: two stacks would collide
         "LOGGING__TRIGGER_LOG_SERVER_PORT": ports.trigger_logs,
-        # A drill is a chain of short tasks: Airflow's own pauses between them are what a viewer waits for.
-        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": 0.1,
-        "WORKERS__MIN_HEARTBEAT_INTERVAL": 1,  # a failed task is reported with its next heartbeat
-        "WORKERS__EXECUTION_API_TIMEOUT": 30,  # a fresh API server answers its first call after 5 s
-        "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": 2,
-        # A part that was killed is missed in seconds, not in minutes.
-        "SCHEDULER__SCHEDULER_HEARTBEAT_SEC": 2,
-        "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": 15,
-        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": 10,
-        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": 30,
-        "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": 5,
-        "TRIGGERER__JOB_HEARTBEAT_SEC": 2,
-        "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": 15,
         # An edited plan is a new DAG at once.
         "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
         "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
@@ -71,7 +62,8 @@ def airflow_settings(
         "DRS__POLL_INTERVAL": 15.0 if speed <= 1 else 2.0,
         "DRS__POLL_INTERVAL_NEAR": 3.0 if speed <= 1 else 1.0,
     }
-    return {f"AIRFLOW__{key}": str(value) for key, value in settings.items()}
+    own = {f"AIRFLOW__{key}": str(value) for key, value in settings.items()}
+    return {**read_env_file(OF_EVERY_DRILL), **own}
 
 
 def aws_settings(home: Path, ports: Ports, access_key_id: str) -> dict[str, str]:
@@ -96,6 +88,5 @@ def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, 
         and not key.lower().endswith("_proxy")  # everything is on loopback
         and key != "PYTHONDONTWRITEBYTECODE"  # every task imports Airflow: compiled modules halve the start
     }
-    kept["PYTHONWARNINGS"] = "ignore::DeprecationWarning"  # of Airflow's own parts, in every task's log
     kept["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
     return kept

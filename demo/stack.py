@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import socket
 import sqlite3
 import sys
@@ -11,12 +10,12 @@ from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
 
 from demo.airflow_api import AirflowApi
+from demo.installation import Installation
 from demo.processes import Processes, StackError
 from demo.settings import ANY_ACCESS_KEY, HOST, Ports, airflow_settings, aws_settings, clean_environment
 from demo.simulator_client import Simulator
@@ -44,7 +43,7 @@ START_TIMEOUT = 120.0
 """Seconds in which a part must be healthy; a loaded laptop takes a third of it."""
 
 
-class Stack:
+class Stack(Installation):
     """A whole installation on free loopback ports, under one home.
 
     :param home: a folder of its own: the database, the logs, AIRFLOW_HOME.
@@ -54,6 +53,8 @@ class Stack:
     :param port: port of the API server; by default a free one.
     :param settings: further settings of Airflow, as environment variables.
     """
+
+    components = COMPONENTS
 
     def __init__(
         self,
@@ -85,24 +86,7 @@ class Stack:
         self.api = AirflowApi(f"http://{HOST}:{self.ports.api_server}")
         self.simulator = Simulator(f"http://{HOST}:{self.ports.simulator}", access_key_id)
 
-    def __enter__(self) -> Stack:
-        try:
-            self.start()
-        except BaseException:  # a Ctrl-C while it starts must not leave half a stack behind
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
     def start(self) -> None:
-        """Start everything, and return when all of it is healthy.
-
-        :raises StackError: a part did not start; the message ends with its log.
-        """
         self._launch("simulator")
         self.processes.run("db-migrate", [sys.executable, "-m", "airflow", "db", "migrate"], START_TIMEOUT)
         self._let_readers_and_writers_be()
@@ -111,38 +95,6 @@ class Stack:
             self._launch(component)
         for component in COMPONENTS:
             self._await(component, started)
-
-    def start_component(self, component: str) -> None:
-        """Start a component that was killed, and return when it is healthy."""
-        started = time.time()
-        self._launch(component)
-        self._await(component, started)
-
-    def kill(self, component: str, signum: int = signal.SIGKILL) -> None:
-        """End a component and all its children, by default without a chance to say goodbye."""
-        self.processes.kill(component, signum)
-
-    def restart(self, component: str) -> None:
-        """Kill a component and start it again."""
-        self.kill(component)
-        self.start_component(component)
-
-    def stop(self) -> None:
-        """End every process of the stack."""
-        self.processes.stop()
-
-    def check(self) -> None:
-        """See that every component runs.
-
-        :raises StackError: one has ended, which nobody asked it to.
-        """
-        for component in COMPONENTS:
-            if not self.processes.is_running(component):
-                raise StackError(f"{component} has ended.\n{self.processes.describe(component)}")
-
-    def describe(self, lines: int = 30) -> str:
-        """The ends of all components' logs, for the message of a failure."""
-        return "\n".join(self.processes.describe(component, lines) for component in COMPONENTS)
 
     def _let_readers_and_writers_be(self) -> None:
         """Switch the database to a write-ahead log, which it stays with.
@@ -182,12 +134,17 @@ class Stack:
             return False
         reported = AIRFLOW_COMPONENTS[component]
         # The heartbeat of a predecessor that was killed looks healthy for a while.
-        return reported is None or _heartbeat(health[reported], reported) >= started
+        return reported is None or heartbeat(health, reported) >= started
 
 
-def _heartbeat(health: dict[str, Any], component: str) -> float:
-    latest = health.get(f"latest_{component}_heartbeat")
-    return datetime.fromisoformat(latest).timestamp() if latest and health["status"] == "healthy" else 0.0
+def heartbeat(health: dict[str, Any], component: str) -> float:
+    """When a component last gave a sign of life, in seconds since the epoch; 0 if it is not healthy.
+
+    :param health: Airflow's health report.
+    """
+    latest = health[component].get(f"latest_{component}_heartbeat")
+    healthy = latest and health[component]["status"] == "healthy"
+    return datetime.fromisoformat(latest).timestamp() if healthy else 0.0
 
 
 def _answers(url: str) -> bool:

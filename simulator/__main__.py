@@ -12,6 +12,7 @@ from simulator.engine.fleet import Fleet, FleetError
 def main() -> int:
     """Run the server. Exit code 2: it could not start, and standard error says why."""
     parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to serve on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=5777, help="0 picks a free one (default: %(default)s)")
     parser.add_argument("--fleet", default="include/fleets/default.yaml", help="default: %(default)s")
     parser.add_argument(
@@ -26,7 +27,7 @@ def main() -> int:
 
         simulator.register()
         simulator.seed(fleet, speed=arguments.speed)
-        serve(arguments.port)
+        serve(arguments.host, arguments.port)
     except FleetError as error:
         return _refuse(str(error))
     except (OSError, OverflowError) as error:

@@ -33,7 +33,6 @@ from simulator.principals import check_assumption
 from simulator.refusals import not_implemented, refuse
 from simulator.traffic import AwsCall, Reply, Signature
 
-HOST: Final = "127.0.0.1"
 _STEP: Final = 0.2
 """Seconds between two looks at what is due, while nobody calls."""
 
@@ -154,22 +153,23 @@ class Application:
         return int(status.split()[0]), headers, body
 
 
-def serve(port: int) -> None:
-    """Serve on the loopback interface until SIGTERM or SIGINT; say on standard output when it is ready.
+def serve(host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; say on standard output when it is ready.
 
+    :param host: the address to listen on.
     :param port: 0 picks a free one.
     :raises OSError: the port cannot be had.
     """
-    listening = socket.create_server((HOST, port), backlog=128)
+    listening = socket.create_server((host, port), backlog=128)
     port = listening.getsockname()[1]
     application = Application()
     server = make_server(
-        HOST, port, application, threaded=True, request_handler=_QuietHandler, fd=listening.fileno()
+        host, port, application, threaded=True, request_handler=_QuietHandler, fd=listening.fileno()
     )
     threading.Thread(target=application.keep_up, daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    sys.stdout.write(f"simulator ready on http://{HOST}:{port}\n")
+    sys.stdout.write(f"simulator ready on http://{host}:{port}\n")
     sys.stdout.flush()
     server.serve_forever()
 

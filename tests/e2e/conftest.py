@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo.drill_run import DrillRun
-from demo.stack import COMPONENTS, REPOSITORY, Stack
+from demo.stack import REPOSITORY, Stack
 
 
 def connection(role_arn: str, external_id: str) -> str:
@@ -64,7 +64,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iter
 @pytest.fixture
 def stack(running_stack: Stack) -> Stack:
     """The stack, whole, with no fault armed and an empty journal."""
-    for component in COMPONENTS:
+    for component in running_stack.components:
         if not running_stack.processes.is_running(component):
             running_stack.start_component(component)
     running_stack.simulator.disarm()

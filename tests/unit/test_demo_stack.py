@@ -39,7 +39,7 @@ def test_settings_of_this_user_do_not_reach_the_stack() -> None:
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
     }
-    assert {"PATH", "PYTHONWARNINGS", "LANG"} == clean_environment(mine).keys()
+    assert {"PATH", "LANG"} == clean_environment(mine).keys()
 
 
 def test_aws_is_the_simulator_and_the_caller_the_fleets_first_account(tmp_path: Path, fleet: Path) -> None:

@@ -1,0 +1,78 @@
+"""docker-compose.yaml, run natively: drills on two Celery workers, and what becomes of them as parts die."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import psutil
+import pytest
+
+from demo import reaper
+from demo.compose_stack import ComposeStack
+from demo.drill_run import DrillRun
+from tests.e2e.compose.plans import BEREFT, TEN
+from tests.e2e.plans import DATABASE
+from tests.e2e.proof import answers, assert_launched_once
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+
+WORKERS = ("airflow-worker-1", "airflow-worker-2")
+DROPPED = "ConnectionDropped"
+
+
+def test_the_order_system_is_drilled_by_two_workers(
+    stack: ComposeStack, run_drill: Callable[..., DrillRun]
+) -> None:
+    """Both take part; nothing is launched twice, nothing is left."""
+    run = run_drill("order-system", timeout=600)
+    assert_launched_once(run)
+    assert all(executions(stack, run, worker) for worker in WORKERS)
+
+
+def test_a_drill_outlives_a_killed_worker_and_a_killed_triggerer(
+    stack: ComposeStack, start_drill: Callable[..., DrillRun]
+) -> None:
+    """The worker dies while DRS has made the job and the reply is under way: the other one finds the job. The
+    triggerer dies while the next wave waits, and waits on when Docker has started it again.
+    """
+    hang = {"kind": "connection_drop", "when": "after", "seconds": 120, "count": 1}
+    stack.simulator.arm(**hang, operations=["StartRecovery"], servers=[DATABASE[1]])
+    run = start_drill(BEREFT)
+    run.wait_until(lambda: DROPPED in answers(run), 120, "the call that hangs")
+    (killed,) = [worker for worker in WORKERS if runs_now(stack, run, worker, "wave_first.start_recovery")]
+    stack.kill(killed)
+    run.wait_for_task("wave_second.wait_until_launched", "deferred", timeout=180)
+    stack.restart("airflow-triggerer")
+    run.wait(timeout=240)
+    assert_launched_once(run)
+    assert answers(run) == [None, DROPPED, None]
+    stack.start_component(killed)  # it is taken for another worker, with the name of the one that died
+
+
+def test_ten_drills_at_once_are_all_green(stack: ComposeStack, start_drill: Callable[..., DrillRun]) -> None:
+    """Ten plans, each with servers of its own."""
+    runs = [start_drill(plan) for plan in TEN]
+    deadline = time.monotonic() + 600
+    for run in runs:
+        run.wait(timeout=deadline - time.monotonic())
+        assert_launched_once(run)
+
+
+def executions(stack: ComposeStack, run: DrillRun, worker: str) -> int:
+    """How many tasks of a run a worker has executed."""
+    lines = stack.processes.log(worker).read_text(errors="replace").splitlines()
+    return sum("Executing workload" in line and run.run_id in line for line in lines)
+
+
+def runs_now(stack: ComposeStack, run: DrillRun, worker: str, task_id: str) -> bool:
+    """Whether the process of a task, whose title bears the task instance's id, is one of this worker's."""
+    (wanted,) = [instance["id"] for instance in run.task_instances() if instance["task_id"] == task_id]
+    return any(wanted in title(pid) for pid in reaper.members(stack.processes.session(worker)))
+
+
+def title(pid: int) -> str:
+    try:
+        return " ".join(psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return ""  # ended meanwhile
