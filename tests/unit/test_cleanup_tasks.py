@@ -27,6 +27,7 @@ from simulator.engine.faults import StuckConversion
 from tests.unit.drill import DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import SimulatedDrill, describe_ec2
 from tests.unit.tasks import AsyncClient, FakeTaskInstance, make_context, see_through
+from tests.unit.test_notifications import Noted, noted
 
 ADA = {"id": "7", "name": "ada"}
 DONE = {"wave_database.wait_until_launched": "success", "wave_database.validate": "success"}
@@ -37,8 +38,8 @@ Begin = Callable[..., SimulatedDrill]
 def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
     """Begin a run; its tasks and triggers live by the simulated clock."""
 
-    def begin(cleanup: dict[str, Any], **run_fields: Any) -> SimulatedDrill:
-        run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup), **run_fields)
+    def begin(cleanup: dict[str, Any], **parts: Any) -> SimulatedDrill:
+        run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup, **parts))
         run.store = xcom
         run.ledger.save_run(run.run)
         waves = {name: WaveResolution(left_out="not in this test") for name in run.run.waves}
@@ -176,6 +177,18 @@ def test_the_question_tells_what_stands_and_what_it_costs(begin: Begin, asked: l
         assert told in question["body"]
     assert "they are terminated" in question["body"]
     assert f"python -m drs cleanup orders --run {run.run.run_id}" in question["body"]
+
+
+def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
+    begin: Begin, asked: list[dict[str, Any]]
+) -> None:
+    """Also when the task is tried again."""
+    Noted.said = []
+    launched(begin(ASK, notifications=noted()))
+    for _ in range(2):
+        with pytest.raises(TaskAwaitingInput):
+            task().execute(context())
+    assert Noted.said == ["DRILL of orders: approve the termination of the 2 drill instance(s) of this run?"]
 
 
 def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:

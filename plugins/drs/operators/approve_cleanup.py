@@ -17,7 +17,9 @@ from drs.errors import ApprovalRejected
 from drs.hook import DrsHook, Ec2Instances
 from drs.jobs import clock_time, utc_now
 from drs.ledger import Ledger
+from drs.notifications import announce_question
 from drs.operators.approve import may_answer, told_of_run, told_so_far
+from drs.plan import Approval
 from drs.prices import cost_listing
 from drs.records import CLEANUP_APPROVAL, ApprovalRecord, InstanceRecord, RunRecord
 
@@ -45,6 +47,7 @@ class DrsApproveCleanupOperator(HITLOperator):
         run = ledger.begun()
         if run is None:
             raise AirflowSkipException("This run was refused before it began: it launched nothing.")
+        before = ledger.approval(CLEANUP_APPROVAL)
         ledger.forget_approval(CLEANUP_APPROVAL)
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
@@ -69,6 +72,16 @@ class DrsApproveCleanupOperator(HITLOperator):
         comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
         self.params = ParamsDict({"comment": comment})
         self.log.info("%s\n%s", self.subject, self.body)
+        announce_question(
+            context,
+            ledger,
+            about=f"{CLEANUP_APPROVAL} after {before.at.isoformat()}" if before else CLEANUP_APPROVAL,
+            what=f"the termination of {what}",
+            rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
+            until=until,
+            passes=True,
+            body=self.body,
+        )
         super().execute(context)
 
     @coded_failures
