@@ -145,7 +145,7 @@ def strike_each_at_its_moment(runs: dict[str, DrillRun]) -> None:
         return not waiting
 
     some_run = next(iter(runs.values()))
-    some_run.wait_until(all_struck, 180, f"the moments of {', '.join(waiting)}")
+    some_run.wait_until(all_struck, 300, f"the moments of {', '.join(waiting)}")
 
 
 @pytest.mark.parametrize("name", CASES)
