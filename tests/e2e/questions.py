@@ -11,7 +11,7 @@ from drs.cli.airflow_api import Refused
 
 def await_question(run: DrillRun, task_id: str) -> None:
     """Wait until a task asks."""
-    run.wait_for_task(task_id, "awaiting_input", timeout=90)
+    run.wait_for_task(task_id, "awaiting_input", timeout=180)
 
 
 def answer(

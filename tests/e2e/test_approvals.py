@@ -58,7 +58,7 @@ def test_a_wave_waits_for_a_yes(stack: Stack, asking: Drill) -> None:
     assert started(run) == DATABASE[:1]
 
     answer(run, APPROVE, "Approve", "go ahead")
-    run.wait_for_task("wave_web.start_recovery", "success", timeout=60)
+    run.wait_for_task("wave_web.start_recovery", "success", timeout=180)
     run.clear("wave_web.start_recovery")
     assert end(run) == "success", run.describe()
     assert started(run) == [DATABASE[0], WEB[0]]
@@ -97,13 +97,13 @@ def test_an_approval_marked_as_success_by_hand_approves_nothing(stack: Stack, as
     """Nor does one that was given, once its task is cleared and marked again."""
     run = asking("believed-approval")
     stack.api.set_task_state(run.dag_id, run.run_id, APPROVE, "success")
-    run.wait_for_task("wave_web.start_recovery", "failed", timeout=60)
+    run.wait_for_task("wave_web.start_recovery", "failed", timeout=180)
     assert "[APPROVAL_REJECTED] Wave web needs an approval" in run.log("wave_web.start_recovery")
     assert end(run) == "failed", run.describe()
 
     run.clear(APPROVE)
     answer(run, APPROVE)
-    run.wait_for_task("wave_web.start_recovery", "success", timeout=60)
+    run.wait_for_task("wave_web.start_recovery", "success", timeout=180)
     run.clear(APPROVE)
     await_question(run, APPROVE)
     stack.api.set_task_state(run.dag_id, run.run_id, APPROVE, "success")

@@ -45,7 +45,7 @@ def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
     )
     stack.simulator.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="no capacity", count=1)
     run = start_drill("mended")
-    run.wait_for_task("wave_database.wait_until_launched", "failed", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "failed", timeout=180)
     run.clear("wave_database.start_recovery")
     assert ended(run) == "success", run.describe()
     assert starts(run) == {DATABASE[0]: 1, DATABASE[1]: 2, WEB[0]: 1}
@@ -63,14 +63,17 @@ def test_a_wave_cleared_after_the_end_is_launched_anew_and_cleaned_up(plans: Pat
     assert starts(run) == {DATABASE[0]: 1, WEB[0]: 2}
 
 
-def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(plans: Path, start_drill: Drill) -> None:
+def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(
+    stack: Stack, plans: Path, start_drill: Drill
+) -> None:
     """The run begins anew, knows its own jobs by its token, and leaves nothing."""
     write_plan(plans, "restarted", [("database", DATABASE[:2])])
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill("restarted")
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     token = run.xcom("begin", "run")["token"]
     run.clear("begin")
-    run.wait_for_task("preflight", "success", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=180)
     assert ended(run) == "success", run.describe()
     assert run.xcom("begin", "run")["token"] == token
     assert starts(run) == dict.fromkeys(DATABASE[:2], 1)
@@ -85,10 +88,10 @@ def test_a_task_marked_as_success_by_hand_proves_nothing(
     write_plan(plans, name, [("database", DATABASE[:1])])
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill(name)
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     if task == "terminate":
         run.mark("failed")
-        run.wait_for_task("terminate", "deferred", timeout=60)
+        run.wait_for_task("terminate", "deferred", timeout=180)
     stack.api.set_task_state(run.dag_id, run.run_id, task, "success")
     assert run.wait(timeout=180) == "failed", run.describe()
     log = run.log("verdict")
@@ -105,8 +108,9 @@ def test_a_drill_goes_on_after_the_triggerer_was_killed(
 ) -> None:
     """Killed in mid-wait and started again: the wait is taken up, and nothing is launched twice."""
     write_plan(plans, "orphaned", [("database", DATABASE[:2])])
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill("orphaned")
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     stack.restart("triggerer")
     assert ended(run) == "success", run.describe()
     assert starts(run) == dict.fromkeys(DATABASE[:2], 1)

@@ -154,7 +154,7 @@ def test_a_drill_ended_by_hand_in_mid_wave_is_clean_red_and_on_record(
     write_plan(plans, "ended", [("database", DATABASE[:2]), ("web", WEB[:1])], top=OBJECTIVES)
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=15)
     run = start_drill("ended", {"reason": "to be ended by hand"})
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     run.mark("failed")
     assert run.wait(timeout=150) == "failed", run.describe()
 

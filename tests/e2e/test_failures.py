@@ -36,7 +36,7 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
     write_plan(plans, "held", [web], launch="{jobs: per_wave}", first_wave_extra=AFTER_PREFLIGHT)
     foreign = {"kind": "foreign_job", "servers": held, "seconds": 45, "from": "first_refused_call"}
     run = start_drill("held")
-    run.wait_for_task("preflight", "success", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=180)
     stack.simulator.arm(**foreign)
     assert run.wait(timeout=180) == "success", run.describe()
 
@@ -118,7 +118,7 @@ def test_a_survivor_of_termination_is_named(stack: Stack, plans: Path, run_drill
     stack.simulator.disarm()
     run.clear("terminate")
     run.wait_until(lambda: not [i for i in run.instances() if i.is_left], 60, "the survivor's end")
-    run.wait_for_task("verdict", "success", "failed", timeout=60)
+    run.wait_for_task("verdict", "success", "failed", timeout=180)
     assert run.task_states()["terminate"] == "success"
 
 
@@ -127,10 +127,10 @@ def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, s
     database = ("database", DATABASE[:2])
     write_plan(plans, "ended-in-retry", [database], first_wave_extra=AFTER_PREFLIGHT)
     run = start_drill("ended-in-retry")
-    run.wait_for_task("preflight", "success", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=180)
     # botocore tries four times: this is one failed try of the sensor, and nothing after it.
     stack.simulator.arm(kind="internal_error", operations=["DescribeJobs"], count=4)
-    run.wait_for_task("wave_database.wait_until_started", "up_for_retry", timeout=90)
+    run.wait_for_task("wave_database.wait_until_started", "up_for_retry", timeout=180)
     run.mark("failed")
     run.wait(timeout=120)
     assert_clean_and_red(run)
@@ -142,7 +142,7 @@ def test_marked_failed_while_launch_jobs_are_live(stack: Stack, plans: Path, sta
     write_plan(plans, "ended-in-launch", [("database", DATABASE[:2]), ("web", WEB[:2])])
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=20)
     run = start_drill("ended-in-launch")
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     assert {job["status"] for job in run.jobs()} <= {"PENDING", "STARTED"}
     run.mark("failed")
     run.wait(timeout=120)
@@ -154,7 +154,7 @@ def test_marked_failed_between_two_servers_starts_no_further_one(plans: Path, st
     """A run ended by hand while it waits out the delay between two servers starts no second one."""
     write_plan(plans, "ended-in-delay", [("database", DATABASE[:2])], launch="{server_delay: 20s}")
     run = start_drill("ended-in-delay")
-    run.wait_for_task("wave_database.start_recovery", "deferred", timeout=60)
+    run.wait_for_task("wave_database.start_recovery", "deferred", timeout=180)
     run.mark("failed")
     run.wait(timeout=120)
     assert_clean_and_red(run)
@@ -165,7 +165,7 @@ def test_a_second_run_is_refused_and_touches_nothing(plans: Path, start_drill: D
     """While a plan's run is active a second one fails at once, names the first, and leaves it alone."""
     write_plan(plans, "once", [("directory", DIRECTORY)], launch="{server_delay: 10s}")
     first = start_drill("once")
-    first.wait_for_task("wave_directory.start_recovery", "deferred", timeout=60)
+    first.wait_for_task("wave_directory.start_recovery", "deferred", timeout=180)
     second = start_drill("once")
     assert second.wait(timeout=60) == "failed"
     log = second.log("begin")
@@ -282,8 +282,9 @@ def test_a_plan_file_broken_in_mid_wave_lets_its_drill_clean_up(
 ) -> None:
     """The drill ends red and leaves nothing; a new run of the broken plan is refused with the error."""
     path = write_plan(plans, "breaks", [("database", DATABASE[:2]), ("web", WEB[:2])], wave_extra="")
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill("breaks")
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=90)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     whole = path.read_text()
     try:
         path.write_text(whole.replace("waves:", "wavess:"))
@@ -304,7 +305,7 @@ def test_a_plan_validly_edited_in_mid_wave_does_not_move_its_drill(plans: Path, 
     waves = [("database", DATABASE[:1]), ("web", WEB[:1])]
     path = write_plan(plans, "edited", waves, wave_extra="delay_before: 20s")
     run = start_drill("edited")
-    run.wait_for_task("wave_web.start_recovery", "deferred", timeout=90)
+    run.wait_for_task("wave_web.start_recovery", "deferred", timeout=180)
     write_plan(
         plans, "edited", [("database", DATABASE[:1]), ("web", APPLICATION[:3])], launch="{jobs: per_wave}"
     )
@@ -321,7 +322,7 @@ def test_a_wave_renamed_in_mid_drill_ends_it_red_and_clean(plans: Path, start_dr
         plans, "renamed", [("database", DATABASE[:1]), ("web", WEB[:1])], wave_extra="delay_before: 20s"
     )
     run = start_drill("renamed")
-    run.wait_for_task("wave_web.start_recovery", "deferred", timeout=90)
+    run.wait_for_task("wave_web.start_recovery", "deferred", timeout=180)
     write_plan(plans, "renamed", [("database", DATABASE[:1]), ("front", WEB[:1])])
     run.wait(timeout=150)
     assert_clean_and_red(run)

@@ -31,7 +31,7 @@ def test_a_holder_that_outlasts_the_bound_is_named_with_what_to_do(
     database = ("database", [held, free])
     write_plan(plans, "outlasted", [database], launch=bounds, first_wave_extra=AFTER_PREFLIGHT)
     run = start_drill("outlasted")
-    run.wait_for_task("preflight", "success", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=180)
     stack.simulator.arm(kind="foreign_job", servers=[held], seconds=600, **{"from": "first_refused_call"})
     assert run.wait() == "failed", run.describe()
     assert jobs_made(run) == {held: 0, free: 1}
@@ -58,7 +58,7 @@ def test_throttling_and_a_used_up_quota_are_waited_out(stack: Stack, plans: Path
     others = [*WEB, *APPLICATION][: JOBS_IN_PROGRESS - 1]
     write_plan(plans, "crowded", [("database", [first, second])], first_wave_extra=AFTER_PREFLIGHT)
     run = start_drill("crowded")
-    run.wait_for_task("preflight", "success", timeout=60)
+    run.wait_for_task("preflight", "success", timeout=180)
     throttle = {"kind": "throttle", "operations": ["StartRecovery"], "servers": [first]}
     stack.simulator.arm(**throttle, count=1, retry_after=12)
     for server in others:

@@ -166,7 +166,7 @@ def test_a_launch_outlives_every_component_that_it_needs(
     write_plan(plans, "unsupported", [("first", WEB[1:3])], launch="{server_delay: 15s}")
     stack.simulator.arm(**hang("after", WEB[2]))
     run = start_drill("unsupported")
-    run.wait_for_task(START, "deferred", timeout=90)
+    run.wait_for_task(START, "deferred", timeout=180)
     dead = ("api-server", "execution-api", "triggerer", "scheduler")
     for component in dead:
         stack.kill(component)

@@ -109,7 +109,7 @@ def test_a_held_server_is_waited_for_and_the_drill_goes_on(
     assert "[SERVER_CONFLICT]" in dry.log("preflight")
 
     run = start_drill("waits")
-    run.wait_for_task("preflight", "deferred", timeout=60)
+    run.wait_for_task("preflight", "deferred", timeout=180)
     stack.simulator.disarm()
     assert run.wait(timeout=80) == "success", run.describe()
     log = run.log("preflight")

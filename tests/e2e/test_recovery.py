@@ -83,7 +83,7 @@ def test_a_recovery_that_is_marked_as_failed_terminates_nothing(stack: Stack, re
     run = recover("abandoned")
     await_question(run, APPROVE)
     answer(run, APPROVE)
-    run.wait_for_task("wave_web.wait_until_launched", "deferred", timeout=60)
+    run.wait_for_task("wave_web.wait_until_launched", "deferred", timeout=180)
     run.mark("failed")
     assert run.wait() == "failed", run.describe()
     assert "The recovery did not pass" in run.log("verdict")
