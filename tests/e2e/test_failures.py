@@ -140,7 +140,7 @@ def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, s
 def test_marked_failed_while_launch_jobs_are_live(stack: Stack, plans: Path, start_drill: Drill) -> None:
     """A run ended by hand in mid-launch waits for its jobs, which DRS cannot cancel, and then terminates."""
     write_plan(plans, "ended-in-launch", [("database", DATABASE[:2]), ("web", WEB[:2])])
-    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=20)
+    stack.simulator.arm(kind="stuck_conversion", servers=DATABASE[:2], seconds=20)
     run = start_drill("ended-in-launch")
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     assert {job["status"] for job in run.jobs()} <= {"PENDING", "STARTED"}
