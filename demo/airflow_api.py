@@ -11,6 +11,7 @@ import tenacity
 
 from drs.cli import airflow_api as shared
 from drs.cli.airflow_logs import as_text
+from drs.plan.naming import DAG_ID_PREFIX
 
 
 class AirflowApi(shared.AirflowApi):
@@ -71,9 +72,17 @@ class AirflowApi(shared.AirflowApi):
         messages = self.task_messages(dag_id, run_id, task_id, try_number, map_index)
         return "\n".join(as_text(message) for message in messages)
 
-    def wait_for_dag(self, dag_id: str, timeout: float = 60) -> None:
+    def reparse_plans(self) -> bool:
+        """Have the plans' DAGs built anew, as the button in the UI does; False while there is not one."""
+        files = {dag["file_token"] for dag in self.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX)}
+        for file in files:
+            self._request("PUT", f"/parseDagFile/{file}")
+        return bool(files)
+
+    def wait_for_dag(self, dag_id: str, timeout: float = 60, *, digest: str = "") -> None:
         """Wait until the DAG processor has built a DAG.
 
+        :param digest: that of the plan as it is now; a DAG of an older plan is not the one.
         :raises TimeoutError: it has not, with the import errors that say why.
         """
 
@@ -83,9 +92,16 @@ class AirflowApi(shared.AirflowApi):
             )
             known = ", ".join(sorted(dag["dag_id"] for dag in self.dags())) or "none"
             errors = errors or "No import errors."
-            return f"There is no DAG {dag_id} after {timeout:g} s. DAGs: {known}.\n{errors}"
+            wanted = f"{dag_id} of plan digest {digest}" if digest else dag_id
+            return f"There is no DAG {wanted} after {timeout:g} s. DAGs: {known}.\n{errors}"
 
-        self._wait(lambda: self.dag(dag_id) is not None, timeout, missing)
+        self._wait(lambda: self._is_built(dag_id, digest), timeout, missing)
+
+    def _is_built(self, dag_id: str, digest: str) -> bool:
+        dag = self.dag(dag_id)
+        if dag is None or dag["is_stale"]:
+            return False
+        return not digest or digest in self._json("GET", f"/dags/{dag_id}/details")["doc_md"]
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout: float) -> str:
         """Wait until a run has ended, and give its state.

@@ -54,7 +54,7 @@ class DrillRun:
         :raises TimeoutError: the plan has no DAG; with the import errors.
         """
         plan = load_plan(plan_file)
-        stack.api.wait_for_dag(dag_id(plan.name))
+        stack.api.wait_for_dag(dag_id(plan.name), digest=plan.digest)
         stack.api.unpause(dag_id(plan.name))
         started = datetime.now(UTC)
         return cls(stack, plan, stack.api.trigger(dag_id(plan.name), conf), started)

@@ -52,10 +52,7 @@ def airflow_settings(
         "CORE__EXECUTION_API_SERVER_URL": f"http://{HOST}:{ports.execution_api}/execution/",
         "LOGGING__WORKER_LOG_SERVER_PORT": ports.worker_logs,  # fixed by default: two stacks would collide
         "LOGGING__TRIGGER_LOG_SERVER_PORT": ports.trigger_logs,
-        # An edited plan is a new DAG at once.
-        "DAG_PROCESSOR__REFRESH_INTERVAL": 2,
-        "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": 1,
-        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": 2,
+        # An edited plan is a new DAG at once: the plan watcher has it parsed, and it is stored at once.
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 1,
         "DRS__PLANS_FOLDER": plans,
         # DRS's minutes are seconds in the simulator: look at jobs that much oftener.

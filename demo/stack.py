@@ -16,6 +16,7 @@ import httpx
 
 from demo.airflow_api import AirflowApi
 from demo.installation import Installation
+from demo.plan_watcher import PlanWatcher
 from demo.processes import Processes, StackError
 from demo.settings import ANY_ACCESS_KEY, HOST, Ports, airflow_settings, aws_settings, clean_environment
 from demo.simulator_client import Simulator
@@ -85,6 +86,7 @@ class Stack(Installation):
         self.processes = Processes(self.home / "components", self.environment)
         self.api = AirflowApi(f"http://{HOST}:{self.ports.api_server}")
         self.simulator = Simulator(f"http://{HOST}:{self.ports.simulator}", access_key_id)
+        self.watcher = PlanWatcher(folders["plans"], self.api)
 
     def start(self) -> None:
         self._launch("simulator")
@@ -95,6 +97,11 @@ class Stack(Installation):
             self._launch(component)
         for component in COMPONENTS:
             self._await(component, started)
+        self.watcher.start()
+
+    def stop(self) -> None:
+        self.watcher.stop()
+        super().stop()
 
     def _let_readers_and_writers_be(self) -> None:
         """Switch the database to a write-ahead log, which it stays with.

@@ -216,6 +216,10 @@ class DrsJobLaunchedSensor(_WaveSensor):
                 **hook_parameters(self),
             )
             event = wait(self, trigger, deadline, resume="execute_complete")
+        if event is None:  # no trigger has told them
+            for job in jobs:
+                for item in self.hook.job_log(job.job_id):
+                    self.log.info("%s  %s", job.job_id, item.describe())
         outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
         ledger.save_outcome(self.wave, outcome)
         measure_jobs(context, ledger, self.wave, jobs, outcome)

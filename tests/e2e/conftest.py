@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,28 @@ def plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plans")
     shutil.copytree(REPOSITORY / "include" / "plans", folder, dirs_exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _module_tidies_up(plans: Path) -> Iterator[None]:
+    """A plan is gone when what wrote it has ended: Airflow would build its DAG for all the tests to come."""
+    with tidied(plans):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _test_tidies_up(plans: Path) -> Iterator[None]:
+    with tidied(plans):
+        yield
+
+
+@contextmanager
+def tidied(folder: Path) -> Iterator[None]:
+    """Leave a folder as it was found, but for what was edited in it."""
+    found = set(folder.iterdir())
+    yield
+    for path in set(folder.iterdir()) - found:
+        path.unlink()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from demo.stack import Stack
 from tests.e2e.plans import DATABASE, DIRECTORY, QUICK, write_plan
 from tests.e2e.proof import assert_launched_once, start_calls
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("preflight")]
 
 Drill = Callable[..., DrillRun]
 STALLED, SILENT, IN_RECOVERY, WITHOUT_TEMPLATE, ASTRAY, HELD, LEFTOVER, SPARE = (
@@ -103,7 +103,7 @@ def test_a_held_server_is_waited_for_and_the_drill_goes_on(
     write_plan(plans, "waits", [("database", [held, DIRECTORY[1]])], launch=quick)
     stack.simulator.arm(kind="foreign_job", servers=[held], seconds=600)
     jobs = stack.simulator.client("drs", "us-east-1").describe_jobs(filters={})["items"]
-    (holder,) = [job["jobID"] for job in jobs if job["status"] == "STARTED"]
+    (holder,) = [job["jobID"] for job in jobs if job["status"] != "COMPLETED"]
     dry = start_drill("waits", {"dry_run": True})
     assert dry.wait(timeout=60) == "failed", dry.describe()
     assert "[SERVER_CONFLICT]" in dry.log("preflight")

@@ -43,3 +43,20 @@ def test_a_missing_dag_is_told_with_the_import_errors(airflow: tuple[FakeAirflow
         TimeoutError, match=r"(?s)no DAG mine.*DAGs: other\..*recovery_plans\.py:\nKeyError: waves"
     ):
         api.wait_for_dag("mine", timeout=0)
+
+
+def test_the_dag_of_an_older_plan_is_not_the_one(airflow: tuple[FakeAirflow, AirflowApi]) -> None:
+    """Neither a stale DAG nor one that was built before the plan was edited is taken for the plan's."""
+    fake, api = airflow
+    dag = {"dag_id": "d", "is_stale": True}
+    fake.answers["/api/v2/dags/d"] = lambda _: (200, dag)
+    fake.answers["/api/v2/dags/d/details"] = lambda _: (200, {**dag, "doc_md": "Plan digest: `old`"})
+    fake.answers["/api/v2/dags"] = lambda _: (200, {"dags": [dag], "total_entries": 1})
+    fake.answers["/api/v2/importErrors"] = lambda _: (200, {"import_errors": [], "total_entries": 0})
+    with pytest.raises(TimeoutError):
+        api.wait_for_dag("d", timeout=0)
+    dag["is_stale"] = False
+    api.wait_for_dag("d", timeout=0)
+    with pytest.raises(TimeoutError, match="no DAG d of plan digest new"):
+        api.wait_for_dag("d", timeout=0, digest="new")
+    api.wait_for_dag("d", timeout=0, digest="old")

@@ -481,6 +481,22 @@ def test_when_every_job_has_ended_there_is_no_further_wait(
     assert [server["launched"] for server in servers] == [True, True]
 
 
+def test_drs_s_own_events_are_in_the_log_once(
+    begin: Begin, waiting: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a trigger told them as they happened, or the jobs had ended before anybody looked."""
+    run = begin()
+    run.launch()
+    pass_gate(DrsJobLaunchedSensor, run)
+    watched = capsys.readouterr().out
+    pass_gate(DrsJobLaunchedSensor, run)
+    found_ended = capsys.readouterr().out
+    for job in run.drills():
+        for event in ("JOB_START", "LAUNCH_END", "JOB_END"):
+            for log in (watched, found_ended):
+                assert len(re.findall(rf"{job.id}  .*{event}\b", log)) == 1
+
+
 def test_a_log_that_may_not_be_read_ends_the_wait(begin: Begin, waiting: bool) -> None:
     """The trigger gives up on the refusal; the task meets it itself, names the action, and waits no more."""
     run = begin(launch={"jobs": "per_wave"})

@@ -81,6 +81,7 @@ class Dag(TypedDict):
     dag_id: str
     is_paused: bool
     is_stale: bool
+    file_token: str
 
 
 class DagRun(TypedDict):
