@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from drs.errors import Code
 from drs.ledger import Ledger
-from drs.operators import approve
+from drs.operators import approve, question
 from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.plan import Plan
 from drs.preflight.findings import Finding, Report
@@ -69,7 +69,8 @@ def resolve(servers: tuple[str, ...]) -> WaveResolution:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approve, "utc_now", lambda: NOW)
+    for module in (approve, question):
+        monkeypatch.setattr(module, "utc_now", lambda: NOW)
 
 
 @pytest.fixture
@@ -217,8 +218,8 @@ def test_airflow_is_told_who_may_answer(begin: Any, asked: list[dict[str, Any]])
     begin(plan_asking(approvers=["ada", "bob"]), execution_type="RECOVERY")
     ask(wave_task())
     ask(recovery_task())
-    for question in asked:
-        assert [user["id"] for user in question["assigned_users"]] == ["ada", "bob"]
+    for each in asked:
+        assert [user["id"] for user in each["assigned_users"]] == ["ada", "bob"]
 
 
 # --- nobody is asked --------------------------------------------------------------------------------------

@@ -1,28 +1,22 @@
 """Asks a person before a wave is launched, and before anything of a real recovery is.
 
-The question stands under *Required Actions* in the Airflow UI; the wait for its answer costs neither a worker
-nor the triggerer. The answer is written to the run's ledger, which is what the rails around a launch believe.
+The answer is written to the run's ledger, which is what the rails around a launch believe.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Param
-from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.execution_time.hitl import HITLUser
 
 from drs.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.errors import ApprovalRejected, ApprovalTimeout
-from drs.jobs import clock_time, utc_now
+from drs.jobs import utc_now
 from drs.ledger import Ledger
-from drs.notifications import announce_question
 from drs.operators.preflight import FINDINGS_KEY
+from drs.operators.question import DrsQuestionOperator, said
 from drs.plan import Approval, Plan
 from drs.proof import PREFLIGHT_TASK_ID
 from drs.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
@@ -33,10 +27,8 @@ if TYPE_CHECKING:
 APPROVE, REJECT = "Approve", "Reject"
 
 
-class _ApprovalOperator(HITLOperator):
+class _ApprovalOperator(DrsQuestionOperator):
     """Ask a person, and fail unless the answer is yes. Cleared, it asks again: an earlier answer is void."""
-
-    template_fields: Sequence[str] = ()  # a reason or a server's name that holds braces is no template
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Approve?", options=[APPROVE, REJECT], **kwargs)
@@ -66,43 +58,27 @@ class _ApprovalOperator(HITLOperator):
     def execute(self, context: Context) -> None:
         ledger = run_ledger(context)
         run = ledger.run()
-        before = ledger.approval(self.about)
-        ledger.forget_approval(self.about)
+        announced_as = self._forget_answer(ledger, self.about)
         rule = self._rule(ledger, run)
         ti: Any = context["ti"]
         findings = ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or []
         passes = silence_approves(rule, run)
-        until = utc_now() + rule.timeout
         self.subject = f"{run.execution_type} of plan {run.read_plan().name}: approve {self.what}?"
-        self.body = "\n".join(
-            [
-                *told_of_run(run),
-                f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} it is "
-                f"{'approved' if passes else 'rejected'}.",
-                *_told_of_servers(ledger, self._waves(run)),
-                *_told_of_findings(findings, self._waves(run)),
-                *told_so_far(ledger, run),
-            ]
-        )
         self.defaults = [APPROVE] if passes else None
-        self.response_timeout = rule.timeout
-        self.assigned_users = [HITLUser(id=user, name=user) for user in rule.approvers]
-        # Not when the DAG is built, which it would make larger for each wave.
-        comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
-        self.params = ParamsDict({"comment": comment})
-        self.log.info("%s\n%s", self.subject, self.body)
-        announce_question(
+        self._ask(
             context,
             ledger,
-            # A task that is tried again asks the same; one that is cleared after an answer asks anew.
-            about=f"{self.about} after {before.at.isoformat()}" if before else self.about,
+            run,
+            announced_as=announced_as,
             what=self.what,
             rule=rule,
-            until=until,
             passes=passes,
-            body=self.body,
+            silence=f"it is {'approved' if passes else 'rejected'}",
+            told=[
+                *_told_of_servers(ledger, self._waves(run)),
+                *_told_of_findings(findings, self._waves(run)),
+            ],
         )
-        super().execute(context)
 
     @coded_failures
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -120,27 +96,18 @@ class _ApprovalOperator(HITLOperator):
             raise ApprovalTimeout(
                 f"Nobody answered within {rule.timeout} whether {self.what} is approved, which means no."
             )
-        answer = super().execute_complete(context, event)
-        answered_at: dt.datetime = answer["responded_at"]
-        user = answer["responded_by_user"]
-        record = ApprovalRecord(
-            approved=answer["chosen_options"] == [APPROVE] and may_answer(user, rule.approvers),
-            answered="by time-out" if user is None else "by a person",
-            by=user["name"] if user else "",
-            at=answered_at,
-            comment=str(answer["params_input"].get("comment") or ""),
-        )
+        answer, may = self._answer(context, event, yes=APPROVE, approvers=rule.approvers)
+        record = answer.model_copy(update={"approved": answer.approved and may})
         ledger.save_approval(self.about, record)
-        said = f"{record.by or 'nobody'} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
-        if not may_answer(user, rule.approvers):
+        if not may:
             raise ApprovalRejected(
-                f"The answer about {self.what} is not of somebody who may give it ({said}); "
+                f"The answer about {self.what} is not of somebody who may give it ({said(record)}); "
                 f"the plan names {', '.join(rule.approvers)}.",
                 remedy="Clear this task with all after it, and have one of those named answer.",
             )
         if not record.approved:
-            raise ApprovalRejected(f"No to {self.what}, by {said}")
-        self.log.info("Yes to %s, %s, %s", self.what, record.answered, said)
+            raise ApprovalRejected(f"No to {self.what}, by {said(record)}")
+        self.log.info("Yes to %s, %s, %s", self.what, record.answered, said(record))
         return record.model_dump(mode="json")
 
 
@@ -205,25 +172,6 @@ def silence_approves(rule: Approval, run: RunRecord) -> bool:
     return rule.on_timeout == "approve" and run.is_drill
 
 
-def may_answer(user: Any, approvers: Sequence[str]) -> bool:
-    """Airflow itself refuses others, unless everybody is an administrator of it."""
-    return user is None or not approvers or bool({user["id"], user["name"]} & set(approvers))
-
-
-def told_of_run(run: RunRecord) -> Iterator[str]:
-    """Who asked for the run and why, and where it acts."""
-    target = run.read_plan().target
-    if not run.is_drill:
-        yield (
-            "**This is a real recovery (isDrill false).** DRS cleans up earlier recovery instances of these "
-            "servers, and this run terminates nothing of what it launches.\n"
-        )
-    yield f"Asked by {run.initiator}; reason: {run.reason or 'none given'}."
-    yield f"Account {target.account_id}, Region {target.region}."
-    point = run.recovery_point
-    yield f"Recovery point: {f'at or before {point:%Y-%m-%dT%H:%M:%SZ}' if point else 'the latest state'}."
-
-
 def _told_of_servers(ledger: Ledger, waves: Sequence[str]) -> Iterator[str]:
     resolution = ledger.resolution()
     yield "\n**Servers**\n"
@@ -241,22 +189,3 @@ def _told_of_findings(findings: Sequence[dict[str, Any]], waves: Sequence[str]) 
         yield f"- {finding['severity']} [{finding['code']}] {finding['seen']}"
     if not concerned:
         yield "- nothing"
-
-
-def told_so_far(ledger: Ledger, run: RunRecord) -> Iterator[str]:
-    """How each wave stands."""
-    yield "\n**So far**\n"
-    nothing = True
-    for name in run.waves:
-        outcome, launch = ledger.outcome(name), ledger.launch(name)
-        if outcome:
-            launched = [server for server in outcome.servers if server.launched]
-            yield f"- wave {name}: {len(launched)} of {len(outcome.servers)} servers launched"
-            for server in outcome.servers:
-                if not server.launched:
-                    yield f"- wave {name}: {server.server_id} ({server.name}) not launched: {server.error}"
-        elif launch:
-            yield f"- wave {name}: {len(launch.jobs)} job(s) started, not ended yet"
-        nothing = nothing and not launch
-    if nothing:
-        yield "- nothing was launched"

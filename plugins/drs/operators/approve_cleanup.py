@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import Param
-from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.execution_time.hitl import HITLUser
 
 from drs.drill_instances import drill_instances, with_types
 from drs.drill_task import coded_failures, run_ledger
 from drs.errors import ApprovalRejected
 from drs.hook import DrsHook, Ec2Instances
-from drs.jobs import clock_time, utc_now
+from drs.jobs import utc_now
 from drs.ledger import Ledger
-from drs.notifications import announce_question
-from drs.operators.approve import may_answer, told_of_run, told_so_far
+from drs.operators.question import DrsQuestionOperator, said
 from drs.plan import Approval
 from drs.prices import cost_listing
-from drs.records import CLEANUP_APPROVAL, ApprovalRecord, InstanceRecord, RunRecord
+from drs.records import CLEANUP_APPROVAL, InstanceRecord, RunRecord
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,14 +24,12 @@ if TYPE_CHECKING:
 TERMINATE, KEEP = "Terminate", "Keep"
 
 
-class DrsApproveCleanupOperator(HITLOperator):
+class DrsApproveCleanupOperator(DrsQuestionOperator):
     """Ask, once the waves have ended, whether what they launched is terminated.
 
     Only ``Keep`` keeps it. Skipped, failed, or marked by hand, the question has no answer on record, and the
     instances are terminated.
     """
-
-    template_fields: Sequence[str] = ()  # a reason or a server's name that holds braces is no template
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Terminate?", options=[TERMINATE, KEEP], defaults=[TERMINATE], **kwargs)
@@ -47,42 +40,29 @@ class DrsApproveCleanupOperator(HITLOperator):
         run = ledger.begun()
         if run is None:
             raise AirflowSkipException("This run was refused before it began: it launched nothing.")
-        before = ledger.approval(CLEANUP_APPROVAL)
-        ledger.forget_approval(CLEANUP_APPROVAL)
+        announced_as = self._forget_answer(ledger, CLEANUP_APPROVAL)
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
         instances, live, remark = _left(ledger, run)
         if not (instances or live):
             raise AirflowSkipException("There is no drill instance of this run: nothing to ask about.")
         rule = run.read_plan().cleanup
-        until = utc_now() + rule.approval_timeout
         what = f"the {len(instances)} drill instance(s) of this run"
         self.subject = f"Drill of plan {run.read_plan().name}: terminate {what}?"
-        self.body = "\n".join(
-            [
-                *told_of_run(run),
-                f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} they are terminated.",
-                *_told_of_instances(instances, run, remark),
-                *_told_of_live(live),
-                *told_so_far(ledger, run),
-            ]
-        )
-        self.response_timeout = rule.approval_timeout
-        self.assigned_users = [HITLUser(id=user, name=user) for user in rule.approvers]
-        comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
-        self.params = ParamsDict({"comment": comment})
-        self.log.info("%s\n%s", self.subject, self.body)
-        announce_question(
+        self._ask(
             context,
             ledger,
-            about=f"{CLEANUP_APPROVAL} after {before.at.isoformat()}" if before else CLEANUP_APPROVAL,
+            run,
+            announced_as=announced_as,
             what=f"the termination of {what}",
             rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
-            until=until,
             passes=True,
-            body=self.body,
+            silence="they are terminated",
+            told=[
+                *_told_of_instances(instances, run, remark),
+                *_told_of_live(live),
+            ],
         )
-        super().execute(context)
 
     @coded_failures
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -91,21 +71,12 @@ class DrsApproveCleanupOperator(HITLOperator):
         :raises ApprovalRejected: it is not of somebody who may give it; the instances are then terminated
         """
         ledger = run_ledger(context)
-        rule = ledger.run().read_plan().cleanup
-        answer = super().execute_complete(context, event)
-        user = answer["responded_by_user"]
-        record = ApprovalRecord(
-            approved=answer["chosen_options"] == [TERMINATE],
-            answered="by time-out" if user is None else "by a person",
-            by=user["name"] if user else "",
-            at=answer["responded_at"],
-            comment=str(answer["params_input"].get("comment") or ""),
-        )
-        said = f"{record.by or 'nobody'} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
-        if not may_answer(user, rule.approvers):
+        approvers = ledger.run().read_plan().cleanup.approvers
+        record, may = self._answer(context, event, yes=TERMINATE, approvers=approvers)
+        if not may:
             raise ApprovalRejected(
-                f"The answer about clean-up is not of somebody who may give it ({said}); the plan names "
-                f"{', '.join(rule.approvers)}. The instances are terminated.",
+                f"The answer about clean-up is not of somebody who may give it ({said(record)}); the plan "
+                f"names {', '.join(approvers)}. The instances are terminated.",
                 remedy="Have one of those named answer in the next run.",
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
@@ -113,7 +84,7 @@ class DrsApproveCleanupOperator(HITLOperator):
             "The instances are %s: %s, %s",
             "terminated" if record.approved else "kept",
             record.answered,
-            said,
+            said(record),
         )
         return record.model_dump(mode="json")
 
