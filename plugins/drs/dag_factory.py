@@ -112,7 +112,8 @@ def drill_dag(plan: Plan) -> DAG:
             last = [ask]
         closing_tasks(plan.name, setup, last)
     # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
-    dag.params = ParamsDict(run_parameters(plan))
+    # Past attrs, which would check each one's JSON schema in every parse: almost half of the build.
+    object.__setattr__(dag, "params", ParamsDict(run_parameters(plan)))
     return dag
 
 

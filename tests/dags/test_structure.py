@@ -289,6 +289,12 @@ def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["fleet", "order-system", "single-server"])
+def test_the_parameters_are_valid_as_they_stand(name: str) -> None:
+    """A scheduled run has no others, and Airflow is kept from checking them whenever it builds the DAG."""
+    example(name).params.validate()
+
+
 @pytest.mark.parametrize("allowed", [False, True])
 def test_the_form_offers_a_recovery_where_the_plan_allows_it(allowed: bool) -> None:
     """Another value is not refused by Airflow, but by begin, which says what is allowed."""
