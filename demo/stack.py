@@ -40,6 +40,11 @@ task's request in the middle of a write to SQLite, and in need of the same loop 
 
 COMPONENTS = ("simulator", *AIRFLOW_COMPONENTS)
 
+PRELOADED = "import drs.dag_factory, airflow.__main__; airflow.__main__.main()"
+"""Airflow's command line in a process that knows our modules: the scheduler forks every task, and the DAG
+processor every parse, and what they have imported their children need not.
+"""
+
 START_TIMEOUT = 120.0
 """Seconds in which a part must be healthy; a loaded laptop takes a third of it."""
 
@@ -122,7 +127,8 @@ class Stack(Installation):
             arguments = ["airflow", "api-server", "--apps", "execution"]
             arguments += ["--port", str(self.ports.execution_api)]
         else:
-            arguments = ["airflow", component]
+            self.processes.start(component, [sys.executable, "-c", PRELOADED, component])
+            return
         self.processes.start(component, [sys.executable, "-m", *arguments])
 
     def _await(self, component: str, started: float) -> None:
