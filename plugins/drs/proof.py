@@ -29,7 +29,7 @@ EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
 LAST_TASK = "validate"
 """The last task of a wave, within its group."""
-LAST_GATE = "launched"
+LAST_GATE = "validated"
 """The gate that this task reaches."""
 
 

@@ -11,7 +11,6 @@ from drs import deadline
 from drs.dag_factory import drill_dag
 from drs.deadline import rto_has_passed
 from drs.ledger import Ledger
-from drs.proof import LAST_GATE
 from drs.records import CleanupRecord, Resolution, WaveResolution
 from tests.unit.drill import NOW, after, make_plan, make_run
 from tests.unit.test_notifications import Noted, noted
@@ -35,9 +34,12 @@ def ring(state: str = "running") -> None:
 def test_waves_that_are_not_up_are_told(
     ledger: Ledger, said: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """By the plan's notifiers and in the triggerer's log; once."""
+    """By the plan's notifiers and in the triggerer's log; once. A server whose checks go on is not up."""
     ledger.save_run(make_run(PLAN))
-    ledger.save_reached("database", LAST_GATE, after(60))
+    for gate in ("started", "launched", "validated"):
+        ledger.save_reached("database", gate, after(60))
+    for gate in ("started", "launched"):
+        ledger.save_reached("application", gate, after(60))
     ring()
     ring()
     (message,) = said
@@ -51,7 +53,7 @@ def test_a_drill_whose_waves_are_up_is_in_time(ledger: Ledger, said: list[Any]) 
     ledger.save_run(make_run(PLAN))
     left_out = WaveResolution(left_out="its groups hold no server")
     ledger.save_resolution(Resolution(waves={"database": WaveResolution(), "application": left_out}))
-    ledger.save_reached("database", LAST_GATE, after(60))
+    ledger.save_reached("database", "validated", after(60))
     ring()
     assert said == []
 

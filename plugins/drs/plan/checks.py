@@ -42,7 +42,7 @@ Kind = Field(description="The kind of the check.")
 CheckTimeout = Annotated[
     PositiveDuration,
     Field(
-        description="How long the check is tried, from the moment when the wave's servers are launched.",
+        description="How long the check is tried, from the beginning of the wave's validation.",
         examples=["5m"],
     ),
 ]
