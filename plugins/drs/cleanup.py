@@ -23,6 +23,7 @@ from drs.ownership import CALL_SPAN, own_launch_jobs
 from drs.prices import cost_listing
 from drs.quotas import MAX_SERVERS_PER_JOB
 from drs.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
+from drs.tables import table
 
 SETTLE = dt.timedelta(seconds=20)
 """A call that was about to be made when its task was killed has shown its job by then; a killed task lives on
@@ -104,7 +105,7 @@ class CleanUp:
                 existing.model_copy(
                     update={
                         "started_at": self._now(),
-                        "terminate_calls": (),
+                        "earlier_calls": len(existing.terminate_calls),
                         "ec2_looks": 0,
                         "proven": False,
                         "kept": False,
@@ -118,17 +119,22 @@ class CleanUp:
         """Do what can be done now; say what to wait for, or that the end is proven.
 
         :raises CleanupIncomplete: an instance survived, or a job is still live at the bound
+        :raises AccessDenied: AWS does not let clean-up see what is left
         """
         try:
             return self._advance()
         except (ClientError, BotoCoreError) as error:
-            # Hours are left, and instances cost money: a DRS that cannot be read for a minute is waited for.
             if not refusals.unavailable(error):
-                raise
+                connection = self._run.read_plan().target.aws_conn_id
+                explained = refusals.explain(error, "what clean-up asked for", connection=connection)
+                if explained is None:
+                    raise
+                message = f"{explained.message}{self._launched()}"
+                raise type(explained)(message, remedy=explained.remedy) from error
+            # Hours are left, and instances cost money: a DRS that cannot be read for a minute is waited for.
             if self._past_bound():
-                raise self._incomplete(
-                    self.record.instances, [], f"DRS does not answer ({error}), and the time is over"
-                ) from error
+                why = f"DRS does not answer ({error}), and the time is over"
+                raise self._incomplete(self.record.instances, [], why) from error
             self._log.warning("DRS did not answer (%s); looking again in 30 s.", error)
             return WaitForJobs((), self._now() + REFUSED_PAUSE)
 
@@ -346,7 +352,8 @@ class CleanUp:
         return max([*unanswered, self.record.started_at]) + SETTLE if unanswered else self._run.began_at
 
     def _tries(self, item: InstanceRecord) -> int:
-        return sum(item.recovery_instance_id in call.instances for call in self.record.terminate_calls)
+        calls = self.record.terminate_calls[self.record.earlier_calls :]
+        return sum(item.recovery_instance_id in call.instances for call in calls)
 
     def _deadline(self) -> dt.datetime:
         return self.record.started_at + self._bound
@@ -361,6 +368,8 @@ class CleanUp:
             parts.append(f"{len(left)} drill instance(s) still there, costing money:\n{self._listing(left)}")
         if live:
             parts.append(f"Jobs still live: {'; '.join(job.describe() for job in live)}.")
+        if not (left or live) and (launched := self._launched()):
+            parts.append(launched.strip())
         ids = " ".join(item.recovery_instance_id for item in left)
         terminate = f": aws drs terminate-recovery-instances --region {region} --recovery-instance-ids {ids}"
         return CleanupIncomplete(
@@ -371,6 +380,29 @@ class CleanUp:
                 + (terminate if left else " when the jobs have ended")
             ),
         )
+
+    def _launched(self) -> str:
+        """What the run's own records say that it launched, for when AWS does not tell what of it is left."""
+        rows = []
+        for wave in self._waves:
+            launch, outcome = self._ledger.launch(wave), self._ledger.outcome(wave)
+            if launch is None:
+                continue
+            judged = outcome.servers if outcome else ()
+            instances = {(server.job_id, server.server_id): server.instance_id for server in judged}
+            for call in launch.calls:
+                if call.outcome is None or call.outcome in launch.all_job_ids:
+                    rows += [
+                        (
+                            server_id,
+                            call.outcome or "no reply",
+                            instances.get((call.outcome, server_id)) or "not known",
+                        )
+                        for server_id in call.servers
+                    ]
+        if not rows:
+            return ""
+        return f"\nThis run has launched, by its own records:\n{table(('server', 'job', 'instance'), rows)}"
 
     def _listing(self, items: Sequence[InstanceRecord]) -> str:
         return cost_listing(items, self._now())

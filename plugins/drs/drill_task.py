@@ -65,7 +65,7 @@ def run_ledger(context: Context) -> Ledger:
 
 def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
     """Turn a coded failure into a failed task: recorded for evidence and verdict, said at the log's end, and
-    retried by Airflow only where a retry can help.
+    retried by Airflow only where a retry can help. A try that is cut off leaves no reason of an earlier one.
     """
     return _guarded(method, _record)
 
@@ -81,6 +81,8 @@ def _guarded(
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
         try:
+            if record:
+                run_ledger(context).forget_failure(context["ti"].task_id)
             return method(self, context, *args, **kwargs)
         except DrillError as error:
             failure = error

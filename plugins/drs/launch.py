@@ -234,17 +234,17 @@ class WaveLaunch:
         """A live job holds some of the servers: perhaps our own, of an earlier call whose reply was lost.
 
         This call went out once and was refused: it has made no job, and one that looks like its own is
-        somebody else's.
+        somebody else's. That is written down before DRS is asked anything, which may fail.
         """
+        self._answer(call, refusals.CONFLICT)
         live = self._hook.live_jobs()
         for earlier in self.record.unanswered:
-            if earlier != call and set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
-                self._answer(call, refusals.CONFLICT)
+            if set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
                 return
         now = self._now()
         holders = live_holders(live, call.servers)
         timeline = self.record.timeline.refused(call.servers, holders, now)
-        self._answer(call, refusals.CONFLICT, timeline)
+        self._save(self.record.model_copy(update={"timeline": timeline}))
         free = [server_id for server_id in call.servers if server_id not in holders] if holders else []
         for job in {job.job_id: job for job in holders.values()}.values():
             held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]

@@ -153,6 +153,11 @@ class Ledger:
     def save_failure(self, task_id: str, record: FailureRecord) -> None:
         self._write(f"failure.{task_id}", record)
 
+    def forget_failure(self, task_id: str) -> None:
+        """Take back why an earlier try failed: the task is tried again, or was cleared."""
+        if self.failure(task_id) is not None:
+            self._store.set(f"failure.{task_id}", None)
+
     def _read(self, key: str, model: type[R]) -> R | None:
         value = self._store.get(key)
         return None if value is None else model.model_validate(value)

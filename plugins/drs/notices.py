@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from drs.jobs import clock_time
 from drs.plan import Approval
+from drs.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.records import FailureRecord, RunRecord, WaveOutcome
 from drs.tables import table
 
@@ -109,9 +110,14 @@ def wave_completed(run: RunRecord, base_url: str, wave: str, outcome: WaveOutcom
 
 def task_failed(run: RunRecord, base_url: str, task_id: str, failure: FailureRecord) -> Notice:
     """A task failed for good, while the run goes on to its end."""
-    after = "Clean-up as the plan says, then the verdict."
-    if not run.is_drill:
+    if task_id == TERMINATE_TASK_ID:
+        after = "The verdict. What clean-up left costs money until somebody terminates it."
+    elif task_id == EVIDENCE_TASK_ID:
+        after = "The verdict."
+    elif not run.is_drill:
         after = "The verdict. Nothing that was launched is terminated."
+    else:
+        after = "Clean-up as the plan says, then the verdict."
     return _notice(
         run,
         base_url,

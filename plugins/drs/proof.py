@@ -33,6 +33,15 @@ LAST_GATE = "validated"
 """The gate that this task reaches."""
 
 
+KEPT_LAUNCH = "launch"
+"""The XCom in which a wave's start_recovery keeps a copy of its launch: a cleared ``begin`` has no ledger."""
+
+
+def start_task_id(wave: str) -> str:
+    """The task that launches the wave."""
+    return f"{group_id(wave)}.start_recovery"
+
+
 def group_id(wave: str) -> str:
     """The wave's task group; the prefix keeps a wave named ``begin`` apart from the task of that name."""
     return f"wave_{wave}"

@@ -223,6 +223,10 @@ class CleanupRecord(Record):
     """The run's LAUNCH jobs that the proof covers."""
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
+    earlier_calls: int = 0
+    """How many of these calls were made before the task was tried again or cleared: these no longer count as
+    tries.
+    """
     ec2_looks: int = 0
     """Looks at EC2 that found an instance running which DRS no longer lists."""
     kept: bool = False

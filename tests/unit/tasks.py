@@ -32,6 +32,8 @@ class FakeTaskInstance:
         self.runs = dict(runs or {})
         self.xcom: dict[str, Any] = {}
         """What the tasks of the run returned."""
+        self.pushed: dict[tuple[str, str], Any] = {}
+        """What they pushed besides, by task and key."""
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -41,7 +43,10 @@ class FakeTaskInstance:
         return {self.run_id: states} if states else {}
 
     def xcom_pull(self, *, task_ids: str, key: str = "return_value") -> Any:
-        return self.xcom.get(task_ids) if key == "return_value" else None
+        return self.xcom.get(task_ids) if key == "return_value" else self.pushed.get((task_ids, key))
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.pushed[self.task_id, key] = value
 
     def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
         assert dag_id == self.dag_id

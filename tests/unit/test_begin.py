@@ -15,7 +15,9 @@ from drs.ledger import Ledger
 from drs.operators import begin
 from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from drs.plan import Plan
+from drs.records import LaunchRecord
 from drs.request import RUN_PARAMETERS
+from drs.timeline import Timeline
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
 from tests.unit.tasks import FakeTaskInstance, make_context
 
@@ -36,6 +38,9 @@ class FakeVariables:
 
     def set(self, key: str, value: str, description: str) -> None:
         self.values[key] = value
+
+
+TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
 
 class FakeStateStore(MemoryStore):
@@ -71,6 +76,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         task: Any = None,
         user: str | None = "ada",
         run_type: str = "manual",
+        pushed: dict[tuple[str, str], Any] | None = None,
         due: dt.datetime = NOW,
         **params: Any,
     ) -> Any:
@@ -89,6 +95,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
             "params": form | params,
             "task_state_store": state_store,
         }
+        context["ti"].pushed = pushed or {}
         return (task or DrsBeginDrillOperator(task_id="begin", plan=plan)).execute(context)
 
     return begin_run
@@ -352,14 +359,17 @@ def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
     code: str,
     again: dict[str, Any],
 ) -> None:
-    """Its clean-up reads the record, and its jobs bear the token."""
+    """Its clean-up reads the records. Where the account takes no tags they alone know the run's jobs."""
     begin_run()
     first = ledger.run()
+    launch = LaunchRecord(timeline=TIMELINE, tags_refused=True)
     xcom.values.clear()
     variables.values[OWNER] = "run-0"
+    pushed = {("wave_application.start_recovery", "launch"): launch.model_dump(mode="json")}
     with pytest.raises(AirflowFailException, match=code):
-        begin_run(**again)
+        begin_run(**again, pushed=pushed)
     assert ledger.begun() == first
+    assert (ledger.launch("database"), ledger.launch("application")) == (None, launch)
 
 
 # --- a broken plan ----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from drs import cleanup
 from drs.cleanup import Proven, WaitForJobs
 from drs.cleanup_rule import Keep, Terminate, decide
-from drs.errors import AccessDenied, CleanupIncomplete
+from drs.errors import AccessDenied, CleanupIncomplete, DrillError
 from drs.prices import prices
 from drs.records import (
     CLEANUP_APPROVAL,
@@ -23,6 +23,8 @@ from drs.records import (
     Call,
     CleanupRecord,
     Resolution,
+    ServerRecord,
+    WaveOutcome,
     WaveResolution,
 )
 from drs.states import JobType
@@ -687,6 +689,37 @@ def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: 
     assert all(instance in failed.value.remedy for instance in known)
 
 
+@pytest.mark.parametrize("fault", ["throttle", "access_denied"])
+def test_where_nothing_can_be_read_the_run_s_own_records_name_what_it_launched(
+    drill: Drill, fault: str
+) -> None:
+    """Servers, jobs, and the instances as far as a gate has noted them: a person can look for them."""
+    run = launched(drill, "database", "application")
+    (first, second) = [job.id for job in run.drills()]
+    server = ServerRecord(
+        server_id=A, name="db-1", optional=False, job_id=first, launched=True, instance_id="i-0123"
+    )
+    run.ledger.save_outcome("database", WaveOutcome(servers=(server,)))
+    code = None
+    if fault == "throttle":
+        run.simulation.arm(Throttle(kind="throttle"))
+        code = "CLEANUP_INCOMPLETE"
+        assert isinstance(run.start_clean_up().advance(), WaitForJobs)
+        run.pass_time(7200)
+        attempt = run.start_clean_up(resumed=True)
+    else:
+        run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobs",)))
+        code = "ACCESS_DENIED"
+        attempt = run.start_clean_up()
+    with pytest.raises(DrillError) as failed:
+        attempt.advance()
+    assert failed.value.code == code
+    rows = [line.split("  ") for line in failed.value.message.splitlines()]
+    assert [A, first, "i-0123"] in rows
+    assert [B, first, "not known"] in rows
+    assert all([server, second, "not known"] in rows for server in APPLICATION)
+
+
 def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
     """With its whole time, and two jobs more."""
     run = launched(drill)
@@ -695,7 +728,11 @@ def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
         run.clean_up()
     run.simulation.disarm(fault.id)
     run.pass_time(86400)
-    assert_clean(run, run.clean_up())
+    record = run.clean_up()
+    assert_clean(run, record)
+    # Two that the survivor outlived, and the one that ended it: who terminated what stays on record.
+    assert [call.job_id for call in record.terminate_calls] == [job.id for job in terminations(run)]
+    assert len(record.terminate_calls) == 3
 
 
 def test_an_instance_protected_against_termination_is_a_survivor(drill: Drill) -> None:

@@ -97,6 +97,15 @@ def test_a_coded_failure_is_recorded_told_and_not_retried(
     assert caplog.messages == ["[SERVER_CONFLICT] Server s-1 is held.", "What to do: Wait."]
 
 
+def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:
+    """One that is killed, or fails without a code, must not be told with the reason of another."""
+    with pytest.raises(AirflowFailException):
+        FakeTask(ServerConflict("Server s-1 is held.")).execute(make_context())
+    with pytest.raises(RuntimeError):
+        FakeTask(RuntimeError("a bug")).execute(make_context())
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
 @pytest.mark.parametrize(
     "error",
     [

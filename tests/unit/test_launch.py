@@ -312,6 +312,25 @@ def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Dr
     assert set(outcomes(record)[1:-1]) == {"ConflictException"}
 
 
+def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill: Drill) -> None:
+    """That the call was refused is on record before DRS is asked who holds the servers."""
+    run = begin_run(drill, "per_wave", "no tags")
+    theirs = run.hook.start_recovery(DATABASE, tags={})
+    with (
+        mock.patch.object(run.hook, "live_jobs", side_effect=ConnectionError),
+        pytest.raises(ConnectionError),
+    ):
+        run.launch()
+    interrupted = run.ledger.launch("database")
+    assert interrupted is not None
+    assert outcomes(interrupted)[-1] == "ConflictException"
+    record = run.launch(retry=True)
+    assert theirs.job_id not in record.all_job_ids
+    run.finish_jobs()
+    cleaned = run.clean_up()
+    assert theirs.job_id not in cleaned.jobs
+
+
 def test_a_wave_that_is_held_throughout_backs_off_as_planned(drill: Drill) -> None:
     """30, 60, 120 s, then every 120 s, up to the bound; then the server is given up, and no job was made."""
     run = drill(make_plan(launch={"jobs": "per_wave", "conflict_timeout": "8m"}))

@@ -13,11 +13,14 @@ from drs.operators import begin, start_recovery
 from drs.operators.start_recovery import RESUME_LEAD, DrsStartRecoveryOperator
 from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from drs.plan import Plan
-from drs.records import ApprovalRecord, Resolution, ResolvedServer, WaveResolution
+from drs.records import ApprovalRecord, LaunchRecord, Resolution, ResolvedServer, WaveResolution
+from drs.timeline import Timeline
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
-from tests.unit.tasks import make_context
+from tests.unit.tasks import FakeTaskInstance, make_context
 
 IDLE = [{"dry_run": True}, {"missed": "Missed, not fired: it was due at 05:00."}]
+
+TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
 
 class Variables:
@@ -31,13 +34,6 @@ class Variables:
 
     def set(self, key: str, value: str, description: str) -> None:
         self.values[key] = value
-
-
-class KeptStore(MemoryStore):
-    """The task's own state store."""
-
-    def set(self, key: str, value: Any, retention: object = None) -> None:
-        super().set(key, value)
 
 
 @pytest.fixture
@@ -60,9 +56,9 @@ def save(ledger: Ledger, plan: Plan | None = None, **fields: Any) -> None:
     ledger.save_resolution(Resolution(waves=waves))
 
 
-def launch(wave: str) -> Any:
+def launch(wave: str, context: Any = None) -> Any:
     task = DrsStartRecoveryOperator(task_id="start_recovery", wave=wave)
-    return task.execute(make_context() | {"task_state_store": KeptStore()})
+    return task.execute(context or make_context())
 
 
 @pytest.mark.parametrize("fields", IDLE, ids=str)
@@ -74,6 +70,34 @@ def test_a_wave_of_a_run_that_launches_nothing_is_skipped(
     with pytest.raises(AirflowSkipException):
         launch("database")
     assert (ledger.launch("database"), variables.values) == (None, {})
+
+
+def kept(context: Any) -> Any:
+    """The task's own copy of its wave's launch."""
+    return context["ti"].xcom_pull(task_ids=FakeTaskInstance.task_id, key="launch")
+
+
+def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variables: Variables) -> None:
+    """From its first record on."""
+    save(ledger)
+    ledger.save_reached("database", "started", dt.datetime.now(dt.UTC))
+    context = make_context()
+    with pytest.raises(TaskDeferred):
+        launch("application", context)
+    record = ledger.launch("application")
+    assert record is not None
+    assert kept(context) == record.model_dump(mode="json")
+
+
+def test_a_task_that_starts_again_keeps_the_launch_anew(ledger: Ledger, variables: Variables) -> None:
+    """Airflow wiped its copy; a run that now leaves the wave out must not lose what it launched before."""
+    save(ledger, dry_run=True)
+    record = LaunchRecord(timeline=TIMELINE)
+    ledger.save_launch("database", record)
+    context = make_context()
+    with pytest.raises(AirflowSkipException):
+        launch("database", context)
+    assert kept(context) == record.model_dump(mode="json")
 
 
 @pytest.mark.parametrize("fields", IDLE, ids=str)

@@ -88,6 +88,22 @@ def test_each_event_tells_its_own() -> None:
     assert (over.code, failed.code) == ("SERVER_LAUNCH_FAILED", "SERVER_LAUNCH_FAILED")
 
 
+@pytest.mark.parametrize(
+    ("task_id", "execution_type", "follows"),
+    [
+        ("wave_web.validate", "DRILL", "Clean-up as the plan says, then the verdict."),
+        ("wave_web.validate", "RECOVERY", "The verdict. Nothing that was launched is terminated."),
+        ("terminate", "DRILL", "The verdict. What clean-up left costs money until somebody terminates it."),
+        ("evidence", "DRILL", "The verdict."),
+    ],
+)
+def test_a_failure_says_what_follows(task_id: str, execution_type: str, follows: str) -> None:
+    """Nobody is left to wait for a clean-up that has just failed."""
+    failure = FailureRecord(code="CLEANUP_INCOMPLETE", message="3 instances are still there")
+    notice = notices.task_failed(make_run(execution_type=execution_type), URL, task_id, failure)
+    assert f"What follows: {follows}\n" in notice.message
+
+
 def test_a_real_recovery_says_so_loudly() -> None:
     """In the first line of the message, and in the subject."""
     for notice in every(make_run(execution_type="RECOVERY")):

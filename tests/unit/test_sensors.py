@@ -10,7 +10,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.sdk.bases.operator import TriggerFailureReason
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+)
 
 from drs import drill_task, sensors, triggers
 from drs.explain import explain_failure
@@ -479,6 +485,28 @@ def test_when_every_job_has_ended_there_is_no_further_wait(
     with mock.patch.object(sensors, "wait", side_effect=AssertionError("waits for nothing")):
         servers = make(DrsJobLaunchedSensor, run)().execute_complete(make_context(), event)
     assert [server["launched"] for server in servers] == [True, True]
+
+
+@pytest.mark.parametrize("gate", [DrsJobStartedSensor, DrsJobLaunchedSensor])
+def test_a_wait_that_nobody_watched_to_its_end_looks_once_more(
+    begin: Begin, gate: type[sensors._WaveSensor]
+) -> None:
+    """The triggerer was down for longer than the bound: Airflow's time-out would fail the task for good."""
+    run = begin()
+    run.launch()
+    run.finish_jobs()
+    timed_out = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+    make(gate, run)().resume_execution("__fail__", timed_out, make_context())
+    assert run.ledger.reached("database", "launched" if gate is DrsJobLaunchedSensor else "started")
+
+
+def test_a_trigger_that_failed_is_no_time_out(begin: Begin) -> None:
+    """Airflow tries the task again."""
+    run = begin()
+    run.launch()
+    failed = {"error": TriggerFailureReason.TRIGGER_FAILURE, "traceback": ["KeyError: 'x'"]}
+    with pytest.raises(TaskDeferralError):
+        make(DrsJobLaunchedSensor, run)().resume_execution("__fail__", failed, make_context())
 
 
 def test_drs_s_own_events_are_in_the_log_once(

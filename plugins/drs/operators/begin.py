@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
@@ -16,7 +16,8 @@ from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.jobs import clock_time, utc_now
 from drs.notifications import announce_start
 from drs.plan import Plan
-from drs.records import RunRecord
+from drs.proof import KEPT_LAUNCH, start_task_id
+from drs.records import LaunchRecord, RunRecord
 from drs.request import MANUAL, read_request
 from drs.under_way import is_active, owner_key
 
@@ -141,15 +142,20 @@ class DrsRefuseDrillOperator(BaseOperator):
 
 
 def restore(context: Context) -> RunRecord | None:
-    """Give a run that began before, and was cleared, its record back: what it launched is its own to clean
-    up, even if this time it is refused.
+    """Give a run that began before, and was cleared, its records back, those of its launches too: what it
+    launched is its own to clean up, even if this time it is refused or its waves are not launched again.
     """
     store: Any = context["task_state_store"]
     kept = store.get(KEPT_RUN)
     if kept is None:
         return None
     record = RunRecord.model_validate(kept)
-    run_ledger(context).save_run(record)
+    ledger, ti = run_ledger(context), cast("Any", context["ti"])
+    ledger.save_run(record)
+    for wave in record.read_plan().waves:
+        launch = ti.xcom_pull(task_ids=start_task_id(wave.name), key=KEPT_LAUNCH)
+        if launch is not None:
+            ledger.save_launch(wave.name, LaunchRecord.model_validate(launch))
     return record
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs import settings
 from drs.drill_task import (
@@ -24,10 +23,11 @@ from drs.errors import PlanChanged, ServerConflict
 from drs.hook import DrsHook
 from drs.jobs import clock_time, utc_now
 from drs.launch import WaveLaunch
-from drs.ledger import Ledger, Store
+from drs.ledger import Ledger
 from drs.links import DrsJobHistoryLink
 from drs.metrics import measure_calls
 from drs.operators.begin import claim
+from drs.proof import KEPT_LAUNCH
 from drs.records import LaunchRecord, RunRecord
 from drs.timeline import WaitUntil
 from drs.triggers import DrsHoldersTrigger
@@ -35,7 +35,6 @@ from drs.triggers import DrsHoldersTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-KEPT_LAUNCH = "launch"
 RESUME_LEAD = dt.timedelta(seconds=2.5)
 """A deferred task takes about this long to be back in a worker: it is woken earlier and sleeps the rest, so
 that a call comes when the plan says."""
@@ -71,14 +70,16 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         return self._launch(context, resumed=True)
 
     def _launch(self, context: Context, *, resumed: bool) -> dict[str, Any]:
-        ledger = _KeptLedger(XComStore(context["ti"]), context["task_state_store"])
+        ledger = _KeptLedger(context)
+        known = ledger.launch(self.wave)
+        if known and not resumed:
+            ledger.save_launch(self.wave, known)  # Airflow has just wiped the copy of an earlier try
         run = ledger.run()
         resolved = chosen_wave(ledger, run, self.wave)
         if not resumed:
             claim(context)
         opens_at = self._opens_at(ledger, run)
         use_target(self, run)
-        known = ledger.restore_launch(self.wave)
         launch = WaveLaunch(
             hook=self.hook,
             ledger=ledger,
@@ -145,23 +146,17 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
 
 
 class _KeptLedger(Ledger):
-    """Keeps a copy of the wave's launch in the task's own state store, for when the whole run is cleared and
-    its ledger with it.
+    """Keeps a copy of the wave's launch with this task: when the whole run is cleared, and its ledger wiped
+    with it, ``begin`` puts it back.
     """
 
-    def __init__(self, store: Store, kept: Any) -> None:
-        super().__init__(store)
-        self._kept = kept
+    def __init__(self, context: Context) -> None:
+        super().__init__(XComStore(context["ti"]))
+        self._ti: Any = context["ti"]
 
     def save_launch(self, wave: str, record: LaunchRecord) -> None:
         super().save_launch(wave, record)
-        self._kept.set(KEPT_LAUNCH, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
-
-    def restore_launch(self, wave: str) -> bool:
-        """Whether there is a record of the wave's launch, perhaps from the copy."""
-        if self.launch(wave) is None and (kept := self._kept.get(KEPT_LAUNCH)) is not None:
-            super().save_launch(wave, LaunchRecord.model_validate(kept))
-        return self.launch(wave) is not None
+        self._ti.xcom_push(key=KEPT_LAUNCH, value=record.model_dump(mode="json"))
 
 
 def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetime]:

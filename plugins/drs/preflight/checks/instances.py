@@ -25,7 +25,7 @@ def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Ite
             finding = Finding(
                 code=Code.LEFTOVER_DRILL_INSTANCE,
                 seen=f"Server {label} has {_described(instance)}, a drill's; this launch replaces it.",
-                remedy="Nothing to do for this run; `python -m drs cleanup PLAN` ends what a plan's drills left.",
+                remedy="Nothing to do for this run; `python -m drs cleanup PLAN` ends what drills left.",
                 severity="warning",
             )
         else:
