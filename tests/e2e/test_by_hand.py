@@ -79,6 +79,25 @@ def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(
     assert starts(run) == dict.fromkeys(DATABASE[:2], 1)
 
 
+def test_a_cleared_run_that_is_refused_cleans_up_what_it_had_launched_without_tags(
+    stack: Stack, plans: Path, start_drill: Drill
+) -> None:
+    """No tag tells its jobs, and no task of the wave runs again: the copy of the launch does."""
+    write_plan(plans, "refused-again", [("database", DATABASE[:2])])
+    stack.simulator.arm(kind="tags_refused")
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
+    run = start_drill("refused-again")
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
+    stack.simulator.arm(kind="replication", servers=[DATABASE[1]], state="STALLED")
+    run.clear("begin")
+    run.wait_for_task("preflight", "failed", timeout=180)
+    assert ended(run) == "failed", run.describe()
+    assert "UNHEALTHY_SERVER_REPLICATION" in run.log("verdict")
+    assert starts(run) == dict.fromkeys(DATABASE[:2], 1)
+    assert {instance.server_id for instance in run.instances()} == set(DATABASE[:2])
+    assert run.xcom("begin", "cleanup")["proven"]
+
+
 @pytest.mark.parametrize("task", ["wave_database.wait_until_launched", "terminate"])
 def test_a_task_marked_as_success_by_hand_proves_nothing(
     stack: Stack, plans: Path, start_drill: Drill, task: str
