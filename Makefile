@@ -4,9 +4,9 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
-# End-to-end tests mostly wait: two at a time, each worker with a stack of its own. Tests of one xdist_group share what
-# is dear to set up, and stay together.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# End-to-end tests mostly wait: two at a time, each worker with a stack of its own. In the order of their names: the short
+# files of unit tests come last, and fill up whatever worker is free.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do

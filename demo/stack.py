@@ -45,6 +45,21 @@ PRELOADED = "import drs.dag_factory, airflow.__main__; airflow.__main__.main()"
 processor every parse, and what they have imported their children need not.
 """
 
+RESTARTED = """
+at_once=$1
+shift
+SECONDS=0
+until "$@"; do
+    code=$?
+    [ "$SECONDS" -ge "$at_once" ] || exit "$code"
+    echo "Ended with exit code $code: started again, as Docker or systemd would."
+    SECONDS=0
+done
+"""
+"""Runs a command, and again when it fails, unless within so many seconds. A scheduler ends when somebody
+clears a task at the moment at which it writes that task's state to SQLite, which cannot lock a row.
+"""
+
 START_TIMEOUT = 120.0
 """Seconds in which a part must be healthy; a loaded laptop takes a third of it."""
 
@@ -127,7 +142,8 @@ class Stack(Installation):
             arguments = ["airflow", "api-server", "--apps", "execution"]
             arguments += ["--port", str(self.ports.execution_api)]
         else:
-            self.processes.start(component, [sys.executable, "-c", PRELOADED, component])
+            airflow = [sys.executable, "-c", PRELOADED, component]
+            self.processes.start(component, ["bash", "-c", RESTARTED, component, "20", *airflow])
             return
         self.processes.start(component, [sys.executable, "-m", *arguments])
 

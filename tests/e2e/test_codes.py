@@ -12,7 +12,7 @@ from demo.drill_run import DrillRun
 from demo.stack import Stack
 from tests.e2e.plans import DATABASE, HERE, QUICK, write_plan
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("codes")]
+pytestmark = pytest.mark.e2e
 
 Drill = Callable[..., DrillRun]
 ACCOUNT = "111122223333"

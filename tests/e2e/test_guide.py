@@ -18,7 +18,7 @@ from demo.drill_run import DrillRun
 from demo.stack import Stack
 from tests.e2e.plans import DATABASE, DIRECTORY, WEB, write_plan
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("guide")]
+pytestmark = pytest.mark.e2e
 
 SEQUENTIAL = (("database", DATABASE[:1]), ("directory", DIRECTORY[:1]), ("web", WEB[:1]))
 

@@ -19,7 +19,7 @@ from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
 from tests.e2e.proof import answers, assert_launched_once
 from tests.e2e.workers import kill_task_alone, kill_worker
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("never_twice")]
+pytestmark = pytest.mark.e2e
 
 START = "wave_first.start_recovery"
 LAUNCHED = "wave_first.wait_until_launched"

@@ -13,7 +13,7 @@ from demo.stack import Stack
 from tests.e2e.plans import DATABASE, DIRECTORY, QUICK, write_plan
 from tests.e2e.proof import assert_launched_once, start_calls
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("preflight")]
+pytestmark = pytest.mark.e2e
 
 Drill = Callable[..., DrillRun]
 STALLED, SILENT, IN_RECOVERY, WITHOUT_TEMPLATE, ASTRAY, HELD, LEFTOVER, SPARE = (

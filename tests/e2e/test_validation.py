@@ -12,7 +12,7 @@ import yaml
 from demo.drill_run import DrillRun
 from demo.stack import Stack
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("validation")]
+pytestmark = pytest.mark.e2e
 
 ACCOUNT = "111122223333"
 SERVERS = [f"s-7ce0c4e2f8a9{n:05x}" for n in range(1, 9)]

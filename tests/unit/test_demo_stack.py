@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from demo.processes import StackError
 from demo.serve import require_free
 from demo.settings import HOST, clean_environment
-from demo.stack import Stack, first_access_key, free_ports
+from demo.stack import RESTARTED, Stack, first_access_key, free_ports
 
 FLEET = """
 accounts:
@@ -94,3 +95,15 @@ def test_a_port_in_use_is_told_with_a_way_out() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(StackError, match=rf"port {port}: Address already in use.*PORT="):
             require_free(port)
+
+
+@pytest.mark.parametrize(("at_once", "runs"), [("0", 3), ("60", 1)], ids=["later", "at once"])
+def test_a_scheduler_that_ends_is_started_again(tmp_path: Path, at_once: str, runs: int) -> None:
+    """As Docker would; but one that cannot even start says so by its exit code."""
+    count = tmp_path / "count"
+    third_time_lucky = f'echo >> {count}; [ "$(wc -l < {count})" -ge 3 ] || exit 7'
+    command = ["bash", "-c", RESTARTED, "scheduler", at_once, "bash", "-c", third_time_lucky]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert len(count.read_text().splitlines()) == runs
+    assert done.returncode == (0 if runs == 3 else 7)
+    assert done.stdout.count("Ended with exit code 7: started again") == runs - 1
