@@ -1,4 +1,4 @@
-"""Keeps the tests off the machine: an Airflow home of their own, and none of its AWS settings.
+"""Keeps the tests off the machine: an Airflow home of their own, no AWS settings, and Ctrl-C at work.
 
 Airflow reads its home when it is first imported, so this is said before any test module is.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
@@ -24,3 +25,7 @@ os.environ |= {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+
+# A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
