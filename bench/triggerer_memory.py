@@ -84,8 +84,7 @@ def main() -> None:
                 now = memory(pid)
                 peak = max(peak, now, key=lambda sizes: sum(sizes.values()))
                 time.sleep(1)
-            items = stack.simulator.client("drs", "us-east-1").describe_jobs(filters={})["items"]
-            live = [item for item in items if item["status"] != "COMPLETED"]
+            live = stack.simulator.live_jobs("us-east-1")
             assert len(live) == PLANS
             print(f"{len(live)} jobs of {SERVERS} servers live, {PLANS} waves waiting in one triggerer\n")
             print(f"| process | idle | {PLANS} waves waiting, peak of 30 s |\n|---|---|---|")

@@ -61,6 +61,11 @@ class Simulator:
         """Every EC2 instance that DRS launched, with its state in EC2 and in DRS."""
         return self._send("GET", "/instances")["instances"]  # type: ignore[no-any-return]
 
+    def live_jobs(self, region: str) -> list[str]:
+        """The ids of the DRS jobs that hold servers now, of the account that the clients belong to."""
+        pages = self.client("drs", region).get_paginator("describe_jobs").paginate(filters={})
+        return [job["jobID"] for page in pages for job in page["items"] if job["status"] != "COMPLETED"]
+
     def client(self, service: str, region: str) -> Any:
         """A boto3 client of one service, with the credentials of the fleet's first account."""
         if (service, region) not in self._clients:  # to make one takes longer than most calls do

@@ -7,7 +7,7 @@ finds earlier records looks for its own jobs before it calls again.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,7 +20,7 @@ from drs.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.plan import Launch
 from drs.rails import launches_as_drill, refuse_unapproved
 from drs.records import Call, LaunchRecord, ResolvedServer, RunRecord
-from drs.states import LaunchStatus
+from drs.states import InitiatedBy, LaunchStatus
 from drs.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class WaveLaunch:
     def _call(self, server_ids: Sequence[str]) -> None:
         refuse_unapproved(self._run, self._ledger, self._wave)
         is_drill = launches_as_drill(self._run, self._ledger)
-        if not (server_ids := self._without_real_instances(server_ids)):
+        if not (server_ids := self._without_real_recoveries(server_ids, is_drill=is_drill)):
             return
         now = self._now()
         tagged = not self.record.tags_refused
@@ -163,21 +163,27 @@ class WaveLaunch:
         else:
             self._started(call, job)
 
-    def _without_real_instances(self, server_ids: Sequence[str]) -> Sequence[str]:
+    def _without_real_recoveries(self, server_ids: Sequence[str], *, is_drill: bool) -> Sequence[str]:
         """Those of the servers that may be called for now: DRS terminates what a server runs as in recovery.
 
-        Preflight looked too, before approvals, delays and backoffs; and the job that held a server all the
-        while may have been its real recovery.
+        Preflight looked too, before approvals, delays and backoffs. A real recovery that is under way holds
+        its servers: a drill does not call for them, which DRS would grant in the moment of its end. Jobs are
+        looked at first, so that one which ends meanwhile is seen by its instance.
 
         :raises RecoveryInstanceExists: a server that is not optional runs in recovery
         """
         try:
+            live = self._hook.live_jobs() if is_drill else ()
             instances = self._hook.recovery_instances(server_ids)
         except (ClientError, BotoCoreError) as error:
             if not refusals.unavailable(error):
                 raise
             self._pause(error, _why_paused(error))
             return ()
+        recoveries = [job for job in live if job.initiated_by == InitiatedBy.START_RECOVERY]
+        if holders := live_holders(recoveries, server_ids):
+            self._put_back(sorted(holders), holders, "Not called for")
+            server_ids = [server_id for server_id in server_ids if server_id not in holders]
         real = {
             item["sourceServerID"]: f"it runs in recovery: {item['recoveryInstanceID']} is no drill's, and "
             "DRS would terminate it when the server is launched"
@@ -241,22 +247,24 @@ class WaveLaunch:
         for earlier in self.record.unanswered:
             if set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
                 return
-        now = self._now()
         holders = live_holders(live, call.servers)
-        timeline = self.record.timeline.refused(call.servers, holders, now)
-        self._save(self.record.model_copy(update={"timeline": timeline}))
-        free = [server_id for server_id in call.servers if server_id not in holders] if holders else []
-        for job in {job.job_id: job for job in holders.values()}.values():
-            held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]
-            self._log.warning("DRS refused the call: %s held by %s.", self._labels(held), job.describe())
         if not holders:
             self._log.warning(
                 "DRS refused the call for %s, though no live job holds any of them.",
                 self._labels(call.servers),
             )
-        self._log_planned_waits(timeline, [s for s in timeline.servers if s.server_id in set(call.servers)])
-        if free:
+        self._put_back(call.servers, holders, "DRS refused the call")
+        if holders and (free := [server_id for server_id in call.servers if server_id not in holders]):
             self._log.info("Not held, so started at once: %s.", self._labels(free))
+
+    def _put_back(self, server_ids: Sequence[str], holders: Mapping[str, Job], why: str) -> None:
+        """Try servers later, when their holders may have ended; those that nobody holds at once."""
+        timeline = self.record.timeline.refused(server_ids, holders, self._now())
+        self._save(self.record.model_copy(update={"timeline": timeline}))
+        for job in {job.job_id: job for job in holders.values()}.values():
+            held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]
+            self._log.warning("%s: %s held by %s.", why, self._labels(held), job.describe())
+        self._log_planned_waits(timeline, [s for s in timeline.servers if s.server_id in set(server_ids)])
 
     def _log_planned_waits(self, timeline: Timeline, slots: Sequence[ServerSlot]) -> None:
         waits = [f"{span:.0f} s" for span in timeline.conflict_backoff]

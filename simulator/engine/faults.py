@@ -162,7 +162,7 @@ class ForeignJob(Fault):
     """Somebody else's job holds the servers for ``seconds`` (of wall time).
 
     From the moment it is armed, or, with ``from: first_refused_call``, until that long after the first
-    call that it refuses.
+    call that it refuses. It is neither a drill nor a recovery unless ``initiated_by`` says so.
     """
 
     kind: Literal["foreign_job"] = "foreign_job"
@@ -170,7 +170,7 @@ class ForeignJob(Fault):
     seconds: Duration
     counted_from: Annotated[Literal["armed", "first_refused_call"], Field(alias="from")] = "armed"
     type: Literal[JobType.LAUNCH, JobType.TERMINATE] = JobType.LAUNCH
-    initiated_by: InitiatedBy = InitiatedBy.START_RECOVERY
+    initiated_by: InitiatedBy = InitiatedBy.DIAGNOSTIC
 
 
 class ReplicationChange(Fault):

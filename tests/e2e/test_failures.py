@@ -51,7 +51,7 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
     assert 45 <= retries[1]["time"] - first["time"] <= 56, "the holder's end was not noticed early"
 
     log = run.log("wave_web.start_recovery")
-    (holder,) = [job["jobID"] for job in run.jobs() if job["initiatedBy"] == "START_RECOVERY"]
+    (holder,) = [job["jobID"] for job in run.jobs() if job["initiatedBy"] == "DIAGNOSTIC"]
     for said in (
         *held,
         holder,

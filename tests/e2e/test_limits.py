@@ -41,8 +41,7 @@ def test_a_holder_that_outlasts_the_bound_is_named_with_what_to_do(
     assert {call["error"] for call in refused} == {CONFLICT}
     assert refused[-1]["time"] - refused[0]["time"] >= 10
 
-    jobs = stack.simulator.client("drs", "us-east-1").describe_jobs(filters={})["items"]
-    (holder,) = [job["jobID"] for job in jobs if job["status"] == "STARTED"]
+    (holder,) = stack.simulator.live_jobs("us-east-1")
     log = run.log("wave_database.start_recovery")
     failure = log[log.index("[SERVER_CONFLICT]") :]
     for said in (held, f"last held by {holder}", "What to do: Wait for the job that holds the server to end"):

@@ -102,8 +102,7 @@ def test_a_held_server_is_waited_for_and_the_drill_goes_on(
     quick = QUICK.replace("}", ", conflict_backoff: [90s]}")
     write_plan(plans, "waits", [("database", [held, DIRECTORY[1]])], launch=quick)
     stack.simulator.arm(kind="foreign_job", servers=[held], seconds=600)
-    jobs = stack.simulator.client("drs", "us-east-1").describe_jobs(filters={})["items"]
-    (holder,) = [job["jobID"] for job in jobs if job["status"] != "COMPLETED"]
+    (holder,) = stack.simulator.live_jobs("us-east-1")
     dry = start_drill("waits", {"dry_run": True})
     assert dry.wait(timeout=60) == "failed", dry.describe()
     assert "[SERVER_CONFLICT]" in dry.log("preflight")

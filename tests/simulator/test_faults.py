@@ -233,7 +233,7 @@ def test_a_foreign_job_holds_its_servers_for_its_time(engine: Any) -> None:
         job.status,
         job.type,
         job.initiated_by,
-    ) == (JobStatus.STARTED, JobType.LAUNCH, InitiatedBy.START_RECOVERY)
+    ) == (JobStatus.STARTED, JobType.LAUNCH, InitiatedBy.DIAGNOSTIC)
     world.pass_time(44)
     with pytest.raises(ConflictError):
         world.drill(1)

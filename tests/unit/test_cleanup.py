@@ -532,7 +532,7 @@ def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> Non
     with mock.patch.object(
         run.hook,
         "jobs_since",
-        lambda since: [job for job in listed(since) if job.initiated_by != "START_RECOVERY"],
+        lambda since: [job for job in listed(since) if job.initiated_by != "DIAGNOSTIC"],
     ):
         assert_clean(run, run.clean_up())
     first, second = terminations(run)

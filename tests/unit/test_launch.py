@@ -292,7 +292,7 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
     assert started_after(run, A) == [45]
     assert outcomes(record) == ["ConflictException", "job", "ConflictException", "job"]
     text = caplog.text
-    assert f"{A} (db-1) held by {holder.id} (LAUNCH by START_RECOVERY, STARTED" in text
+    assert f"{A} (db-1) held by {holder.id} (LAUNCH by DIAGNOSTIC, STARTED" in text
     assert "refusal 1; next try at" in text
     assert "Planned waits: 30 s, 60 s, 120 s, then every 120 s while its holder is live" in text
     assert f"Not held, so started at once: {B} (db-2)." in text
@@ -317,7 +317,7 @@ def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill:
     run = begin_run(drill, "per_wave", "no tags")
     theirs = run.hook.start_recovery(DATABASE, tags={})
     with (
-        mock.patch.object(run.hook, "live_jobs", side_effect=ConnectionError),
+        mock.patch.object(run.hook, "live_jobs", side_effect=[[], [], ConnectionError]),
         pytest.raises(ConnectionError),
     ):
         run.launch()
@@ -658,6 +658,25 @@ def test_a_holder_that_was_the_servers_real_recovery_leaves_it_alone(drill: Dril
     with pytest.raises(RecoveryInstanceExists, match=A):
         run.launch()
     assert ([job.server_ids for job in run.drills()], in_recovery(run)) == ([[B]], [A])
+
+
+def test_a_real_recovery_that_ends_right_before_the_call_leaves_it_alone(drill: Drill) -> None:
+    """After the look at the instances nothing holds the server any more: DRS would grant the call."""
+    run = drill(make_plan(launch={"conflict_timeout": "60m"}))
+    recover(run, A)
+    look = run.hook.recovery_instances
+
+    def look_too_early(server_ids: Sequence[str]) -> Any:
+        found = look(server_ids)
+        run.finish_jobs()
+        return found
+
+    with (
+        mock.patch.object(run.hook, "recovery_instances", look_too_early),
+        pytest.raises(RecoveryInstanceExists, match=A),
+    ):
+        run.launch()
+    assert in_recovery(run) == [A]
 
 
 def test_an_optional_server_that_runs_in_recovery_is_given_up(drill: Drill) -> None:

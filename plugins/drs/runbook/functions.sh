@@ -76,18 +76,32 @@ in_recovery() { # COMMAND...: the servers in it that run in recovery for real
     done < "$errors.listed"
 }
 
-# Before each try: the job that held a server may have been its real recovery.
+recovering() { # COMMAND...: the servers of a drill's command that a live job recovers for real
+    local server
+    case " $* " in *" --is-drill "*) ;; *) return 0 ;; esac
+    aws drs describe-jobs --region "$region" \
+        --query 'items[?initiatedBy==`"START_RECOVERY"` && status!=`"COMPLETED"`].participatingServers[].[sourceServerID]' \
+        --output text > "$errors.listed" || return 1
+    while read -r server; do
+        case " $* " in *" sourceServerID=$server "*) echo "$server" ;; esac
+    done < "$errors.listed"
+}
+
+# Before each try: a real recovery may have come in between. Its job is looked for first, and a call that names its
+# servers not made: DRS would grant it in the moment of the job's end, and terminate what that job launched.
 launch() { # COMMAND...: start one job; again and again while another job holds one of its servers
-    local since=$SECONDS waits=$backoff wait job lost real
+    local since=$SECONDS waits=$backoff wait job lost held real
     while :; do
-        if ! real=$(in_recovery "$@"); then
+        if ! held=$(recovering "$@") || ! real=$(in_recovery "$@"); then
             say "NOT STARTED: it is unknown which servers run in recovery: $*"
             return 1
         elif [ -n "$real" ]; then
             say "RECOVERY_INSTANCE_EXISTS: a launch would terminate what these servers run as in recovery:" $real
             return 1
         fi
-        if job=$("$@" $tags 2> "$errors"); then
+        if [ -n "$held" ]; then
+            echo "ConflictException: a live job recovers for real:" $held > "$errors"
+        elif job=$("$@" $tags 2> "$errors"); then
             started "$job"
             return 0
         fi

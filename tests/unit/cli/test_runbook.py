@@ -288,6 +288,18 @@ def test_a_server_that_runs_in_recovery_is_not_launched(aws: Any, short: Path, w
     assert aws.left(real["job"]["jobID"]) == aws.left() == 1
 
 
+def test_a_server_that_is_being_recovered_is_not_called_for(aws: Any, short: Path, written: Any) -> None:
+    """DRS would grant a call in the moment of that job's end. This one fails, and the drill goes on."""
+    script = written()
+    holder = {"kind": "foreign_job", "servers": [DATABASE[0]], "seconds": 6, "initiated_by": "START_RECOVERY"}
+    aws.arm(**holder)
+    code, said = script.run()
+    assert code == 0, said
+    assert f"ConflictException: a live job recovers for real: {DATABASE[0]}" in said
+    assert [call["error"] for call in aws.journal(operation="StartRecovery")] == [None, None]
+    assert aws.left() == 0
+
+
 def test_the_wrong_account_stops_it_at_once(aws: Any, plans: Path, written: Any) -> None:
     """The credentials of the day may be others than those of the day it was written."""
     path = plans / "orders.yaml"
