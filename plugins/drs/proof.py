@@ -139,7 +139,7 @@ def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | Non
         for server in outcome.servers
     )
     if not any(launched):
-        yield "not one server was launched"
+        yield "no wave has a record of a server being launched"
 
 
 def doubted_wave(

@@ -124,12 +124,12 @@ def test_a_survivor_of_termination_is_named(stack: Stack, plans: Path, run_drill
 
 def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, start_drill: Drill) -> None:
     """A run ended by hand between two tries of a task terminates what it launched."""
-    database = ("database", DATABASE[:2])
-    write_plan(plans, "ended-in-retry", [database], first_wave_extra=AFTER_PREFLIGHT)
+    write_plan(plans, "ended-in-retry", [("database", DATABASE[:2])])
+    stack.simulator.arm(kind="stuck_pending", servers=DATABASE[:2], seconds=20)
     run = start_drill("ended-in-retry")
-    run.wait_for_task("preflight", "success", timeout=180)
-    # botocore tries four times: this is one failed try of the sensor, and nothing after it.
-    stack.simulator.arm(kind="internal_error", operations=["DescribeJobs"], count=4)
+    run.wait_for_task("wave_database.wait_until_started", "deferred", timeout=180)
+    # botocore tries four times: the trigger's look fails, then that of the task which it wakes.
+    stack.simulator.arm(kind="internal_error", operations=["DescribeJobs"], count=8)
     run.wait_for_task("wave_database.wait_until_started", "up_for_retry", timeout=180)
     run.mark("failed")
     run.wait(timeout=120)
