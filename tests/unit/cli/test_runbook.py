@@ -291,12 +291,17 @@ def test_a_server_that_runs_in_recovery_is_not_launched(aws: Any, short: Path, w
 def test_a_server_that_is_being_recovered_is_not_called_for(aws: Any, short: Path, written: Any) -> None:
     """DRS would grant a call in the moment of that job's end. This one fails, and the drill goes on."""
     script = written()
-    holder = {"kind": "foreign_job", "servers": [DATABASE[0]], "seconds": 6, "initiated_by": "START_RECOVERY"}
-    aws.arm(**holder)
-    code, said = script.run()
-    assert code == 0, said
-    assert f"ConflictException: a live job recovers for real: {DATABASE[0]}" in said
+    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=600, initiated_by="START_RECOVERY")
+    process = script.start()
+    assert process.stdout
+    for line in process.stdout:
+        if f"ConflictException: a live job recovers for real: {DATABASE[0]}" in line:
+            aws.disarm()
+            break
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     assert [call["error"] for call in aws.journal(operation="StartRecovery")] == [None, None]
+    assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
 
 
