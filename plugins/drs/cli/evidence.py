@@ -18,7 +18,7 @@ from drs.cli.evidence_store import (
     find_record,
     open_store,
 )
-from drs.evidence.chain import LOST, NotARecordError, Problem
+from drs.evidence.chain import LOST, ChainProblem, NotARecordError
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, kind, mark, measured
@@ -254,7 +254,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return BROKEN if lost or any(found.values()) else OK
 
 
-def _findings(store: EvidenceStore, plan: str, problems: list[Problem]) -> Iterator[str]:
+def _findings(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> Iterator[str]:
     count = len(store.ids(plan))
     if not problems:
         yield f"ok  {plan}: {count} record(s), each there and unchanged"
@@ -263,6 +263,6 @@ def _findings(store: EvidenceStore, plan: str, problems: list[Problem]) -> Itera
     yield table(("record", "what", "seen"), [(each.id, each.kind, each.says) for each in problems])
 
 
-def _verified(store: EvidenceStore, plan: str, problems: list[Problem]) -> dict[str, Any]:
+def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:
     listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in problems]
     return {"plan": plan, "records": len(store.ids(plan)), "ok": not problems, "problems": listed}

@@ -11,16 +11,16 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from drs.calls import DrsCalls
+from drs.aws.calls import DrsCalls
+from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
+from drs.aws.states import JobType, LaunchStatus
 from drs.cli.aws import access_to_place, add_place, asking_aws
 from drs.cli.common import BROKEN, OK, add_json, add_parser, moment, print_json
 from drs.errors import InvalidField
-from drs.explain import MEANINGS, Explanation, explain_failure, raw_error_of
-from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
-from drs.ownership import DAG_TAG, RUN_ID_TAG
+from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_of
 from drs.plan import durations
 from drs.plan.naming import plan_name
-from drs.states import JobType, LaunchStatus
+from drs.run.ownership import DAG_TAG, RUN_ID_TAG
 from drs.tables import table
 
 DAY = dt.timedelta(hours=24)
@@ -238,7 +238,7 @@ def _statuses(job: Job) -> list[tuple[str, str]]:
     return [(part.server_id, part.status) for part in job.participants]
 
 
-def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Explanation:
+def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> LaunchExplanation:
     """What a server's failure means, or what its job hangs on: by the same patterns as in a drill's log."""
     own = [event for event in log if event.server_id in (outcome.server_id, None)]
     last = max((event.at for event in log), default=job.created)
@@ -251,7 +251,7 @@ def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Exp
     )
 
 
-def _tell_failure(outcome: ServerOutcome, explanation: Explanation) -> None:
+def _tell_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
     print(f"\n{outcome.server_id} was not launched: {outcome.error}")
     print(f"Cause: {explanation.cause}")
     print(f"What to do: {explanation.remedy}")

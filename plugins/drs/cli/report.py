@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drs.aws.jobs import utc_now
 from drs.cli.common import (
     BROKEN,
     OK,
@@ -24,9 +25,8 @@ from drs.cli.evidence_store import NotThereError, add_path, asking_the_store, op
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, kind, mark, measured
-from drs.jobs import utc_now
 from drs.plan import Plan, load_folder
-from drs.plan.calendar import next_time
+from drs.plan.schedule import next_time
 from drs.tables import table
 
 

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drs.aws.jobs import parse_time
 from drs.cli.aws import access_to_place, add_place, add_profile, asking_aws, checked_access
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, moment, print_json
 from drs.errors import InvalidField
-from drs.jobs import parse_time
 from drs.plan import durations
-from drs.resolution import Problem, resolve
+from drs.run.resolution import ResolutionProblem, resolve
 from drs.tables import table
 
 
@@ -161,7 +161,7 @@ def _groups(arguments: argparse.Namespace) -> int:
     return OK if all(problem.optional for problem in problems) else BROKEN
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def _problem(problem: ResolutionProblem) -> dict[str, Any]:
     error = problem.error
     return {
         "severity": "warning" if problem.optional else "error",

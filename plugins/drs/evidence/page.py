@@ -11,9 +11,9 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from drs.evidence import axis, texts, timeline
+from drs.evidence import axis, drawing, texts
 from drs.evidence.record import Evidence, InstanceEvidence
-from drs.records import RECOVERY_APPROVAL
+from drs.run.records import RECOVERY_APPROVAL
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -28,7 +28,7 @@ def render_page(record: Evidence) -> str:
     """
     return _template().render(
         record=record,
-        figures=timeline.draw(record),
+        figures=drawing.draw(record),
         names={server.server_id: server.name for wave in record.waves for server in wave.servers},
         plan_text=yaml.safe_dump(
             record.plan.content, sort_keys=False, allow_unicode=True, default_flow_style=False, width=96
@@ -53,7 +53,7 @@ def _template() -> Template:
     environment.globals.update(
         axis=axis,
         texts=texts,
-        timeline=timeline,
+        drawing=drawing,
         subject=_subject,
         instance_name=_instance_name,
         is_web_address=_is_web_address,

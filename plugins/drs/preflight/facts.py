@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from drs.jobs import Job, parse_time
+from drs.aws.jobs import Job, parse_time
+from drs.aws.states import LaunchDisposition, ReplicationState
 from drs.plan.durations import parse
-from drs.resolution import server_name
-from drs.states import LaunchDisposition, ReplicationState
+from drs.run.resolution import server_name
 
 
 @dataclass(frozen=True, slots=True)

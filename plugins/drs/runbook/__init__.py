@@ -16,7 +16,7 @@ from pathlib import Path
 
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
-from drs.records import Resolution, ResolvedServer
+from drs.run.records import Resolution, ResolvedServer
 
 FUNCTIONS = Path(__file__).with_name("functions.sh")
 

@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drs.evidence.account import Account
+from drs.aws.jobs import Job, LogEvent, Participant
 from drs.evidence.assemble import assemble
+from drs.evidence.observed import Account
 from drs.evidence.record import RunFindings
-from drs.jobs import Job, LogEvent, Participant
-from drs.ledger import Ledger
-from drs.records import (
+from drs.plan.check_labels import ALWAYS
+from drs.run.ledger import Ledger
+from drs.run.records import (
     Call,
     CheckResult,
     CleanupRecord,
@@ -26,8 +27,7 @@ from drs.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.timeline import ServerSlot, Timeline
-from drs.validation.labels import ALWAYS
+from drs.run.timeline import ServerSlot, Timeline
 from tests.unit.drill import (
     APPLICATION,
     DATABASE,

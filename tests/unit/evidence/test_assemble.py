@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from drs.aws.jobs import LogEvent, Participant
 from drs.errors import Code
 from drs.evidence.record import Exclusion, Explanation, RunFindings
-from drs.jobs import LogEvent, Participant
-from drs.ledger import Ledger
-from drs.ownership import WAVE_TAG
 from drs.preflight import Finding, Report
-from drs.proof import doubts
-from drs.records import (
+from drs.run.ledger import Ledger
+from drs.run.ownership import WAVE_TAG
+from drs.run.proof import doubts
+from drs.run.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     CleanupRecord,

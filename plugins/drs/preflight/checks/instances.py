@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from drs.errors import Code, RecoveryInstanceExists
 from drs.preflight.facts import Facts, RecoveryInstance, moment
 from drs.preflight.findings import Finding
-from drs.preflight.ownership import own_jobs
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
+from drs.preflight.own_jobs import own_jobs
 from drs.preflight.servers import Servers
 
 
-def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def earlier_instances(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """A real recovery instance stops the run, a RECOVERY too: a new launch would destroy it. A drill's is
     merely replaced.
     """

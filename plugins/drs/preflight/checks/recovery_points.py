@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from drs.errors import RecoveryPointNotFound
 from drs.preflight.facts import Facts, Snapshot, moment
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
 
-def recovery_points(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def recovery_points(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Servers that have no recovery snapshot at or before the time asked for."""
     asked = question.recovery_point
     if asked is None:

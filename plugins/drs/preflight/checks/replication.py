@@ -9,7 +9,7 @@ from drs.errors import AgentNotReporting, CheckUnavailable, UnhealthyServerRepli
 from drs.plan.durations import render
 from drs.preflight.facts import Facts, SourceServer, moment
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
 SILENT_AFTER = dt.timedelta(minutes=15)
@@ -18,7 +18,7 @@ uninstall itself (DRS API reference). Half as long again is no accident.
 """
 
 
-def replication(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Not CONTINUOUS, or CONTINUOUS with a lag past the plan's RPO."""
     rpo = question.plan.objectives.rpo
     for wave, resolved in servers:
@@ -62,7 +62,7 @@ def replication(facts: Facts, question: Question, servers: Servers) -> Iterator[
         yield finding.about(wave, server.server_id)
 
 
-def agents(facts: Facts, _: Question, servers: Servers) -> Iterator[Finding]:
+def agents(facts: Facts, _: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Agents that DRS has not heard of for longer than :data:`SILENT_AFTER`."""
     for wave, resolved in servers:
         server = facts.servers[resolved.server_id]
