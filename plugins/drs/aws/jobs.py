@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
+from drs.times import clock_time
 
 
 def parse_time(text: str) -> dt.datetime:
@@ -108,14 +109,6 @@ class LogEvent:
         if self.raw_error:
             parts.append(f"raw error: {self.raw_error}")
         return "  ".join(parts)
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def clock_time(at: dt.datetime) -> str:
-    return at.astimezone(dt.UTC).strftime("%H:%M:%S UTC")
 
 
 def live_holders(jobs: Iterable[Job], server_ids: Iterable[str]) -> dict[str, Job]:

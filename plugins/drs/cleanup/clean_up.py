@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws import call_errors
 from drs.aws.calls import PAGE, DrsCalls, chunks
-from drs.aws.jobs import Job, utc_now
+from drs.aws.jobs import Job
 from drs.aws.quotas import MAX_SERVERS_PER_JOB
 from drs.cleanup.drill_instances import DescribeEc2, drill_instances, with_types
 from drs.cleanup.prices import cost_listing
@@ -25,6 +25,7 @@ from drs.run.log import Log
 from drs.run.ownership import CALL_SPAN, own_launch_jobs
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
 from drs.tables import table
+from drs.times import utc_now
 
 SETTLE = dt.timedelta(seconds=20)
 """A call that was about to be made when its task was killed has shown its job by then; a killed task lives on
@@ -384,12 +385,12 @@ class CleanUp:
             judged = outcome.servers if outcome else ()
             instances = {(server.job_id, server.server_id): server.instance_id for server in judged}
             for call in launch.calls:
-                if call.outcome is None or call.outcome in launch.all_job_ids:
+                if call.job_id or not call.answered:
                     rows += [
                         (
                             server_id,
-                            call.outcome or "no reply",
-                            instances.get((call.outcome, server_id)) or "not known",
+                            call.job_id or "no reply",
+                            instances.get((call.job_id, server_id)) or "not known",
                         )
                         for server_id in call.servers
                     ]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from drs.run.records import InstanceRecord
 from drs.tables import table
+from drs.times import age
 
 STOPPED = frozenset({"stopping", "stopped"})
 
@@ -54,20 +55,6 @@ def cost_so_far(instance: InstanceRecord, now: dt.datetime) -> float | None:
     if price is None or instance.launched_at is None or instance.state in STOPPED:
         return None
     return price * max((now - instance.launched_at).total_seconds(), 0) / 3600
-
-
-def age(since: dt.datetime | None, now: dt.datetime) -> str:
-    """How long something is there: ``3 min``, ``2 h 5 min``, ``4 d 3 h``; ``-`` where it is not known."""
-    if since is None:
-        return "-"
-    minutes = max(int((now - since).total_seconds()), 0) // 60
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min" if minutes < 1440 else _days(minutes // 60)
-
-
-def _days(hours: int) -> str:
-    return f"{hours // 24} d {hours % 24} h"
 
 
 COST_HEADER = ("type", "age", "cost so far", "cost per day")

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from drs.aws.jobs import clock_time
 from drs.run.ledger import Ledger
 from drs.run.proof import (
     EVIDENCE_TASK_ID,
@@ -16,6 +15,7 @@ from drs.run.proof import (
     failed_tasks,
 )
 from drs.run.records import CLEANUP_APPROVAL, ApprovalRecord, RunRecord
+from drs.times import clock_time
 
 CLOSING = frozenset({TERMINATE_TASK_ID, EVIDENCE_TASK_ID, VERDICT_TASK_ID})
 WHY_LENGTH = 300

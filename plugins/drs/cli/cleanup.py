@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from drs.aws.calls import DrsCalls, chunks
-from drs.aws.jobs import Job, utc_now
+from drs.aws.jobs import Job
 from drs.cleanup.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
 from drs.cli.aws import Access, add_profile, asking_aws, checked_access, explained
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
@@ -27,6 +27,7 @@ from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.run.records import InstanceRecord, RunRecord
 from drs.tables import table
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from drs.cleanup.clean_up import CleanUp, WaitForJobs

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, moment, print_json
+from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, print_json
 from drs.cli.evidence_show import told
 from drs.cli.evidence_store import (
     add_path,
@@ -23,6 +23,7 @@ from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, kind, mark, measured
 from drs.tables import table
+from drs.times import instant
 
 _SHOWN = {
     OK: "it was shown",
@@ -104,7 +105,7 @@ def _row(name: str, record: Evidence | str) -> tuple[str, ...]:
     objectives = record.objectives
     return (
         name,
-        moment(record.run.began_at),
+        instant(record.run.began_at, "-"),
         kind(record),
         record.result,
         mark(objectives.rto_launched),

@@ -6,13 +6,13 @@ import argparse
 import sys
 from typing import Any
 
-from drs.aws.jobs import utc_now
 from drs.cli.aws import add_profile, asking_aws, checked_access
 from drs.cli.common import BROKEN, OK, add_parser, add_plan, find_plan
 from drs.plan import Plan
 from drs.run.records import Resolution
 from drs.run.resolution import resolve
 from drs.runbook import runbook
+from drs.times import utc_now
 
 
 def add_commands(commands: Any) -> None:

@@ -44,7 +44,7 @@ from drs.run.records import (
 )
 
 CONFLICT = "ConflictException"
-"""The outcome of a call that DRS refused since a live job held one of its servers."""
+"""The error code of a call that DRS refused because a live job held one of its servers."""
 CUT_OFF = {
     "failed": "It failed without a code, or was ended by hand; its log says more.",
     "upstream_failed": "It did not run: a task before it failed.",
@@ -161,7 +161,7 @@ def _wave(ledger: Ledger, run: RunRecord, plan: Plan, name: str, account: Accoun
         rto_launched_seconds=span(run.began_at, launched_at),
         rto_validated_seconds=span(run.began_at, validated_at),
         rpo_seconds=worst_rpo(servers),
-        conflicts=sum(call.outcome == CONFLICT for call in launch.calls) if launch else 0,
+        conflicts=sum(call.error == CONFLICT for call in launch.calls) if launch else 0,
         servers=servers,
     )
 

@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from drs import times
 from drs.evidence import axis, drawing, texts
 from drs.evidence.record import Evidence, InstanceEvidence
 from drs.run.records import RECOVERY_APPROVAL
@@ -47,7 +48,7 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        instant=texts.instant, duration=texts.duration, known=_known, number=_number, css_word=_css_word
+        instant=times.instant, duration=times.duration, known=_known, number=_number, css_word=_css_word
     )
     environment.tests.update(is_remarkable=texts.is_remarkable)
     environment.globals.update(

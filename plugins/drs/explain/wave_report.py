@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from drs.aws.access_denied import allow
-from drs.aws.jobs import Job, LogEvent, clock_time
+from drs.aws.jobs import Job, LogEvent
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
 from drs.tables import table
+from drs.times import clock_time
 
 NAMED = 5
 """Servers of one cause that a message names; the details above it name all."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws import call_errors
-from drs.aws.jobs import Job, clock_time, live_holders, utc_now
+from drs.aws.jobs import Job, live_holders
 from drs.aws.states import InitiatedBy, LaunchStatus
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
 from drs.plan import Launch
@@ -23,12 +23,10 @@ from drs.run.log import Log
 from drs.run.ownership import CLOCK_SKEW, find_made_by, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from drs.aws.calls import DrsCalls
-
-NOT_MADE = "not-made"
-"""The outcome of a call that was recorded as an intent and then not made."""
 
 
 class WaveLaunch:
@@ -144,7 +142,7 @@ class WaveLaunch:
             )
         )
         if self._closed():
-            self._answer(call, NOT_MADE)
+            self._answer(call, not_made=True)
             raise DrillFailed(
                 f"Clean-up of this run has begun; wave {self._wave} starts no further server.",
                 remedy=(
@@ -198,11 +196,11 @@ class WaveLaunch:
 
     def _started(self, call: Call, job: Job, *, found: bool = False) -> None:
         servers = [server_id for server_id in call.servers if server_id in job.server_ids] or call.servers
-        self._answer(call, job.job_id, self.record.timeline.started(servers, job.job_id))
+        self._answer(call, self.record.timeline.started(servers, job.job_id), job_id=job.job_id)
         # Had an earlier call, its reply lost, made a job of these servers, DRS would have refused this one.
         for earlier in self.record.unanswered:
             if earlier.at < call.at and set(earlier.servers) & set(servers):
-                self._answer(earlier, NOT_MADE)
+                self._answer(earlier, not_made=True)
         verb = "found, made by a call whose reply was lost" if found else "started"
         self._log.info("Job %s %s for %s.", job.job_id, verb, self._labels(servers))
 
@@ -215,7 +213,7 @@ class WaveLaunch:
         if code == call_errors.CONFLICT:
             self._conflict(call)
             return
-        self._answer(call, code)
+        self._answer(call, error=code)
         if code in call_errors.THROTTLED or call_errors.unreached(error):
             self._pause(error, _why_paused(error))
         elif code == call_errors.NOT_FOUND and all(
@@ -241,7 +239,7 @@ class WaveLaunch:
         This call went out once and was refused: it has made no job, and one that looks like its own is
         somebody else's. That is written down before DRS is asked anything, which may fail.
         """
-        self._answer(call, call_errors.CONFLICT)
+        self._answer(call, error=call_errors.CONFLICT)
         live = self._hook.live_jobs()
         for earlier in self.record.unanswered:
             if set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
@@ -344,14 +342,24 @@ class WaveLaunch:
             self._log.info("The holding job ended: %s. Its servers are tried now.", ", ".join(sorted(ended)))
             self._save(self.record.model_copy(update={"timeline": timeline.released(ended, self._now())}))
 
-    def _answer(self, call: Call, outcome: str, timeline: Timeline | None = None) -> None:
+    def _answer(
+        self,
+        call: Call,
+        timeline: Timeline | None = None,
+        *,
+        job_id: str | None = None,
+        error: str | None = None,
+        not_made: bool = False,
+    ) -> None:
         """Write down how a call ended, and where that leaves the timeline.
 
         The delay to the next call counts from here: DRS may have seen the call as late as this.
         """
         settled = (timeline or self.record.timeline).called(self._now())
         calls = tuple(
-            made.model_copy(update={"outcome": outcome}) if made == call else made
+            call.model_copy(update={"job_id": job_id, "error": error, "not_made": not_made})
+            if made == call
+            else made
             for made in self.record.calls
         )
         self._save(self.record.model_copy(update={"calls": calls, "timeline": settled}))

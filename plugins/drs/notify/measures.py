@@ -25,7 +25,7 @@ Found = Mapping[str, tuple[Value, ...]]
 def of_calls(calls: Iterable[Call]) -> Found:
     """The conflicts among a wave's calls; zero is a value too, without which an alarm has no data."""
     return {
-        f"call {call.at.isoformat()}": (Value(CONFLICTS, float(call.outcome == "ConflictException")),)
+        f"call {call.at.isoformat()}": (Value(CONFLICTS, float(call.error == "ConflictException")),)
         for call in calls
     }
 
@@ -88,7 +88,7 @@ def summed(values: Iterable[Value]) -> list[Value]:
 
 
 def _made_a_job(call: Call) -> bool:
-    return bool(call.outcome and call.outcome.startswith("drsjob-"))
+    return call.job_id is not None
 
 
 def _started(call: Call) -> str:

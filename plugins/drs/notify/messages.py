@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
-from drs.aws.jobs import clock_time
 from drs.plan import Approval
 from drs.run.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveOutcome
 from drs.tables import table
+from drs.times import clock_time
 
 Event = Literal[
     "started", "approval_wanted", "wave_completed", "task_failed", "rto_passed", "passed", "failed"

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from drs.aws.clients import AwsClients
-from drs.aws.jobs import utc_now
 from drs.errors import AccountMismatch, Code, SourceServerNotFound
 from drs.preflight.capacity import capacity
 from drs.preflight.checks import SERVER_CHECKS, SOURCE_CHECKS
@@ -22,6 +21,7 @@ from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.run.resolution import nothing_to_launch, resolve
+from drs.times import utc_now
 
 LEAVES_OUT = frozenset(
     {

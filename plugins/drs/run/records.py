@@ -93,13 +93,25 @@ class ApprovalRecord(Record):
 
 
 class Call(Record):
-    """One StartRecovery call: written as an intent before it is made, with its outcome after it."""
+    """One StartRecovery call: written as an intent before it is made, and completed with how it ended.
+
+    At most one of ``job_id``, ``error`` and ``not_made`` is set; none of them while the reply is unknown.
+    """
 
     at: dt.datetime
     servers: tuple[str, ...]
     tagged: bool = True
-    outcome: str | None = None
-    """``None`` while the reply is unknown; else a job id, or the error code DRS answered with."""
+    job_id: str | None = None
+    """The job that DRS made."""
+    error: str | None = None
+    """The error code with which DRS refused the call."""
+    not_made: bool = False
+    """The call was not sent after all, or DRS is known never to have acted on it."""
+
+    @property
+    def answered(self) -> bool:
+        """Whether it is known how the call ended."""
+        return self.job_id is not None or self.error is not None or self.not_made
 
 
 class LaunchRecord(Record):
@@ -111,7 +123,7 @@ class LaunchRecord(Record):
 
     @property
     def unanswered(self) -> tuple[Call, ...]:
-        return tuple(call for call in self.calls if call.outcome is None)
+        return tuple(call for call in self.calls if not call.answered)
 
     @property
     def jobs(self) -> dict[str, tuple[str, ...]]:
@@ -124,12 +136,12 @@ class LaunchRecord(Record):
 
     def called_at(self, job_id: str) -> dt.datetime:
         """When the call that made the job was made."""
-        return next(call.at for call in self.calls if call.outcome == job_id)
+        return next(call.at for call in self.calls if call.job_id == job_id)
 
     @property
     def all_job_ids(self) -> frozenset[str]:
         """Every job this run made for the wave, those of an earlier try included."""
-        made = {call.outcome for call in self.calls if call.outcome and call.outcome.startswith("drsjob-")}
+        made = {call.job_id for call in self.calls if call.job_id}
         return frozenset(made | set(self.jobs))
 
 

@@ -13,12 +13,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
 from drs.aws.call_errors import explain
-from drs.aws.jobs import utc_now
 from drs.errors import DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import announce_failure
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from drs import settings
-from drs.aws.jobs import Job, LogEvent, ServerOutcome, clock_time, judge, parse_time, utc_now
+from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, parse_time
 from drs.aws.states import JobStatus
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.explain.wave_report import (
@@ -30,6 +30,7 @@ from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, r
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
 from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

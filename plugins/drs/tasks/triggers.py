@@ -17,10 +17,11 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import unavailable
-from drs.aws.jobs import Job, JobWatch, LogEvent, utc_now
+from drs.aws.jobs import Job, JobWatch, LogEvent
 from drs.run.records import CheckResult
 from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
+from drs.times import utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 

@@ -12,9 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws.access_denied import denied_action
 from drs.aws.call_errors import DENIED, error_code, unavailable
 from drs.aws.clients import AsyncAwsClients
-from drs.aws.jobs import utc_now
 from drs.plan.check_labels import ALWAYS, labelled
 from drs.run.records import CheckResult
+from drs.times import utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
 from drs.validation.observation import Observation, failed, not_yet
 from drs.validation.server import Subject

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from drs.aws.jobs import Job, JobWatch, LogEvent, Participant, clock_time, judge, live_holders
+from drs.aws.jobs import Job, JobWatch, LogEvent, Participant, judge, live_holders
+from drs.times import clock_time
 from tests.unit.drill import NOW, after, make_event, make_job
 
 A, B = ("s-" + "a" * 17, "s-" + "b" * 17)

@@ -13,8 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drs.aws.states import JobType
-from drs.cleanup import clean_up
-from drs.cleanup.clean_up import Proven, WaitForJobs
+from drs.cleanup.clean_up import SETTLE, Proven, WaitForJobs
 from drs.cleanup.prices import prices
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
@@ -172,7 +171,7 @@ def test_a_run_that_keeps_and_launched_nothing_is_proven_clean(drill: Drill) -> 
     began = run.clock.now()
     record = run.clean_up()
     assert (record.proven, record.kept) == (True, False)
-    assert run.clock.now() - began == clean_up.SETTLE
+    assert run.clock.now() - began == SETTLE
 
 
 def test_each_instance_is_recorded_with_what_it_is_and_costs_by(drill: Drill) -> None:
@@ -354,7 +353,7 @@ def test_a_call_without_reply_is_given_time_to_show_its_job(drill: Drill, tags: 
     intent = Call(at=run.clock.now(), servers=(A,), tagged=tags)
     run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
     clean_up = run.start_clean_up()
-    assert clean_up.advance() == WaitForJobs((), run.clock.now() + clean_up.SETTLE)
+    assert clean_up.advance() == WaitForJobs((), run.clock.now() + SETTLE)
     run.pass_time(5)
     token = {"drs-drills:run": run.run.token} if tags else {}
     run.drs.start_recovery([(A, None)], is_drill=True, tags=token)
@@ -372,7 +371,7 @@ def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) ->
     run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
     began = run.clock.now()
     assert_clean(run, run.clean_up())
-    assert run.clock.now() - began == clean_up.SETTLE
+    assert run.clock.now() - began == SETTLE
 
 
 def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning(drill: Drill) -> None:

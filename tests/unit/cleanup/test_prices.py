@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from drs.cleanup.prices import age, basis, cost_cells, cost_listing, cost_so_far, per_hour, prices, total
+from drs.cleanup.prices import basis, cost_cells, cost_listing, cost_so_far, per_hour, prices, total
 from drs.run.records import InstanceRecord
+from drs.times import age
 from tests.unit.drill import DATABASE, NOW, after
 
 DAY = dt.timedelta(days=1)

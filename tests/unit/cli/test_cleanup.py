@@ -14,10 +14,10 @@ import pytest
 from botocore.config import Config
 
 from drs.aws.calls import Drs
-from drs.aws.jobs import utc_now
 from drs.cleanup.clean_up import WaitForJobs
 from drs.cleanup.prices import prices
 from drs.cli import cleanup
+from drs.times import utc_now
 from tests.unit.cli.simulated_aws import REGION, WEB
 from tests.unit.drill import APPLICATION, DATABASE
 

@@ -373,7 +373,7 @@ def test_a_job_that_only_clean_up_found_is_told(ledger: Ledger) -> None:
     unanswered = launch("database")
     slots = tuple(slot.model_copy(update={"job_id": None}) for slot in unanswered.timeline.servers)
     timeline = unanswered.timeline.model_copy(update={"servers": slots})
-    calls = tuple(call.model_copy(update={"outcome": None}) for call in unanswered.calls)
+    calls = tuple(call.model_copy(update={"job_id": None}) for call in unanswered.calls)
     ledger.save_launch("database", unanswered.model_copy(update={"timeline": timeline, "calls": calls}))
     for tags in ({WAVE_TAG: "database"}, {}):
         jobs = (drs_job("database", tags=tags), drs_job("application"))

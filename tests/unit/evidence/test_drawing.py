@@ -10,8 +10,8 @@ import pytest
 from drs.evidence.axis import LEFT, RIGHT, TICK_ROOM
 from drs.evidence.drawing import ROWS_OF_A_PAGE, Figure, Row, draw
 from drs.evidence.record import Evidence, Measure
-from drs.evidence.texts import duration
 from drs.run.records import ApprovalRecord
+from drs.times import duration
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
     LAUNCH_SECONDS,

@@ -53,7 +53,7 @@ def hurry(run: SimulatedDrill) -> None:
 
 def outcomes(record: LaunchRecord) -> list[str | None]:
     """How each call ended; a job is only told to be one."""
-    return ["job" if str(call.outcome).startswith("drsjob-") else call.outcome for call in record.calls]
+    return ["job" if call.job_id else "not-made" if call.not_made else call.error for call in record.calls]
 
 
 def started_after(drill: SimulatedDrill, *servers: str) -> list[float]:

@@ -15,8 +15,12 @@ from tests.unit.drill import after, make_job
 DELAY = dt.timedelta(seconds=15)
 
 
-def call(seconds: float, outcome: str | None = "drsjob-1", *servers: str) -> Call:
-    return Call(at=after(seconds), servers=servers or (f"s-{seconds}",), outcome=outcome)
+def call(seconds: float, *servers: str, job_id: str = "drsjob-1") -> Call:
+    return Call(at=after(seconds), servers=servers or (f"s-{seconds}",), job_id=job_id)
+
+
+def refused(seconds: float, error: str, *servers: str) -> Call:
+    return Call(at=after(seconds), servers=servers or (f"s-{seconds}",), error=error)
 
 
 def values(found: Found) -> list[Value]:
@@ -36,8 +40,8 @@ def server(job_id: str | None, *, launched: bool = True, seconds: float | None =
 
 def test_conflicts_are_counted_and_none_is_a_value_too() -> None:
     """An alarm without data knows nothing."""
-    refused = call(0, "ConflictException")
-    assert values(measures.of_calls([refused, call(30), call(60, "ThrottlingException")])) == [
+    conflict = refused(0, "ConflictException")
+    assert values(measures.of_calls([conflict, call(30), refused(60, "ThrottlingException")])) == [
         Value(CONFLICTS, 1)
     ]
     assert values(measures.of_calls([call(0)])) == [Value(CONFLICTS, 0)]
@@ -49,11 +53,15 @@ def test_conflicts_are_counted_and_none_is_a_value_too() -> None:
         ([call(0)], 20, 20),
         ([call(0), call(15), call(30)], 50, 20),  # two delays between servers
         ([call(0), call(25)], 45, 30),  # the second call came 10 s late
-        ([call(0, "ConflictException", "s-1"), call(30, "drsjob-1", "s-1")], 50, 20),
-        ([call(0, "ThrottlingException", "s-1"), call(5, "drsjob-1", "s-1")], 10, 5),
+        ([refused(0, "ConflictException", "s-1"), call(30, "s-1", job_id="drsjob-1")], 50, 20),
+        ([refused(0, "ThrottlingException", "s-1"), call(5, "s-1", job_id="drsjob-1")], 10, 5),
         (
             # s-1 is held; s-2 is launched meanwhile, and s-1 when its holder has ended.
-            [call(0, "ConflictException", "s-1"), call(15, "drsjob-1", "s-2"), call(90, "drsjob-2", "s-1")],
+            [
+                refused(0, "ConflictException", "s-1"),
+                call(15, "s-2", job_id="drsjob-1"),
+                call(90, "s-1", job_id="drsjob-2"),
+            ],
             95,
             5,
         ),

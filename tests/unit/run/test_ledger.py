@@ -58,7 +58,7 @@ RECORDS: dict[str, tuple[tuple[str, ...], Any]] = {
         make_launch(
             (A, "drsjob-1"),
             (B, None),
-            calls=(Call(at=NOW, servers=(A,), outcome="drsjob-1"), Call(at=after(9), servers=(B,))),
+            calls=(Call(at=NOW, servers=(A,), job_id="drsjob-1"), Call(at=after(9), servers=(B,))),
         ),
     ),
     "outcome": (
@@ -145,8 +145,14 @@ def test_jobs_are_told_with_the_servers_started_in_them() -> None:
 def test_jobs_of_earlier_tries_are_the_run_s_too() -> None:
     """A server was launched anew: its first job is only in the calls."""
     calls = tuple(
-        Call(at=NOW, servers=(A,), outcome=outcome)
-        for outcome in ("drsjob-1", "ConflictException", "not-made", "drsjob-2", None)
+        Call(at=NOW, servers=(A,), **ended)
+        for ended in (
+            {"job_id": "drsjob-1"},
+            {"error": "ConflictException"},
+            {"not_made": True},
+            {"job_id": "drsjob-2"},
+            {},
+        )
     )
     launch = make_launch((A, "drsjob-2"), calls=calls)
     assert launch.all_job_ids == {"drsjob-1", "drsjob-2"}

@@ -107,14 +107,16 @@ def test_recorded_and_tagged_jobs_are_own() -> None:
     run = make_run()
     jobs = [make_job(f"drsjob-{n}", A) for n in range(3)]
     tagged = make_job("drsjob-3", B, tags=job_tags(run, "database"))
-    record = launch(Call(at=NOW, servers=(A,), outcome="drsjob-1"), a="drsjob-2")
+    record = launch(Call(at=NOW, servers=(A,), job_id="drsjob-1"), a="drsjob-2")
     assert own([*jobs, tagged], record, run=run) == ["drsjob-1", "drsjob-2", "drsjob-3"]
 
 
-@pytest.mark.parametrize("outcome", ["not-made", "ConflictException", "drsjob-9"])
-def test_a_foreign_job_is_never_own(outcome: str) -> None:
+@pytest.mark.parametrize(
+    "ended", [{"not_made": True}, {"error": "ConflictException"}, {"job_id": "drsjob-9"}], ids=str
+)
+def test_a_foreign_job_is_never_own(ended: dict[str, Any]) -> None:
     """Even a drill of the same servers in the same minute, once every call has its answer."""
-    assert own([make_job("drsjob-1", A)], launch(untagged_call(A, outcome=outcome))) == []
+    assert own([make_job("drsjob-1", A)], launch(untagged_call(A, **ended))) == []
 
 
 def test_a_terminate_job_is_no_launch_of_the_run() -> None:
@@ -142,5 +144,5 @@ def test_what_is_ambiguous_is_reported_and_not_own() -> None:
 def test_a_job_that_the_run_knows_makes_the_other_one_certain() -> None:
     """Of two jobs that fit, one is recorded: the other is the lost call's."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
-    record = launch(untagged_call(A, outcome="drsjob-1"), untagged_call(A))
+    record = launch(untagged_call(A, job_id="drsjob-1"), untagged_call(A))
     assert own(jobs, record) == ["drsjob-1", "drsjob-2"]

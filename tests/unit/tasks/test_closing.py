@@ -120,7 +120,7 @@ def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
     timeline = Timeline(
         jobs="per_wave", server_delay=15, conflict_backoff=(30,), conflict_timeout=1800, servers=slots
     )
-    calls = tuple(Call(at=NOW, servers=tuple(servers), outcome=job) for job in (*earlier, job_id))
+    calls = tuple(Call(at=NOW, servers=tuple(servers), job_id=job) for job in (*earlier, job_id))
     return LaunchRecord(timeline=timeline, calls=calls)
 
 

@@ -205,7 +205,7 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
         conflict_timeout=1,
         servers=(),
     )
-    calls = (Call(at=NOW, servers=DATABASE, outcome="drsjob-1"), Call(at=NOW, servers=DATABASE))
+    calls = (Call(at=NOW, servers=DATABASE, job_id="drsjob-1"), Call(at=NOW, servers=DATABASE))
     ledger.save_launch("database", LaunchRecord(timeline=timeline, calls=calls))
     ledger.save_resolution(Resolution(waves={}))
     question = question_of(run, ledger)

@@ -27,8 +27,8 @@ TIMELINE = Timeline(
 LAUNCH = LaunchRecord(
     timeline=TIMELINE,
     calls=(
-        Call(at=NOW, servers=("s-1",), outcome="ConflictException"),
-        Call(at=after(30), servers=("s-1",), outcome="drsjob-1"),
+        Call(at=NOW, servers=("s-1",), error="ConflictException"),
+        Call(at=after(30), servers=("s-1",), job_id="drsjob-1"),
     ),
 )
 SERVER = ServerRecord(server_id="s-1", name="db-1", job_id="drsjob-1", launched=True, optional=False)

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from drs.aws.jobs import utc_now
 from drs.tasks.drill_task import told_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import DrsHoldersTrigger
+from drs.times import utc_now
 
 PARAMETERS = {"aws_conn_id": "aws_dr", "region_name": "eu-central-1", "verify": None, "botocore_config": None}
 STS_REPLY = """\

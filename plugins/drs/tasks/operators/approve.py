@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from drs.aws.jobs import utc_now
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.plan import Approval, Plan
 from drs.run.ledger import Ledger
@@ -20,6 +19,7 @@ from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
 from drs.tasks.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.tasks.operators.question import DrsQuestionOperator, said
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

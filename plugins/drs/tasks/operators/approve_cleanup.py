@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from drs.aws.jobs import utc_now
 from drs.cleanup.drill_instances import drill_instances, with_types
 from drs.cleanup.prices import cost_listing
 from drs.errors import ApprovalRejected
@@ -17,6 +16,7 @@ from drs.run.records import CLEANUP_APPROVAL, InstanceRecord, RunRecord
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.operators.question import DrsQuestionOperator, said
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,7 +11,6 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from drs.aws.jobs import clock_time, utc_now
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
 from drs.run.proof import KEPT_LAUNCH, start_task_id
@@ -20,6 +19,7 @@ from drs.run.request import MANUAL, read_request
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.send_messages import announce_start
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
-from drs.aws.jobs import Job, LogEvent, utc_now
+from drs.aws.jobs import Job, LogEvent
 from drs.errors import EvidenceIncomplete
 from drs.evidence.assemble import assemble
 from drs.evidence.observed import Account
@@ -32,6 +32,7 @@ from drs.tables import table
 from drs.tasks.drill_task import coded_failures, run_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import FINDINGS_KEY
+from drs.times import utc_now
 from drs.version import VERSION
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.aws.clients import AwsClients
-from drs.aws.jobs import clock_time, utc_now
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
@@ -21,6 +20,7 @@ from drs.tables import table
 from drs.tasks.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
 from drs.tasks.triggers import DrsHoldersTrigger
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

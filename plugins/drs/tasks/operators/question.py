@@ -11,11 +11,11 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from drs.aws.jobs import clock_time, utc_now
 from drs.plan import Approval
 from drs.run.ledger import Ledger
 from drs.run.records import ApprovalRecord, RunRecord
 from drs.tasks.send_messages import announce_question
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

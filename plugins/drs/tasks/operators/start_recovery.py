@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings
-from drs.aws.jobs import clock_time, utc_now
 from drs.errors import PlanChanged, ServerConflict
 from drs.launch.wave_launch import WaveLaunch
 from drs.run.ledger import Ledger
@@ -31,6 +30,7 @@ from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
 from drs.tasks.triggers import DrsHoldersTrigger
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -10,7 +10,6 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from drs import settings
-from drs.aws.jobs import clock_time, utc_now
 from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.records import RunRecord
@@ -25,6 +24,7 @@ from drs.tasks.drill_task import (
 from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.triggers import DrsHoldersTrigger
+from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

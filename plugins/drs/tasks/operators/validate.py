@@ -10,7 +10,6 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings
 from drs.aws.access_denied import allow, denied_action
-from drs.aws.jobs import utc_now
 from drs.errors import DrillFailed, ValidationFailed
 from drs.run.ledger import Ledger
 from drs.run.records import (
@@ -29,6 +28,7 @@ from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, r
 from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import announce_wave
 from drs.tasks.triggers import DrsValidationTrigger
+from drs.times import utc_now
 from drs.validation.observation import first_line
 from drs.validation.runner import failures, last_deadline
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
