@@ -22,7 +22,6 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
-from airflow.sdk.definitions.param import ParamsDict
 
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
@@ -111,9 +110,9 @@ def drill_dag(plan: Plan) -> DAG:
             last >> ask
             last = [ask]
         closing_tasks(plan.name, setup, last)
-    # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
-    # Past attrs, which would check each one's JSON schema in every parse: almost half of the build.
-    object.__setattr__(dag, "params", ParamsDict(run_parameters(plan)))
+    # Only now, when every task is made: a task copies the parameters that its DAG has at that moment, and
+    # with those copies the serialised DAG would be three times as large.
+    dag.params.update(run_parameters(plan))
     return dag
 
 

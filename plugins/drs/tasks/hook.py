@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook
@@ -62,10 +60,6 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
                 renew = credentials._refresh_using
                 credentials._refresh_using = lambda: asyncio.to_thread(renew)
         return session
-
-    @cached_property
-    def waiter_path(self) -> PathLike[str]:
-        return Path(__file__).parent / "waiters" / "drs.json"
 
 
 class Ec2Instances:

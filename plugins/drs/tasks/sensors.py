@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +28,11 @@ from drs.run.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolut
 from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
-from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.tasks.triggers import DrsJobsEndedTrigger, DrsJobStartedTrigger
 from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
 THEN_LAUNCH_AGAIN = "Then clear this wave's start_recovery before clean-up, or trigger a new run."
 ONCE_ENDED = "Trigger a new run once the job has ended."
@@ -118,30 +116,18 @@ class DrsJobStartedSensor(_WaveSensor):
                 self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
-            until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
-            wait(self, trigger, until, resume="execute_complete")
+            trigger = DrsJobStartedTrigger(
+                job_ids=list(launch.jobs),
+                deadline=deadline.isoformat(),
+                near=settings.poll_interval_near(),
+                far=settings.poll_interval(),
+                **hook_parameters(self),
+            )
+            wait(self, trigger, deadline, resume="execute_complete")
         reached = utc_now()
         ledger.save_reached(self.wave, "started", reached)
         measure_start(context, ledger, self.wave, launch, reached)
         self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
-
-    def _next_look(
-        self, launch: LaunchRecord, deadline: dt.datetime, *, all_listed: bool
-    ) -> tuple[dt.datetime, BaseTrigger]:
-        """Wait for the jobs to start; while DRS does not list one, which no waiter can see, for a while."""
-        near = settings.poll_interval_near()
-        if not all_listed:
-            soon = min(deadline, utc_now() + dt.timedelta(seconds=settings.poll_interval()))
-            return soon, DrsHoldersTrigger(
-                deadline=soon.isoformat(), holders=[], poll=near, **hook_parameters(self)
-            )
-        every = max(1, math.ceil(near))
-        return deadline, DrsJobStartedTrigger(
-            job_ids=list(launch.jobs),
-            waiter_delay=every,
-            waiter_max_attempts=math.ceil((deadline - utc_now()).total_seconds() / every) + 1,
-            **hook_parameters(self),
-        )
 
     def _give_up(
         self,

@@ -12,65 +12,28 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import unavailable
 from drs.aws.jobs import Job, JobWatch, LogEvent
+from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
-from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
 from drs.times import utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 
 
-class DrsJobStartedTrigger(AwsBaseWaiterTrigger):
-    """Wait until every job has left PENDING.
+class _DrsTrigger(BaseTrigger):
+    """A trigger that reaches AWS as the task that defers to it does.
 
-    :param job_ids: the jobs
-    :param waiter_delay: seconds between two looks
-    :param waiter_max_attempts: looks at the most
-    """
-
-    aws_hook_class = DrsHook
-
-    def __init__(
-        self,
-        *,
-        job_ids: list[str],
-        waiter_delay: int = 3,
-        waiter_max_attempts: int = 100,
-        aws_conn_id: str | None = "aws_default",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            serialized_fields={"job_ids": job_ids},
-            waiter_name="job_started",
-            waiter_args={"filters": {"jobIDs": job_ids}},
-            failure_message="DRS no longer lists the jobs",
-            status_message="Jobs still PENDING",
-            status_queries=["items[?status=='PENDING'].jobID"],
-            return_value=None,
-            waiter_delay=waiter_delay,
-            waiter_max_attempts=waiter_max_attempts,
-            aws_conn_id=aws_conn_id,
-            **kwargs,
-        )
-
-
-class _DrsPollTrigger(BaseTrigger):
-    """Look at DRS again and again until there is something to tell or the deadline has come.
-
-    :param deadline: when to give up, ISO 8601
     :param fields: the subclass's own parameters, for serialization
     """
 
     def __init__(
         self,
         *,
-        deadline: str,
         fields: Mapping[str, Any],
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -78,7 +41,6 @@ class _DrsPollTrigger(BaseTrigger):
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.deadline = deadline
         self._fields = dict(fields)
         self._hook_parameters = {
             "aws_conn_id": aws_conn_id,
@@ -89,13 +51,25 @@ class _DrsPollTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"deadline": self.deadline, **self._fields, **self._hook_parameters}
+        return path, {**self._fields, **self._hook_parameters}
+
+
+class _DrsPollTrigger(_DrsTrigger):
+    """Look at DRS again and again until there is something to report or the deadline has come.
+
+    :param deadline: when to give up, ISO 8601
+    :param fields: the subclass's own parameters, for serialization
+    """
+
+    def __init__(self, *, deadline: str, fields: Mapping[str, Any], **hook_parameters: Any) -> None:
+        super().__init__(fields={"deadline": deadline, **fields}, **hook_parameters)
+        self.deadline = deadline
 
     @abstractmethod
     async def look(self, client: Any) -> float | None:
         """Look once.
 
-        :return: seconds until the next look; ``None`` when there is something to tell
+        :return: seconds until the next look; ``None`` when there is something to report
         """
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -145,6 +119,28 @@ class DrsHoldersTrigger(_DrsPollTrigger):
         return None if set(self.holders) - live else self.poll
 
 
+class DrsJobStartedTrigger(_DrsPollTrigger):
+    """Wait until every job has left PENDING. A job that DRS does not list yet is as good as PENDING.
+
+    :param deadline: when to give up, ISO 8601
+    :param job_ids: the jobs
+    :param near: seconds between two looks while DRS lists every job
+    :param far: seconds between two looks while DRS does not list one of them yet
+    """
+
+    def __init__(self, *, job_ids: list[str], near: float, far: float, **kwargs: Any) -> None:
+        super().__init__(fields={"job_ids": job_ids, "near": near, "far": far}, **kwargs)
+        self.job_ids = job_ids
+        self.near = near
+        self.far = far
+
+    async def look(self, client: Any) -> float | None:
+        jobs = await describe_jobs(client, self.job_ids)
+        if not {job.job_id for job in jobs}.issuperset(self.job_ids):
+            return self.far
+        return self.near if any(job.status == JobStatus.PENDING for job in jobs) else None
+
+
 class DrsJobsEndedTrigger(_DrsPollTrigger):
     """Wait until every job has ended; write DRS's own job log events into the task's log as they happen.
 
@@ -189,38 +185,19 @@ async def job_log(client: Any, job_id: str) -> list[LogEvent]:
     return [LogEvent.from_api(item) async for page in pages for item in page["items"]]
 
 
-class DrsValidationTrigger(BaseTrigger):
-    """Make the checks of a wave's launched servers, and tell each result in the task's log as it is known.
+class DrsValidationTrigger(_DrsTrigger):
+    """Make the checks of a wave's launched servers, and log each result as soon as it is known.
 
-    The event brings the results; what they mean for the drill is the task's to say.
+    The event brings the results; the task decides what they mean for the drill.
 
     :param wave: a :class:`~drs.validation.wave_to_check.WaveToCheck` as JSON
     :param poll: seconds between two looks of one check
     """
 
-    def __init__(
-        self,
-        *,
-        wave: dict[str, Any],
-        poll: float,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, *, wave: dict[str, Any], poll: float, **hook_parameters: Any) -> None:
+        super().__init__(fields={"wave": wave, "poll": poll}, **hook_parameters)
         self.wave = wave
         self.poll = poll
-        self._hook_parameters = {
-            "aws_conn_id": aws_conn_id,
-            "region_name": region_name,
-            "verify": verify,
-            "botocore_config": botocore_config,
-        }
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"wave": self.wave, "poll": self.poll, **self._hook_parameters}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         async with self._validation() as validation:

@@ -18,7 +18,6 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     NoCredentialsError,
-    WaiterError,
 )
 
 from drs.tasks import triggers
@@ -139,10 +138,16 @@ def ended_trigger(*jobs: str, seconds: float = 3600) -> DrsJobsEndedTrigger:
     )
 
 
+def started_trigger(*jobs: str, seconds: float = 300, **parameters: Any) -> DrsJobStartedTrigger:
+    return DrsJobStartedTrigger(
+        job_ids=list(jobs or (JOB,)), near=3, far=15, deadline=after(seconds).isoformat(), **parameters
+    )
+
+
 TRIGGERS = [
     holders_trigger(JOB, **ELSEWHERE),
     DrsJobsEndedTrigger(job_ids=[JOB], near=3, far=15, deadline=NOW.isoformat(), **ELSEWHERE),
-    DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=7, **ELSEWHERE),
+    started_trigger(JOB, **ELSEWHERE),
 ]
 
 
@@ -295,25 +300,55 @@ async def test_a_silent_job_is_remarked_on(
     assert capsys.readouterr().out.count("has written no event for 10 min") == 1
 
 
+ONE, TWO = "drsjob-1", "drsjob-2"
+
+
 @pytest.mark.parametrize(
-    ("reason", "message"),
+    ("looks", "sleeps"),
     [
-        ("Max attempts exceeded", "max attempts reached"),
-        ("Waiter encountered a terminal failure state", "DRS no longer lists the jobs"),
+        ([[job(ONE, "STARTED"), job(TWO, "STARTED")]], []),
+        ([[job(ONE, "COMPLETED"), job(TWO, "COMPLETED")]], []),
+        ([[job(ONE, "STARTED"), job(TWO, "COMPLETED")]], []),
+        ([[job(ONE, "PENDING"), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [3]),
+        ([[job(ONE, "STARTED"), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [3]),
+        ([[job(ONE, "STARTED")], [job(ONE), job(TWO)]], [15]),
+        ([[job(ONE, "PENDING")], [job(ONE), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [15, 3]),
+        ([[], [job(ONE), job(TWO)]], [15]),
+    ],
+    ids=[
+        "all started",
+        "all completed",
+        "started and completed",
+        "all pending",
+        "one pending",
+        "one not listed",
+        "not listed, then pending",
+        "none listed",
     ],
 )
-async def test_jobs_that_do_not_start_are_left_to_the_task_to_judge(
-    drs: Callable[..., FakeDrs], monkeypatch: pytest.MonkeyPatch, reason: str, message: str
+async def test_jobs_have_started_when_drs_lists_each_of_them_as_no_longer_pending(
+    drs: Callable[..., FakeDrs], looks: Sequence[Look], sleeps: list[float]
 ) -> None:
-    """An event, not an exception: the resumed task tells which jobs, and their last events."""
-    fake = drs([[job(status="PENDING")]])
+    """DRS is asked about both jobs every 3 s, and every 15 s while it does not list one of them yet."""
+    fake = drs(looks)
+    assert await outcome(started_trigger(ONE, TWO)) == {"status": "success"}
+    assert fake.sleeps == sleeps
+    assert fake.asked == [("describe_jobs", {"filters": {"jobIDs": [ONE, TWO]}})] * len(looks)
 
-    class Waiter:
-        async def wait(self, **_: Any) -> None:
-            raise WaiterError("job_started", reason, {"items": []})
 
-    monkeypatch.setattr(DrsHook, "get_waiter", lambda *_, **__: Waiter())
-    event = await outcome(DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=3))
-    assert event["status"] == "error"
-    assert message in event["message"]
-    assert len(fake.hooks) == 1
+@pytest.mark.parametrize("looks", [[[job(status="PENDING")]], [[]]], ids=["pending", "not listed"])
+async def test_jobs_that_do_not_start_are_left_to_the_task_to_judge(
+    drs: Callable[..., FakeDrs], looks: Sequence[Look]
+) -> None:
+    """The trigger ends at its deadline with an event, not with an exception; the task then names the jobs."""
+    fake = drs(looks)
+    assert await outcome(started_trigger(seconds=20)) == {"status": "deadline"}
+    assert sum(fake.sleeps) == 20
+
+
+async def test_a_refusal_while_jobs_are_to_start_goes_back_to_the_task(drs: Callable[..., FakeDrs]) -> None:
+    """The trigger does not ask again: the task meets the same refusal and explains it."""
+    error = refusal("AccessDeniedException")
+    fake = drs([error])
+    assert await outcome(started_trigger()) == {"status": "error", "message": str(error)}
+    assert (len(fake.asked), fake.sleeps) == (1, [])
