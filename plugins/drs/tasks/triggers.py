@@ -1,6 +1,7 @@
-"""Waiting for DRS in the triggerer, where it costs no worker slot.
+"""Waiting for DRS in the triggerer, where it occupies no worker slot.
 
-Every trigger ends by its own deadline and tells no verdict: the task that resumes reads DRS again and judges.
+Every trigger ends by its own deadline. None of them decides anything: the task that resumes reads DRS again
+and decides.
 """
 
 from __future__ import annotations
@@ -78,13 +79,13 @@ class _DrsPollTrigger(_DrsTrigger):
             client = None
             while True:
                 try:
-                    # Opening asks STS, where the connection assumes a role: that may fail like any call.
+                    # To open a client of an assumed role calls STS, which may fail like any other call.
                     if client is None:
                         client = await stack.enter_async_context(shared_client(self._hook_parameters))
                     pause = await self.look(client)
                 except (ClientError, BotoCoreError) as error:
                     if not unavailable(error):
-                        # The resumed task meets the same refusal, and explains it.
+                        # The resumed task gets the same refusal, and explains it.
                         yield TriggerEvent({"status": "error", "message": str(error)})
                         return
                     self.log.warning("DRS did not answer (%s); looking again in 15 s.", error)
@@ -103,7 +104,7 @@ class DrsHoldersTrigger(_DrsPollTrigger):
     """Wait until a point in time, or until one of the jobs that hold servers has ended.
 
     :param deadline: the point in time, ISO 8601
-    :param holders: job ids; none waits for the time alone
+    :param holders: job ids; if empty, wait only for the point in time
     :param poll: seconds between two looks at the holders
     """
 
@@ -142,12 +143,13 @@ class DrsJobStartedTrigger(_DrsPollTrigger):
 
 
 class DrsJobsEndedTrigger(_DrsPollTrigger):
-    """Wait until every job has ended; write DRS's own job log events into the task's log as they happen.
+    """Wait until every job has ended, and copy the events of DRS's job log into the task's log as they
+    happen.
 
     :param deadline: when to give up, ISO 8601
     :param job_ids: the jobs
-    :param near: seconds between two looks when an end is near
-    :param far: seconds between two looks when none can be
+    :param near: seconds between two looks when a job may end soon
+    :param far: seconds between two looks when no job can end soon
     """
 
     def __init__(self, *, job_ids: list[str], near: float, far: float, **kwargs: Any) -> None:
@@ -160,17 +162,17 @@ class DrsJobsEndedTrigger(_DrsPollTrigger):
         jobs = await describe_jobs(client, self.job_ids)
         for job in jobs:
             if job.job_id not in self._ended:
-                await self._tell(client, job)
+                await self._log_news(client, job)
         listed = {job.job_id for job in jobs}
         if listed.issuperset(self.job_ids) and not any(job.live for job in jobs):
             return None
         return self._watch.next_look(jobs)
 
-    async def _tell(self, client: Any, job: Job) -> None:
+    async def _log_news(self, client: Any, job: Job) -> None:
         for event in self._watch.new_events(job, await job_log(client, job.job_id)):
             self.log.info("%s  %s", job.job_id, event.describe())
-        if remark := self._watch.silence(job, utc_now()):
-            self.log.warning(remark)
+        if silence := self._watch.silence(job, utc_now()):
+            self.log.warning(silence)
         if not job.live:
             self._ended.add(job.job_id)
 
@@ -207,7 +209,7 @@ class DrsValidationTrigger(_DrsTrigger):
         )
 
     async def look_once(self) -> tuple[CheckResult, ...] | None:
-        """The results, if one look of every check decides them all."""
+        """The results, if every check can be decided by looking once; else ``None``."""
         async with self._validation() as validation:
             return await validation.look_once()
 
@@ -217,11 +219,11 @@ class DrsValidationTrigger(_DrsTrigger):
         self._names = {server.server_id: server.name for server in wave.servers}
         async with AsyncExitStack() as stack:
             clients = _OpenClients(stack, self._hook_parameters)
-            yield Validation(wave, clients, every=self.poll, tell=self._tell, now=utc_now)
+            yield Validation(wave, clients, every=self.poll, tell=self._log_result, now=utc_now)
 
-    def _tell(self, result: CheckResult) -> None:
-        say = self.log.info if result.passed else self.log.warning
-        say(
+    def _log_result(self, result: CheckResult) -> None:
+        log = self.log.info if result.passed else self.log.warning
+        log(
             "%s of %s (%s): %s after %.0f s: %s",
             result.check,
             result.server_id,
@@ -233,7 +235,7 @@ class DrsValidationTrigger(_DrsTrigger):
 
 
 class _OpenClients:
-    """The shared clients that a validation uses, each opened when a check first asks for it."""
+    """The shared clients of a validation. Each is opened when a check first needs it."""
 
     def __init__(self, stack: AsyncExitStack, parameters: Mapping[str, Any]) -> None:
         self._stack = stack
@@ -244,7 +246,7 @@ class _OpenClients:
     async def __call__(self, service: str) -> Any:
         async with self._lock:
             if service not in self._open:
-                # A command that botocore sent again might run twice.
+                # A command that botocore sends again might run twice.
                 client = shared_client(self._parameters, service, repeats=service != "ssm")
                 self._open[service] = await self._stack.enter_async_context(client)
             return self._open[service]
