@@ -1,4 +1,4 @@
-"""A drill's task as Airflow runs it, for tests: what it asks Airflow for, and its waits in the triggerer."""
+"""Runs a drill's task in tests as Airflow does: answers what it asks Airflow, and runs its triggers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow.triggers.base import BaseTrigger
 
 
 class FakeTaskInstance:
-    """A task instance, the states of the tasks of its run, and those of the runs of its DAG.
+    """A task instance that knows the states of its run's tasks and of other runs.
 
     :param states: task id to state
-    :param runs: run id to state, of the other runs that Airflow knows
+    :param runs: run id to state, of the other runs of the DAG
     """
 
     dag_id = "drs_drill__orders"
@@ -31,9 +31,9 @@ class FakeTaskInstance:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
         self.xcom: dict[str, Any] = {}
-        """What the tasks of the run returned."""
+        """What the tasks of the run returned, by task id."""
         self.pushed: dict[tuple[str, str], Any] = {}
-        """What they pushed besides, by task and key."""
+        """What the tasks pushed under other keys, by task id and key."""
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -42,7 +42,15 @@ class FakeTaskInstance:
         states = {name: state for name, state in self.states.items() if task_ids is None or name in task_ids}
         return {self.run_id: states} if states else {}
 
-    def xcom_pull(self, *, task_ids: str, key: str = "return_value") -> Any:
+    def xcom_pull(
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Any:
+        assert (dag_id or self.dag_id, run_id or self.run_id) == (self.dag_id, self.run_id)
         return self.xcom.get(task_ids) if key == "return_value" else self.pushed.get((task_ids, key))
 
     def xcom_push(self, *, key: str, value: Any) -> None:
@@ -57,18 +65,20 @@ class FakeTaskInstance:
         return self.runs[run_id]
 
 
-def make_context(*, runs: Mapping[str, str] | None = None, **states: str | None) -> Any:
-    """A task's context; ``states`` are those of the run's tasks."""
+def make_context(
+    states: Mapping[str, str | None] | None = None, *, runs: Mapping[str, str] | None = None
+) -> Any:
+    """A task's context; ``states`` are the states of the run's tasks."""
     return {"ti": FakeTaskInstance(states, runs)}
 
 
 def see_through(
     make: Callable[[], BaseOperator], context: Any, deferrals: list[TaskDeferred] | None = None
 ) -> Any:
-    """Run a task to its end: it waits in its own trigger, and resumes in another process each time.
+    """Run a task to its end. It waits in its own triggers, and each time it resumes in a new operator.
 
-    :param make: makes the operator, as every process does
-    :param deferrals: where each of them is noted
+    :param make: makes the operator, as each process of the task does
+    :param deferrals: a list that gets every deferral
     """
     method: str = "execute"
     event: tuple[dict[str, Any], ...] = ()
@@ -89,7 +99,7 @@ async def _first_event(trigger: BaseTrigger) -> dict[str, Any]:
 
 
 class AsyncClient:
-    """A boto3 client in the place of aiobotocore's, which moto does not reach."""
+    """A boto3 client in place of aiobotocore's, which moto cannot intercept."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

@@ -76,7 +76,7 @@ class Measure(Part):
 
 
 class Objectives(Part):
-    """RTO: from the run's start until the last server launched, or was validated. RPO: of the worst server."""
+    """RTO: from the run's start to the last server launched, or validated. RPO: that of the worst server."""
 
     rto_launched: Measure
     rto_validated: Measure

@@ -54,8 +54,9 @@ from tests.unit.evidence.runs import (
 )
 
 A, B = DATABASE
-SKIPPED: dict[str, str | None] = {name: "skipped" for name in SUCCEEDED if "wave" in name} | {
-    "terminate": "skipped"
+SKIPPED: dict[str, str | None] = {
+    **{name: "skipped" for name in SUCCEEDED if "wave" in name},
+    "terminate": "skipped",
 }
 
 

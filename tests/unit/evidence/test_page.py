@@ -127,7 +127,7 @@ def test_a_failed_run_says_first_what_kept_it_from_passing() -> None:
         "How to verify this record",
         "python -m drs evidence verify order-system",
     ]
-    places = []
+    places: list[int] = []
     for words in order:
         places.append(text.index(words, places[-1] if places else 0))
     assert "What kept the run from passing" not in render_page(passed_record())

@@ -26,7 +26,7 @@ def short_form(loader: Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
     return {name: loader.construct_sequence(node, deep=True)}
 
 
-Loader.add_multi_constructor("!", short_form)  # type: ignore[no-untyped-call]
+Loader.add_multi_constructor("!", short_form)
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +97,11 @@ def test_cloudwatch_knows_every_property_of_the_alarms(alarms: dict[str, dict[st
     model = boto3.client("cloudwatch", region_name="us-east-1").meta.service_model
     shape = model.operation_model("PutMetricAlarm").input_shape
     assert shape is not None
+    metrics: Any = shape.members["Metrics"]
     for alarm in alarms.values():
         assert set(alarm) <= set(shape.members)
         for each in alarm.get("Metrics", []):
-            assert set(each) <= set(shape.members["Metrics"].member.members)
+            assert set(each) <= set(metrics.member.members)
 
 
 def test_every_reference_names_something(template: dict[str, Any]) -> None:

@@ -41,11 +41,7 @@ class AskingTaskInstance(FakeTaskInstance):
 
     def __init__(self, findings: list[dict[str, Any]] | None) -> None:
         super().__init__()
-        self.findings = findings
-
-    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
-        assert (task_ids, key) == ("preflight", "findings")
-        return self.findings
+        self.pushed["preflight", "findings"] = findings
 
 
 def plan_asking(**approval: Any) -> Plan:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.dag_factory import run_parameters
 from drs.plan import Plan
@@ -131,7 +132,7 @@ def test_the_start_of_a_run_is_told_once(
 ) -> None:
     """Airflow wipes the records of a task that it tries again; what the task keeps for itself stays."""
     told: list[str] = []
-    monkeypatch.setattr(begin, "announce_start", lambda context, ledger: told.append(ledger.run().run_id))
+    monkeypatch.setattr(begin, "notify_start", lambda context, ledger: told.append(ledger.run().run_id))
     begin_run()
     xcom.values.clear()
     begin_run()
@@ -335,7 +336,7 @@ def test_a_cleared_run_does_not_move_to_another_place(
 def test_what_begin_keeps_does_not_expire(begin_run: Begin, state_store: FakeStateStore) -> None:
     """A run may be cleared weeks later."""
     begin_run()
-    assert state_store.kept_for is begin.NEVER_EXPIRE
+    assert state_store.kept_for is NEVER_EXPIRE
 
 
 def refuse(problems: str = "orders.yaml:3: waves: is missing") -> DrsRefuseDrillOperator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +18,11 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from drs.cleanup.clean_up import CleanUp
 from drs.run.records import CLEANUP_APPROVAL, Resolution, WaveResolution
 from drs.tasks import drill_task, triggers
 from drs.tasks.hook import DrsHook
+from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators import approve_cleanup, terminate
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
@@ -30,7 +33,10 @@ from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context,
 from tests.unit.tasks.test_send_messages import Noted, noted
 
 ADA = {"id": "7", "name": "ada"}
-DONE = {"wave_database.wait_until_launched": "success", "wave_database.validate": "success"}
+DONE: dict[str, str | None] = {
+    "wave_database.wait_until_launched": "success",
+    "wave_database.validate": "success",
+}
 Begin = Callable[..., SimulatedDrill]
 
 
@@ -54,15 +60,14 @@ def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> B
 
         for module in (drill_task, terminate, triggers, approve_cleanup):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
-        init = terminate.CleanUp
-        monkeypatch.setattr(terminate, "CleanUp", lambda **fields: init(**fields, now=run.clock.now))
+        monkeypatch.setattr(terminate, "CleanUp", functools.partial(CleanUp, now=run.clock.now))
         for module in (terminate, approve_cleanup):
             monkeypatch.setattr(module, "Ec2Instances", lambda **_: describe_ec2)
         monkeypatch.setattr(approve_cleanup, "DrsHook", lambda **_: run.hook)
         monkeypatch.setattr(asyncio, "sleep", sleep)
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
         monkeypatch.setattr(DrsHook, "conn_region_name", "us-east-1", raising=False)
-        monkeypatch.setattr(terminate.DrsJobHistoryLink, "persist", lambda **_: None)
+        monkeypatch.setattr(DrsJobHistoryLink, "persist", lambda **_: None)
         return run
 
     return begin
@@ -83,7 +88,7 @@ def clean_up(run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None) -
         vars(task)["hook"] = run.hook
         return task
 
-    return see_through(make, make_context(**DONE), deferrals)
+    return see_through(make, make_context(DONE), deferrals)
 
 
 def test_the_instances_of_a_drill_that_passed_are_kept_for_a_while(
@@ -107,7 +112,7 @@ def test_somebody_may_end_them_sooner(begin: Begin, monkeypatch: pytest.MonkeyPa
     task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
     vars(task)["hook"] = run.hook
     with pytest.raises(TaskDeferred):
-        task.execute(make_context(**DONE))
+        task.execute(make_context(DONE))
     run.hook.terminate_recovery_instances(sorted(run.instances()))
     run.finish_jobs()
     assert run.instances() == set()

@@ -157,7 +157,7 @@ def proven(ledger: Ledger) -> Ledger:
 
 def verdict(states: dict[str, str | None] | None = None) -> str:
     """The verdict, when the tasks ended like this."""
-    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(**SUCCEEDED | (states or {})))
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(SUCCEEDED | (states or {})))
     assert isinstance(text, str)
     return text
 
@@ -281,7 +281,7 @@ def test_a_recovery_without_a_yes_does_not_pass(recovery: Ledger, record: Approv
 
 def test_a_wave_that_was_launched_without_its_approval_is_named(proven: Ledger) -> None:
     """One that was not launched needs none."""
-    waves = [
+    waves: list[dict[str, Any]] = [
         {"name": name, "protection_groups": [name], "approval": {}} for name in ("database", "application")
     ]
     proven.save_run(make_run(make_plan(waves=waves)))

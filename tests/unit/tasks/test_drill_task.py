@@ -190,7 +190,7 @@ def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
 )
 def test_clean_up_has_begun_as_soon_as_its_task_has_a_state(state: str | None, begun: bool) -> None:
     """Cleared, it has none again."""
-    assert cleanup_has_begun(make_context(terminate=state, evidence="success")) is begun
+    assert cleanup_has_begun(make_context({"terminate": state, "evidence": "success"})) is begun
 
 
 def test_clean_up_has_not_begun_while_airflow_knows_nothing_of_it() -> None:

@@ -97,7 +97,7 @@ def execute(
     task = DrsDrillEvidenceOperator(task_id="evidence", outlets=[DRILLS])
     if run is not None:
         vars(task)["hook"] = run.hook
-    context = make_context(**{**SUCCEEDED, **states})
+    context = make_context(SUCCEEDED | states)
     context["outlet_events"] = events = OutletEventAccessors()
     context["ti"].xcom_pull = lambda *, task_ids, key: findings
     result: dict[str, Any] = task.execute(context)

@@ -45,30 +45,31 @@ def drs(hook: DrsHook) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
-def refusal(code: str, message: str = "no", *, status: int = 400, **headers: str) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
-        },
-        "StartRecovery",
-    )
+def refusal(
+    code: str, message: str = "no", *, status: int = 400, headers: dict[str, str] | None = None
+) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    return ClientError(response, "StartRecovery")
 
 
 def test_retries_are_said_and_not_left_to_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its default mode differs from version to version; the connection may say otherwise."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    config = DrsHook(region_name="us-east-1").conn.meta.config
+    config: Any = DrsHook(region_name="us-east-1").conn.meta.config
     assert config.retries == {"mode": "standard", "total_max_attempts": 4}
     own = DrsHook(region_name="us-east-1", config={"retries": {"mode": "adaptive", "total_max_attempts": 2}})
-    assert own.conn.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+    config = own.conn.meta.config
+    assert config.retries == {"mode": "adaptive", "total_max_attempts": 2}
 
 
 def test_a_launch_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the connection says of retries, and with all else that it says."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     own = {"retries": {"mode": "adaptive", "total_max_attempts": 9}, "read_timeout": 7}
-    config = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
+    config: Any = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout == 7
 
@@ -218,9 +219,9 @@ def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        (refusal("ThrottlingException", **{"retry-after": "7"}), 7.0),
+        (refusal("ThrottlingException", headers={"retry-after": "7"}), 7.0),
         (refusal("ThrottlingException"), None),
-        (refusal("ThrottlingException", **{"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
+        (refusal("ThrottlingException", headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
         (ReadTimeoutError(endpoint_url="https://drs"), None),
     ],
 )

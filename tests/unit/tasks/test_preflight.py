@@ -13,12 +13,13 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from drs.errors import Code
 from drs.plan import Plan
 from drs.preflight import Finding, Report
+from drs.run.ledger import Ledger
 from drs.run.records import Call, LaunchRecord, Resolution
 from drs.run.timeline import Timeline
 from drs.tasks import drill_task, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators import preflight
-from drs.tasks.operators.preflight import DrsPreflightOperator, Patience, launch_to_wait_by, question_of
+from drs.tasks.operators.preflight import DrsPreflightOperator, Patience, inputs_of, launch_to_wait_by
 from tests.unit.drill import NOW, MemoryStore, after, make_run
 from tests.unit.preflight.account import DATABASE, WEB, Account, two_waves
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
@@ -31,7 +32,7 @@ class Task:
 
     def __init__(self, look: Account, store: MemoryStore) -> None:
         self.account = look
-        self.ledger = drill_task.Ledger(store)
+        self.ledger = Ledger(store)
         self.pushed: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
         self._state = MemoryStore()
@@ -197,7 +198,7 @@ def test_a_cleared_preflight_keeps_the_servers_of_the_first(begin: Begin) -> Non
 def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None:
     """Its own jobs and their instances are not in its way."""
     run = make_run(two_waves(), recovery_point=NOW, execution_type="RECOVERY", exclude_servers=[WEB[0]])
-    ledger = drill_task.Ledger(xcom)
+    ledger = Ledger(xcom)
     timeline = Timeline(
         jobs="per_server",
         server_delay=1,
@@ -208,7 +209,7 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
     calls = (Call(at=NOW, servers=DATABASE, job_id="drsjob-1"), Call(at=NOW, servers=DATABASE))
     ledger.save_launch("database", LaunchRecord(timeline=timeline, calls=calls))
     ledger.save_resolution(Resolution(waves={}))
-    question = question_of(run, ledger)
+    question = inputs_of(run, ledger)
     assert question.own_jobs == {"drsjob-1"}
     assert question.token == run.token
     assert question.resolved == Resolution(waves={})

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk.observability import stats
 from moto import mock_aws
-from moto.cloudwatch.models import cloudwatch_backends
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from drs.aws.metrics import NAMESPACE
 from drs.run.ledger import Ledger
@@ -52,6 +52,7 @@ def put() -> Iterator[Sums]:
         found: dict[str, float] = {}
         backend = cloudwatch_backends[DEFAULT_ACCOUNT_ID]["us-east-1"]
         for datum in backend.metric_data:
+            assert isinstance(datum, MetricDatum)
             assert datum.namespace == NAMESPACE
             if [(each.name, each.value) for each in datum.dimensions] == list(dimensions):
                 found[datum.name] = found.get(datum.name, 0) + datum.value
@@ -125,7 +126,7 @@ def test_measures_that_cannot_be_put_are_remarked_and_fail_nothing(
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
     measure_calls(make_context(), run, "database", LAUNCH)
     (remark,) = run.remarks(make_context()["ti"].task_id)
-    assert remark.startswith("Putting measures into CloudWatch failed: EndpointConnectionError")
+    assert remark.startswith("Publishing measures to CloudWatch failed: EndpointConnectionError")
 
 
 def test_measuring_a_run_without_records_fails_nothing(

@@ -13,7 +13,7 @@ import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from drs.run.ledger import Ledger
+from drs.run.ledger import Ledger, Store
 from drs.tasks.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
 from simulator.engine.faults import ForeignJob, InternalError, ReplicationChange
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
@@ -30,11 +30,18 @@ class ReadinessTask(FakeTaskInstance):
     :param runs: run id to state, of the drill's DAG
     """
 
-    def __init__(self, ledger: MemoryStore, runs: dict[str, str]) -> None:
+    def __init__(self, ledger: Store, runs: dict[str, str]) -> None:
         super().__init__(runs=runs)
         self.ledger = ledger
 
-    def xcom_pull(self, *, task_ids: str, key: str, dag_id: str, run_id: str) -> Any:
+    def xcom_pull(
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Any:
         assert (task_ids, dag_id, run_id) == ("begin", DRILL_DAG, DRILL_RUN)
         return self.ledger.get(key)
 
@@ -51,10 +58,11 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ask(name: str = "orders", *, ledger: MemoryStore | None = None, state: str | None = None) -> None:
+def ask(name: str = "orders", *, ledger: Store | None = None, state: str | None = None) -> None:
     """Ask whether a drill could begin; ``state`` is that of the drill whose ledger is given."""
     ti = ReadinessTask(ledger or MemoryStore(), {DRILL_RUN: state} if state else {})
-    DrsReadinessOperator(task_id="preflight", plan=name).execute({"ti": ti})  # type: ignore[typeddict-item]
+    context: Any = {"ti": ti}
+    DrsReadinessOperator(task_id="preflight", plan=name).execute(context)
 
 
 def refusal(name: str = "orders", **more: Any) -> str:

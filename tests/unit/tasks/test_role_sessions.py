@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from drs.tasks.drill_task import told_failures
+from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import DrsHoldersTrigger
@@ -157,7 +157,7 @@ def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> N
         aws_conn_id = "aws_dr"
         log = logging.getLogger("task")
 
-        @told_failures
+        @logged_failures
         def execute(self, context: Any) -> None:
             assert DrsHook(aws_conn_id=self.aws_conn_id, region_name="eu-central-1").conn
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from typing import Any
 
 import pytest
 
-from drs.dag_factory import drill_dag
+from drs.dag_factory import drill_dag, rto_alert
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Resolution, WaveResolution
 from drs.tasks import rto_alarm
@@ -88,9 +89,11 @@ def test_a_real_recovery_is_told_of_too(ledger: Ledger, said: list[Any]) -> None
 
 def test_only_a_plan_with_an_rto_has_an_alarm() -> None:
     """At that time after a run was queued."""
-    (alert,) = drill_dag(PLAN).deadline
-    assert (alert.interval.total_seconds(), alert.callback.path) == (
-        3600,
+    alert = rto_alert(PLAN)
+    assert alert is not None
+    assert (alert.interval, alert.callback.path) == (
+        dt.timedelta(hours=1),
         "drs.tasks.rto_alarm.rto_has_passed",
     )
+    assert drill_dag(PLAN).deadline == [alert]
     assert not drill_dag(make_plan()).deadline

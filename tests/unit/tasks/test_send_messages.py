@@ -22,11 +22,11 @@ from drs.run.records import FailureRecord, ServerRecord, WaveOutcome
 from drs.tasks import best_effort
 from drs.tasks.drill_task import coded_failures
 from drs.tasks.send_messages import (
-    announce_failure,
-    announce_pass,
-    announce_question,
-    announce_start,
-    announce_wave,
+    notify_failure,
+    notify_pass,
+    notify_question,
+    notify_start,
+    notify_wave,
 )
 from tests.unit.drill import after, make_plan, make_run
 from tests.unit.task_harness import make_context
@@ -90,7 +90,7 @@ def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said
     """At every depth, and with all that a notice knows."""
     text = ["{{ drs.event }} {{ drs.plan }}", {"a": "{{ drs.account_id }} {{ drs.region }} {{ drs.link }}"}]
     begin(ledger, noted(text=text))
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     ((first, second),) = said
     assert first == "started orders"
     assert second["a"].startswith("111122223333 us-east-1 http")
@@ -99,7 +99,7 @@ def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said
 def test_braces_in_what_is_told_are_text(ledger: Ledger, said: list[Any]) -> None:
     """Nobody runs a template by giving a reason, or by an error of DRS."""
     begin(ledger, noted(text="{{ drs.message }}"), reason="{{ 6 * 7 }} {% raise")
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     assert "Reason: {{ 6 * 7 }} {% raise" in said[0]
 
 
@@ -111,7 +111,7 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
         queue = sqs.create_queue(QueueName="people")["QueueUrl"]
         sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:eu-west-1:123456789012:people")
         begin(ledger, {"sns_topic_arn": TOPIC})
-        announce_start(context("begin"), ledger)
+        notify_start(context("begin"), ledger)
         (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
     body = json.loads(message["Body"])
     assert body["Subject"] == "DRILL of orders: begun"
@@ -133,7 +133,7 @@ def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
 ) -> None:
     """In the log and in the run's records, with the notifier and the cause."""
     begin(ledger, noted({"notifier": notifier}))
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     (remark,) = ledger.remarks("begin")
     assert remark.startswith(f"Telling notifier {notifier} of started failed: {cause}")
     assert f"{remark}. The run goes on." in caplog.text
@@ -146,7 +146,7 @@ def test_a_notifier_that_hangs_is_not_waited_for(
     """The drill goes on after a bounded time."""
     monkeypatch.setattr(best_effort, "PATIENCE", 0.05)
     begin(ledger, noted({"notifier": f"{HERE}.Hanging"}))
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     assert "no answer within" in ledger.remarks("begin")[0]
     assert said == ["DRILL of orders: begun"]
 
@@ -157,8 +157,8 @@ def test_records_that_cannot_be_written_fail_nothing(
     """What is beside a task's work never fails it."""
     begin(ledger, noted())
     monkeypatch.setattr(ledger, "save_told", lambda *_: 1 / 0)
-    announce_start(context("begin"), ledger)
-    assert "announce_start failed: ZeroDivisionError" in caplog.text
+    notify_start(context("begin"), ledger)
+    assert "notify_start failed: ZeroDivisionError" in caplog.text
 
 
 def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> None:
@@ -167,11 +167,11 @@ def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> 
     gate = context("wave_database.wait_until_launched")
     for job_id in ("drsjob-1", "drsjob-1", "drsjob-2"):
         ledger.save_outcome("database", outcome(job_id))
-        announce_wave(gate, ledger, "database")
+        notify_wave(gate, ledger, "database")
     assert said == ["DRILL of orders: wave database completed"] * 2
     said.clear()
     for about in ("web", "web", "web after 06:00"):
-        announce_question(
+        notify_question(
             context("wave_web.approve"),
             ledger,
             about=about,
@@ -193,7 +193,7 @@ def test_a_failure_is_told_when_airflow_will_not_try_again(
 ) -> None:
     """Two retries come first, where one can help."""
     begin(ledger, noted())
-    announce_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
+    notify_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
     assert said == (["DRILL of orders: SERVER_LAUNCH_FAILED in terminate"] if told else [])
 
 
@@ -202,19 +202,19 @@ def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[
     begin(ledger, noted(text="{{ drs.event }} {{ drs.evidence_hash }}"))
     end = context("verdict")
     end["ti"].xcom["evidence"] = {"hash": "abc123"}
-    announce_pass(end, ledger, "The drill passed.")
-    announce_failure(end, ledger, FAILURE, retryable=False)
+    notify_pass(end, ledger, "The drill passed.")
+    notify_failure(end, ledger, FAILURE, retryable=False)
     assert said == ["passed abc123", "failed abc123"]
 
 
 def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: list[Any]) -> None:
     """It touched nothing, and somebody else's run may be under way."""
-    announce_failure(context("begin"), ledger, FAILURE, retryable=False)
-    announce_failure(context("verdict"), ledger, FAILURE, retryable=False)
+    notify_failure(context("begin"), ledger, FAILURE, retryable=False)
+    notify_failure(context("verdict"), ledger, FAILURE, retryable=False)
     begin(ledger, noted())
-    announce_failure(context("begin"), ledger, FAILURE, retryable=False)
+    notify_failure(context("begin"), ledger, FAILURE, retryable=False)
     begin(ledger, noted(), missed="its time went by")
-    announce_pass(context("verdict"), ledger, "missed")
+    notify_pass(context("verdict"), ledger, "missed")
     assert said == []
 
 

@@ -78,7 +78,7 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 @pytest.fixture(params=["in the triggerer", "in the worker"])
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways to wait: whether the task defers."""
-    deferrable = request.param == "in the triggerer"
+    deferrable: bool = request.param == "in the triggerer"
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
     return deferrable
 

@@ -32,7 +32,8 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         counts["closed"] += 1
 
     async def get_async_conn(self: DrsHook) -> Any:
-        counts["hooks"].append((self.client_type, self.config.retries["total_max_attempts"]))
+        config: Any = self.config
+        counts["hooks"].append((self.client_type, config.retries["total_max_attempts"]))
         return client()
 
     monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)

@@ -27,7 +27,7 @@ from tests.unit.drill import NOW, after
 
 JOB = "drsjob-1"
 A = "s-" + "a" * 17
-ELSEWHERE = {
+ELSEWHERE: dict[str, Any] = {
     "aws_conn_id": "aws_dr",
     "region_name": "eu-central-1",
     "verify": "/etc/ca.pem",
@@ -171,8 +171,8 @@ async def test_the_trigger_reaches_drs_as_its_task_does(drs: Callable[..., FakeD
         "eu-central-1",
         "/etc/ca.pem",
     )
-    assert hook._config is not None
-    assert hook._config.retries == {"mode": "adaptive"}
+    config: Any = hook._config
+    assert config.retries == {"mode": "adaptive"}
 
 
 async def test_a_wait_without_holders_lasts_to_its_time_and_asks_nothing(
