@@ -6,7 +6,7 @@ from drs.tables import table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
-    """And no line ends in spaces."""
+    """No line ends in spaces."""
     assert table(("server", "name"), [("s-1", "database"), ("s-22222222", "")]) == (
         "server      name\n----------  --------\ns-1         database\ns-22222222"
     )

@@ -48,7 +48,7 @@ class Task:
 
 @pytest.fixture
 def begin(simulated_hook: Any, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]:
-    """Begin a run in an account of these traits; its tasks and triggers live by the simulated clock."""
+    """Begin a run in an account with these traits. Its tasks and triggers use the simulated clock."""
 
     def begin(traits: Mapping[str, Any] | None = None, *, plan: Plan | None = None, **run: Any) -> Task:
         look = Account(traits)

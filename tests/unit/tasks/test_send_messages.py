@@ -37,7 +37,7 @@ FAILURE = FailureRecord(code="SERVER_LAUNCH_FAILED", message="no capacity")
 
 
 class Noted(BaseNotifier):
-    """Remembers what it was asked to say."""
+    """A notifier that remembers what it was asked to send."""
 
     template_fields = ("text",)
     said: list[Any] = []  # noqa: RUF012
@@ -51,7 +51,7 @@ class Noted(BaseNotifier):
 
 
 class Hanging(BaseNotifier):
-    """Waits for an answer that never comes."""
+    """A notifier that waits for an answer that never comes."""
 
     released = threading.Event()
 
@@ -87,7 +87,7 @@ def outcome(job_id: str = "drsjob-1") -> WaveOutcome:
 
 
 def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said: list[Any]) -> None:
-    """At every depth, and with all that a notice knows."""
+    """Templates are filled at every depth, with every field of the notice."""
     text = ["{{ drs.event }} {{ drs.plan }}", {"a": "{{ drs.account_id }} {{ drs.region }} {{ drs.link }}"}]
     begin(ledger, noted(text=text))
     notify_start(context("begin"), ledger)
@@ -97,14 +97,14 @@ def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said
 
 
 def test_braces_in_what_is_told_are_text(ledger: Ledger, said: list[Any]) -> None:
-    """Nobody runs a template by giving a reason, or by an error of DRS."""
+    """A reason, or an error of DRS, must never run as a template."""
     begin(ledger, noted(text="{{ drs.message }}"), reason="{{ 6 * 7 }} {% raise")
     notify_start(context("begin"), ledger)
     assert "Reason: {{ 6 * 7 }} {% raise" in said[0]
 
 
 def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
-    """With attributes by which a subscription may choose."""
+    """The message has attributes by which a subscription can filter."""
     with mock_aws():
         sns, sqs = boto3.client("sns", region_name="eu-west-1"), boto3.client("sqs", region_name="eu-west-1")
         assert sns.create_topic(Name="drills")["TopicArn"] == TOPIC
@@ -131,7 +131,7 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
 def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
     ledger: Ledger, said: list[Any], caplog: pytest.LogCaptureFixture, notifier: str, cause: str
 ) -> None:
-    """In the log and in the run's records, with the notifier and the cause."""
+    """The log and the run's records name the notifier and the cause."""
     begin(ledger, noted({"notifier": notifier}))
     notify_start(context("begin"), ledger)
     (remark,) = ledger.remarks("begin")
@@ -143,7 +143,7 @@ def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
 def test_a_notifier_that_hangs_is_not_waited_for(
     ledger: Ledger, said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drill goes on after a bounded time."""
+    """The drill continues after a bounded time."""
     monkeypatch.setattr(best_effort, "PATIENCE", 0.05)
     begin(ledger, noted({"notifier": f"{HERE}.Hanging"}))
     notify_start(context("begin"), ledger)
@@ -154,7 +154,7 @@ def test_a_notifier_that_hangs_is_not_waited_for(
 def test_records_that_cannot_be_written_fail_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is beside a task's work never fails it."""
+    """Best effort never fails a task."""
     begin(ledger, noted())
     monkeypatch.setattr(ledger, "save_told", lambda *_: 1 / 0)
     notify_start(context("begin"), ledger)
@@ -162,7 +162,7 @@ def test_records_that_cannot_be_written_fail_nothing(
 
 
 def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> None:
-    """A wave that is launched anew, by other jobs, is another event; so is a question after an answer."""
+    """A wave that is launched again by other jobs is another event, and so is a question after an answer."""
     begin(ledger, noted())
     gate = context("wave_database.wait_until_launched")
     for job_id in ("drsjob-1", "drsjob-1", "drsjob-2"):
@@ -191,14 +191,14 @@ def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> 
 def test_a_failure_is_told_when_airflow_will_not_try_again(
     ledger: Ledger, said: list[Any], *, retryable: bool, try_number: int, told: bool
 ) -> None:
-    """Two retries come first, where one can help."""
+    """A failure that a retry may help is sent after the last retry."""
     begin(ledger, noted())
     notify_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
     assert said == (["DRILL of orders: SERVER_LAUNCH_FAILED in terminate"] if told else [])
 
 
 def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[Any]) -> None:
-    """Passed or failed; a task's failure alone is not the end."""
+    """The end is the verdict, passed or failed; the failure of another task is not the end."""
     begin(ledger, noted(text="{{ drs.event }} {{ drs.evidence_hash }}"))
     end = context("verdict")
     end["ti"].xcom["evidence"] = {"hash": "abc123"}
@@ -208,7 +208,7 @@ def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[
 
 
 def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: list[Any]) -> None:
-    """It touched nothing, and somebody else's run may be under way."""
+    """It changed nothing, and another run may be active."""
     notify_failure(context("begin"), ledger, FAILURE, retryable=False)
     notify_failure(context("verdict"), ledger, FAILURE, retryable=False)
     begin(ledger, noted())
@@ -219,7 +219,7 @@ def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: li
 
 
 class Task:
-    """Raises what a test wants."""
+    """A task that raises what a test wants."""
 
     log = logging.getLogger("drill")
 
@@ -247,7 +247,7 @@ class Task:
 def test_every_task_tells_of_its_own_failure(
     ledger: Ledger, said: list[Any], error: Exception, try_number: int, told: list[str]
 ) -> None:
-    """With a code or without; a skipped task has not failed."""
+    """With a code or without one. A skipped task has not failed."""
     begin(ledger, noted())
     with pytest.raises((AirflowException, ZeroDivisionError)):
         Task(error).execute(context("preflight", try_number))

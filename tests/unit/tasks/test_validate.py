@@ -33,7 +33,7 @@ FAULTY = {"type": "python", "function": f"{OWN}.finds_fault", "timeout": "1m"}
 
 
 def plan_parts(*checks: dict[str, Any], optional: bool = False, **parts: Any) -> dict[str, Any]:
-    """A plan that asks for these checks of wave database; server A may be optional."""
+    """A plan with these checks for wave database; server A may be optional."""
     return {
         "protection_groups": {
             "spare": {"source_servers": [A], "optional": optional},
@@ -50,7 +50,7 @@ def plan_parts(*checks: dict[str, Any], optional: bool = False, **parts: Any) ->
 
 @pytest.fixture
 def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
-    """Begin a run of which wave database is launched; its tasks and triggers live by the simulated clock."""
+    """Begin a run whose wave database is launched. Its tasks and triggers use the simulated clock."""
 
     def begin(*, fault: LaunchFailed | None = None, **parts: Any) -> SimulatedDrill:
         run = drill(make_plan(launch={"jobs": "per_wave"}, **parts))
@@ -76,7 +76,7 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 
 
 def launch(run: SimulatedDrill, *, retry: bool = False) -> None:
-    """Start the wave's servers, or those that have to be started again, and judge them."""
+    """Launch the wave's servers, or launch again what needs it, and judge them."""
     run.launch(retry=retry)
     run.finish_jobs()
 
@@ -101,7 +101,7 @@ def make(run: SimulatedDrill) -> DrsValidateServersOperator:
 
 
 def validate_wave(run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None) -> WaveValidation:
-    """Run the task to its end; what it recorded."""
+    """Run the task to its end, and return what it recorded."""
     see_through(lambda: make(run), make_context(), deferrals)
     return recorded(run)
 
@@ -126,7 +126,7 @@ ALWAYS = "recovery_instance"
 
 
 def test_a_wave_of_which_the_plan_asks_nothing_more_is_validated_at_once(begin: Begin) -> None:
-    """One look at DRS and EC2: no wait, no deferral; the gate opens with the last check."""
+    """One look at DRS and EC2 is enough, without a deferral. The gate opens with the last check."""
     run = begin()
     deferrals: list[TaskDeferred] = []
     validation = validate_wave(run, deferrals)
@@ -141,7 +141,7 @@ def test_a_wave_of_which_the_plan_asks_nothing_more_is_validated_at_once(begin: 
 def test_the_checks_that_the_plan_asks_are_made_too(
     begin: Begin, deferrable: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the wave and of the server's group; the log has a table of all."""
+    """These are the checks of the wave and of the server's group. The log has a table of all results."""
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
     parts = plan_parts({"type": "python", "function": f"{OWN}.says"})
     status = {"type": "instance_status"}
@@ -170,7 +170,9 @@ def test_the_checks_that_the_plan_asks_are_made_too(
 def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Check, server, instance and what was seen; above it, for evidence too, a table with the outputs."""
+    """The message names check, server, instance and what was seen. Above it, and in the evidence, is a table
+    with the outputs.
+    """
     run = begin(**plan_parts(FAULTY))
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
         validate_wave(run)
@@ -193,7 +195,7 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
 
 
 def test_many_failed_checks_are_told_in_full_by_the_table_alone(begin: Begin) -> None:
-    """The message names five."""
+    """The message describes five of them."""
     run = begin(**plan_parts(FAULTY, FAULTY, FAULTY))
     with pytest.raises(AirflowFailException, match="6 of 8 checks failed"):
         validate_wave(run)
@@ -202,7 +204,7 @@ def test_many_failed_checks_are_told_in_full_by_the_table_alone(begin: Begin) ->
 
 
 def test_what_an_optional_server_fails_is_a_warning(begin: Begin, capsys: pytest.CaptureFixture[str]) -> None:
-    """The other server's check passes, and so does the wave."""
+    """The other server passes its check, and so the wave passes."""
     parts = plan_parts(optional=True)
     parts["protection_groups"]["spare"]["validation"] = [FAULTY]
     run = begin(**parts)
@@ -215,14 +217,14 @@ def test_what_an_optional_server_fails_is_a_warning(begin: Begin, capsys: pytest
 
 
 def test_the_rest_of_a_wave_is_validated_when_optional_servers_are_missing(begin: Begin) -> None:
-    """What was not launched cannot be checked."""
+    """A server that did not launch cannot be checked."""
     fault = LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity")
     run = begin(fault=fault, **plan_parts(optional=True))
     assert told(validate_wave(run)) == [(B, ALWAYS, True)]
 
 
 def test_a_wave_of_which_nothing_was_launched_has_nothing_to_check(begin: Begin) -> None:
-    """All of its servers are optional; the verdict has an eye on that."""
+    """All of its servers are optional; the verdict judges that."""
     groups = {
         "database": {"source_servers": DATABASE, "optional": True},
         "application": {"source_servers": APPLICATION},
@@ -234,7 +236,7 @@ def test_a_wave_of_which_nothing_was_launched_has_nothing_to_check(begin: Begin)
 
 
 def test_an_instance_that_is_still_to_come_is_waited_for_in_the_triggerer(begin: Begin) -> None:
-    """EC2 may show it pending for a while; a look at once does not decide it."""
+    """EC2 may show an instance as pending for a while, so one look does not decide."""
     run = begin()
     ec2 = boto3.client("ec2", region_name=REGION)
     late = next(iter(run.instances()))
@@ -255,7 +257,7 @@ def test_an_instance_that_is_still_to_come_is_waited_for_in_the_triggerer(begin:
 
 
 def test_the_deferral_has_a_bound_and_reaches_aws_as_the_run_does(begin: Begin) -> None:
-    """Behind the longest time-out of a check; connection and Region are the run's."""
+    """The bound is later than the longest time-out of a check. Connection and Region are those of the run."""
     run = begin(**plan_parts({"type": "launch_actions", "timeout": "20m"}))
     with pytest.raises(TaskDeferred) as deferred:
         make(run).execute(make_context())
@@ -276,7 +278,7 @@ def test_the_deferral_has_a_bound_and_reaches_aws_as_the_run_does(begin: Begin) 
 def test_only_systems_manager_is_asked_once_for_each_request(
     begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore must not send a command twice; what is only read it may."""
+    """botocore must not send a command twice; it may repeat a request that only reads."""
     run = begin(**plan_parts({"type": "ssm"}))
     opened: dict[str, bool] = {}
 
@@ -321,7 +323,7 @@ COMMAND = {
 
 
 def test_a_server_that_boots_and_answers_passes(begin: Begin) -> None:
-    """Its status checks are initializing at first, and its agent unknown; each command is sent once."""
+    """At first its status checks are initializing and its agent is unknown. Each command is sent once."""
     run = begin(**plan_parts(STATUS, COMMAND))
     validation = validate_wave(run)
     assert all(result.passed for result in validation.results)
@@ -360,7 +362,7 @@ def test_a_server_that_does_not_is_told_from_the_one_that_does(
 
 @pytest.fixture
 def interrupted(begin: Begin) -> SimulatedDrill:
-    """A run whose task was killed after it had begun to validate, a minute ago."""
+    """A run whose task was killed a minute after it had begun to validate."""
     run = begin(**plan_parts(FAULTY))
     with pytest.raises(TaskDeferred):
         make(run).execute(make_context())
@@ -378,7 +380,7 @@ def test_a_task_that_is_tried_again_does_not_begin_the_time_anew(interrupted: Si
 
 
 def test_a_validation_that_was_cleared_after_its_end_begins_anew(interrupted: SimulatedDrill) -> None:
-    """Somebody has mended the server meanwhile, and wants it looked at."""
+    """Somebody has fixed the server and wants it checked again."""
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
             validate_wave(interrupted)
@@ -386,7 +388,7 @@ def test_a_validation_that_was_cleared_after_its_end_begins_anew(interrupted: Si
 
 
 def test_a_wave_that_is_launched_anew_is_validated_anew(interrupted: SimulatedDrill) -> None:
-    """What began for the instances of before does not count for those of now."""
+    """A validation that began for the earlier instances does not count for the new ones."""
     run = interrupted
     before = run.instances()
     run.clean_up()
@@ -401,7 +403,7 @@ def test_a_wave_that_is_launched_anew_is_validated_anew(interrupted: SimulatedDr
 
 
 def test_servers_without_a_record_of_their_launch_are_not_validated(begin: Begin, xcom: MemoryStore) -> None:
-    """The gate was marked as success by hand; or the record is of the job before the last."""
+    """The gate was marked as success by hand, or the record belongs to the job before the last."""
     run = begin()
     record = run.ledger.launch("database")
     assert record is not None
