@@ -141,7 +141,7 @@ def test_a_plan_that_allows_a_recovery_asks_between_preflight_and_the_first_wave
 
 
 def test_a_plan_that_cleans_up_after_an_approval_asks_when_every_wave_has_ended() -> None:
-    """The question comes however the waves ended, also after a failure. Clean-up and the rest come after it."""
+    """However they ended, also after a failure. Clean-up and the rest come after the question."""
     dag = drill_dag(changed(cleanup={"when": "after_approval"}))
     ask = dag.get_task("approve_cleanup")
     assert ask.upstream_task_ids == {f"wave_{name}.validate" for name in ("database", "application", "web")}

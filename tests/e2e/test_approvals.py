@@ -72,7 +72,7 @@ def test_a_no_fails_the_run_and_cleans_up(asking: Drill) -> None:
     answer(run, APPROVE, "Reject", "not today")
     assert end(run) == "failed", run.describe()
     assert started(run) == DATABASE[:1]
-    assert "[APPROVAL_REJECTED] No to wave web, by " in run.log(APPROVE)
+    assert "[APPROVAL_REJECTED] Wave web rejected by " in run.log(APPROVE)
     assert "not today" in run.log("verdict")
     assert run.task_states()["wave_web.start_recovery"] == "upstream_failed"
 
@@ -82,7 +82,7 @@ def test_silence_means_no(asking: Drill) -> None:
     run = asking("unanswered", "timeout: 3s")
     assert end(run) == "failed", run.describe()
     assert started(run) == DATABASE[:1]
-    assert "[APPROVAL_TIMEOUT] Nobody answered within 0:00:03" in run.log("verdict")
+    assert "[APPROVAL_TIMEOUT] Nobody answered within 3 s" in run.log("verdict")
 
 
 def test_silence_means_yes_where_the_plan_says_so(asking: Drill) -> None:

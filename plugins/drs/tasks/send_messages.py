@@ -112,7 +112,7 @@ def send(
         attempt(
             ledger,
             task_id,
-            f"Notifying {name} of {notice.event}",
+            f"Notice {notice.event!r} by {name}",
             partial(_call, make, {**context, TEMPLATE_NAME: notice}),
         )
 

@@ -153,7 +153,7 @@ def test_the_page_needs_nothing_from_outside(make: Callable[[], Evidence]) -> No
 
 @pytest.mark.parametrize("make", [passed_record, failed_record])
 def test_texts_from_outside_stay_texts(make: Callable[[], Evidence]) -> None:
-    """Names, reasons, raw errors and outputs may contain markup, quotes and braces, which are shown as text."""
+    """Markup, quotes and braces in names, reasons, raw errors and outputs are shown as text."""
 
     def structure(reader: Reader) -> set[tuple[str, ...]]:
         return {(tag, *sorted(attributes)) for tag, attributes in reader.elements}

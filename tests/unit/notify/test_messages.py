@@ -74,7 +74,7 @@ def test_each_event_tells_its_own() -> None:
     """Each kind of event has a notice with its own content."""
     asked, completed, failed, late, passed, over = every(make_run())[1:]
     assert "Without an answer by 2026-03-01 07:00:00 UTC it is rejected." in asked.message
-    assert "Who may answer: whoever Airflow lets" in asked.message
+    assert "Who may answer: anyone with permission in Airflow" in asked.message
     assert "wave database: 1 of 2 servers" in completed.message
     assert "not launched (optional): no capacity" in completed.message
     assert "Why: [SERVER_LAUNCH_FAILED] db-1: no capacity" in failed.message

@@ -167,7 +167,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     assert question["options"] == ["Approve", "Reject"]
     lines = question["body"].splitlines()
     for told in (
-        "Asked by ada (manual); reason: audit {{ ds }}.",
+        "Started by ada (manual); reason: audit {{ ds }}.",
         "Account 111122223333, Region us-east-1.",
         "Recovery point: the latest state.",
         "Without an answer by 2026-03-01 10:00:00 UTC it is rejected.",
@@ -175,7 +175,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
         "- warning [AGENT_NOT_REPORTING] silent for 2 h",
         "- warning [CHECK_UNAVAILABLE] of the account",
         "- wave database: 1 of 2 servers launched",
-        f"- wave database: {DATABASE[1]} (db) not launched: no capacity",
+        f"- wave database: {DATABASE[1]} (db) did not launch: no capacity",
     ):
         assert told in lines
     assert "not shown" not in question["body"]
@@ -226,7 +226,7 @@ def test_airflow_is_told_who_may_answer(begin: Any, asked: list[dict[str, Any]])
     [
         ({"dry_run": True}, "dry run"),
         ({"waves": ["database"]}, "was not chosen"),
-        ({"missed": "Missed, not fired."}, "Missed, not fired"),
+        ({"missed": "Missed."}, "Missed"),
     ],
     ids=str,
 )
@@ -294,7 +294,7 @@ def test_a_no_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
     begin()
     with pytest.raises(AirflowFailException) as failed:
         answer(wave_task(), "Reject")
-    told = "[APPROVAL_REJECTED] No to wave application, by ada at 06:01:00 UTC, comment: as planned"
+    told = "[APPROVAL_REJECTED] Wave application rejected by ada at 06:01:00 UTC, comment: as planned"
     assert str(failed.value).startswith(told)
     record = ledger.approval("application")
     assert record is not None
@@ -304,7 +304,10 @@ def test_a_no_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
 def test_no_answer_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
     """The record says no, by time-out, and names no person."""
     begin(execution_type="RECOVERY")
-    with pytest.raises(AirflowFailException, match=r"\[APPROVAL_TIMEOUT\] Nobody answered within 4:00:00"):
+    with pytest.raises(
+        AirflowFailException,
+        match=r"\[APPROVAL_TIMEOUT\] Nobody answered within 4 h whether the real recovery",
+    ):
         recovery_task().execute_complete(context(), SILENCE)
     record = ledger.approval(RECOVERY_APPROVAL)
     assert record is not None

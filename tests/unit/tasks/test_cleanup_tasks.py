@@ -207,7 +207,7 @@ def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:
     (job,) = run.launch().jobs
     with pytest.raises(TaskAwaitingInput):
         task().execute(context())
-    assert f"1 job(s) are still live, and may launch more: {job}" in asked[0]["body"]
+    assert f"1 job(s) are still live and may launch more instances: {job}" in asked[0]["body"]
 
 
 def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:
@@ -255,7 +255,7 @@ def test_asked_again_an_earlier_answer_is_void(begin: Begin, asked: list[dict[st
     [
         (ASK, {"dry_run": True}),
         (ASK, {"keep_instances": True}),
-        (ASK, {"missed": "Missed, not fired."}),
+        (ASK, {"missed": "Missed."}),
         (ASK, {"execution_type": "RECOVERY"}),
         ({"when": "always"}, {}),
     ],
@@ -278,11 +278,11 @@ def test_nobody_is_asked_where_there_is_no_choice(
 def test_nobody_is_asked_about_nothing(begin: Begin, asked: list[dict[str, Any]]) -> None:
     """Nothing was launched, or the instances are gone already."""
     run = begin(ASK)
-    with pytest.raises(AirflowSkipException, match="no drill instance of this run"):
+    with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     launched(run)
     run.hook.terminate_recovery_instances(sorted(run.instances()))
     run.finish_jobs()
-    with pytest.raises(AirflowSkipException, match="no drill instance of this run"):
+    with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     assert asked == []

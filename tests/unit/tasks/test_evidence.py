@@ -139,7 +139,7 @@ def test_the_log_tells_servers_measures_path_and_hash(
         "RTO, to the last wave validated: ",
         "RPO, of the worst server: ",
         f"Evidence: {folder}/orders/orders-000001.json",
-        f"Evidence hash (also in the message): {told['hash']}",
+        f"Evidence SHA-256: {told['hash']}",
     ):
         assert said in log, said
 
@@ -188,7 +188,7 @@ def test_a_task_that_is_tried_again_writes_no_second_record(
         "head.json",
         "orders-000001.json",
     ]
-    assert "Evidence, as it was written before: " in capsys.readouterr().out
+    assert "Evidence (already written before): " in capsys.readouterr().out
 
 
 def test_preflights_findings_are_in_the_record(ledger: Ledger, folder: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_drs_that_does_not_answer_does_not_cost_the_record(
     assert record.jobs
     assert {job.status for job in record.jobs} == {None}
     (remark,) = record.remarks
-    assert remark.startswith("DRS could not be asked for the jobs' logs: ")
+    assert remark.startswith("DRS did not answer when it was asked for the jobs' logs: ")
     assert remark in capsys.readouterr().out
 
 
@@ -235,7 +235,7 @@ def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(
 
 
 def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
-    """The explanation is based on DRS's error in the job's log; without the log, on the error in the record."""
+    """It explains DRS's error in the job's log; without the log, the error in the record."""
     raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
     event = make_event(30, "LAUNCH_FAILED", DATABASE[0], raw_error=raw)
     by_log = module.explained("it failed", [event], "COMPLETED", "FAILED")
@@ -248,7 +248,7 @@ def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
     ("path", "said"),
     [
         ("/proc/nowhere", "could not be written to /proc/nowhere/orders"),
-        ("nothing://evidence", "There is no way to nothing://evidence: ValueError"),
+        ("nothing://evidence", "nothing://evidence cannot be reached: ValueError"),
     ],
 )
 def test_evidence_that_cannot_be_written_fails_the_task(
@@ -286,8 +286,8 @@ def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger, folder: Path) 
 
 def test_a_missed_run_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
     """It was not a drill."""
-    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
-    with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed: it was due at 05:00."))
+    with pytest.raises(AirflowSkipException, match="Missed"):
         execute(begin="skipped")
     assert not folder.exists()
 

@@ -115,7 +115,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 async def test_a_wait_outlives_the_session_of_its_role(aws: Aws) -> None:
-    """Each call is signed with the newest session, because botocore renews a session that is about to expire."""
+    """Each call is signed with the newest session: botocore renews one that is about to expire."""
     async with shared_client(PARAMETERS) as client:
         await client.describe_jobs()
         await client.describe_jobs()

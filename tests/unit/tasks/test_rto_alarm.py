@@ -46,7 +46,7 @@ def test_waves_that_are_not_up_are_told(
     ring()
     ring()
     (message,) = said
-    assert "DRILL of plan orders has passed its RTO of 1:00:00." in message
+    assert "DRILL of plan orders has exceeded its RTO of 1 h." in message
     assert "not launched and validated: application\n" in message
     assert message.strip() in caplog.text
 

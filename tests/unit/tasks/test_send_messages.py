@@ -125,18 +125,18 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
     [
         (f"{HERE}.Nobody", "AttributeError"),
         ("no.such.Module", "ModuleNotFoundError"),
-        ("builtins.dict", "TypeError: builtins.dict makes no Airflow notifier"),
+        ("builtins.dict", "TypeError: builtins.dict is not an Airflow notifier: it makes a dict"),
     ],
 )
-def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
+def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
     ledger: Ledger, said: list[Any], caplog: pytest.LogCaptureFixture, notifier: str, cause: str
 ) -> None:
     """The log and the run's records name the notifier and the cause."""
     begin(ledger, noted({"notifier": notifier}))
     notify_start(context("begin"), ledger)
-    (remark,) = ledger.remarks("begin")
-    assert remark.startswith(f"Telling notifier {notifier} of started failed: {cause}")
-    assert f"{remark}. The run goes on." in caplog.text
+    (note,) = ledger.remarks("begin")
+    assert note.startswith(f"Notice 'started' by notifier {notifier} failed: {cause}")
+    assert f"{note}. The run goes on." in caplog.text
     assert said == ["DRILL of orders: begun"]
 
 

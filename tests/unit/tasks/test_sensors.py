@@ -169,7 +169,7 @@ def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
     with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
         pass_gate(DrsJobStartedSensor, run)
     told = failure(run).message
-    assert "Wave database: 1 job(s) still PENDING 120 s after they were made" in told
+    assert "Wave database: 1 job(s) still PENDING 2 min after they were made" in told
     assert f"{job.id} (LAUNCH by START_DRILL, PENDING, created " in told
     assert f"servers {A}, {B}, last event: none" in told
     assert 120 <= (run.clock.now() - run.run.began_at).total_seconds() < 130
@@ -362,7 +362,7 @@ def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> No
     )
     assert record.remedy.splitlines() == [
         explain_failure(raw, []).remedy,
-        "Then clear this wave's start_recovery before clean-up, or trigger a new run.",
+        sensors.THEN_LAUNCH_AGAIN,
     ]
 
 
@@ -493,7 +493,7 @@ def test_when_every_job_has_ended_there_is_no_further_wait(
 def test_a_wait_that_nobody_watched_to_its_end_looks_once_more(
     begin: Begin, gate: type[sensors._WaveSensor]
 ) -> None:
-    """The triggerer was down for longer than the bound, and Airflow's time-out would fail the task for good."""
+    """The triggerer was down for too long, and Airflow's time-out would fail the task for good."""
     run = begin()
     run.launch()
     run.finish_jobs()

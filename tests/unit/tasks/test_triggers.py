@@ -291,7 +291,7 @@ async def test_the_log_of_an_ended_job_is_read_no_more(drs: Callable[..., FakeDr
     assert asked == ["drsjob-1", "drsjob-2", "drsjob-2", "drsjob-2"]
 
 
-async def test_a_silent_job_is_remarked_on(
+async def test_a_silent_job_is_a_warning_in_the_log(
     drs: Callable[..., FakeDrs], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A conversion that hangs looks like one that takes long, so a person is warned."""

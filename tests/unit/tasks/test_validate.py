@@ -188,7 +188,7 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     assert details.splitlines()[0].split() == ["server", "name", "check", "result", "seen", "took"]
     assert f"{A}  db-1  {check}  FAILED  {seen}  60 s" in details
     assert ALWAYS not in details
-    assert f"{check} of {A} (db-1) said:\nLookupError: 42 orders are missing\nof 1000" in details
+    assert f"{check} of {A} (db-1) printed:\nLookupError: 42 orders are missing\nof 1000" in details
     assert run.ledger.reached("database", "validated") is None
     log = capsys.readouterr().out
     assert log.index("Validation of wave database:") < log.index("What happened:") < log.index("[VALIDATION_")
@@ -357,7 +357,7 @@ def test_a_server_that_does_not_is_told_from_the_one_that_does(
     assert seen in failure(run).message
 
 
-# --- taken up, cleared, launched anew ---------------------------------------------------------------------
+# --- continued, cleared, launched again ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -370,7 +370,7 @@ def interrupted(begin: Begin) -> SimulatedDrill:
     return run
 
 
-def test_a_task_that_is_tried_again_does_not_begin_the_time_anew(interrupted: SimulatedDrill) -> None:
+def test_a_retried_task_continues_the_time_of_its_checks(interrupted: SimulatedDrill) -> None:
     """A check of one minute that began 50 s ago has 10 s left."""
     begun = interrupted.clock.now()
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
@@ -379,7 +379,7 @@ def test_a_task_that_is_tried_again_does_not_begin_the_time_anew(interrupted: Si
     assert recorded(interrupted).began_at == begun - dt.timedelta(seconds=50)
 
 
-def test_a_validation_that_was_cleared_after_its_end_begins_anew(interrupted: SimulatedDrill) -> None:
+def test_a_validation_that_was_cleared_after_its_end_begins_again(interrupted: SimulatedDrill) -> None:
     """Somebody has fixed the server and wants it checked again."""
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
@@ -387,7 +387,7 @@ def test_a_validation_that_was_cleared_after_its_end_begins_anew(interrupted: Si
     assert all(50 < result.seconds < 62 for result in recorded(interrupted).results if not result.passed)
 
 
-def test_a_wave_that_is_launched_anew_is_validated_anew(interrupted: SimulatedDrill) -> None:
+def test_a_wave_that_is_launched_again_is_validated_again(interrupted: SimulatedDrill) -> None:
     """A validation that began for the earlier instances does not count for the new ones."""
     run = interrupted
     before = run.instances()
@@ -413,10 +413,14 @@ def test_servers_without_a_record_of_their_launch_are_not_validated(begin: Begin
     )
     timeline = record.timeline.model_copy(update={"servers": slots})
     run.ledger.save_launch("database", record.model_copy(update={"timeline": timeline}))
-    with pytest.raises(AirflowFailException, match=f"{B} .db-2. is not proven launched"):
+    with pytest.raises(
+        AirflowFailException, match=rf"DRILL_FAILED.*no record says that server {B} \(db-2\) launched"
+    ):
         validate_wave(run)
     del xcom.values["outcome.database"]
-    with pytest.raises(AirflowFailException, match="no record of its servers being launched"):
+    with pytest.raises(
+        AirflowFailException, match=r"DRILL_FAILED.*No record says that the servers of wave database launched"
+    ):
         validate_wave(run)
 
 
