@@ -60,10 +60,12 @@ def asking(plans: Path, start_drill: Drill) -> Drill:
     return asking
 
 
-def test_a_survivor_makes_the_run_red_and_the_command_ends_it(
+def test_a_survivor_makes_the_run_red_until_clean_up_is_cleared(
     stack: Stack, plans: Path, run_drill: Drill
 ) -> None:
-    """Code, instance and cost stand at the end of the log and in the verdict; the other instance is gone."""
+    """The log and the verdict end with code, instance and cost; the other instance is gone. While DRS keeps the
+    survivor, the command cannot end it either; once DRS lets it go, clearing the task terminates it.
+    """
     write_plan(plans, "survived", [("directory", DIRECTORY)])
     stack.simulator.arm(kind="termination_survivor", servers=DIRECTORY[:1])
     run = run_drill("survived")
@@ -79,8 +81,12 @@ def test_a_survivor_makes_the_run_red_and_the_command_ends_it(
     still_there = clean_up_by_hand(stack, plans, "survived")
     assert still_there.returncode == 1
     assert survivor.instance_id in still_there.stdout
+
     stack.simulator.disarm()
-    end_by_hand(stack, plans, run)
+    run.clear("terminate")
+    run.wait_until(lambda: not left(run), 60, "the survivor's end")
+    run.wait_for_task("verdict", "success", "failed", timeout=180)
+    assert run.task_states()["terminate"] == "success"
 
 
 def test_instances_that_a_person_keeps_stay(stack: Stack, plans: Path, asking: Drill) -> None:

@@ -126,12 +126,20 @@ def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan:
     assert drs(stack, "logs", "manual__never").returncode == 2
 
 
-def test_a_dry_run_launches_nothing(stack: Stack, plan: str) -> None:
-    """What --dry-run asks for comes through."""
-    dry = drs(stack, "drill", plan, "--dry-run")
+def test_a_dry_run_launches_nothing_and_asks_nobody(stack: Stack, plans: Path) -> None:
+    """Not even about a wave that needs an approval; the run passes and says what it was."""
+    write_plan(plans, "dry", [("directory", DIRECTORY)], first_wave_extra="approval: {}")
+    stack.api.wait_for_dag("drs_drill__dry")
+    dry = drs(stack, "drill", "dry", "--unpause", "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    assert "wave directory: start_recovery: skipped" in dry.stdout
+    for task in ("approve", "start_recovery"):
+        assert f"wave directory: {task}: skipped" in dry.stdout
     assert stack.simulator.journal(operation="StartRecovery") == []
+    (run,) = stack.api.runs(dag_id="drs_drill__dry", limit=2)
+    evidence = stack.api.xcom("drs_drill__dry", run["dag_run_id"], "evidence", "return_value")
+    assert evidence["dry_run"] is True
+    verdict = stack.api.task_log("drs_drill__dry", run["dag_run_id"], "verdict", 1)
+    assert "preflight passed, nothing was launched" in verdict
 
 
 def test_what_airflow_refuses_is_told_in_its_words(stack: Stack, plan: str) -> None:

@@ -150,11 +150,14 @@ def end_by_hand(run: DrillRun) -> None:
 def test_a_drill_ended_by_hand_in_mid_wave_is_clean_red_and_on_record(
     plans: Path, stack: Stack, start_drill: Drill
 ) -> None:
-    """Nobody judged its servers; the record tells by DRS what was launched, and that it is gone."""
+    """Its launch jobs are live, and DRS cannot cancel them: clean-up waits for them, then terminates. No task
+    judged the servers; the record says, by what DRS reports, what was launched and that it is gone.
+    """
     write_plan(plans, "ended", [("database", DATABASE[:2]), ("web", WEB[:1])], top=OBJECTIVES)
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=15)
     run = start_drill("ended", {"reason": "to be ended by hand"})
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
+    assert {job["status"] for job in run.jobs()} <= {"PENDING", "STARTED"}
     run.mark("failed")
     assert run.wait(timeout=150) == "failed", run.describe()
 
