@@ -37,8 +37,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Share the tests out among processes: end-to-end tests one by one, other files whole.
 
-    An end-to-end test mostly waits, and each process has an Airflow of its own. Those that share what a fixture
-    has run bear an ``xdist_group``; they take longest and go first. The other files fill up the rest.
+    An end-to-end test mostly waits, and each process has an Airflow of its own. Those that share what a
+    fixture has run bear an ``xdist_group``; they take longest and go first. The other files fill up the rest.
     """
     for item in items:
         if not is_e2e(item) and not item.get_closest_marker("xdist_group"):

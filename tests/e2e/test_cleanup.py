@@ -63,8 +63,8 @@ def asking(plans: Path, start_drill: Drill) -> Drill:
 def test_a_survivor_makes_the_run_red_until_clean_up_is_cleared(
     stack: Stack, plans: Path, run_drill: Drill
 ) -> None:
-    """The log and the verdict end with code, instance and cost; the other instance is gone. While DRS keeps the
-    survivor, the command cannot end it either; once DRS lets it go, clearing the task terminates it.
+    """The log and the verdict end with code, instance and cost; the other instance is gone. While DRS keeps
+    the survivor, the command cannot end it either; once DRS lets it go, clearing the task terminates it.
     """
     write_plan(plans, "survived", [("directory", DIRECTORY)])
     stack.simulator.arm(kind="termination_survivor", servers=DIRECTORY[:1])

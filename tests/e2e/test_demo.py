@@ -43,7 +43,8 @@ def test_a_drill_that_fails_says_why_and_keeps_its_logs(plan: Path, tmp_path: Pa
         {"kind": "launch_failed", "servers": DIRECTORY[:1], "raw_error": "InsufficientCapacity"}
     ]
     (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(fleet))
-    command = [sys.executable, "-m", "demo", "drill", "--plan", plan, "--fleet", tmp_path / "fleet.yaml"]
+    command = [sys.executable, "-m", "demo", "drill", "--plan", str(plan)]
+    command += ["--fleet", str(tmp_path / "fleet.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     told = ended.stdout[ended.stdout.index("wave_directory.wait_until_launched failed:") :]

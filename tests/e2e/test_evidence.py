@@ -27,9 +27,15 @@ SECOND = 1.0
 """As exactly as the journal and the record are compared."""
 
 
+def kept_in(run: DrillRun) -> Path:
+    """The folder of the stack's records."""
+    assert isinstance(run.stack, Stack)
+    return run.stack.home / "drs-evidence"
+
+
 def record_of(run: DrillRun) -> Evidence:
     """The run's record, found by what its task told."""
-    store = EvidenceStore(LocalStorage(run.stack.home / "drs-evidence"))
+    store = EvidenceStore(LocalStorage(kept_in(run)))
     told = run.xcom("evidence")
     record = store.read(run.plan.name, told["id"])
     assert told["path"] == f"{store}/{run.plan.name}/{record.id}.json"
@@ -39,7 +45,7 @@ def record_of(run: DrillRun) -> Evidence:
 
 def verified(run: DrillRun, *options: str) -> subprocess.CompletedProcess[str]:
     """`python -m drs evidence verify` of the run's plan."""
-    where = ["--path", str(run.stack.home / "drs-evidence")]
+    where = ["--path", str(kept_in(run))]
     command = [sys.executable, "-m", "drs", "evidence", "verify", run.plan.name, *options, *where]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
 
@@ -118,10 +124,11 @@ def test_what_a_drill_measured_is_what_the_journal_says(plans: Path, stack: Stac
         asked = [
             at - began.timestamp() for at in status_looks(run, {each.instance_id for each in of.servers})
         ]
+        assert of.rto_validated_seconds is not None
         first = min(at for at in asked if at >= sound)
         poll = float(stack.environment["AIRFLOW__DRS__POLL_INTERVAL_NEAR"])
         assert first <= of.rto_validated_seconds <= first + poll
-    validated = [each.rto_validated_seconds for each in record.waves]
+    validated = [each.rto_validated_seconds or 0.0 for each in record.waves]
     assert objectives.rto_validated.measured_seconds == max(validated)
 
     told = run.xcom("evidence")

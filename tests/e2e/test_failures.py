@@ -85,8 +85,8 @@ def test_one_failed_launch_fails_its_wave_and_all_instances_are_terminated(
 def test_a_failed_optional_server_is_a_warning_and_a_missing_instance_id_is_found_elsewhere(
     stack: Stack, plans: Path, run_drill: Drill
 ) -> None:
-    """What happens to a server of an optional group never stops the drill. DRS leaves recoveryInstanceID out of
-    its jobs at times: the server counts as launched all the same.
+    """What happens to a server of an optional group never stops the drill. At times DRS leaves the id of a
+    recovery instance out of its jobs: the server counts as launched all the same.
     """
     write_plan(plans, "lenient", [("database", DATABASE[:1]), ("web", WEB[:1])], optional=["web"])
     stack.simulator.arm(kind="no_recovery_instance_id", servers=DATABASE[:1])
