@@ -41,7 +41,7 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-requirements: $(READY) ## write requirements.txt anew, from pyproject.toml and uv.lock
+requirements: $(READY) ## write requirements.txt again, from pyproject.toml and uv.lock
 	$(BIN)/python .ci/requirements.py > requirements.txt
 
 clean: ## remove what the other targets made

@@ -67,7 +67,7 @@ def test_a_wave_waits_for_a_yes(stack: Stack, asking: Drill) -> None:
 
 
 def test_a_no_fails_the_run_and_cleans_up(asking: Drill) -> None:
-    """Who said it, and why; the wave is not launched, and nothing is merely skipped."""
+    """The log names who said no and why; the wave is not launched, and its tasks are not merely skipped."""
     run = asking("rejected")
     answer(run, APPROVE, "Reject", "not today")
     assert end(run) == "failed", run.describe()
@@ -100,7 +100,7 @@ def test_an_answer_of_somebody_whom_the_plan_does_not_name_counts_for_nothing(as
 
 
 def test_nobody_is_asked_about_what_may_be_skipped(plans: Path, run_drill: Drill) -> None:
-    """The run asked for it, and passes."""
+    """The run asked to skip the approvals, and passes."""
     write_plan(plans, "unasked", TWO_WAVES, wave_extra="delay_before: 0s, approval: {skippable: true}")
     run = run_drill("unasked", {"skip_approvals": True})
     assert end(run) == "success", run.describe()
@@ -109,7 +109,7 @@ def test_nobody_is_asked_about_what_may_be_skipped(plans: Path, run_drill: Drill
 
 
 def test_an_approval_marked_as_success_by_hand_approves_nothing(stack: Stack, asking: Drill) -> None:
-    """Nor does one that was given, once its task is cleared and marked again."""
+    """Nor does an approval that was given before its task was cleared and marked by hand."""
     run = asking("believed-approval")
     stack.api.set_task_state(run.dag_id, run.run_id, APPROVE, "success")
     run.wait_for_task("wave_web.start_recovery", "failed", timeout=180)
@@ -128,7 +128,7 @@ def test_an_approval_marked_as_success_by_hand_approves_nothing(stack: Stack, as
 
 
 def test_a_run_that_is_ended_while_it_asks_cleans_up(asking: Drill) -> None:
-    """The question is closed with it."""
+    """The question is closed together with the run."""
     run = asking("ended-while-asking")
     run.mark("failed")
     assert end(run) == "failed", run.describe()

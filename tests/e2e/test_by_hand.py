@@ -18,7 +18,7 @@ Drill = Callable[..., DrillRun]
 
 
 def starts(run: DrillRun) -> Counter[str]:
-    """How often DRS accepted to start each server."""
+    """How often DRS accepted a call that starts each server."""
     calls = [call for call in run.journal(operation="StartRecovery") if call["status"] == 202]
     return Counter(
         server["sourceServerID"] for call in calls for server in call["parameters"]["sourceServers"]
@@ -35,7 +35,7 @@ def ended(run: DrillRun, timeout: float = 180) -> str:
 def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """While another wave is under way, the cleared one keeps its good server and launches the other anew."""
+    """Another wave still runs: the cleared one keeps the server that launched and launches the other again."""
     write_plan(
         plans,
         "mended",
@@ -52,7 +52,7 @@ def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
     assert "is kept" in run.log("wave_database.start_recovery")
 
 
-def test_a_wave_cleared_after_the_end_is_launched_anew_and_cleaned_up(plans: Path, run_drill: Drill) -> None:
+def test_a_wave_cleared_after_the_end_is_launched_again_and_cleaned_up(plans: Path, run_drill: Drill) -> None:
     """Clearing one task of a finished run is enough: setup, clean-up and verdict come along."""
     write_plan(plans, "again", [("database", DATABASE[:1]), ("web", WEB[:1])])
     run = run_drill("again")
@@ -66,7 +66,7 @@ def test_a_wave_cleared_after_the_end_is_launched_anew_and_cleaned_up(plans: Pat
 def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """The run begins anew, knows its own jobs by its token, and leaves nothing."""
+    """The run begins again, knows its own jobs by its token, and leaves nothing."""
     write_plan(plans, "restarted", [("database", DATABASE[:2])])
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill("restarted")
@@ -82,7 +82,7 @@ def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(
 def test_a_cleared_run_that_is_refused_cleans_up_what_it_had_launched_without_tags(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """No tag tells its jobs, and no task of the wave runs again: the copy of the launch does."""
+    """Its jobs have no tags and no task of the wave runs again: clean-up finds them by the copy of the launch."""
     write_plan(plans, "refused-again", [("database", DATABASE[:2])])
     stack.simulator.arm(kind="tags_refused")
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)

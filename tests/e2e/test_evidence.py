@@ -1,4 +1,4 @@
-"""The record of a drill: what it measured is what DRS did, and it is there however the drill ended."""
+"""The record of a drill measures what DRS did, and exists however the drill ended."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 Drill = Callable[..., DrillRun]
 OBJECTIVES = "objectives: {rto: 1h, rpo: 15m}"
 SECOND = 1.0
-"""As exactly as the journal and the record are compared."""
+"""The tolerance, in seconds, when the journal and the record are compared."""
 
 
 def kept_in(run: DrillRun) -> Path:
@@ -34,7 +34,7 @@ def kept_in(run: DrillRun) -> Path:
 
 
 def record_of(run: DrillRun) -> Evidence:
-    """The run's record, found by what its task told."""
+    """The run's record, found by what its evidence task returned."""
     store = EvidenceStore(LocalStorage(kept_in(run)))
     told = run.xcom("evidence")
     record = store.read(run.plan.name, told["id"])
@@ -51,7 +51,7 @@ def verified(run: DrillRun, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def launch_ends(run: DrillRun) -> dict[str, datetime]:
-    """When each server was launched, by the logs of the jobs that DRS has."""
+    """When each server was launched, according to the logs of DRS's jobs."""
     drs = run.stack.simulator.client("drs", run.plan.target.region)
     return {
         item["eventData"]["sourceServerID"]: datetime.fromisoformat(item["logDateTime"])
@@ -72,7 +72,7 @@ def status_looks(run: DrillRun, instance_ids: set[str | None]) -> list[float]:
 
 
 def data_of(run: DrillRun) -> dict[str, datetime]:
-    """Of which moment each launched instance holds the data."""
+    """The point in time of the data that each launched instance holds."""
     drs = run.stack.simulator.client("drs", run.plan.target.region)
     servers = [server for wave in run.plan.waves for server in run.plan.listed_servers(wave.name)]
     items = drs.describe_recovery_instances(filters={"sourceServerIDs": servers})["items"]

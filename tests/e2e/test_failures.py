@@ -99,7 +99,7 @@ def test_a_failed_optional_server_is_a_warning_and_a_missing_instance_id_is_foun
 
 
 def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, start_drill: Drill) -> None:
-    """A run ended by hand between two tries of a task terminates what it launched."""
+    """A run that is marked failed between two tries of a task terminates what it launched."""
     write_plan(plans, "ended-in-retry", [("database", DATABASE[:2])])
     stack.simulator.arm(kind="stuck_pending", servers=DATABASE[:2], seconds=20)
     run = start_drill("ended-in-retry")
@@ -114,7 +114,7 @@ def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, s
 
 
 def test_marked_failed_between_two_servers_starts_no_further_one(plans: Path, start_drill: Drill) -> None:
-    """A run ended by hand while it waits out the delay between two servers starts no second one."""
+    """A run that is marked failed during the delay between two servers does not start the second one."""
     write_plan(plans, "ended-in-delay", [("database", DATABASE[:2])], launch="{server_delay: 20s}")
     run = start_drill("ended-in-delay")
     run.wait_for_task("wave_database.start_recovery", "deferred", timeout=180)
@@ -179,7 +179,7 @@ def test_another_account_is_refused(plans: Path, run_drill: Drill) -> None:
 
 
 def test_broken_plans_are_told_at_once_and_others_stay(stack: Stack, plans: Path, start_drill: Drill) -> None:
-    """Five broken files: one import error lists each with file, line, key and remedy; other DAGs stay."""
+    """One import error lists all five broken files with line, key and remedy; the other plans' DAGs stay."""
     target = 'target: {region: us-east-1, account_id: "111122223333"}'
     group = f"protection_groups: {{g: {{source_servers: [{WEB[0]}]}}}}"
     wave = "waves: [{name: w, protection_groups: [g]}]"
@@ -256,7 +256,7 @@ def test_a_plan_file_broken_in_mid_wave_lets_its_drill_clean_up(
 
 
 def test_a_plan_validly_edited_in_mid_wave_does_not_move_its_drill(plans: Path, start_drill: Drill) -> None:
-    """Other servers and another Region in the file: the running drill launches what it began with."""
+    """The file now names other servers and another Region; the running drill launches what it began with."""
     waves = [("database", DATABASE[:1]), ("web", WEB[:1])]
     path = write_plan(plans, "edited", waves, wave_extra="delay_before: 20s")
     run = start_drill("edited")
@@ -272,7 +272,7 @@ def test_a_plan_validly_edited_in_mid_wave_does_not_move_its_drill(plans: Path, 
 
 
 def test_a_wave_renamed_in_mid_drill_ends_it_red_and_clean(plans: Path, start_drill: Drill) -> None:
-    """A wave that the running drill does not know starts nothing."""
+    """The wave's new name is unknown to the running drill, so that wave starts nothing."""
     write_plan(
         plans, "renamed", [("database", DATABASE[:1]), ("web", WEB[:1])], wave_extra="delay_before: 20s"
     )

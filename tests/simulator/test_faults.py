@@ -1,4 +1,4 @@
-"""What a fault does, to whom, how often, and what happens when it is taken out of service."""
+"""What a fault does, to which calls and servers, how often, and what happens when it is disarmed."""
 
 from __future__ import annotations
 

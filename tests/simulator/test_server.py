@@ -84,7 +84,7 @@ def running() -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The running server with the default fleet anew."""
+    """The running server, with the default fleet loaded again."""
     fleet = (ROOT / "include" / "fleets" / "default.yaml").read_bytes()
     request = urllib.request.Request(f"{running.url}/_simulator/fleet?mode=replace", fleet, method="POST")
     urllib.request.urlopen(request).close()
@@ -180,7 +180,7 @@ def test_the_other_services_are_there(server: Server) -> None:
 
 def test_callers_without_a_known_key_belong_to_the_first_account(server: Server) -> None:
     """A known key leads into its own account."""
-    anybody = server.client("sts", aws_access_key_id="whoever").get_caller_identity()
+    anybody = server.client("sts", aws_access_key_id="unknown").get_caller_identity()
     billing = server.client("sts", aws_access_key_id="AKIASIMULATOR4444555").get_caller_identity()
     assert (anybody["Account"], billing["Account"]) == ("111122223333", "444455556666")
 
