@@ -35,7 +35,7 @@ def ended(run: DrillRun, timeout: float = 180) -> str:
 def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """Another wave still runs: the cleared one keeps the server that launched and launches the other again."""
+    """The other wave still runs: the cleared one keeps the server that launched and launches the other."""
     write_plan(
         plans,
         "mended",
@@ -82,7 +82,7 @@ def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(
 def test_a_cleared_run_that_is_refused_cleans_up_what_it_had_launched_without_tags(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """Its jobs have no tags and no task of the wave runs again: clean-up finds them by the copy of the launch."""
+    """Its jobs have no tags, and no task of the wave runs again: the copy of the launch names them."""
     write_plan(plans, "refused-again", [("database", DATABASE[:2])])
     stack.simulator.arm(kind="tags_refused")
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)

@@ -1,4 +1,4 @@
-"""A drill's instances are terminated or kept, by the plan's rule or a person's answer; a survivor is named."""
+"""Instances are terminated or kept, by the plan's rule or a person's answer; a survivor is named."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_a_run_that_is_ended_while_it_asks_is_cleaned_up(asking: Drill) -> None:
 
 
 def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_drill: Drill) -> None:
-    """The run is red, and the launched server's instance stays for inspection; the log explains the other one."""
+    """The run is red, and the launched server's instance stays; the log explains the failed one."""
     write_plan(plans, "kept-for-a-look", [("directory", DIRECTORY)], top="cleanup: {when: on_success}")
     raw_error = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
     stack.simulator.arm(kind="launch_failed", servers=DIRECTORY[:1], raw_error=raw_error)

@@ -79,7 +79,7 @@ def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
 def test_jobs_that_take_too_long_are_given_up_with_their_codes(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """One job does not leave PENDING, one does not end; clean-up terminates what they launch once they end."""
+    """One job does not leave PENDING, one does not end; once they end, nothing of them is left."""
     write_plan(plans, "code-stuck", [("main", [STUCK])], launch=QUICK.replace("}", ", start_timeout: 3s}"))
     write_plan(plans, "code-slow", [("main", [SLOW])], launch=QUICK.replace("}", ", job_timeout: 4s}"))
     stack.simulator.arm(kind="stuck_pending", servers=[STUCK])

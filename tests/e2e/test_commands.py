@@ -54,7 +54,7 @@ def plan(stack: Stack, plans: Path) -> Iterator[str]:
 
 
 def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
-    """A new plan's DAG is paused, so the first try says how to unpause it; a misspelt plan name gets a suggestion."""
+    """A new plan's DAG is paused: the first try says how to unpause it. A misspelt plan gets a suggestion."""
     write_plan(plans, "new", [("directory", DIRECTORY)])
     stack.api.wait_for_dag("drs_drill__new")
     paused = drs(stack, "drill", "new")
@@ -127,7 +127,7 @@ def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan:
 
 
 def test_a_dry_run_launches_nothing_and_asks_nobody(stack: Stack, plans: Path) -> None:
-    """It does not even ask about a wave that needs an approval; the run passes and says that it was a dry run."""
+    """It does not ask about a wave that needs an approval; the run passes as a dry run."""
     write_plan(plans, "dry", [("directory", DIRECTORY)], first_wave_extra="approval: {}")
     stack.api.wait_for_dag("drs_drill__dry")
     dry = drs(stack, "drill", "dry", "--unpause", "--dry-run")

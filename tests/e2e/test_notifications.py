@@ -102,7 +102,7 @@ def test_a_drill_is_told_and_measured_and_a_broken_notifier_fails_nothing(
 def test_a_failure_and_a_passed_rto_are_told_when_they_happen(
     stack: Stack, plans: Path, topic: str, start_drill: Drill
 ) -> None:
-    """The alarm rings at the RTO while the run continues; people are notified once of each failure and of the end."""
+    """The alarm rings at the RTO while the run continues; each failure and the end are sent once."""
     top = f"objectives: {{rto: 12s}}\nnotifications: {{sns_topic_arn: {topic!r}}}"
     write_plan(
         plans, "late", [("application", APPLICATION[:1])], top=top, first_wave_extra="delay_before: 40s"

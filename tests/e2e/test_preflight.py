@@ -1,4 +1,4 @@
-"""Preflight on a real Airflow reports everything that is wrong at once, and waits for what clears by itself."""
+"""On a real Airflow, preflight reports all that is wrong at once, and waits for what clears by itself."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_launched(
 def test_a_held_server_is_waited_for_and_the_drill_goes_on(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """The wait costs no worker and ends when the holder ends, not after the backoff; a dry run does not wait."""
+    """The wait costs no worker and ends with the holder, before the backoff; a dry run does not wait."""
     held = DATABASE[4]
     quick = QUICK.replace("}", ", conflict_backoff: [90s]}")
     write_plan(plans, "waits", [("database", [held, DIRECTORY[1]])], launch=quick)

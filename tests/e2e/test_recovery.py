@@ -128,8 +128,8 @@ def approve_the_wave_alone(stack: Stack, run: DrillRun) -> None:
 def test_without_a_yes_nothing_is_launched(
     stack: Stack, recover: Drill, act: Callable[[Stack, DrillRun], None], code: str
 ) -> None:
-    """A person rejects it, or marks its task by hand: the run is red, and DRS was not asked to start anything,
-    not even as a drill.
+    """A person rejects it, or marks its task by hand: the run is red, and DRS was not asked to start
+    anything, not even as a drill.
     """
     approval = "approval: {}" if act is approve_the_wave_alone else ""
     run = recover(f"refused-{act.__name__.replace('_', '-')}", approval=approval)
