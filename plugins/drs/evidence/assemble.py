@@ -288,5 +288,5 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
 
 def _remarks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
     for task_id in states:
-        for remark in ledger.remarks(task_id):
-            yield f"{task_id}: {remark}"
+        for note in ledger.remarks(task_id):
+            yield f"{task_id}: {note}"

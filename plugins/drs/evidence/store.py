@@ -168,13 +168,13 @@ class EvidenceStore:
             return newest, doubt or head
         if head is None or head.sequence < newest.sequence:
             return newest, doubt  # a writer was cut off after the record and before the head
-        told = Link(id=head.id, hash=head.hash)
+        named = Link(id=head.id, hash=head.hash)
         if head.sequence > newest.sequence:
             last = ids[-1] if ids else "none"
             doubt = f"{HEAD} names {head.id} as the newest record, but the newest file is {last}."
-        elif told != newest.link:
+        elif named != newest.link:
             doubt = doubt or f"{HEAD} names the hash {head.hash} for {head.id}, but its file has another."
-        return _Before(told, head.sequence), doubt
+        return _Before(named, head.sequence), doubt
 
     def _head(self, plan: str) -> Head | str | None:
         """The head; ``None`` if there is none; a text that says why if it cannot be read."""

@@ -67,7 +67,7 @@ def run_ledger(context: Context) -> Ledger:
 def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
     """Turn a coded failure into a failed task.
 
-    The failure is recorded for evidence and verdict, and stands at the end of the task's log. Airflow retries
+    The failure is recorded for evidence and verdict, and is the end of the task's log. Airflow retries
     the task only where a retry can help. Each try first removes the failure that an earlier try recorded.
     """
     return _with_coded_failures(method, _RecordedFailures())

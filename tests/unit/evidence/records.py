@@ -1,4 +1,4 @@
-"""Records of runs that never were, as complete as real ones: drills, a dry run, a recovery.
+"""Invented records of runs, as complete as real ones: drills, a dry run, a recovery.
 
 Times within a launch are those of a recorded drill of DRS.
 """
@@ -481,7 +481,7 @@ def failed_record() -> Evidence:
                 code="SERVER_LAUNCH_FAILED",
                 message=f"Server {fallen.server_id} (application-02) was not launched by {fallen.job_id}: "
                 + RAW_ERROR,
-                remedy="Read DRS's raw error, mend its cause and clear start_recovery of the wave.",
+                remedy="Read DRS's raw error, fix its cause and clear start_recovery of the wave.",
             ),
             FailureEvidence(
                 task_id="terminate",

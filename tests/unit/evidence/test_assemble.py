@@ -184,7 +184,7 @@ def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
     ledger.add_remark("terminate", "The message to the topic was not sent.")
     record = found(ledger, told(remarks=["DRS could not be asked."]))
     assert record.approvals == {"application": answer}
-    why = "Excluded by the run's parameter exclude_servers."
+    why = "Excluded by the run parameter exclude_servers."
     assert record.excluded == (
         Exclusion(server_id=A, wave="database", why=why),
         Exclusion(server_id=APPLICATION[1], wave="application", why=why),
@@ -342,7 +342,7 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, sta
     assert [server.instance_id for server in database.servers] == [instance(A), instance(B)]
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
-    failure = "It failed without a code, or was ended by hand; its log says more."
+    failure = "It failed without an error code, or somebody marked it failed; see its log."
     assert application.why == f"The run ended before it. {GATE['database']}: {failure}"
 
 
@@ -397,7 +397,7 @@ def test_without_drs_the_ledger_has_to_do(ledger: Ledger) -> None:
     forget(ledger, "outcome.database")
     server = found(ledger, told(jobs=(), logs={})).waves[0].servers[0]
     assert (server.launched, server.requested_at, server.launched_at) == (False, None, None)
-    assert server.error == "What became of job drsjob-1 is not known."
+    assert server.error == "How job drsjob-1 ended is not known."
     assert server.rpo_seconds is None
 
 
@@ -405,8 +405,8 @@ def test_the_record_of_an_earlier_job_says_nothing_of_this_one(ledger: Ledger) -
     """The wave was cleared and launched again, and the run was ended before the wave was judged."""
     ledger.save_launch("database", launch("database", "drsjob-3", "drsjob-1"))
     job = drs_job("database", status="PENDING")
-    anew = make_job("drsjob-3", *job.participants, status="STARTED", created=after(900))
-    record = found(ledger, told(jobs=(job, anew, drs_job("application"))))
+    relaunch = make_job("drsjob-3", *job.participants, status="STARTED", created=after(900))
+    record = found(ledger, told(jobs=(job, relaunch, drs_job("application"))))
     server = record.waves[0].servers[0]
     assert record.waves[0].jobs == ("drsjob-1", "drsjob-3")
     assert (server.job_id, server.launched, server.requested_at) == ("drsjob-3", False, after(900))

@@ -1,4 +1,4 @@
-"""The chain of a plan's records: whatever was changed or is gone is named."""
+"""The chain of a plan's records: every record that was changed or is missing is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawn timeline: everything stands at its time."""
+"""The drawn timeline: everything is drawn at its time."""
 
 from __future__ import annotations
 
@@ -108,13 +108,13 @@ def test_a_server_that_was_not_launched_is_told_by_hatching_mark_and_word() -> N
     fallen, invalid, missing = (row(figure, f"application-0{number}") for number in (2, 3, 4))
     assert (fallen.failed, fallen.note, [mark.shape for mark in fallen.marks]) == (
         True,
-        "✕ not launched",
+        "✕ did not launch",
         ["failed"],
     )
     assert fallen.bar is not None
     assert minutes_at(figure, fallen.bar.right) * 60 == pytest.approx(665 + 262, abs=2)
     assert (invalid.failed, invalid.note) == (False, "✕ launched, not valid")
-    assert (missing.bar, missing.note) == (None, "△ not launched")
+    assert (missing.bar, missing.note) == (None, "△ did not launch")
     assert (row(figure, "web").bar, row(figure, "web").note) == (None, "○ not reached")
 
 

@@ -230,12 +230,12 @@ def test_a_run_without_launches_says_so_where_others_have_a_picture() -> None:
     """An auditor must not wonder whether something is missing."""
     text = Reader(render_page(dry_run_record())).text
     for sentence in (
-        "No server was requested of DRS, so there is nothing to draw.",
+        "This run asked DRS to launch no server, so there is nothing to draw.",
         "No server was left out.",
-        "No finding is on record.",
+        "The record holds no finding.",
         "The record holds no clean-up.",
-        "No approval is on record.",
-        "none: this is the first of the plan",
+        "The record holds no approval.",
+        "none: this is the first record of the plan",
     ):
         assert sentence in text
 
@@ -250,13 +250,13 @@ def test_an_approval_that_nobody_was_asked_for_is_not_shown_as_one() -> None:
 
 def test_the_bare_minimum_of_a_record_has_a_page() -> None:
     """A run that ended before it had waves, and a run with servers of which nothing is known."""
-    assert "The record holds no wave." in render_page(make_record(()))
+    assert "The record holds no waves." in render_page(make_record(()))
     (wave,) = passed_waves(1)
     said = {"server_id", "name", "group", "optional", "launched", "events", "checks"}
     unknown = dict.fromkeys(set(ServerEvidence.model_fields) - said)
     bare = copy(wave.servers[0], launched=False, events=(), checks=(), **unknown)
     text = Reader(render_page(make_record((copy(wave, servers=(bare,)),), cleanup=None))).text
-    assert "DRS's job log says nothing of this server." in text
+    assert "DRS's job log has no event of this server." in text
 
 
 def test_a_scheduled_run_without_a_reason_leaves_no_blank() -> None:

@@ -60,10 +60,10 @@ def test_an_objective_says_by_how_much(
     ("changes", "result"),
     [
         ({}, ("✓", "launched, valid")),
-        ({"valid": None}, ("✓", "launched, not checked")),
+        ({"valid": None}, ("✓", "launched, was not checked")),
         ({"valid": False}, ("✕", "launched, not valid")),
-        ({"launched": False, "valid": None}, ("✕", "not launched")),
-        ({"launched": False, "valid": None, "optional": True}, ("△", "not launched (optional)")),
+        ({"launched": False, "valid": None}, ("✕", "did not launch")),
+        ({"launched": False, "valid": None, "optional": True}, ("△", "did not launch (optional)")),
     ],
 )
 def test_a_servers_result_is_told_without_colour(changes: dict[str, object], result: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What a wave measures: each call and job once, and time without the pauses that were asked for."""
+"""What a wave measures: each call and job once, and time without the pauses that plan and DRS demanded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told: what, where, why, what to do and where to look, within the limits of SNS."""
+"""Notices say what, where, why, what to do and where to look, within the limits of SNS."""
 
 from __future__ import annotations
 
@@ -76,14 +76,14 @@ def test_each_event_tells_its_own() -> None:
     assert "Without an answer by 2026-03-01 07:00:00 UTC it is rejected." in asked.message
     assert "Who may answer: anyone with permission in Airflow" in asked.message
     assert "wave database: 1 of 2 servers" in completed.message
-    assert "not launched (optional): no capacity" in completed.message
+    assert "did not launch (optional): no capacity" in completed.message
     assert "Why: [SERVER_LAUNCH_FAILED] db-1: no capacity" in failed.message
     assert "What to do: Try later." in failed.message
     assert "Details:\na\nb" in failed.message
     assert "not launched and validated: application" in late.message
     assert "Result: The drill passed: 4 servers." in passed.message
     for end in (passed, over):
-        assert "SHA-256 abc123" in end.message
+        assert "Evidence SHA-256: abc123" in end.message
         assert end.evidence_hash == "abc123"
     assert (over.code, failed.code) == ("SERVER_LAUNCH_FAILED", "SERVER_LAUNCH_FAILED")
 
@@ -91,9 +91,13 @@ def test_each_event_tells_its_own() -> None:
 @pytest.mark.parametrize(
     ("task_id", "execution_type", "follows"),
     [
-        ("wave_web.validate", "DRILL", "Clean-up as the plan says, then the verdict."),
+        ("wave_web.validate", "DRILL", "Clean-up by the plan's rule, then the verdict."),
         ("wave_web.validate", "RECOVERY", "The verdict. Nothing that was launched is terminated."),
-        ("terminate", "DRILL", "The verdict. What clean-up left costs money until somebody terminates it."),
+        (
+            "terminate",
+            "DRILL",
+            "The verdict. Instances that clean-up left cost money until somebody terminates them.",
+        ),
         ("evidence", "DRILL", "The verdict."),
     ],
 )
@@ -134,7 +138,7 @@ def test_a_message_fits_into_sns_as_it_is_sent(char: str) -> None:
     long = FailureRecord(code="DRILL_FAILED", message=char * 300_000)
     message = messages.failed(make_run(), URL, long, "").message
     assert MAX_MESSAGE - 200 < len(json.dumps({"default": message})) <= MAX_MESSAGE < 256 * 1024
-    assert message.endswith("The rest stands in the run's log.")
+    assert message.endswith("The rest is in the run's log.")
 
 
 def test_a_run_without_a_plan_of_its_own_name_is_still_linked() -> None:

@@ -354,7 +354,7 @@ def refuse(problems: str = "orders.yaml:3: waves: is missing") -> DrsRefuseDrill
         ("INVALID_FIELD", {"conf": {"force": True}}),
         ("INVALID_FIELD", {"task": refuse()}),
     ],
-    ids=["another run is under way", "a parameter is unknown", "the plan is broken"],
+    ids=["another run is active", "a parameter is unknown", "the plan is broken"],
 )
 def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
     begin_run: Begin,

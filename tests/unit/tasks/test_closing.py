@@ -1,4 +1,4 @@
-"""The end of a run: the verdict believes nothing but proof."""
+"""The end of a run: the verdict passes only what the records prove."""
 
 from __future__ import annotations
 
@@ -497,10 +497,10 @@ def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:
 
 def test_a_run_that_never_began_does_not_pass(ledger: Ledger) -> None:
     """It was refused, and the reason for that is listed first."""
-    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is under way."))
+    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is active."))
     states: dict[str, str | None] = {name: "upstream_failed" for name in SUCCEEDED if "wave" in name}
     told = doubts({"begin": "failed", "terminate": "skipped", "evidence": "skipped", **states})
-    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is under way."
+    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is active."
     assert told[-1] == "the run never began"
 
 

@@ -215,9 +215,9 @@ def test_a_drs_that_does_not_answer_does_not_cost_the_record(
     record = record_in(folder)
     assert record.jobs
     assert {job.status for job in record.jobs} == {None}
-    (remark,) = record.remarks
-    assert remark.startswith("DRS did not answer when it was asked for the jobs' logs: ")
-    assert remark in capsys.readouterr().out
+    (note,) = record.remarks
+    assert note.startswith("DRS did not answer when it was asked for the jobs' logs: ")
+    assert note in capsys.readouterr().out
 
 
 def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(

@@ -1,4 +1,4 @@
-"""Readiness: each plan's preflight between drills; red where a drill would be refused, and nowhere else."""
+"""Readiness: each plan's preflight between drills fails exactly where a drill would be refused."""
 
 from __future__ import annotations
 

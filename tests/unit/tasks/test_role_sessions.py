@@ -1,6 +1,4 @@
-"""A role's credentials in the triggerer: they end before a long drill does, and are renewed without anybody
-having to wait.
-"""
+"""A role's credentials in the triggerer: they expire during a long drill and are renewed without blocking."""
 
 from __future__ import annotations
 

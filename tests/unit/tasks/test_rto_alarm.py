@@ -1,4 +1,4 @@
-"""The alarm at the RTO: rung by Airflow for every run, told only of one whose waves are not up."""
+"""The alarm at the RTO: Airflow calls it for every run, and it notifies people only if waves are not up."""
 
 from __future__ import annotations
 

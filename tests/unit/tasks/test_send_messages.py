@@ -1,4 +1,4 @@
-"""Telling people: every event once, by every notifier, and never at the drill's expense."""
+"""Notifications: every event is sent once, by every notifier, and a failure to send never fails the drill."""
 
 from __future__ import annotations
 

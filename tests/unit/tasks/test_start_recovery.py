@@ -1,4 +1,4 @@
-"""The tasks that launch a wave and clean up: what they do before they reach DRS at all."""
+"""The tasks that launch a wave and clean up: what they do before they call DRS."""
 
 from __future__ import annotations
 

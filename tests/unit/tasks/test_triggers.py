@@ -1,4 +1,4 @@
-"""Waiting in the triggerer: what ends a wait, what does not, and what is told meanwhile."""
+"""Waiting in the triggerer: what ends a wait, what does not, and what is logged meanwhile."""
 
 from __future__ import annotations
 
