@@ -1,12 +1,14 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test lint format requirements clean
+.PHONY: help venv services drill airflow simulator test lint format requirements release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 # End-to-end tests mostly wait: two at a time, each worker with a stack of its own. In the order of their names: the short
 # files of unit tests come last, and fill up whatever worker is free.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# What requirements.txt is made by, and compared with.
+EXPORT := $(BIN)/uv export --quiet --locked --no-dev --no-emit-project
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do
@@ -30,6 +32,9 @@ test: lint ## run the linters, then every test
 	$(PYTEST)
 
 lint: $(READY) ## run the linters and the type checker
+	@$(EXPORT) | diff requirements.txt - > /dev/null || { echo 'requirements.txt is not what uv.lock pins: run `make requirements`.' >&2; exit 1; }
+	@.ci/shellcheck
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -39,12 +44,15 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-requirements: $(READY) ## write requirements.txt anew, from pyproject.toml and uv.lock
-	$(BIN)/python .ci/requirements.py > requirements.txt
+requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
+	$(EXPORT) > requirements.txt
+
+release: $(READY) ## build the distributions, check them, and tag the version
+	@.ci/release
 
 clean: ## remove what the other targets made
 	rm -rf .venv .drill .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock plugins/drs/version.py
 	@.ci/install
 	@touch $@
