@@ -34,7 +34,7 @@ test: lint ## run the linters, then every test
 lint: $(READY) ## run the linters and the type checker
 	@$(EXPORT) | diff requirements.txt - > /dev/null || { echo 'requirements.txt is not what uv.lock pins: run `make requirements`.' >&2; exit 1; }
 	@.ci/shellcheck
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@.ci/github
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
