@@ -16,7 +16,7 @@ help: ## list what there is to do
 
 venv: $(READY) ## install everything, at the versions of uv.lock, into .venv
 
-services: ## install PostgreSQL and Redis for the tests of docker-compose.yaml (Debian, as root)
+services: ## install PostgreSQL and Redis for the tests of docker-compose.yaml (Debian)
 	@.ci/services
 
 drill: $(READY) ## run a drill from start to end against a simulated DRS      [PLAN= FLEET= SPEED=]
