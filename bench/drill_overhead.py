@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.stack import REPOSITORY, Stack
-from drs.jobs import Job
+from drs.aws.jobs import Job
 
 WAVES = ("database", "application", "web")
 PLAN = """\

@@ -25,9 +25,10 @@ from demo.processes import Processes
 from demo.settings import HOST, clean_environment
 from demo.simulator_client import Simulator
 from demo.stack import START_TIMEOUT, free_ports
-from drs.calls import Drs
+from drs.aws.calls import Drs
+from drs.aws.clients import AwsClients
 from drs.plan import Plan
-from drs.preflight import Clients, Question, inspect
+from drs.preflight import PreflightInputs, inspect
 
 WAVES, SERVERS = 5, 100
 ROUNDS = 5
@@ -84,10 +85,10 @@ def timed(work: Callable[[], None]) -> float:
 def measure(simulator: Simulator, measured: Plan) -> tuple[Counter[str], dict[str, float]]:
     """The calls of one preflight, and medians in seconds."""
     ec2, sts, iam, drs = (simulator.client(service, REGION) for service in ("ec2", "sts", "iam", "drs"))
-    clients = Clients(drs=Drs(drs), ec2=ec2, sts=sts, iam=iam)
+    clients = AwsClients(drs=Drs(drs), ec2=ec2, sts=sts, iam=iam)
 
     def look() -> None:
-        report = inspect(Question.whole(measured), clients)
+        report = inspect(PreflightInputs.whole(measured), clients)
         assert report.findings == (), report.findings
         assert report.resolution
         assert {len(wave.servers) for wave in report.resolution.waves.values()} == {SERVERS}

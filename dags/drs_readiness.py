@@ -9,7 +9,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from drs import settings
-from drs.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
+from drs.tasks.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
 
 schedule = settings.readiness_schedule()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from demo.drill_run import DrillRun, Instance
-from drs.resolution import resolve
+from drs.run.resolution import resolve
 
 WAVE_TAG = "drs-drills:wave"
 """The tag that tells the jobs of a drill from others'."""

@@ -24,21 +24,11 @@ from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.definitions.param import ParamsDict
 
-from drs.deadline import rto_has_passed
-from drs.ledger import BEGIN_TASK_ID
-from drs.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
-from drs.operators.approve_cleanup import DrsApproveCleanupOperator
-from drs.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
-from drs.operators.evidence import DrsDrillEvidenceOperator
-from drs.operators.preflight import DrsPreflightOperator
-from drs.operators.start_recovery import DrsStartRecoveryOperator
-from drs.operators.terminate import DrsTerminateRecoveryInstancesOperator
-from drs.operators.validate import DrsValidateServersOperator
-from drs.operators.verdict import DrsDrillVerdictOperator
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
-from drs.proof import (
+from drs.run.ledger import BEGIN_TASK_ID
+from drs.run.proof import (
     APPROVE_CLEANUP_TASK_ID,
     EVIDENCE_TASK_ID,
     LAST_TASK,
@@ -47,7 +37,17 @@ from drs.proof import (
     VERDICT_TASK_ID,
     group_id,
 )
-from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
+from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
+from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
+from drs.tasks.operators.evidence import DrsDrillEvidenceOperator
+from drs.tasks.operators.preflight import DrsPreflightOperator
+from drs.tasks.operators.start_recovery import DrsStartRecoveryOperator
+from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators.verdict import DrsDrillVerdictOperator
+from drs.tasks.rto_alarm import rto_has_passed
+from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 SETUP_TASK_ID = "open"
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow.sdk.configuration import conf
 
-from drs.evidence.places import default_evidence_folder
+from drs.evidence.storage import default_evidence_folder
 
 SECTION = "drs"
 

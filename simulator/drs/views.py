@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from drs.states import LaunchDisposition, LaunchStatus, ReplicationState
+from drs.aws.states import LaunchDisposition, LaunchStatus, ReplicationState
 from simulator.engine.launch_actions import action_id
 from simulator.engine.model import (
     ActionsStatus,

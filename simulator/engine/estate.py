@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from drs.states import LaunchStatus
+from drs.aws.states import LaunchStatus
 from simulator.engine.ec2 import Ec2
 from simulator.engine.model import Job, Participant, RecoveryInstance, SourceServer
 from simulator.engine.replication import ReplicationStatus

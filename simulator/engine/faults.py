@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from drs.states import InitiatedBy, JobType, ReplicationState
+from drs.aws.states import InitiatedBy, JobType, ReplicationState
 from simulator.engine.durations import Duration
 from simulator.engine.launched import HttpStatus, Port
 from simulator.engine.operations import OperationName

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
-from drs.states import LaunchDisposition, ReplicationState
+from drs.aws.states import LaunchDisposition, ReplicationState
 from simulator.engine.durations import Duration
 from simulator.engine.ec2 import Missing, Placement
 from simulator.engine.faults import AccountId, AnyFault, ServerId

@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import Final
 
-from drs.states import LaunchDisposition, LaunchStatus
+from drs.aws.states import LaunchDisposition, LaunchStatus
 from simulator.engine.estate import Estate
 from simulator.engine.faults import FailedLaunchAction, SilentAgent
 from simulator.engine.model import ActionRun, ActionsStatus, Job, Participant, RecoveryInstance, SourceServer

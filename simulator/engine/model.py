@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from drs.states import LIVE_JOB, InitiatedBy, JobStatus, JobType, LaunchDisposition, LaunchStatus
+from drs.aws.states import LIVE_JOB, InitiatedBy, JobStatus, JobType, LaunchDisposition, LaunchStatus
 from simulator.engine.fleet import Replication
 from simulator.engine.launched import Commands, LaunchAction, Listener
 from simulator.engine.timings import OperatingSystem, Timings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from drs.states import JobStatus, JobType, LaunchDisposition, LaunchStatus
+from drs.aws.states import JobStatus, JobType, LaunchDisposition, LaunchStatus
 from simulator.engine import launch_actions
 from simulator.engine.ec2 import Ec2Error
 from simulator.engine.estate import Estate

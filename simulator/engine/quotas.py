@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from drs.states import JobType
+from drs.aws.states import JobType
 from simulator.engine.errors import QuotaExceededError
 from simulator.engine.model import Job
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from drs.states import ReplicationState
+from drs.aws.states import ReplicationState
 from simulator.engine.fault_plan import ArmedFault
 from simulator.engine.faults import ReplicationChange
 from simulator.engine.model import SourceServer

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
+from drs.aws.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from simulator.engine import fleet, processes, quotas, snapshots
 from simulator.engine.ec2 import Ec2
 from simulator.engine.errors import (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
-from drs.operators.begin import DrsRefuseDrillOperator
+from drs.tasks.operators.begin import DrsRefuseDrillOperator
 from tests.dags.conftest import EXAMPLES, REPOSITORY
 
 READINESS = "drs_readiness"

@@ -14,9 +14,9 @@ from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
 from drs.dag_factory import build_dags, dag_id, drill_dag
-from drs.operators.validate import DrsValidateServersOperator
 from drs.plan import Plan, load_plan
-from drs.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 EXAMPLES = Path("include/plans")
 NAMES = ["fleet", "order-system", "single-server"]

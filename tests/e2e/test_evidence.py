@@ -12,8 +12,8 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
-from drs.evidence.places import LocalPlace
 from drs.evidence.record import Evidence
+from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from simulator.engine.fleet import Unknowns
 from tests.e2e.plans import DATABASE, WEB, write_plan
@@ -29,7 +29,7 @@ SECOND = 1.0
 
 def record_of(run: DrillRun) -> Evidence:
     """The run's record, found by what its task told."""
-    store = EvidenceStore(LocalPlace(run.stack.home / "drs-evidence"))
+    store = EvidenceStore(LocalStorage(run.stack.home / "drs-evidence"))
     told = run.xcom("evidence")
     record = store.read(run.plan.name, told["id"])
     assert told["path"] == f"{store}/{run.plan.name}/{record.id}.json"

@@ -14,7 +14,7 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from drs.measures import NAMESPACE
+from drs.aws.metrics import NAMESPACE
 from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
 
 pytestmark = pytest.mark.e2e

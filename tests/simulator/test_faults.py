@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
+from drs.aws.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from simulator.engine.errors import (
     AccessDeniedError,
     ConflictError,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drs.states import LaunchDisposition, ReplicationState
+from drs.aws.states import LaunchDisposition, ReplicationState
 from simulator.engine.fleet import Fleet, FleetError, Server
 from simulator.engine.simulation import Simulation
 from simulator.engine.timings import OperatingSystem

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drs.states import InitiatedBy, JobStatus, LaunchStatus
+from drs.aws.states import InitiatedBy, JobStatus, LaunchStatus
 from simulator.engine.errors import ConflictError, ResourceNotFoundError, ValidationError
 from tests.simulator.conftest import ACCOUNT, REGION, Engine, fleet, server_id, servers
 

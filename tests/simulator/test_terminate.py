@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from drs.states import InitiatedBy, JobStatus, JobType, LaunchStatus
+from drs.aws.states import InitiatedBy, JobStatus, JobType, LaunchStatus
 from simulator.engine.errors import ConflictError, QuotaExceededError, ResourceNotFoundError
 from tests.simulator.conftest import Engine, fleet, server_id, servers
 

@@ -48,7 +48,7 @@ def xcom(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The XCom of the run's first task, in memory; and tasks may be run without Airflow's task runner."""
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
-    from drs import drill_task
+    from drs.tasks import drill_task
     from tests.unit.drill import MemoryStore
 
     store = MemoryStore()
@@ -60,6 +60,6 @@ def xcom(monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def ledger(xcom: Any) -> Any:
     """The run's records, in memory."""
-    from drs.ledger import Ledger
+    from drs.run.ledger import Ledger
 
     return Ledger(xcom)

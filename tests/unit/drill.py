@@ -6,9 +6,9 @@ import datetime as dt
 import json
 from typing import Any
 
-from drs.jobs import Job, LogEvent, Participant
+from drs.aws.jobs import Job, LogEvent, Participant
 from drs.plan import Plan
-from drs.records import RunRecord
+from drs.run.records import RunRecord
 
 NOW = dt.datetime(2026, 3, 1, 6, 0, tzinfo=dt.UTC)
 DATABASE = ("s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15")

@@ -10,13 +10,13 @@ from typing import Any
 import boto3
 
 import simulator
-from drs.cleanup import CleanUp, Proven, WaitForJobs
-from drs.cleanup_rule import Keep, decide
-from drs.hook import DrsHook
-from drs.launch import WaveLaunch
-from drs.ledger import Ledger, Store
+from drs.cleanup.clean_up import CleanUp, Proven, WaitForJobs
+from drs.cleanup.rule import Keep, decide
+from drs.launch.wave_launch import WaveLaunch
 from drs.plan import Plan
-from drs.records import (
+from drs.plan.check_labels import ALWAYS
+from drs.run.ledger import Ledger, Store
+from drs.run.records import (
     CheckResult,
     CleanupRecord,
     LaunchRecord,
@@ -26,8 +26,8 @@ from drs.records import (
     WaveOutcome,
     WaveValidation,
 )
-from drs.timeline import WaitUntil
-from drs.validation.labels import ALWAYS
+from drs.run.timeline import WaitUntil
+from drs.tasks.hook import DrsHook
 from simulator.engine.clock import ManualClock
 from simulator.engine.fleet import Fleet
 from simulator.engine.model import Job

@@ -8,6 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from drs.aws.jobs import Job
+from drs.aws.quotas import (
+    MAX_JOBS_IN_PROGRESS,
+    MAX_REPLICATING_SERVERS,
+    MAX_SERVERS_IN_JOBS,
+    MAX_SERVERS_PER_JOB,
+    MAX_SOURCE_SERVERS,
+)
+from drs.aws.states import ReplicationState
 from drs.cli.aws import access_for, access_to_place, add_place, add_profile, asking_aws, explained
 from drs.cli.common import (
     BROKEN,
@@ -20,16 +29,7 @@ from drs.cli.common import (
     print_json,
 )
 from drs.errors import DrillError, RecoveryPlanNotFound
-from drs.jobs import Job
 from drs.plan import BrokenPlan, Plan, load_folder
-from drs.quotas import (
-    MAX_JOBS_IN_PROGRESS,
-    MAX_REPLICATING_SERVERS,
-    MAX_SERVERS_IN_JOBS,
-    MAX_SERVERS_PER_JOB,
-    MAX_SOURCE_SERVERS,
-)
-from drs.states import ReplicationState
 from drs.tables import table
 
 if TYPE_CHECKING:

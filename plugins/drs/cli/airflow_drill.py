@@ -12,15 +12,15 @@ from typing import Any, TextIO
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from drs.cli.airflow import INTERRUPTED, add_connection, connect, plan_dag, telling_errors
+from drs.cli.airflow_access import INTERRUPTED, add_connection, connect, plan_dag, telling_errors
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
 from drs.cli.airflow_follow import Follower
 from drs.cli.airflow_records import Failure, failures
 from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_parser, print_json
-from drs.ledger import Ledger
 from drs.plan.durations import parse
 from drs.plan.naming import plan_name
-from drs.records import CleanupRecord
+from drs.run.ledger import Ledger
+from drs.run.records import CleanupRecord
 from drs.tables import table
 
 TIMED_OUT = 4

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from drs.cli.airflow_api import FINISHED, AirflowApi, NotAllowed, TaskInstance, Unreachable
 from drs.cli.airflow_logs import for_operators
 from drs.cli.airflow_records import RunStore
-from drs.ledger import Ledger
-from drs.records import LaunchRecord, WaveOutcome
+from drs.run.ledger import Ledger
+from drs.run.records import LaunchRecord, WaveOutcome
 
 LOOK_EVERY = 1.0
 """Seconds between two looks."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from drs.cli.airflow_api import AirflowApi, TaskInstance
-from drs.ledger import BEGIN_TASK_ID, Ledger
+from drs.run.ledger import BEGIN_TASK_ID, Ledger
 
 VERDICT_TASK_ID = "verdict"
 

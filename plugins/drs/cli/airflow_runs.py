@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drs.cli.airflow import add_connection, connect, named_plan, plan_dag, telling_errors
+from drs.cli.airflow_access import add_connection, connect, named_plan, plan_dag, telling_errors
 from drs.cli.airflow_api import PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
 from drs.cli.airflow_logs import as_text
 from drs.cli.airflow_records import Failure, RunStore, failures
 from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json
-from drs.ledger import Ledger
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
+from drs.run.ledger import Ledger
 from drs.tables import table
 
 _LAST = "last"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from drs.cli.airflow import add_connection, connect
+from drs.cli.airflow_access import add_connection, connect
 from drs.cli.airflow_api import AirflowApi, AirflowError
 from drs.cli.aws import add_profile, checked_access, explained
 from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, print_json

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from drs.calls import Drs
+from drs.aws.calls import Drs
 from drs.cli.common import BROKEN, UNANSWERED, USAGE, add_plans_folder, find_plan
 from drs.cli.connection import Connection, variable
 from drs.errors import AccessDenied, AccountMismatch, Code, DrillError, DrsUnavailable, InvalidField
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from drs.preflight import Clients
+    from drs.aws.clients import AwsClients
 
 CONNECT_TIMEOUT = 10
 """Seconds; somebody is waiting at the terminal."""
@@ -80,7 +80,7 @@ class Access:
         """A boto3 client; STS is never reached by the connection's endpoint, as in Airflow."""
         from botocore.config import Config
 
-        from drs.refusals import RETRIES
+        from drs.aws.call_errors import RETRIES
 
         return self._session.client(
             service,  # type: ignore[call-overload]
@@ -99,11 +99,13 @@ class Access:
         reply = self.client("sts").get_caller_identity()
         return Identity(reply["Account"], reply["Arn"])
 
-    def clients(self) -> Clients:
+    def clients(self) -> AwsClients:
         """Everything with which preflight looks."""
-        from drs.preflight import Clients
+        from drs.aws.clients import AwsClients
 
-        return Clients(drs=self.drs, ec2=self.client("ec2"), sts=self.client("sts"), iam=self.client("iam"))
+        return AwsClients(
+            drs=self.drs, ec2=self.client("ec2"), sts=self.client("sts"), iam=self.client("iam")
+        )
 
 
 def add_profile(parser: argparse.ArgumentParser) -> None:
@@ -192,11 +194,11 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
     """What a refusal of AWS means at a terminal, where there is no task to clear."""
     from botocore.exceptions import ClientError
 
-    from drs import denials, refusals
+    from drs.aws import access_denied, call_errors
 
     operation = error.operation_name if isinstance(error, ClientError) else None
-    code = refusals.error_code(error)
-    if code in refusals.DENIED and operation == "AssumeRole":
+    code = call_errors.error_code(error)
+    if code in call_errors.DENIED and operation == "AssumeRole":
         return AccessDenied(
             f"AWS does not let the caller take the connection's role: {error}",
             remedy=(
@@ -204,14 +206,14 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
                 "trust policy."
             ),
         )
-    if code in refusals.DENIED:
-        action = denials.denied_action(str(error)) or "the action named above"
+    if code in call_errors.DENIED:
+        action = access_denied.denied_action(str(error)) or "the action named above"
         return AccessDenied(
             f"AWS denied a call: {error}",
-            remedy=f"Add this statement to the caller's policy: {denials.statement([action])}",
+            remedy=f"Add this statement to the caller's policy: {access_denied.statement([action])}",
         )
-    no_way = not isinstance(error, ClientError) and not refusals.unavailable(error)
-    if code in refusals.CREDENTIALS or no_way:
+    no_way = not isinstance(error, ClientError) and not call_errors.unavailable(error)
+    if code in call_errors.CREDENTIALS or no_way:
         return AccessDenied(
             f"There are no credentials that AWS takes: {error}",
             remedy=(
@@ -219,12 +221,12 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
                 "connection in the environment (AIRFLOW_CONN_<ID>)."
             ),
         )
-    if refusals.unavailable(error):
+    if call_errors.unavailable(error):
         return DrsUnavailable(
             f"AWS did not answer: {error}",
             remedy="Check the network path to the endpoint and the AWS Health Dashboard, then ask again.",
         )
-    return refusals.explain(error, f"call {operation}") or DrsUnavailable(
+    return call_errors.explain(error, f"call {operation}") or DrsUnavailable(
         f"AWS refused a call: {error}", remedy="AWS's own message says why."
     )
 

@@ -1,7 +1,7 @@
 """``cleanup``: terminate the drill instances that a plan's runs have left.
 
 An instance is the plan's by the tags of the job that launched it, and by nothing else. What becomes of it is
-:mod:`drs.cleanup`'s to decide, as in the drill itself.
+:mod:`drs.cleanup.clean_up`'s to decide, as in the drill itself.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from drs.calls import DrsCalls, chunks
+from drs.aws.calls import DrsCalls, chunks
+from drs.aws.jobs import Job
+from drs.cleanup.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
 from drs.cli.aws import Access, add_profile, asking_aws, checked_access, explained
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
-from drs.jobs import Job, utc_now
-from drs.ledger import Ledger
-from drs.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.plan import Plan
 from drs.plan.naming import dag_id
-from drs.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
-from drs.records import InstanceRecord, RunRecord
+from drs.run.ledger import Ledger
+from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
+from drs.run.records import InstanceRecord, RunRecord
 from drs.tables import table
+from drs.times import utc_now
 
 if TYPE_CHECKING:
-    from drs.cleanup import CleanUp, WaitForJobs
+    from drs.cleanup.clean_up import CleanUp, WaitForJobs
 
 POLL = 5.0
 """Seconds between two looks."""
@@ -118,7 +119,7 @@ def _cleanup(arguments: argparse.Namespace) -> int:
 
 def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
     """The drill instances of the plan's runs (or of one run), and those that nobody's tags explain."""
-    from drs.drill_instances import with_types
+    from drs.cleanup.drill_instances import with_types
 
     drills = [item for item in access.drs.every_recovery_instance() if item.get("isDrill") is True]
     ids = sorted({str(item["jobID"]) for item in drills if item.get("jobID")})
@@ -259,7 +260,7 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
 
 def _begin(access: Access, plan: Plan, token: str, own: Sequence[Leftover]) -> CleanUp:
     """The clean-up of one run, as its task ``terminate`` would begin it."""
-    from drs.cleanup import CleanUp
+    from drs.cleanup.clean_up import CleanUp
 
     jobs = [item.job for item in own if item.job and item.token == token]
     run = RunRecord(
@@ -286,7 +287,7 @@ def _advance(clean_up: CleanUp) -> WaitForJobs | None:
     """One step; what to wait for, or nothing when all is proven gone."""
     from botocore.exceptions import ClientError
 
-    from drs.cleanup import Proven
+    from drs.cleanup.clean_up import Proven
 
     try:
         step = clean_up.advance()
@@ -307,7 +308,7 @@ def _next_due(drs: DrsCalls, steps: Mapping[str, WaitForJobs]) -> list[str]:
     """Wait until something can be done again for one of the runs."""
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from drs.refusals import unavailable
+    from drs.aws.call_errors import unavailable
 
     while steps:
         time.sleep(POLL)

@@ -79,10 +79,5 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=_as_text))
 
 
-def moment(at: dt.datetime | None) -> str:
-    """A time in a table whose header says that it is UTC."""
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S") if at else "-"
-
-
 def _as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, dt.datetime) else str(value)

@@ -62,10 +62,10 @@ def _time(text: str) -> dt.datetime:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     # Preflight takes boto3 with it.
-    from drs.preflight import Question, findings_table, inspect
+    from drs.preflight import PreflightInputs, findings_table, inspect
 
     plan = find_plan(arguments.plan, arguments.plans)
-    question = Question(
+    question = PreflightInputs(
         plan=plan,
         waves=_waves(plan, arguments.waves),
         exclude_servers=tuple(arguments.exclude),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, moment, print_json
+from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, print_json
 from drs.cli.evidence_show import told
 from drs.cli.evidence_store import (
     add_path,
@@ -18,11 +18,12 @@ from drs.cli.evidence_store import (
     find_record,
     open_store,
 )
-from drs.evidence.chain import LOST, NotARecordError, Problem
+from drs.evidence.chain import LOST, ChainProblem, NotARecordError
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, kind, mark, measured
 from drs.tables import table
+from drs.times import instant
 
 _SHOWN = {
     OK: "it was shown",
@@ -104,7 +105,7 @@ def _row(name: str, record: Evidence | str) -> tuple[str, ...]:
     objectives = record.objectives
     return (
         name,
-        moment(record.run.began_at),
+        instant(record.run.began_at, "-"),
         kind(record),
         record.result,
         mark(objectives.rto_launched),
@@ -254,7 +255,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     return BROKEN if lost or any(found.values()) else OK
 
 
-def _findings(store: EvidenceStore, plan: str, problems: list[Problem]) -> Iterator[str]:
+def _findings(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> Iterator[str]:
     count = len(store.ids(plan))
     if not problems:
         yield f"ok  {plan}: {count} record(s), each there and unchanged"
@@ -263,6 +264,6 @@ def _findings(store: EvidenceStore, plan: str, problems: list[Problem]) -> Itera
     yield table(("record", "what", "seen"), [(each.id, each.kind, each.says) for each in problems])
 
 
-def _verified(store: EvidenceStore, plan: str, problems: list[Problem]) -> dict[str, Any]:
+def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:
     listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in problems]
     return {"plan": plan, "records": len(store.ids(plan)), "ok": not problems, "problems": listed}

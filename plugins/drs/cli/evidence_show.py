@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drs.cli.common import moment
 from drs.evidence.record import Evidence
 from drs.evidence.summary import judged, kind, seconds
 from drs.tables import table
+from drs.times import instant
 
 
 def told(record: Evidence) -> Iterator[str]:
@@ -15,7 +15,7 @@ def told(record: Evidence) -> Iterator[str]:
     run, target, objectives = record.run, record.target, record.objectives
     yield f"{record.id}: {kind(record)} of {record.plan.name}, {record.result}"
     yield record.summary
-    yield f"  run       {run.run_id}, began {moment(run.began_at)}, by {run.initiator or '-'}"
+    yield f"  run       {run.run_id}, began {instant(run.began_at, '-')}, by {run.initiator or '-'}"
     if run.reason:
         yield f"  reason    {run.reason}"
     yield f"  target    account {target.account_id}, {target.region}"
@@ -27,7 +27,7 @@ def told(record: Evidence) -> Iterator[str]:
     yield f"  RPO       {judged(objectives.rpo)}"
     for about, answer in record.approvals.items():
         word = "approved" if answer.approved else "rejected"
-        said = f"{answer.answered} {answer.by} at {moment(answer.at)} {answer.comment}".rstrip()
+        said = f"{answer.answered} {answer.by} at {instant(answer.at, '-')} {answer.comment}".rstrip()
         yield f"  {word}  {about}: {said}"
     yield ""
     yield from _waves(record)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from drs.cli.common import UNANSWERED, USAGE
-from drs.evidence.places import default_evidence_folder, open_place
 from drs.evidence.record import Evidence
+from drs.evidence.storage import default_evidence_folder, open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import PlanError
 
@@ -33,7 +33,7 @@ def add_path(parser: argparse.ArgumentParser) -> None:
 
 
 def open_store(arguments: argparse.Namespace) -> EvidenceStore:
-    return EvidenceStore(open_place(arguments.path))
+    return EvidenceStore(open_storage(arguments.path))
 
 
 def chosen_plans(store: EvidenceStore, plan: str | None) -> list[str]:

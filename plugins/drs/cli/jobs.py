@@ -11,17 +11,18 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from drs.calls import DrsCalls
+from drs.aws.calls import DrsCalls
+from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
+from drs.aws.states import JobType, LaunchStatus
 from drs.cli.aws import access_to_place, add_place, asking_aws
-from drs.cli.common import BROKEN, OK, add_json, add_parser, moment, print_json
+from drs.cli.common import BROKEN, OK, add_json, add_parser, print_json
 from drs.errors import InvalidField
-from drs.explain import MEANINGS, Explanation, explain_failure, raw_error_of
-from drs.jobs import Job, LogEvent, ServerOutcome, judge, utc_now
-from drs.ownership import DAG_TAG, RUN_ID_TAG
+from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_of
 from drs.plan import durations
 from drs.plan.naming import plan_name
-from drs.states import JobType, LaunchStatus
+from drs.run.ownership import DAG_TAG, RUN_ID_TAG
 from drs.tables import table
+from drs.times import instant, utc_now
 
 DAY = dt.timedelta(hours=24)
 NOT_LAUNCHED = "NOT LAUNCHED"
@@ -128,7 +129,7 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
             job.job_id,
             job.initiated_by,
             job.status,
-            moment(job.created),
+            instant(job.created, "-"),
             _took(job),
             str(len(job.participants)),
             _counts(job),
@@ -215,7 +216,7 @@ def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) 
     if log:
         entries = [
             (
-                moment(event.at),
+                instant(event.at, "-"),
                 event.server_id or "(job)",
                 event.event,
                 event.target_instance_id or "-",
@@ -238,7 +239,7 @@ def _statuses(job: Job) -> list[tuple[str, str]]:
     return [(part.server_id, part.status) for part in job.participants]
 
 
-def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Explanation:
+def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> LaunchExplanation:
     """What a server's failure means, or what its job hangs on: by the same patterns as in a drill's log."""
     own = [event for event in log if event.server_id in (outcome.server_id, None)]
     last = max((event.at for event in log), default=job.created)
@@ -251,7 +252,7 @@ def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Exp
     )
 
 
-def _tell_failure(outcome: ServerOutcome, explanation: Explanation) -> None:
+def _tell_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
     print(f"\n{outcome.server_id} was not launched: {outcome.error}")
     print(f"Cause: {explanation.cause}")
     print(f"What to do: {explanation.remedy}")

@@ -12,7 +12,7 @@ from typing import Any
 from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, print_json
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
-from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan
+from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
 from drs.plan.schema import schema_text
 
 
@@ -67,7 +67,7 @@ def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
     if not found:
         # A check that looks at nothing must not pass: the folder is most likely the wrong one.
         message, remedy = "The folder holds no recovery plan.", "Name the folder of your *.yaml plans."
-        problem = Problem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
+        problem = PlanProblem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
         yield BrokenPlan(path.name, path, (problem,))
     yield from found
 

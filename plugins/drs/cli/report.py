@@ -17,17 +17,16 @@ from drs.cli.common import (
     add_json,
     add_parser,
     add_plans_folder,
-    moment,
     print_json,
 )
 from drs.cli.evidence_store import NotThereError, add_path, asking_the_store, open_store
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, kind, mark, measured
-from drs.jobs import utc_now
 from drs.plan import Plan, load_folder
-from drs.plan.calendar import next_time
+from drs.plan.schedule import next_time
 from drs.tables import table
+from drs.times import instant, utc_now
 
 
 def add_commands(commands: Any) -> None:
@@ -147,7 +146,7 @@ def _row(record: Evidence) -> tuple[str, ...]:
     objectives = record.objectives
     return (
         record.id,
-        moment(record.run.began_at),
+        instant(record.run.began_at, "-"),
         kind(record),
         record.result,
         mark(objectives.rto_launched),
@@ -160,10 +159,10 @@ def _row(record: Evidence) -> tuple[str, ...]:
 def _lines(each: History, now: dt.datetime) -> Iterator[str]:
     if each.last_passed:
         began = each.last_passed.run.began_at
-        passed = f"last passed {moment(began)}, {_age(now - began)} ago ({each.last_passed.id})"
+        passed = f"last passed {instant(began, '-')}, {_age(now - began)} ago ({each.last_passed.id})"
     else:
         passed = "never passed" if each.drills else "never drilled"
-    due = f"next run {moment(each.next_run)}" if each.next_run else "no schedule"
+    due = f"next run {instant(each.next_run, '-')}" if each.next_run else "no schedule"
     yield f"{each.plan}: {passed}; {due}"
     if each.unreadable:
         yield f"  cannot be read: {', '.join(each.unreadable)} (python -m drs evidence verify {each.plan})"

@@ -8,11 +8,11 @@ from typing import Any
 
 from drs.cli.aws import add_profile, asking_aws, checked_access
 from drs.cli.common import BROKEN, OK, add_parser, add_plan, find_plan
-from drs.jobs import utc_now
 from drs.plan import Plan
-from drs.records import Resolution
-from drs.resolution import resolve
+from drs.run.records import Resolution
+from drs.run.resolution import resolve
 from drs.runbook import runbook
+from drs.times import utc_now
 
 
 def add_commands(commands: Any) -> None:

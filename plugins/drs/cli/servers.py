@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from drs.aws.jobs import parse_time
 from drs.cli.aws import access_to_place, add_place, add_profile, asking_aws, checked_access
-from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, moment, print_json
+from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
 from drs.errors import InvalidField
-from drs.jobs import parse_time
 from drs.plan import durations
-from drs.resolution import Problem, resolve
+from drs.run.resolution import ResolutionProblem, resolve
 from drs.tables import table
+from drs.times import instant
 
 
 def add_commands(commands: Any) -> None:
@@ -117,8 +118,8 @@ def _servers_table(servers: list[dict[str, Any]]) -> str:
             server["name"],
             _replication(server),
             _lag(server["lag_seconds"]),
-            moment(server["last_contact"]),
-            f"{server['last_launch'] or '-'} {moment(server['last_launch_at'])}".removesuffix(" -"),
+            instant(server["last_contact"], "-"),
+            f"{server['last_launch'] or '-'} {instant(server['last_launch_at'], '-')}".removesuffix(" -"),
             " ".join(f"{key}={value}" for key, value in sorted(server["tags"].items()) if key != "Name"),
         )
         for server in servers
@@ -161,7 +162,7 @@ def _groups(arguments: argparse.Namespace) -> int:
     return OK if all(problem.optional for problem in problems) else BROKEN
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def _problem(problem: ResolutionProblem) -> dict[str, Any]:
     error = problem.error
     return {
         "severity": "warning" if problem.optional else "error",

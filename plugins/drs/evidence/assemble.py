@@ -6,9 +6,10 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from drs.evidence.account import Account
+from drs.aws.states import JobType
 from drs.evidence.launched import event_evidence, launched_servers, wave_jobs
 from drs.evidence.objectives import last_launch, measure, span, worst_rpo
+from drs.evidence.observed import Account
 from drs.evidence.record import (
     CleanupEvidence,
     Exclusion,
@@ -23,9 +24,9 @@ from drs.evidence.record import (
     WaveEvidence,
     WaveState,
 )
-from drs.ledger import Ledger
 from drs.plan import Plan
-from drs.proof import (
+from drs.run.ledger import Ledger
+from drs.run.proof import (
     EVIDENCE_TASK_ID,
     VERDICT_TASK_ID,
     doubted_wave,
@@ -33,7 +34,7 @@ from drs.proof import (
     group_id,
     passed,
 )
-from drs.records import (
+from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
@@ -41,10 +42,9 @@ from drs.records import (
     RunRecord,
     WaveResolution,
 )
-from drs.states import JobType
 
 CONFLICT = "ConflictException"
-"""The outcome of a call that DRS refused since a live job held one of its servers."""
+"""The error code of a call that DRS refused because a live job held one of its servers."""
 CUT_OFF = {
     "failed": "It failed without a code, or was ended by hand; its log says more.",
     "upstream_failed": "It did not run: a task before it failed.",
@@ -161,7 +161,7 @@ def _wave(ledger: Ledger, run: RunRecord, plan: Plan, name: str, account: Accoun
         rto_launched_seconds=span(run.began_at, launched_at),
         rto_validated_seconds=span(run.began_at, validated_at),
         rpo_seconds=worst_rpo(servers),
-        conflicts=sum(call.outcome == CONFLICT for call in launch.calls) if launch else 0,
+        conflicts=sum(call.error == CONFLICT for call in launch.calls) if launch else 0,
         servers=servers,
     )
 

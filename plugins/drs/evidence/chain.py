@@ -32,7 +32,7 @@ class Head(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ChainProblem:
     """What is wrong with a chain.
 
     :param id: the record, or ``head.json``
@@ -116,22 +116,22 @@ def parse(data: bytes) -> dict[str, Any]:
     raise NotARecordError("it is no JSON object")
 
 
-def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None, Problem | None]:
+def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None, ChainProblem | None]:
     """One record by itself: is it readable, unchanged, and the one that its file's name says?"""
     try:
         content = parse(data)
     except NotARecordError as error:
-        return None, Problem(name, "unreadable", f"The record cannot be read: {error}.")
+        return None, ChainProblem(name, "unreadable", f"The record cannot be read: {error}.")
     if content.get("hash") != record_hash(content):
-        return content, Problem(
+        return content, ChainProblem(
             name, "changed", "The record was changed: its hash is not that of its content."
         )
     if data != render(content):
-        return content, Problem(
+        return content, ChainProblem(
             name, "changed", "The record's file was changed: the same content in another form (white space)."
         )
     if content.get("id") != name or content.get("sequence") != sequence_of(plan, name):
-        return content, Problem(
+        return content, ChainProblem(
             name, "out of order", f"The file holds record {content.get('id')}, and is named {name}."
         )
     return content, None
@@ -139,7 +139,7 @@ def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None
 
 def verify(
     plan: str, files: Mapping[str, bytes], head: bytes | None, *, sent: str | None = None
-) -> list[Problem]:
+) -> list[ChainProblem]:
     """Everything that is wrong with a plan's chain; empty where every record is there and unchanged.
 
     :param files: the records' files, by the record's id
@@ -152,7 +152,7 @@ def verify(
         says = (
             f"No record of plan {plan} has the hash {sent}: the record that had it is gone, or was changed."
         )
-        problems.append(Problem(plan, LOST, says))
+        problems.append(ChainProblem(plan, LOST, says))
     return problems
 
 
@@ -164,11 +164,13 @@ class _Chain:
         self.contents: dict[int, dict[str, Any]] = {}
         self.wrong: set[int] = set()
         self.present: set[int] = set()
-        self.problems: list[Problem] = []
+        self.problems: list[ChainProblem] = []
         for name, data in sorted(files.items()):
             sequence = sequence_of(plan, name)
             if sequence is None or sequence < FIRST:
-                self.problems.append(Problem(name, "out of order", f"{name} is no record of plan {plan}."))
+                self.problems.append(
+                    ChainProblem(name, "out of order", f"{name} is no record of plan {plan}.")
+                )
                 continue
             self.present.add(sequence)
             content, problem = check_file(plan, name, data)
@@ -182,11 +184,13 @@ class _Chain:
     def id(self, sequence: int) -> str:
         return record_id(self.plan, sequence)
 
-    def broken_links(self) -> Iterator[Problem]:
+    def broken_links(self) -> Iterator[ChainProblem]:
         """Records that are missing, and records that the one after them does not know."""
         for sequence in range(FIRST, self.newest + 1):
             if sequence not in self.present:
-                yield Problem(self.id(sequence), "missing", "The record is missing: one after it is there.")
+                yield ChainProblem(
+                    self.id(sequence), "missing", "The record is missing: one after it is there."
+                )
             after = self.contents.get(sequence)
             if after is None:
                 continue
@@ -194,12 +198,12 @@ class _Chain:
             said = after.get("previous")
             if sequence == FIRST:
                 if said is not None:
-                    yield Problem(
+                    yield ChainProblem(
                         self.id(sequence), "out of order", f"The first record names one before it: {said}."
                     )
             elif before is not None and said != {"id": before["id"], "hash": before["hash"]}:
                 known = said.get("hash") if isinstance(said, dict) else None
-                yield Problem(
+                yield ChainProblem(
                     self.id(sequence - 1),
                     "changed",
                     f"The record was changed and its hash computed anew: {self.id(sequence)} knows it by "
@@ -207,37 +211,41 @@ class _Chain:
                 )
 
 
-def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[Problem]:
+def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
     if head is None:
         if chain.present:
-            yield Problem(HEAD, "missing", f"The plan's {HEAD} is missing, which names the newest record.")
+            yield ChainProblem(
+                HEAD, "missing", f"The plan's {HEAD} is missing, which names the newest record."
+            )
         return
     try:
         content = parse(head)
         said = Head.model_validate(content)
     except ValueError as error:
-        yield Problem(HEAD, "unreadable", f"{HEAD} cannot be read: {error}.")
+        yield ChainProblem(HEAD, "unreadable", f"{HEAD} cannot be read: {error}.")
         return
     if (said.plan, said.id) != (chain.plan, chain.id(said.sequence)):
-        yield Problem(
+        yield ChainProblem(
             HEAD, "changed", f"{HEAD} was changed: {said.id} is not record {said.sequence} of the plan."
         )
         return
     if head != render(content):
-        yield Problem(HEAD, "changed", f"{HEAD} was changed: the same content in another form (white space).")
+        yield ChainProblem(
+            HEAD, "changed", f"{HEAD} was changed: the same content in another form (white space)."
+        )
     for sequence in range(chain.newest + 1, said.sequence + 1):
-        yield Problem(
+        yield ChainProblem(
             chain.id(sequence), "missing", f"The record is missing: {HEAD} names {said.id} as the newest."
         )
     newest = chain.contents.get(chain.newest)
     if said.sequence > chain.newest or (newest is None and said.sequence == chain.newest):
         return
     if said.sequence < chain.newest:
-        yield Problem(
+        yield ChainProblem(
             HEAD, "head differs", f"{HEAD} names {said.id} as the newest; {chain.id(chain.newest)} is there."
         )
     elif newest is not None and said.hash != newest["hash"]:
-        yield Problem(
+        yield ChainProblem(
             chain.id(chain.newest),
             "head differs",
             f"The newest record has the hash {newest['hash']}; {HEAD} knows {said.id} by {said.hash}.",

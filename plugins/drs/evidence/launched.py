@@ -6,14 +6,14 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from drs.evidence.account import Account
+from drs.aws.jobs import Job, LogEvent, Participant, judge
+from drs.aws.states import JobType, LaunchStatus
 from drs.evidence.objectives import rpo_seconds, span
+from drs.evidence.observed import Account
 from drs.evidence.record import EventEvidence, Explanation, ServerEvidence
-from drs.jobs import Job, LogEvent, Participant, judge
-from drs.ledger import Ledger
-from drs.ownership import WAVE_TAG
-from drs.records import CheckResult, InstanceRecord, ResolvedServer, ServerRecord, WaveResolution
-from drs.states import JobType, LaunchStatus
+from drs.run.ledger import Ledger
+from drs.run.ownership import WAVE_TAG
+from drs.run.records import CheckResult, InstanceRecord, ResolvedServer, ServerRecord, WaveResolution
 
 LAUNCH_END = "LAUNCH_END"
 

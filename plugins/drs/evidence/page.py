@@ -11,9 +11,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from drs.evidence import axis, texts, timeline
+from drs import times
+from drs.evidence import axis, drawing, texts
 from drs.evidence.record import Evidence, InstanceEvidence
-from drs.records import RECOVERY_APPROVAL
+from drs.run.records import RECOVERY_APPROVAL
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
@@ -28,7 +29,7 @@ def render_page(record: Evidence) -> str:
     """
     return _template().render(
         record=record,
-        figures=timeline.draw(record),
+        figures=drawing.draw(record),
         names={server.server_id: server.name for wave in record.waves for server in wave.servers},
         plan_text=yaml.safe_dump(
             record.plan.content, sort_keys=False, allow_unicode=True, default_flow_style=False, width=96
@@ -47,13 +48,13 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        instant=texts.instant, duration=texts.duration, known=_known, number=_number, css_word=_css_word
+        instant=times.instant, duration=times.duration, known=_known, number=_number, css_word=_css_word
     )
     environment.tests.update(is_remarkable=texts.is_remarkable)
     environment.globals.update(
         axis=axis,
         texts=texts,
-        timeline=timeline,
+        drawing=drawing,
         subject=_subject,
         instance_name=_instance_name,
         is_web_address=_is_web_address,

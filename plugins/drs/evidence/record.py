@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drs.records import ApprovalRecord, CheckResult
+from drs.run.records import ApprovalRecord, CheckResult
 
 SCHEMA_ID = "drs-drills/evidence/1"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from drs.errors import EvidenceIncomplete
 from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
-from drs.evidence.places import Place
 from drs.evidence.record import Evidence, Link, RunFindings
+from drs.evidence.storage import RecordStorage
 
 CLOCK_SKEW = dt.timedelta(minutes=5)
 """How far the clocks of two workers may differ."""
@@ -39,7 +39,7 @@ class EvidenceStore:
     :param page: renders a record as its HTML page
     """
 
-    def __init__(self, place: Place, page: Callable[[Evidence], str] | None = None) -> None:
+    def __init__(self, place: RecordStorage, page: Callable[[Evidence], str] | None = None) -> None:
         self._place = place
         self._page = page
 
@@ -75,7 +75,7 @@ class EvidenceStore:
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
-    def verify(self, plan: str, *, sent: str | None = None) -> list[chain.Problem]:
+    def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
         """What is wrong with the plan's chain: see :func:`drs.evidence.chain.verify`."""
         files = {}
         for name in self._place.names(plan):

@@ -1,12 +1,10 @@
-"""How the values of a record are told to a reader: instants, spans and results in words. Pure."""
+"""How the results in a record are put into words. Pure."""
 
 from __future__ import annotations
 
-import datetime as dt
-
 from drs.evidence.record import Measure, ServerEvidence, WaveState
+from drs.times import duration
 
-UNKNOWN = "not known"
 MARKS = {"passed": "✓", "failed": "✕", "warned": "△", "left_out": "–", "not_reached": "○"}
 """A state's mark: told apart by its shape, also on a black-and-white print."""
 WAVE_STATES: dict[WaveState, str] = {
@@ -15,34 +13,6 @@ WAVE_STATES: dict[WaveState, str] = {
     "left_out": "left out",
     "not_reached": "not reached",
 }
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-
-
-def as_utc(at: dt.datetime) -> dt.datetime:
-    """The instant in UTC; one without a time zone is taken for UTC."""
-    return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
-
-
-def instant(at: dt.datetime | None, none: str = UNKNOWN) -> str:
-    """``2026-03-01 06:00:15``, in UTC; ``none`` for no instant."""
-    return none if at is None else as_utc(at).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def duration(seconds: float | None, none: str = UNKNOWN) -> str:
-    """``8 min 53 s``; below ten seconds with a tenth, as in ``4.5 s``; ``none`` for no span."""
-    if seconds is None:
-        return none
-    if seconds < 0:
-        return f"−{duration(-seconds)}"
-    if seconds < 9.95:
-        return f"{round(seconds, 1):g} s"
-    rest = round(seconds)
-    parts = []
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts)
 
 
 def objective(measure: Measure) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Patterns are data (``raw_errors.py``, ``signs.py``); ``docs/failures.md`` tells 
 """
 
 from drs.explain.events import MEANINGS as MEANINGS
-from drs.explain.explanation import Explanation as Explanation
+from drs.explain.explanation import LaunchExplanation as LaunchExplanation
 from drs.explain.explanation import explain_failure as explain_failure
 from drs.explain.explanation import raw_error_of as raw_error_of
 from drs.explain.pattern import Pattern as Pattern

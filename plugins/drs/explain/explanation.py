@@ -6,15 +6,15 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drs.denials import denied_action, statement
-from drs.explain.pattern import Pattern, Seen
+from drs.aws.access_denied import denied_action, statement
+from drs.aws.jobs import LogEvent
+from drs.explain.pattern import LaunchSymptoms, Pattern
 from drs.explain.raw_errors import RAW_ERRORS
 from drs.explain.signs import SIGNS, UNKNOWN
-from drs.jobs import LogEvent
 
 
 @dataclass(frozen=True)
-class Explanation:
+class LaunchExplanation:
     """What a failure means in plain words.
 
     :param cause: what went wrong
@@ -47,7 +47,7 @@ def explain_failure(
     job_status: str | None = None,
     launch_status: str | None = None,
     silent_for: dt.timedelta | None = None,
-) -> Explanation:
+) -> LaunchExplanation:
     """Explain why a server was not launched.
 
     :param raw_error: DRS's own words, where there are any
@@ -56,12 +56,12 @@ def explain_failure(
     :param launch_status: the server's launch status, where it is known
     :param silent_for: since the job's last event, for a live job
     """
-    seen = Seen(raw_error, events, job_status, launch_status, silent_for)
+    seen = LaunchSymptoms(raw_error, events, job_status, launch_status, silent_for)
     pattern = next((each for each in (*RAW_ERRORS, *SIGNS) if each.fits(seen)), UNKNOWN)
     return _told(pattern, raw_error)
 
 
-def _told(pattern: Pattern, raw_error: str | None) -> Explanation:
+def _told(pattern: Pattern, raw_error: str | None) -> LaunchExplanation:
     action = denied_action(raw_error or "") if pattern.needs_action else None
     names = {
         "{action}": action or "an action that the error does not name",
@@ -71,7 +71,7 @@ def _told(pattern: Pattern, raw_error: str | None) -> Explanation:
     for name, value in names.items():
         texts = [text.replace(name, value) for text in texts]
     phrase, cause, remedy = texts
-    return Explanation(cause, remedy, pattern.retry_is_safe, pattern.id, phrase, action)
+    return LaunchExplanation(cause, remedy, pattern.retry_is_safe, pattern.id, phrase, action)
 
 
 def raw_error_of(events: Sequence[LogEvent]) -> str | None:

@@ -7,16 +7,16 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from drs.aws.jobs import LogEvent
+from drs.aws.states import LIVE_JOB, JobStatus
 from drs.explain.events import OF_THE_JOB
-from drs.jobs import LogEvent
-from drs.states import LIVE_JOB, JobStatus
 
 SILENT_AFTER = dt.timedelta(minutes=10)
 """A live job that has written nothing for so long is called silent."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class LaunchSymptoms:
     """What is known of a server that was not launched.
 
     :param raw_error: DRS's own words, where there are any
@@ -102,7 +102,7 @@ class Pattern:
     examples: tuple[Example, ...]
     raw_error: str | None = None
     events: frozenset[str] = frozenset()
-    when: Callable[[Seen], bool] | None = None
+    when: Callable[[LaunchSymptoms], bool] | None = None
     matches: str = ""
 
     @property
@@ -110,7 +110,7 @@ class Pattern:
         """Whether its texts name the action that was denied."""
         return "{action}" in self.phrase + self.cause or "{statement}" in self.remedy
 
-    def fits(self, seen: Seen) -> bool:
+    def fits(self, seen: LaunchSymptoms) -> bool:
         """Whether this is what was seen."""
         if self.raw_error is not None:
             return seen.raw_error is not None and bool(

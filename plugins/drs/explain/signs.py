@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from drs.explain.pattern import Example, Pattern, Seen
-from drs.states import JobStatus, LaunchStatus
+from drs.aws.states import JobStatus, LaunchStatus
+from drs.explain.pattern import Example, LaunchSymptoms, Pattern
 
 HUNG_CONVERSION = (
     "See in EC2 whether the conversion server (AWS Elastic Disaster Recovery Conversion Server) is there and "
@@ -13,7 +13,7 @@ HUNG_CONVERSION = (
 )
 
 
-def _known_to_have_stood_still(seen: Seen, event: str) -> bool:
+def _known_to_have_stood_still(seen: LaunchSymptoms, event: str) -> bool:
     return seen.live and seen.last == event
 
 

@@ -2,7 +2,7 @@
 
 from drs.plan.loader import load_folder, load_plan
 from drs.plan.model import Approval, Cleanup, Launch, Notifications, Plan, ProtectionGroup, Target, Wave
-from drs.plan.problems import BrokenPlan, PlanError, Problem
+from drs.plan.problems import BrokenPlan, PlanError, PlanProblem
 
 __all__ = [
     "Approval",
@@ -12,7 +12,7 @@ __all__ = [
     "Notifications",
     "Plan",
     "PlanError",
-    "Problem",
+    "PlanProblem",
     "ProtectionGroup",
     "Target",
     "Wave",

@@ -13,9 +13,9 @@ from datetime import timedelta
 
 from pydantic_core import PydanticCustomError
 
+from drs.aws.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 from drs.errors import Code
 from drs.plan import durations
-from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""
@@ -24,7 +24,7 @@ APPROVAL_OF_CLEANUP = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class PlanContradiction:
     """One contradiction, and the place in the plan at which to look."""
 
     path: tuple[str | int, ...]
@@ -47,7 +47,7 @@ class _Wave:
         return ("waves", self.index, *path)
 
 
-def contradictions(plan: object) -> Iterator[Finding]:
+def contradictions(plan: object) -> Iterator[PlanContradiction]:
     """Every contradiction within a plan, or within the mapping from which it should be made."""
     groups = _groups(plan)
     waves = _waves(plan)
@@ -61,15 +61,19 @@ def contradictions(plan: object) -> Iterator[Finding]:
     yield from _notifications(plan)
 
 
-def _names(waves: Sequence[_Wave]) -> Iterator[Finding]:
+def _names(waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     first: dict[str, _Wave] = {}
     for wave in waves:
         if wave.name and first.setdefault(wave.name, wave) is not wave:
             message = f"Two waves are called {wave.name}; the first is waves[{first[wave.name].index}]."
-            yield Finding(wave.at("name"), Code.INVALID_FIELD, message, "Give each wave a name of its own.")
+            yield PlanContradiction(
+                wave.at("name"), Code.INVALID_FIELD, message, "Give each wave a name of its own."
+            )
 
 
-def _group_names(plan: object, groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+def _group_names(
+    plan: object, groups: Mapping[str, object], waves: Sequence[_Wave]
+) -> Iterator[PlanContradiction]:
     used: dict[str, _Wave] = {}
     meant: set[str] = set()  # what a misspelt name stands for is not unused
     for wave in waves:
@@ -81,23 +85,23 @@ def _group_names(plan: object, groups: Mapping[str, object], waves: Sequence[_Wa
                 known = f"The groups of this plan are: {', '.join(groups)}." if groups else "Define it first."
                 remedy = f"Did you mean {near[0]}?" if near else known
                 message = f"The wave launches {group}, and protection_groups has no group of that name."
-                yield Finding(path, Code.INVALID_FIELD, message, remedy)
+                yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
             elif group not in used:
                 used[group] = wave
             else:
                 message = f"The protection group {group} is already launched by the wave {used[group].name}."
                 remedy = "Launch each group in one wave: DRS runs one job at a time for a server."
-                yield Finding(path, Code.SERVER_CONFLICT, message, remedy)
+                yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
     # A wave that cannot be read may launch any of them.
     if waves and len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
         for group in groups:
             if group not in used and group not in meant:
                 message = f"No wave launches the protection group {group}."
                 remedy = f"Add {group} to a wave's protection_groups, or remove it."
-                yield Finding(("protection_groups", group), Code.INVALID_FIELD, message, remedy)
+                yield PlanContradiction(("protection_groups", group), Code.INVALID_FIELD, message, remedy)
 
 
-def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     wave_of = {group: wave.name for wave in reversed(waves) for group in wave.groups}
     first: dict[str, str] = {}
     for group, content in groups.items():
@@ -117,10 +121,10 @@ def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[F
                 place = f"in the group {first[server]} of the wave {there} too"
             message = f"The server {server} stands {place}."
             remedy = "Keep it in one place: DRS runs one job at a time for a server."
-            yield Finding(path, Code.SERVER_CONFLICT, message, remedy)
+            yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
 
 
-def _dependencies(waves: Sequence[_Wave]) -> Iterator[Finding]:
+def _dependencies(waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     by_name: dict[str, _Wave] = {}
     for wave in waves:
         by_name.setdefault(wave.name, wave)
@@ -131,13 +135,15 @@ def _dependencies(waves: Sequence[_Wave]) -> Iterator[Finding]:
                 near = difflib.get_close_matches(name, by_name, n=1)
                 remedy = f"Did you mean {near[0]}?" if near else f"The waves are: {', '.join(by_name)}."
                 message = f"The wave depends on {name}, and no wave has that name."
-                yield Finding(path, Code.INVALID_FIELD, message, remedy)
+                yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
             elif name in wave.depends_on[:position]:
-                yield Finding(path, Code.INVALID_FIELD, f"The wave names {name} twice.", "Name it once.")
+                yield PlanContradiction(
+                    path, Code.INVALID_FIELD, f"The wave names {name} twice.", "Name it once."
+                )
     yield from _cycles(by_name)
 
 
-def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:
+def _cycles(waves: Mapping[str, _Wave]) -> Iterator[PlanContradiction]:
     waiting = {name: set(wave.depends_on) for name, wave in waves.items()}
     while waiting:
         ready = [name for name, before in waiting.items() if not before & waiting.keys()]
@@ -151,7 +157,7 @@ def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:
             top = min(ready, key=lambda name: waves[name].index)
             turn = ready.index(top)
             circle = " → ".join([*ready[turn:], *ready[:turn], top])
-            yield Finding(
+            yield PlanContradiction(
                 waves[top].at("depends_on"),
                 Code.INVALID_FIELD,
                 f"Waves wait for each other: {circle} (each depends on the next).",
@@ -162,7 +168,7 @@ def _cycles(waves: Mapping[str, _Wave]) -> Iterator[Finding]:
             del waiting[name]
 
 
-def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Finding]:
+def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     for wave in waves:
         servers = {
             server
@@ -173,17 +179,21 @@ def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[Fi
         if len(servers) > MAX_SERVERS_PER_JOB:
             message = f"The wave {wave.name} has {len(servers)} servers; a job of DRS takes at most 100."
             remedy = "Split the wave into waves of at most 100 servers."
-            yield Finding(wave.at("protection_groups"), Code.WAVE_SIZE_LIMIT_EXCEEDED, message, remedy)
+            yield PlanContradiction(
+                wave.at("protection_groups"), Code.WAVE_SIZE_LIMIT_EXCEEDED, message, remedy
+            )
         elif len(servers) > MAX_JOBS_IN_PROGRESS and wave.launches_jobs == "per_server":
             message = (
                 f"The wave {wave.name} launches {len(servers)} servers with one job each; "
                 "DRS runs at most 20 jobs at a time."
             )
             remedy = "Set launch: {jobs: per_wave} in this wave, or split it."
-            yield Finding(wave.at("protection_groups"), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED, message, remedy)
+            yield PlanContradiction(
+                wave.at("protection_groups"), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED, message, remedy
+            )
 
 
-def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[Finding]:
+def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[PlanContradiction]:
     lists: list[tuple[tuple[str | int, ...], object]] = [
         (("waves", index), wave) for index, wave in enumerate(_items(_part(plan, "waves")))
     ]
@@ -193,10 +203,12 @@ def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[Finding]:
             if _part(check, "scheme") == "https" and _part(check, "port") in (None, 80):
                 message = "The check speaks https to port 80, the port of http (and the default)."
                 place = (*path, "validation", position, "port")
-                yield Finding(place, Code.INVALID_FIELD, message, "Write port: 443, or the server's own.")
+                yield PlanContradiction(
+                    place, Code.INVALID_FIELD, message, "Write port: 443, or the server's own."
+                )
 
 
-def _cleanup(plan: object) -> Iterator[Finding]:
+def _cleanup(plan: object) -> Iterator[PlanContradiction]:
     """Keys of clean-up that nothing reads with this ``when``: each would be a promise that is not kept.
 
     A value that equals the default is not told from one that is not written, since a run records both.
@@ -208,11 +220,11 @@ def _cleanup(plan: object) -> Iterator[Finding]:
     if kept and when == "never":
         message = "keep_for has no effect with when: never, which keeps the instances for good."
         remedy = "Remove keep_for, or write when: on_success or when: always."
-        yield Finding(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
+        yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     elif kept and when == "after_approval":
         message = "keep_for has no effect with when: after_approval, where a person says when the end is."
         remedy = "Remove keep_for; approval_timeout is how long the instances are kept without an answer."
-        yield Finding(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
+        yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     if when not in ("always", "on_success", "never"):
         return
     answer_within = _duration(_part(cleanup, "approval_timeout"))
@@ -224,17 +236,17 @@ def _cleanup(plan: object) -> Iterator[Finding]:
         if written:
             message = f"{key} has no effect with when: {when}, which asks nobody."
             remedy = f"Remove {key}, or write when: after_approval."
-            yield Finding(("cleanup", key), Code.INVALID_FIELD, message, remedy)
+            yield PlanContradiction(("cleanup", key), Code.INVALID_FIELD, message, remedy)
 
 
-def _notifications(plan: object) -> Iterator[Finding]:
+def _notifications(plan: object) -> Iterator[PlanContradiction]:
     notifications = _part(plan, "notifications")
     if _part(notifications, "aws_conn_id") and not _part(notifications, "sns_topic_arn"):
         message = (
             "aws_conn_id has no effect without sns_topic_arn: it is the connection that publishes to it."
         )
         remedy = "Add sns_topic_arn, or remove aws_conn_id."
-        yield Finding(("notifications", "aws_conn_id"), Code.INVALID_FIELD, message, remedy)
+        yield PlanContradiction(("notifications", "aws_conn_id"), Code.INVALID_FIELD, message, remedy)
 
 
 def _groups(plan: object) -> Mapping[str, object]:

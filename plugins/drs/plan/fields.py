@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, StrictBool
 from pydantic_core import PydanticCustomError
 
-from drs.plan.calendar import checked_schedule, checked_timezone
 from drs.plan.durations import Duration, PositiveDuration
+from drs.plan.schedule import checked_schedule, checked_timezone
 
 BAD_PARAMETER = "plan_parameter"
 """The error type of a parameter that JSON cannot hold."""

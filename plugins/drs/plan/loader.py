@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from drs.errors import Code
-from drs.plan.consistency import INCONSISTENT, Finding, contradictions
-from drs.plan.explain import explain, place
+from drs.plan.consistency import INCONSISTENT, PlanContradiction, contradictions
 from drs.plan.model import Plan
-from drs.plan.problems import BrokenPlan, PlanError, Problem, key_of
+from drs.plan.problems import BrokenPlan, PlanError, PlanProblem, key_of
+from drs.plan.pydantic_errors import explain, place
 from drs.plan.source import Document, Flaw
 
 SUFFIXES = (".yaml", ".yml")
@@ -38,7 +38,7 @@ def load_folder(folder: Path, *, only: str | None = None) -> list[Plan | BrokenP
     try:
         files = sorted(entry for entry in folder.iterdir() if _is_plan_file(entry))
     except OSError as error:
-        problem = Problem(
+        problem = PlanProblem(
             file=folder,
             line=None,
             key="",
@@ -64,11 +64,11 @@ def _load(path: Path) -> Plan | BrokenPlan:
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         message = "The file is not text in UTF-8."
-        problem = Problem(path, line, "", Code.INVALID_FIELD, message, "Save the file as UTF-8.")
+        problem = PlanProblem(path, line, "", Code.INVALID_FIELD, message, "Save the file as UTF-8.")
         return BrokenPlan(path.stem, path, (problem,))
     document = Document(text)
     plan: Plan | None = None
-    findings: list[Finding] = []
+    findings: list[PlanContradiction] = []
     try:
         plan = Plan.model_validate(document.data)
     except ValidationError as error:
@@ -82,7 +82,7 @@ def _load(path: Path) -> Plan | BrokenPlan:
     return BrokenPlan(path.stem, path, tuple(problems))
 
 
-def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
+def _findings(error: ValidationError, document: Document) -> Iterator[PlanContradiction]:
     """What is wrong with the data, but for what the YAML's own flaws have already said."""
     if not isinstance(document.data, dict):
         if not document.flaws:
@@ -97,41 +97,43 @@ def _findings(error: ValidationError, document: Document) -> Iterator[Finding]:
     yield from contradictions(document.data)
 
 
-def _no_mapping(document: Document) -> Finding:
+def _no_mapping(document: Document) -> PlanContradiction:
     remedy = "Start the file with the key name; the plans in include/plans show the rest."
     if document.empty:
-        return Finding((), Code.MISSING_FIELD, "The file is empty.", remedy)
-    return Finding((), Code.INVALID_FIELD, "The file is not a mapping of keys to values.", remedy)
+        return PlanContradiction((), Code.MISSING_FIELD, "The file is empty.", remedy)
+    return PlanContradiction((), Code.INVALID_FIELD, "The file is not a mapping of keys to values.", remedy)
 
 
-def _name_is_not_the_stem(path: Path, document: Document) -> Iterator[Problem]:
+def _name_is_not_the_stem(path: Path, document: Document) -> Iterator[PlanProblem]:
     name = document.data.get("name") if isinstance(document.data, dict) else None
     if isinstance(name, str) and name != path.stem:
         message = f"The plan calls itself {name}, and its file is called {path.name}."
         remedy = f"Write name: {path.stem}, or rename the file to {name}{path.suffix}."
-        yield Problem(path, document.line(("name",)), "name", Code.INVALID_FIELD, message, remedy)
+        yield PlanProblem(path, document.line(("name",)), "name", Code.INVALID_FIELD, message, remedy)
 
 
-def _problem(path: Path, line: int, finding: Finding | Flaw) -> Problem:
-    code = finding.code if isinstance(finding, Finding) else Code.INVALID_FIELD
-    return Problem(path, line, key_of(finding.path), code, finding.message, finding.remedy)
+def _problem(path: Path, line: int, finding: PlanContradiction | Flaw) -> PlanProblem:
+    code = finding.code if isinstance(finding, PlanContradiction) else Code.INVALID_FIELD
+    return PlanProblem(path, line, key_of(finding.path), code, finding.message, finding.remedy)
 
 
-def _unreadable(path: Path, error: OSError) -> Problem:
+def _unreadable(path: Path, error: OSError) -> PlanProblem:
     if not isinstance(error, FileNotFoundError):
         message = f"The file cannot be read: {error.strerror}."
-        return Problem(path, None, "", Code.INVALID_FIELD, message, "Make it a file that Airflow may read.")
+        return PlanProblem(
+            path, None, "", Code.INVALID_FIELD, message, "Make it a file that Airflow may read."
+        )
     there = sorted(entry.stem for entry in path.parent.glob("*") if _is_plan_file(entry))
     near = difflib.get_close_matches(path.stem, there, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     remedy = f"{hint}The plans in {path.parent} are: {', '.join(there)}." if there else "Create the file."
     message = f"There is no recovery plan {path}."
-    return Problem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
+    return PlanProblem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
 
 
 def _several(stem: str, files: list[Path]) -> BrokenPlan:
     message = f"Several files define the plan {stem}: {', '.join(file.name for file in files)}."
-    problem = Problem(files[0], None, "", Code.INVALID_FIELD, message, "Keep one of them.")
+    problem = PlanProblem(files[0], None, "", Code.INVALID_FIELD, message, "Keep one of them.")
     return BrokenPlan(stem, files[0], (problem,))
 
 

@@ -33,7 +33,7 @@ class Target(_Part):
     aws_conn_id: fields.ConnectionId = "aws_default"
 
 
-class Objectives(_Part):
+class RecoveryObjectives(_Part):
     """What the plan promises: preflight refuses a server that lags past the RPO."""
 
     rto: fields.Rto | None = None
@@ -194,9 +194,9 @@ class Plan(_Part):
         ),
     ]
     objectives: Annotated[
-        Objectives,
+        RecoveryObjectives,
         Field(description="Recovery objectives.", examples=[{"rto": "1h", "rpo": "15m"}]),
-    ] = Objectives()
+    ] = RecoveryObjectives()
     network: Annotated[
         Network,
         Field(

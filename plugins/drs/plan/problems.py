@@ -9,7 +9,7 @@ from drs.errors import Code
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class PlanProblem:
     """One thing that keeps a file from being a plan.
 
     :param file: the file, as it was asked for
@@ -41,7 +41,7 @@ class BrokenPlan:
 
     stem: str
     path: Path
-    problems: tuple[Problem, ...]
+    problems: tuple[PlanProblem, ...]
 
     def describe(self) -> str:
         """The text for people: a headline, then each problem with file, line, key, code and remedy."""

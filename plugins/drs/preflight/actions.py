@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from drs.measures import NAMESPACE
-from drs.preflight.question import Question
+from drs.aws.metrics import NAMESPACE
+from drs.preflight.inputs import PreflightInputs
 
 MANAGED = "AWSElasticDisasterRecoveryManaged"
 EVERYTHING = "*"
@@ -61,7 +61,7 @@ class Grant:
     when: Literal["always", "drill", "recovery_point", "instance_status", "ssm"] = "always"
     required: bool = True
 
-    def is_needed(self, question: Question) -> bool:
+    def is_needed(self, question: PreflightInputs) -> bool:
         """Whether the run that is asked about needs it."""
         if self.when == "drill":
             return question.execution_type == "DRILL"

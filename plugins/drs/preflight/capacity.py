@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 
+from drs.aws.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_IN_JOBS
 from drs.errors import ConcurrentJobsLimitExceeded
 from drs.plan import Plan
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
-from drs.preflight.ownership import live_jobs_of_others
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
+from drs.preflight.own_jobs import live_jobs_of_others
 from drs.preflight.servers import NAMED
-from drs.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_IN_JOBS
-from drs.records import Resolution
+from drs.run.records import Resolution
 
 REMEDY = (
     "Let fewer waves be live together (`next_wave_when: launched`), or set `launch: {jobs: per_wave}`, which "
@@ -26,7 +26,7 @@ REMEDY = (
 )
 
 
-def capacity(facts: Facts, question: Question, resolution: Resolution) -> Iterator[Finding]:
+def capacity(facts: Facts, question: PreflightInputs, resolution: Resolution) -> Iterator[Finding]:
     """Too many jobs, or servers in jobs: by the run alone, which nothing heals, or beside those of others."""
     plan = question.plan
     servers = {name: len(wave.servers) for name, wave in resolution.waves.items() if wave.servers}

@@ -13,10 +13,11 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from drs.jobs import Job, parse_time
+from drs.aws.jobs import Job, parse_time
+from drs.aws.states import LaunchDisposition, ReplicationState
 from drs.plan.durations import parse
-from drs.resolution import server_name
-from drs.states import LaunchDisposition, ReplicationState
+from drs.run.resolution import server_name
+from drs.times import minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class PlanExecution:
 
     def describe(self) -> str:
         """``arn:… (DRILL, IN_PROGRESS since 2026-03-01 06:00 UTC)``"""
-        return f"{self.plan_arn} ({self.mode}, {self.status} since {moment(self.started)})"
+        return f"{self.plan_arn} ({self.mode}, {self.status} since {minute(self.started)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +197,6 @@ class Facts:
     subnets: Mapping[str, str] | None
     groups: Mapping[str, str] | None
     snapshots: Mapping[str, tuple[Snapshot, ...]]
-
-
-def moment(at: dt.datetime) -> str:
-    """``2026-03-01 06:00 UTC``"""
-    return at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _duration(text: str | None) -> dt.timedelta | None:

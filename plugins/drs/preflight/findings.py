@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from drs import errors
 from drs.errors import Code, DrillError
-from drs.records import Resolution
+from drs.run.records import Resolution
 from drs.tables import table
 
 Severity = Literal["error", "warning"]

@@ -7,20 +7,21 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from drs.aws.clients import AwsClients
 from drs.errors import AccountMismatch, Code, SourceServerNotFound
-from drs.jobs import utc_now
 from drs.preflight.capacity import capacity
 from drs.preflight.checks import SERVER_CHECKS, SOURCE_CHECKS
 from drs.preflight.checks.launch_settings import stopped_servers
 from drs.preflight.checks.recovery_points import newest_before
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding, Report
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.permissions import rehearse
-from drs.preflight.question import Clients, Question
 from drs.preflight.reading import Caller, Reader
 from drs.preflight.servers import Servers
-from drs.records import Resolution, ResolvedServer, WaveResolution
-from drs.resolution import nothing_to_launch, resolve
+from drs.run.records import Resolution, ResolvedServer, WaveResolution
+from drs.run.resolution import nothing_to_launch, resolve
+from drs.times import utc_now
 
 LEAVES_OUT = frozenset(
     {
@@ -37,7 +38,9 @@ nothing, would land where the plan forbids, or would destroy a real recovery ins
 """
 
 
-def inspect(question: Question, clients: Clients, *, now: Callable[[], dt.datetime] = utc_now) -> Report:
+def inspect(
+    question: PreflightInputs, clients: AwsClients, *, now: Callable[[], dt.datetime] = utc_now
+) -> Report:
     """Whether the run may begin, and with which servers.
 
     Another account, or one where DRS is not initialised, ends the look there: what it says of our servers
@@ -81,7 +84,7 @@ def inspect(question: Question, clients: Clients, *, now: Callable[[], dt.dateti
     return Report(tuple(findings), resolution, tuple(notes))
 
 
-def _mismatch(question: Question, caller: Caller) -> Finding:
+def _mismatch(question: PreflightInputs, caller: Caller) -> Finding:
     target, name = question.plan.target, question.plan.name
     return Finding.of(
         AccountMismatch(
@@ -96,7 +99,7 @@ def _mismatch(question: Question, caller: Caller) -> Finding:
 
 
 def _select(
-    question: Question, items: Sequence[Mapping[str, Any]]
+    question: PreflightInputs, items: Sequence[Mapping[str, Any]]
 ) -> tuple[Resolution, list[Finding], list[str]]:
     """The servers to look at, what is wrong with the choice, and how it differs from an earlier one."""
     fresh, problems = resolve(question.plan, question.waves, question.exclude_servers, items)
@@ -161,7 +164,7 @@ def _cut(resolution: Resolution, gone: Container[str | None]) -> Resolution:
     return resolution.model_copy(update={"waves": waves})
 
 
-def _with_facts(resolution: Resolution, facts: Facts, question: Question) -> Resolution:
+def _with_facts(resolution: Resolution, facts: Facts, question: PreflightInputs) -> Resolution:
     """Each server with what was seen of it before anything is launched, and with the recovery snapshot that
     it is launched from; that stands for the run, and is kept when preflight looks again.
     """
@@ -176,7 +179,7 @@ def _with_facts(resolution: Resolution, facts: Facts, question: Question) -> Res
     return resolution.model_copy(update={"waves": waves})
 
 
-def _with_fact(server: ResolvedServer, facts: Facts, question: Question) -> ResolvedServer:
+def _with_fact(server: ResolvedServer, facts: Facts, question: PreflightInputs) -> ResolvedServer:
     source, settings = facts.servers[server.server_id], facts.settings.get(server.server_id)
     found = None
     if question.recovery_point is not None:

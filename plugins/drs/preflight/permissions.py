@@ -13,12 +13,13 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.aws.call_errors import DENIED, error_code
+from drs.aws.clients import AwsClients
 from drs.errors import Code
 from drs.preflight.actions import Grant, document
 from drs.preflight.findings import Finding
-from drs.preflight.question import Clients, Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.trials import Denial, denials_of, trials_of
-from drs.refusals import DENIED, error_code
 
 _CALLER = re.compile(
     r"arn:(?P<partition>[^:]+):(iam|sts)::(?P<account>\d{12}):"
@@ -26,7 +27,7 @@ _CALLER = re.compile(
 )
 
 
-def rehearse(clients: Clients, question: Question, caller_arn: str) -> list[Finding]:
+def rehearse(clients: AwsClients, question: PreflightInputs, caller_arn: str) -> list[Finding]:
     """What the caller may not do of all that this run needs: one error, with the policy to paste.
 
     This is the one check of preflight that does not fail closed. Where IAM cannot be asked (many roles may

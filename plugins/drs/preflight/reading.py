@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.calls import LOOK_BACK
+from drs.aws.call_errors import error_code, explain, unavailable
+from drs.aws.calls import LOOK_BACK
+from drs.aws.clients import AwsClients
 from drs.errors import AccessDenied, Code
 from drs.preflight.facts import (
     Facts,
@@ -22,10 +24,9 @@ from drs.preflight.facts import (
     Template,
 )
 from drs.preflight.findings import Finding
-from drs.preflight.question import Clients, Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
-from drs.records import Resolution
-from drs.refusals import error_code, explain, unavailable
+from drs.run.records import Resolution
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
@@ -56,7 +57,7 @@ class Reader:
     :param clients: how AWS is reached
     """
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
         self.findings: list[Finding] = []
         """What could not be read, and so could not be checked."""
@@ -74,7 +75,7 @@ class Reader:
         self,
         items: Iterable[Mapping[str, Any]],
         resolution: Resolution,
-        question: Question,
+        question: PreflightInputs,
         looked_at: dt.datetime,
     ) -> Facts:
         """Read all that the checks of these servers need."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from drs.records import Resolution, ResolvedServer
+from drs.run.records import Resolution, ResolvedServer
 
 NAMED = 5
 """Servers that one message names; of the others it tells how many there are."""

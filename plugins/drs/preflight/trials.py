@@ -17,7 +17,7 @@ from drs.preflight.actions import (
     TAGGED_IN_EC2,
     Grant,
 )
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 
 if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
@@ -73,7 +73,7 @@ class Denial:
     depends_on: tuple[str, ...]
 
 
-def trials_of(question: Question, partition: str, account: str) -> Iterator[Trial]:
+def trials_of(question: PreflightInputs, partition: str, account: str) -> Iterator[Trial]:
     """All that this run needs.
 
     :param partition: of the caller's ARN, ``aws`` for most
@@ -88,7 +88,7 @@ def trials_of(question: Question, partition: str, account: str) -> Iterator[Tria
                     yield Trial(grant, action, kind, resource, context)
 
 
-def _arns(grant: Grant, kind: str, question: Question, partition: str, account: str) -> Iterator[str]:
+def _arns(grant: Grant, kind: str, question: PreflightInputs, partition: str, account: str) -> Iterator[str]:
     """Resources of this kind: those that the plan names (of its servers the first: each is a call of IAM),
     else one that is made up.
     """
@@ -105,7 +105,7 @@ def _arns(grant: Grant, kind: str, question: Question, partition: str, account: 
         yield f"arn:{partition}:{service}:{where}:{owner}:{name.replace('*', resource_id)}"
 
 
-def _documents(question: Question, partition: str, account: str) -> Iterator[str]:
+def _documents(question: PreflightInputs, partition: str, account: str) -> Iterator[str]:
     """The documents that the plan's checks name; those of AWS, whose names nobody else may use, are of no
     account.
     """
@@ -115,7 +115,7 @@ def _documents(question: Question, partition: str, account: str) -> Iterator[str
         yield name if name.startswith("arn:") else own
 
 
-def _ids(grant: Grant, kind: str, question: Question) -> Sequence[str]:
+def _ids(grant: Grant, kind: str, question: PreflightInputs) -> Sequence[str]:
     plan = question.plan
     named: Sequence[str] = ()
     if kind == "source-server":

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
-from drs.records import Resolution, ResolvedServer
+from drs.run.records import Resolution, ResolvedServer
+from drs.times import minute
 
 FUNCTIONS = Path(__file__).with_name("functions.sh")
 
@@ -51,7 +52,7 @@ def _in_order(plan: Plan) -> list[Wave]:
 
 
 def _header(plan: Plan, resolution: Resolution | None, at: dt.datetime) -> Iterator[str]:
-    when = at.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    when = minute(at)
     yield "#!/usr/bin/env bash"
     yield f"# The recovery plan {plan.name} by hand, digest {plan.digest[:12]}, written {when}."
     if plan.description:

@@ -1,1 +1,4 @@
-"""The checks of launched servers: what they look at, and how a wave's are made. Pure of Airflow."""
+"""Checks the servers that a wave has launched: what is read of them, and how each kind of check is made.
+
+May import: ``run``, ``plan``, ``aws``. Runs in the triggerer, and in a worker where waiting is not deferred.
+"""

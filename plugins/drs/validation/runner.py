@@ -9,16 +9,17 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.denials import denied_action
-from drs.jobs import utc_now
-from drs.records import CheckResult
-from drs.refusals import DENIED, error_code, unavailable
+from drs.aws.access_denied import denied_action
+from drs.aws.call_errors import DENIED, error_code, unavailable
+from drs.aws.clients import AsyncAwsClients
+from drs.plan.check_labels import ALWAYS, labelled
+from drs.run.records import CheckResult
+from drs.times import utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
-from drs.validation.labels import ALWAYS, labelled
-from drs.validation.reading import Clients, WaveReader
-from drs.validation.seen import Seen, failed, not_yet
+from drs.validation.observation import Observation, failed, not_yet
 from drs.validation.server import Subject
-from drs.validation.wave import ServerToCheck, WaveToCheck
+from drs.validation.wave_reader import WaveReader
+from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 
 FOR_THE_INSTANCE = dt.timedelta(minutes=5)
 """How long an instance may take to be what it should be."""
@@ -51,7 +52,7 @@ class Validation:
     def __init__(
         self,
         wave: WaveToCheck,
-        clients: Clients,
+        clients: AsyncAwsClients,
         *,
         every: float,
         tell: Callable[[CheckResult], None],
@@ -100,7 +101,7 @@ class Validation:
         self._tell(result)
         return result
 
-    async def _look(self, due: _Due) -> Seen:
+    async def _look(self, due: _Due) -> Observation:
         left = (self._wave.began_at + due.timeout - self._now()).total_seconds()
         bound = max(left, LAST_LOOK)
         try:
@@ -113,7 +114,7 @@ class Validation:
         except Exception as error:  # whatever is wrong with one check must not end the others
             return failed(f"the check itself broke: {type(error).__name__}: {error}")
 
-    def _result(self, due: _Due, seen: Seen) -> CheckResult:
+    def _result(self, due: _Due, seen: Observation) -> CheckResult:
         at = self._now()
         in_vain = "" if seen.final else f" (tried for {due.timeout.total_seconds():.0f} s)"
         return CheckResult(
@@ -144,7 +145,7 @@ def _always(subject: Subject) -> Look:
     return lambda: recovery_instance(subject)
 
 
-def _refused(error: ClientError | BotoCoreError) -> Seen:
+def _refused(error: ClientError | BotoCoreError) -> Observation:
     """What a refusal of AWS means for a check: one that may well be answered later is asked again."""
     if error_code(error) in DENIED:
         action = denied_action(str(error)) or "an action"

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from drs.validation.reading import Clients, WaveReader
-from drs.validation.wave import ServerToCheck, WaveToCheck
+from drs.aws.clients import AsyncAwsClients
+from drs.validation.wave_reader import WaveReader
+from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 
 AddressKind = Literal["private_ip", "public_ip", "dns"]
 
@@ -57,7 +58,7 @@ class Subject:
         self._reader = reader
 
     @property
-    def clients(self) -> Clients:
+    def clients(self) -> AsyncAwsClients:
         """How AWS is reached."""
         return self._reader.clients
 

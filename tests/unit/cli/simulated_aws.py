@@ -15,7 +15,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from demo.simulator_client import Simulator
 from drs.cli import main
-from drs.ownership import job_tags
+from drs.run.ownership import job_tags
 from tests.unit.drill import APPLICATION, DATABASE, make_plan, make_run
 
 ROOT = Path(__file__).parents[3]

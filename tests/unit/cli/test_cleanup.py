@@ -13,11 +13,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from drs.calls import Drs
-from drs.cleanup import WaitForJobs
+from drs.aws.calls import Drs
+from drs.cleanup.clean_up import WaitForJobs
+from drs.cleanup.prices import prices
 from drs.cli import cleanup
-from drs.jobs import utc_now
-from drs.prices import prices
+from drs.times import utc_now
 from tests.unit.cli.simulated_aws import REGION, WEB
 from tests.unit.drill import APPLICATION, DATABASE
 
@@ -32,7 +32,7 @@ class Terminal(io.StringIO):
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "POLL", 0.05)
-    monkeypatch.setattr("drs.cleanup.LOOK_AGAIN", dt.timedelta(seconds=0))
+    monkeypatch.setattr("drs.cleanup.clean_up.LOOK_AGAIN", dt.timedelta(seconds=0))
 
 
 @pytest.fixture

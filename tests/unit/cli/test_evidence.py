@@ -13,11 +13,11 @@ import jsonschema
 import pytest
 
 from drs.cli import main, report
-from drs.evidence.places import LocalPlace
 from drs.evidence.record import Evidence, RunFindings
 from drs.evidence.schema import evidence_schema_text
+from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
-from drs.records import FailureRecord
+from drs.run.records import FailureRecord
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
 from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
@@ -32,7 +32,7 @@ class Commands:
 
     def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.path = path
-        self.store = EvidenceStore(LocalPlace(path))
+        self.store = EvidenceStore(LocalStorage(path))
         self._capsys = capsys
 
     def run(self, *argv: str) -> Result:
@@ -51,7 +51,7 @@ class Commands:
 def three_drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three drills of the plan orders, the last of which failed, and one of billing."""
     folder = tmp_path_factory.mktemp("drills")
-    store = EvidenceStore(LocalPlace(folder))
+    store = EvidenceStore(LocalStorage(folder))
     for number, failed in enumerate((False, False, True)):
         store.keep(drill(number, failed=failed))
     store.keep(drill(0, plan="billing"))

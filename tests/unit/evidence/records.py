@@ -28,7 +28,7 @@ from drs.evidence.record import (
     WaveEvidence,
 )
 from drs.plan import Plan
-from drs.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult
+from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult
 from tests.unit.drill import after
 
 JOB_EVENTS = (

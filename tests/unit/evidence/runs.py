@@ -6,12 +6,13 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from drs.evidence.account import Account
+from drs.aws.jobs import Job, LogEvent, Participant
 from drs.evidence.assemble import assemble
+from drs.evidence.observed import Account
 from drs.evidence.record import RunFindings
-from drs.jobs import Job, LogEvent, Participant
-from drs.ledger import Ledger
-from drs.records import (
+from drs.plan.check_labels import ALWAYS
+from drs.run.ledger import Ledger
+from drs.run.records import (
     Call,
     CheckResult,
     CleanupRecord,
@@ -26,8 +27,7 @@ from drs.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.timeline import ServerSlot, Timeline
-from drs.validation.labels import ALWAYS
+from drs.run.timeline import ServerSlot, Timeline
 from tests.unit.drill import (
     APPLICATION,
     DATABASE,
@@ -84,16 +84,17 @@ def resolved(wave: str, *, optional: Sequence[str] = (), **fields: Any) -> WaveR
     return WaveResolution(servers=servers, **fields)
 
 
-def launch(wave: str, job_id: str | None = None, *outcomes: str) -> LaunchRecord:
-    """A launch of one job, after calls that ended otherwise."""
+def launch(wave: str, job_id: str | None = None, *errors: str) -> LaunchRecord:
+    """A launch of one job, after calls that DRS refused with these error codes."""
     job_id = job_id or JOBS[wave]
     servers = SERVERS[wave]
     slots = tuple(ServerSlot(server_id=server, not_before=after(0), job_id=job_id) for server in servers)
     timeline = Timeline(
         jobs="per_wave", server_delay=15, conflict_backoff=(30,), conflict_timeout=1800, servers=slots
     )
-    calls = tuple(Call(at=requested(wave), servers=servers, outcome=end) for end in (*outcomes, job_id))
-    return LaunchRecord(timeline=timeline, calls=calls)
+    refused = [Call(at=requested(wave), servers=servers, error=error) for error in errors]
+    made = Call(at=requested(wave), servers=servers, job_id=job_id)
+    return LaunchRecord(timeline=timeline, calls=(*refused, made))
 
 
 def outcome(wave: str, *, failed: Mapping[str, str] | None = None) -> WaveOutcome:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from drs.aws.jobs import LogEvent, Participant
 from drs.errors import Code
 from drs.evidence.record import Exclusion, Explanation, RunFindings
-from drs.jobs import LogEvent, Participant
-from drs.ledger import Ledger
-from drs.ownership import WAVE_TAG
 from drs.preflight import Finding, Report
-from drs.proof import doubts
-from drs.records import (
+from drs.run.ledger import Ledger
+from drs.run.ownership import WAVE_TAG
+from drs.run.proof import doubts
+from drs.run.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     CleanupRecord,
@@ -373,7 +373,7 @@ def test_a_job_that_only_clean_up_found_is_told(ledger: Ledger) -> None:
     unanswered = launch("database")
     slots = tuple(slot.model_copy(update={"job_id": None}) for slot in unanswered.timeline.servers)
     timeline = unanswered.timeline.model_copy(update={"servers": slots})
-    calls = tuple(call.model_copy(update={"outcome": None}) for call in unanswered.calls)
+    calls = tuple(call.model_copy(update={"job_id": None}) for call in unanswered.calls)
     ledger.save_launch("database", unanswered.model_copy(update={"timeline": timeline, "calls": calls}))
     for tags in ({WAVE_TAG: "database"}, {}):
         jobs = (drs_job("database", tags=tags), drs_job("application"))

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from drs.evidence import chain
-from drs.evidence.chain import HEAD, Problem, head_of, link, render, seal
+from drs.evidence.chain import HEAD, ChainProblem, head_of, link, render, seal
 from drs.evidence.record import Evidence
 from tests.unit.evidence.runs import found
 
@@ -30,7 +30,7 @@ HEAD_FILE = render(head_of(RECORDS[-1]).model_dump(mode="json"))
 IDS = list(FILES)
 
 
-def named(problems: list[Problem]) -> list[tuple[str, str]]:
+def named(problems: list[ChainProblem]) -> list[tuple[str, str]]:
     return [(problem.id, problem.kind) for problem in problems]
 
 

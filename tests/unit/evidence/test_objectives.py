@@ -8,7 +8,7 @@ import pytest
 
 from drs.evidence.objectives import measure, rpo_seconds
 from drs.evidence.record import Measure, WaveEvidence
-from drs.records import Resolution
+from drs.run.records import Resolution
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
 from tests.unit.evidence.runs import found, outcome, passed_run, resolved, told
 

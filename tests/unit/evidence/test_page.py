@@ -13,8 +13,8 @@ import pytest
 
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence, ServerEvidence
-from drs.evidence.texts import duration, instant
-from drs.records import ApprovalRecord
+from drs.run.records import ApprovalRecord
+from drs.times import duration, instant
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
     LAUNCH_SECONDS,

@@ -12,8 +12,15 @@ import pytest
 
 from drs.errors import Code, EvidenceIncomplete
 from drs.evidence import chain
-from drs.evidence.places import LocalPlace, ObjectPlace, Place, default_evidence_folder, is_url, open_place
 from drs.evidence.record import Evidence, RunFindings
+from drs.evidence.storage import (
+    LocalStorage,
+    ObjectStorage,
+    RecordStorage,
+    default_evidence_folder,
+    is_url,
+    open_storage,
+)
 from drs.evidence.store import EvidenceStore
 from tests.unit.cli.simulated_aws import KEY, REGION, Server
 from tests.unit.drill import after, make_run
@@ -47,23 +54,23 @@ def s3() -> Iterator[str]:
 
 
 @pytest.fixture(params=["folder", "s3"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStorage:
     """An empty place of each kind."""
     if request.param == "folder":
-        return open_place(str(tmp_path / "evidence"))
-    return open_place(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
+        return open_storage(str(tmp_path / "evidence"))
+    return open_storage(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
 
 
 @pytest.fixture
-def store(place: Place) -> EvidenceStore:
+def store(place: RecordStorage) -> EvidenceStore:
     return EvidenceStore(place, page)
 
 
-def names(place: Place) -> list[str]:
+def names(place: RecordStorage) -> list[str]:
     return place.names("orders")
 
 
-def test_a_record_is_kept_with_its_page_and_the_head(place: Place, store: EvidenceStore) -> None:
+def test_a_record_is_kept_with_its_page_and_the_head(place: RecordStorage, store: EvidenceStore) -> None:
     """The record says where it stands; the head names it as the newest."""
     assert (store.plans(), store.ids("orders")) == ([], [])
     kept = store.keep(run(0))
@@ -86,7 +93,7 @@ def test_records_form_a_chain(store: EvidenceStore) -> None:
     assert [name for name, _ in store.newest_first("orders")] == [record.id for record in reversed(kept)]
 
 
-def test_a_record_is_never_overwritten(place: Place) -> None:
+def test_a_record_is_never_overwritten(place: RecordStorage) -> None:
     """Not even by what would be the same place."""
     place.create("orders/orders-000001.json", b"first")
     with pytest.raises(FileExistsError):
@@ -117,7 +124,7 @@ def test_a_run_that_was_cleared_and_showed_something_else_gives_a_further_record
 
 
 def test_a_writer_that_ended_before_the_head_was_written_is_made_up_for(
-    place: Place, store: EvidenceStore
+    place: RecordStorage, store: EvidenceStore
 ) -> None:
     """By its own next try, or by the next run."""
     first, second = store.keep(run(0)).record, store.keep(run(1)).record
@@ -131,7 +138,7 @@ def test_a_writer_that_ended_before_the_head_was_written_is_made_up_for(
     assert store.verify("orders") == []
 
 
-def test_a_writer_that_comes_in_between_is_followed(place: Place) -> None:
+def test_a_writer_that_comes_in_between_is_followed(place: RecordStorage) -> None:
     """Two Airflows may run one plan: the second record comes after the first."""
 
     class Busy:
@@ -155,7 +162,7 @@ def test_a_writer_that_comes_in_between_is_followed(place: Place) -> None:
     assert EvidenceStore(place).verify("orders") == []
 
 
-def test_a_request_that_was_sent_twice_meets_its_own_record(place: Place) -> None:
+def test_a_request_that_was_sent_twice_meets_its_own_record(place: RecordStorage) -> None:
     """The reply to the first was lost: what stands there is just what was to be written."""
 
     class Repeating:
@@ -171,12 +178,12 @@ def test_a_request_that_was_sent_twice_meets_its_own_record(place: Place) -> Non
     assert EvidenceStore(Repeating()).keep(run(0)).record.id == "orders-000001"
 
 
-def change(place: Place, name: str, edit: Callable[[bytes], bytes]) -> None:
+def change(place: RecordStorage, name: str, edit: Callable[[bytes], bytes]) -> None:
     place.replace(f"orders/{name}", edit(place.read(f"orders/{name}") or b""))
 
 
 def test_a_newest_record_that_was_changed_makes_the_next_run_red_and_is_named(
-    place: Place, store: EvidenceStore
+    place: RecordStorage, store: EvidenceStore
 ) -> None:
     """The next record is written all the same, and knows the changed one by its former hash."""
     first = store.keep(run(0)).record
@@ -193,7 +200,7 @@ def test_a_newest_record_that_was_changed_makes_the_next_run_red_and_is_named(
     ]
 
 
-def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: Place) -> None:
+def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: RecordStorage) -> None:
     """The next record keeps the gap open: it does not take the place of the one that is gone."""
     records = [chain.seal(run(0), None, 1)]
     records.append(chain.seal(run(1), chain.link(records[0]), 2))
@@ -209,7 +216,9 @@ def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: 
     ]
 
 
-def test_a_head_that_cannot_be_read_is_written_anew_and_told(place: Place, store: EvidenceStore) -> None:
+def test_a_head_that_cannot_be_read_is_written_anew_and_told(
+    place: RecordStorage, store: EvidenceStore
+) -> None:
     """Once: the run after it finds it whole."""
     store.keep(run(0))
     place.replace("orders/head.json", b"nonsense")
@@ -223,7 +232,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     """With the cause; Airflow tries again."""
     (tmp_path / "evidence").write_text("a file where the folder is to be")
     with pytest.raises(EvidenceIncomplete, match="NotADirectoryError") as caught:
-        EvidenceStore(LocalPlace(tmp_path / "evidence")).keep(run(0))
+        EvidenceStore(LocalStorage(tmp_path / "evidence")).keep(run(0))
     assert f"{tmp_path}/evidence/orders" in caught.value.message
     assert "run-0" in caught.value.message
     assert caught.value.retryable
@@ -232,12 +241,12 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_a_bucket_that_does_not_exist_is_named(s3: str) -> None:
     """As S3 says it."""
     with pytest.raises(EvidenceIncomplete, match="s3://nowhere/drills/orders: FileNotFoundError"):
-        EvidenceStore(open_place("s3://nowhere/drills")).keep(run(0))
+        EvidenceStore(open_storage("s3://nowhere/drills")).keep(run(0))
 
 
 def test_a_half_written_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full: nothing of the record stands, and nothing of the attempt."""
-    place = LocalPlace(tmp_path)
+    place = LocalStorage(tmp_path)
 
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -250,7 +259,7 @@ def test_a_half_written_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_page_that_is_missing_is_made_up_for(tmp_path: Path) -> None:
     """The record is what counts; its page is rendered from it."""
-    store = EvidenceStore(LocalPlace(tmp_path), page)
+    store = EvidenceStore(LocalStorage(tmp_path), page)
     store.keep(run(0))
     (tmp_path / "orders" / "orders-000001.html").unlink()
     store.keep(run(0))
@@ -259,7 +268,7 @@ def test_a_page_that_is_missing_is_made_up_for(tmp_path: Path) -> None:
 
 def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
     """A plan's name may begin like another's; a stray file is none of the plan's records."""
-    store = EvidenceStore(LocalPlace(tmp_path))
+    store = EvidenceStore(LocalStorage(tmp_path))
     store.keep(run(0))
     (tmp_path / "orders" / "orders-eu-000001.json").write_text("{}")
     (tmp_path / "orders" / "notes.txt").write_text("read me")
@@ -269,9 +278,9 @@ def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
 
 def test_places_by_their_names(tmp_path: Path) -> None:
     """A path is a folder, also with file://; a URL is an object store; the default is in Airflow's home."""
-    assert isinstance(open_place(f"file://{tmp_path}"), LocalPlace)
-    assert str(open_place(f"file://{tmp_path}")) == str(tmp_path)
-    assert isinstance(open_place("memory://evidence"), ObjectPlace)
+    assert isinstance(open_storage(f"file://{tmp_path}"), LocalStorage)
+    assert str(open_storage(f"file://{tmp_path}")) == str(tmp_path)
+    assert isinstance(open_storage("memory://evidence"), ObjectStorage)
     assert (is_url("s3://bucket"), is_url("/srv/evidence")) == (True, False)
     assert default_evidence_folder({"AIRFLOW_HOME": "/srv/airflow"}) == Path("/srv/airflow/drs-evidence")
     assert default_evidence_folder({}) == Path("~/airflow/drs-evidence").expanduser()
@@ -279,7 +288,7 @@ def test_places_by_their_names(tmp_path: Path) -> None:
 
 def test_what_cannot_be_told_of_a_record_is_said_in_its_place(tmp_path: Path) -> None:
     """The others are read all the same."""
-    store = EvidenceStore(LocalPlace(tmp_path))
+    store = EvidenceStore(LocalStorage(tmp_path))
     first, _ = store.keep(run(0)).record, store.keep(run(1))
     (tmp_path / "orders" / "orders-000002.json").write_bytes(b"{}")
     (newest, why), (_, record) = store.newest_first("orders")

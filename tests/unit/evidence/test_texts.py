@@ -7,7 +7,8 @@ import datetime as dt
 import pytest
 
 from drs.evidence.record import Measure
-from drs.evidence.texts import duration, instant, is_remarkable, objective, server_result
+from drs.evidence.texts import is_remarkable, objective, server_result
+from drs.times import duration, instant
 from tests.unit.evidence.records import RAW_ERROR, copy, make_server
 
 

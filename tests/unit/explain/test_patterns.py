@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from drs.denials import statement
-from drs.explain import MEANINGS, PATTERNS, Explanation, Pattern, explain_failure
+from drs.aws.access_denied import statement
+from drs.explain import MEANINGS, PATTERNS, LaunchExplanation, Pattern, explain_failure
 from drs.explain.pattern import Example
 from tests.unit.drill import DATABASE, make_event
 
@@ -19,7 +19,7 @@ CASES = [(pattern, example) for pattern in PATTERNS for example in pattern.examp
 JOB_EVENTS = {"JOB_START", "JOB_END"}
 
 
-def explained(example: Example) -> Explanation:
+def explained(example: Example) -> LaunchExplanation:
     events = [
         make_event(second, name, None if name in JOB_EVENTS else A)
         for second, name in enumerate(example.events)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from drs.plan import Plan, PlanError, Problem, load_plan
+from drs.plan import Plan, PlanError, PlanProblem, load_plan
 
 GOOD = """\
 name: billing
@@ -47,10 +47,10 @@ def load(tmp_path: Path) -> Callable[..., Plan]:
 
 
 @pytest.fixture
-def problems(load: Callable[..., Plan]) -> Callable[..., tuple[Problem, ...]]:
+def problems(load: Callable[..., Plan]) -> Callable[..., tuple[PlanProblem, ...]]:
     """What is wrong with the good plan after the same edits."""
 
-    def problems(*edits: tuple[str, str], **change: str) -> tuple[Problem, ...]:
+    def problems(*edits: tuple[str, str], **change: str) -> tuple[PlanProblem, ...]:
         with pytest.raises(PlanError) as caught:
             load(*edits, **change)
         return caught.value.broken.problems

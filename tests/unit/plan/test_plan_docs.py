@@ -22,7 +22,7 @@ def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Every key of the format, with the heading under which the reference has it."""
     headings = {"Target": "`target`", "ProtectionGroup": "`protection_groups`", "Launch": "`launch`"}
     headings |= {"Wave": "`waves`", "Approval": "`approval`", "Cleanup": "`cleanup`"}
-    headings |= {"Objectives": "`objectives`", "Network": "`network`"}
+    headings |= {"RecoveryObjectives": "`objectives`", "Network": "`network`"}
     headings |= {"Notifications": "`notifications`", "Notifier": "`notifications`"}
     yield from (("The plan", key, schema) for key, schema in plan_schema()["properties"].items())
     for model, heading in headings.items():

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from drs.errors import Code
-from drs.plan import Plan, PlanError, Problem
+from drs.plan import Plan, PlanError, PlanProblem
 
-Problems = Callable[..., tuple[Problem, ...]]
+Problems = Callable[..., tuple[PlanProblem, ...]]
 
 REGION = "region: us-east-1"
 ACCOUNT = 'account_id: "111122223333"'
@@ -853,7 +853,7 @@ def test_no_plan_however_odd_breaks_the_loader(load: Callable[..., Plan], good: 
         {"type": "python", "function": "a.b", "parameters": {"c": 1}},
     ]
     full["protection_groups"]["web"]["validation"] = [{"type": "tcp", "port": 80, "address": "dns"}]
-    refused: list[Problem] = []
+    refused: list[PlanProblem] = []
     for changed in variants(full, "ODD"):
         try:
             load(text=yaml.safe_dump(changed, sort_keys=False).replace("ODD", odd))

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from drs.errors import Code
-from drs.plan import BrokenPlan, Plan, PlanError, Problem, load_folder, load_plan, source
+from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan, source
 
 Load = Callable[..., Plan]
-Problems = Callable[..., tuple[Problem, ...]]
+Problems = Callable[..., tuple[PlanProblem, ...]]
 
 # text, line, and what message and remedy must say
 NOT_YAML = {

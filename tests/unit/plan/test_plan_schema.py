@@ -12,7 +12,7 @@ import yaml
 from airflow.sdk import CronTriggerTimetable
 from airflow.timetables.trigger import CronTriggerTimetable as SchedulersTimetable
 
-from drs.plan.calendar import PRESETS, checked_schedule
+from drs.plan.schedule import PRESETS, checked_schedule
 from drs.plan.schema import plan_schema, schema_text
 
 PLANS = Path("include/plans")

@@ -9,10 +9,11 @@ from typing import Any
 import boto3
 
 import simulator
-from drs.calls import Drs
+from drs.aws.calls import Drs
+from drs.aws.clients import AwsClients
 from drs.errors import Code
 from drs.plan import Plan
-from drs.preflight import Clients, Finding, Question, Report, inspect
+from drs.preflight import Finding, PreflightInputs, Report, inspect
 from simulator.engine.clock import ManualClock
 from simulator.engine.faults import FAULT
 from simulator.engine.fleet import Fleet
@@ -60,7 +61,7 @@ class Account:
                 aws_secret_access_key="any",
             )
 
-        self.clients = Clients(
+        self.clients = AwsClients(
             drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam")
         )
 
@@ -101,7 +102,7 @@ class Account:
         """Preflight of the whole plan, but for what the question says."""
         plan = plan or two_waves()
         asked = {"waves": tuple(wave.name for wave in plan.waves), **question}
-        return inspect(Question(plan=plan, **asked), self.clients, now=self.clock.now)
+        return inspect(PreflightInputs(plan=plan, **asked), self.clients, now=self.clock.now)
 
 
 def _as_root(parsed: dict[str, Any], **_: Any) -> None:

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from drs.errors import Code
-from drs.records import Resolution
+from drs.run.records import Resolution
 from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
 
 Make = type[Account]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code
-from drs.ownership import RUN_TAG
 from drs.plan import Plan
 from drs.preflight.capacity import peak
+from drs.run.ownership import RUN_TAG
 from tests.unit.drill import make_plan
 from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
 

@@ -17,10 +17,11 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from werkzeug.serving import make_server
 
 import simulator
-from drs.calls import Drs
+from drs.aws.calls import Drs
+from drs.aws.clients import AwsClients
 from drs.preflight.findings import Finding
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.permissions import rehearse
-from drs.preflight.question import Clients, Question
 from simulator.engine.faults import AccessDenied, InternalError
 from simulator.engine.fleet import Fleet
 from simulator.engine.simulation import Simulation
@@ -76,21 +77,21 @@ class Account:
         self.clients = self.reached_with(aws_access_key_id=KEY, aws_secret_access_key="x")
         self.simulation: Simulation
 
-    def reached_with(self, **credentials: str) -> Clients:
+    def reached_with(self, **credentials: str) -> AwsClients:
         def client(service: Any) -> Any:
             config = Config(retries={"mode": "standard", "total_max_attempts": 1})
             return boto3.client(
                 service, region_name=REGION, endpoint_url=self.url, config=config, **credentials
             )
 
-        return Clients(drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
+        return AwsClients(drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
 
     def allow(self, *policies: Policy) -> None:
         """Give the user these policies, and no other."""
         fleet = {"accounts": {ACCOUNT: {"access_key_id": KEY, "policies": policies, "regions": {REGION: {}}}}}
         self.simulation = simulator.seed(Fleet.parse(fleet, "test"))
 
-    def assume(self, path: str, *policies: Policy) -> Clients:
+    def assume(self, path: str, *policies: Policy) -> AwsClients:
         """A new role with these policies, assumed."""
         name = f"drill{len(self.clients.iam.list_roles()['Roles'])}"
         iam = self.clients.iam
@@ -104,12 +105,12 @@ class Account:
             aws_session_token=key["SessionToken"],
         )
 
-    def rehearse(self, clients: Clients | None = None, **question: Any) -> list[Finding]:
+    def rehearse(self, clients: AwsClients | None = None, **question: Any) -> list[Finding]:
         """Rehearse a drill of a whole plan, by whoever the clients' credentials belong to."""
         clients = clients or self.clients
         plan = make_plan(**question.pop("parts", {}))
         waves = tuple(wave.name for wave in plan.waves)
-        asked = Question(plan=plan, waves=waves, **question)
+        asked = PreflightInputs(plan=plan, waves=waves, **question)
         return rehearse(clients, asked, clients.sts.get_caller_identity()["Arn"])
 
 
@@ -214,7 +215,7 @@ def test_the_root_of_an_account_may_do_everything(account: Account) -> None:
     """Nothing is asked: IAM knows no policies of it."""
     account.allow(policy("sts:GetCallerIdentity"))
     arn = f"arn:aws:iam::{ACCOUNT}:root"
-    assert rehearse(account.clients, Question.whole(make_plan()), arn) == []
+    assert rehearse(account.clients, PreflightInputs.whole(make_plan()), arn) == []
 
 
 def test_a_policy_narrowed_to_the_plans_network_suffices(account: Account) -> None:
@@ -451,7 +452,7 @@ def test_an_iam_that_does_not_answer_is_a_warning(account: Account) -> None:
 def test_a_federated_user_cannot_be_rehearsed(account: Account) -> None:
     """IAM simulates users, groups and roles."""
     arn = f"arn:aws:sts::{ACCOUNT}:federated-user/anna"
-    (finding,) = rehearse(account.clients, Question.whole(make_plan()), arn)
+    (finding,) = rehearse(account.clients, PreflightInputs.whole(make_plan()), arn)
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     assert arn in finding.seen
 

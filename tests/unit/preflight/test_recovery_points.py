@@ -6,7 +6,7 @@ import datetime as dt
 
 from drs.errors import Code
 from drs.preflight import Report
-from drs.records import ResolvedServer
+from drs.run.records import ResolvedServer
 from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
 
 Make = type[Account]

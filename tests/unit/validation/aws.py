@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 
 from drs.plan.checks import Check
 from drs.plan.model import Network
-from drs.records import CheckResult
+from drs.run.records import CheckResult
 from drs.validation.checks import look_at
-from drs.validation.reading import WaveReader
+from drs.validation.observation import Observation
 from drs.validation.runner import Validation
-from drs.validation.seen import Seen
 from drs.validation.server import Subject
-from drs.validation.wave import ServerToCheck, WaveToCheck
+from drs.validation.wave_reader import WaveReader
+from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 from tests.unit.drill import DATABASE, NOW
 from tests.unit.virtual_time import run
 
@@ -185,10 +185,10 @@ def validate(aws: FakeAws, wave: WaveToCheck, told: list[CheckResult] | None = N
     return list(run(validating(), aws.pass_time))
 
 
-def look(aws: FakeAws, check: Mapping[str, Any], times: int = 1, **fields: Any) -> Seen:
+def look(aws: FakeAws, check: Mapping[str, Any], times: int = 1, **fields: Any) -> Observation:
     """What the last of some looks of one check at server A sees; ``fields`` are the wave's."""
 
-    async def looking() -> Seen:
+    async def looking() -> Observation:
         wave = make_wave(check, servers=1, **fields)
         subject = Subject(wave, wave.servers[0], WaveReader(wave.servers, aws, max_age=0))
         parsed = CHECK.validate_python(check)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drs.plan.model import Network
-from drs.records import CheckResult
+from drs.run.records import CheckResult
 from tests.unit.drill import after
 from tests.unit.validation.aws import (
     GROUP,

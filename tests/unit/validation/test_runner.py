@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from drs.records import CheckResult
+from drs.run.records import CheckResult
 from drs.validation.runner import Validation, last_deadline
 from tests.unit.drill import NOW, after
 from tests.unit.validation.aws import A, B, FakeAws, instance, make_wave, refusal, validate

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drs.validation.seen import OUTPUT
+from drs.validation.observation import OUTPUT
 from tests.unit.drill import NOW
 from tests.unit.validation.aws import A, FakeAws, look, make_wave, refusal, validate
 

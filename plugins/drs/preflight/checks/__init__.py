@@ -11,10 +11,10 @@ from drs.preflight.checks.recovery_points import recovery_points
 from drs.preflight.checks.replication import agents, replication
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
-Check = Callable[[Facts, Question, Servers], Iterable[Finding]]
+Check = Callable[[Facts, PreflightInputs, Servers], Iterable[Finding]]
 
 SOURCE_CHECKS: tuple[Check, ...] = (replication, agents)
 """Of the servers as they are at the source. In a disaster replication stalls and agents fall silent: of a

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from drs.aws.jobs import live_holders
 from drs.errors import ServerConflict
-from drs.jobs import live_holders
 from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
-from drs.preflight.ownership import live_jobs_of_others
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
+from drs.preflight.own_jobs import live_jobs_of_others
 from drs.preflight.servers import Servers
 
 
-def held_servers(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def held_servers(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Servers in a live job that this run did not make, or in a running execution of a recovery plan of AWS.
 
     An execution holds the servers of all of its steps: those of a step to come have no job yet, and those of

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drs.errors import Code, RecoveryInstanceExists
-from drs.preflight.facts import Facts, RecoveryInstance, moment
+from drs.preflight.facts import Facts, RecoveryInstance
 from drs.preflight.findings import Finding
-from drs.preflight.ownership import own_jobs
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
+from drs.preflight.own_jobs import own_jobs
 from drs.preflight.servers import Servers
+from drs.times import minute
 
 
-def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def earlier_instances(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """A real recovery instance stops the run, a RECOVERY too: a new launch would destroy it. A drill's is
     merely replaced.
     """
@@ -40,5 +41,5 @@ def earlier_instances(facts: Facts, question: Question, servers: Servers) -> Ite
 
 def _described(instance: RecoveryInstance) -> str:
     job = f" of job {instance.job_id}" if instance.job_id else ""
-    data = f", data of {moment(instance.point_in_time)}" if instance.point_in_time else ""
+    data = f", data of {minute(instance.point_in_time)}" if instance.point_in_time else ""
     return f"recovery instance {instance.instance_id}{job} ({instance.state}{data})"

@@ -8,11 +8,11 @@ from drs.errors import LaunchConfigurationInvalid
 from drs.plan import Plan
 from drs.preflight.facts import Facts, Interface, LaunchSettings
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
 
-def launch_settings(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def launch_settings(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """A template, subnet or security group that is not there; or one outside the plan's ``network``."""
     for wave, server in servers:
         settings = facts.settings.get(server.server_id)

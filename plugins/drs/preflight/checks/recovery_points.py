@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Iterator
 
 from drs.errors import RecoveryPointNotFound
-from drs.preflight.facts import Facts, Snapshot, moment
+from drs.preflight.facts import Facts, Snapshot
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
+from drs.times import minute
 
 
-def recovery_points(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def recovery_points(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Servers that have no recovery snapshot at or before the time asked for."""
     asked = question.recovery_point
     if asked is None:
@@ -22,10 +23,10 @@ def recovery_points(facts: Facts, question: Question, servers: Servers) -> Itera
         if snapshots is None or newest_before(snapshots, asked):
             continue
         later = min(snapshots, key=lambda each: each.at, default=None)
-        nearest = f"its oldest is of {moment(later.at)} ({later.snapshot_id})" if later else "it has none"
+        nearest = f"its oldest is of {minute(later.at)} ({later.snapshot_id})" if later else "it has none"
         error = RecoveryPointNotFound(
             f"Server {servers.label(server.server_id)} has no recovery snapshot at or before "
-            f"{moment(asked)}: {nearest}.",
+            f"{minute(asked)}: {nearest}.",
             remedy=(
                 f"Trigger a new run with recovery_point {later.at.isoformat()} or later, or `latest`."
                 if later

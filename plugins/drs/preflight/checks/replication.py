@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from drs.errors import AgentNotReporting, CheckUnavailable, UnhealthyServerReplication
 from drs.plan.durations import render
-from drs.preflight.facts import Facts, SourceServer, moment
+from drs.preflight.facts import Facts, SourceServer
 from drs.preflight.findings import Finding
-from drs.preflight.question import Question
+from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
+from drs.times import minute
 
 SILENT_AFTER = dt.timedelta(minutes=15)
 """An agent speaks to DRS at least about every 10 minutes: DisconnectSourceServer counts on that to tell it to
@@ -18,7 +19,7 @@ uninstall itself (DRS API reference). Half as long again is no accident.
 """
 
 
-def replication(facts: Facts, question: Question, servers: Servers) -> Iterator[Finding]:
+def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Not CONTINUOUS, or CONTINUOUS with a lag past the plan's RPO."""
     rpo = question.plan.objectives.rpo
     for wave, resolved in servers:
@@ -49,7 +50,7 @@ def replication(facts: Facts, question: Question, servers: Servers) -> Iterator[
             finding = Finding.of(
                 UnhealthyServerReplication(
                     f"Replication of server {label} lags by {_rounded(server.lag)} (its data is of "
-                    f"{moment(facts.looked_at - server.lag)}), more than the plan's RPO of {render(rpo)}.",
+                    f"{minute(facts.looked_at - server.lag)}), more than the plan's RPO of {render(rpo)}.",
                     remedy=(
                         "Wait until the lag has gone down (the bandwidth of the server, or of its "
                         "replication server, may be too small), leave the server out with "
@@ -62,14 +63,14 @@ def replication(facts: Facts, question: Question, servers: Servers) -> Iterator[
         yield finding.about(wave, server.server_id)
 
 
-def agents(facts: Facts, _: Question, servers: Servers) -> Iterator[Finding]:
+def agents(facts: Facts, _: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """Agents that DRS has not heard of for longer than :data:`SILENT_AFTER`."""
     for wave, resolved in servers:
         server = facts.servers[resolved.server_id]
         if server.last_seen is None:
             heard = "was never heard of by DRS"
         elif (silence := facts.looked_at - server.last_seen) > SILENT_AFTER:
-            heard = f"was last heard of {_rounded(silence)} ago, at {moment(server.last_seen)}"
+            heard = f"was last heard of {_rounded(silence)} ago, at {minute(server.last_seen)}"
         else:
             continue
         error = AgentNotReporting(
@@ -82,7 +83,7 @@ def _since(facts: Facts, server: SourceServer) -> str:
     """DRS's lag is the time since the server was last in continuous protection (DRS user guide, FAQ)."""
     if not server.lag:
         return ""
-    return f"; its data is {_rounded(server.lag)} old (of {moment(facts.looked_at - server.lag)})"
+    return f"; its data is {_rounded(server.lag)} old (of {minute(facts.looked_at - server.lag)})"
 
 
 def _rounded(span: dt.timedelta) -> str:

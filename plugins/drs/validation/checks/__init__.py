@@ -13,17 +13,17 @@ from drs.plan.checks import (
     SsmCheck,
     TcpCheck,
 )
-from drs.validation.checks.http import http
+from drs.validation.checks.http_get import http
 from drs.validation.checks.instance_status import instance_status
 from drs.validation.checks.launch_actions import launch_actions
 from drs.validation.checks.python import python
 from drs.validation.checks.recovery_instance import recovery_instance
 from drs.validation.checks.ssm import SsmCommand
 from drs.validation.checks.tcp import tcp
-from drs.validation.seen import Seen, failed
+from drs.validation.observation import Observation, failed
 from drs.validation.server import Subject
 
-Look = Callable[[], Awaitable[Seen]]
+Look = Callable[[], Awaitable[Observation]]
 """Looks once."""
 
 __all__ = ["Look", "look_at", "recovery_instance"]
@@ -51,7 +51,7 @@ def look_at(subject: Subject, label: str, check: Check) -> Look:
             return lambda: python(check, subject)
 
 
-async def _stopped() -> Seen:
+async def _stopped() -> Observation:
     return failed(
         "the server's launch disposition is STOPPED, so that its instance does not run and cannot be "
         "checked: set the disposition to STARTED in DRS, or take the check out of the plan"

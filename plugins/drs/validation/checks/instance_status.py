@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from drs.validation.seen import Seen, not_yet, passed
+from drs.validation.observation import Observation, not_yet, passed
 from drs.validation.server import Subject
 
 
-async def instance_status(subject: Subject) -> Seen:
+async def instance_status(subject: Subject) -> Observation:
     """The system's and the instance's are ``ok``. An impaired one may recover, and is looked at again.
 
     .. seealso:: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from drs.validation.seen import Seen, failed, not_yet, passed
+from drs.validation.observation import Observation, failed, not_yet, passed
 from drs.validation.server import Subject
 
 
-async def launch_actions(subject: Subject) -> Seen:
+async def launch_actions(subject: Subject) -> Observation:
     """Each of them has succeeded; DRS does not repeat one that failed. One that is optional in DRS may fail.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_LaunchActionsStatus.html

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from drs.plan.checks import PythonCheck
-from drs.validation.seen import Seen, failed, first_line, not_yet, passed
+from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 
 
-async def python(check: PythonCheck, subject: Subject) -> Seen:
+async def python(check: PythonCheck, subject: Subject) -> Observation:
     """The function returns, and says what it saw; whatever it raises is what was seen."""
     try:
         function = _imported(check.function)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drs.validation.seen import Seen, failed, not_yet, passed
+from drs.validation.observation import Observation, failed, not_yet, passed
 from drs.validation.server import Subject
-from drs.validation.wave import WaveToCheck
+from drs.validation.wave_to_check import WaveToCheck
 
 _ENDING = frozenset({"shutting-down", "terminated"})
 
 
-async def recovery_instance(subject: Subject) -> Seen:
+async def recovery_instance(subject: Subject) -> Observation:
     """DRS lists an instance of the server's own job, drill or recovery as the run is; EC2 shows it in the
     state that the launch disposition says, within the plan's network.
     """

@@ -8,9 +8,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.aws.call_errors import error_code, reply_unknown
 from drs.plan.checks import SsmCheck
-from drs.refusals import error_code, reply_unknown
-from drs.validation.seen import Seen, failed, first_line, not_yet, passed
+from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 
 CLOCK_SKEW = dt.timedelta(minutes=5)
@@ -46,7 +46,7 @@ class SsmCommand:
         """Whether there may be a command that this object does not know: of an earlier process, or of a call
         without a reply."""
 
-    async def __call__(self) -> Seen:
+    async def __call__(self) -> Observation:
         instance_id = await self._subject.instance_id()
         ssm = await self._subject.clients("ssm")
         if self._command_id is None and self._may_be_sent:
@@ -68,7 +68,7 @@ class SsmCommand:
                     return str(command["CommandId"])
         return None
 
-    async def _send(self, ssm: Any, instance_id: str) -> Seen | None:
+    async def _send(self, ssm: Any, instance_id: str) -> Observation | None:
         """Send the command; say so where it could not be sent yet."""
         wave, check = self._subject.wave, self._check
         self._may_be_sent = True  # until there is a reply
@@ -90,7 +90,7 @@ class SsmCommand:
         self._command_id = str(reply["Command"]["CommandId"])
         return None
 
-    async def _result(self, ssm: Any, instance_id: str) -> Seen:
+    async def _result(self, ssm: Any, instance_id: str) -> Observation:
         assert self._command_id is not None
         named = f"{self._check.document} ({self._command_id})"
         try:

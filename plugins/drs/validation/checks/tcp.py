@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from drs.plan.checks import TcpCheck
-from drs.validation.seen import Seen, not_yet, passed, why_not_connected
+from drs.validation.observation import Observation, not_yet, passed, why_not_connected
 from drs.validation.server import Subject
 
 CONNECT = 5.0
 """Seconds for one connection: a dropped packet is not answered at all."""
 
 
-async def tcp(check: TcpCheck, subject: Subject) -> Seen:
+async def tcp(check: TcpCheck, subject: Subject) -> Observation:
     """The connection is accepted; it is closed at once."""
     address = await subject.address(check.address)
     if address is None:

@@ -1,0 +1,183 @@
+"""Every call of DRS that a drill makes, over a boto3 client; no Airflow needed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from drs.aws.jobs import Job, LogEvent
+
+if TYPE_CHECKING:
+    from mypy_boto3_drs.client import DrsClient
+    from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
+    from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
+
+PAGE = 200
+"""Ids in one request: the API's own limit for server and recovery instance ids."""
+LOOK_BACK = dt.timedelta(hours=24)
+"""How far back a live job can have begun; no DRS job lasts as long."""
+
+
+class DrsCalls:
+    """DRS in one account and Region; the subclass says where its client comes from."""
+
+    @property
+    def conn(self) -> DrsClient:
+        """A boto3 client of DRS."""
+        raise NotImplementedError
+
+    @property
+    def unrepeated(self) -> DrsClient:
+        """A client that sends a request once. StartRecovery has no client token: were it repeated by
+        botocore, nobody could tell whether the first had made its job.
+        """
+        raise NotImplementedError
+
+    def start_recovery(
+        self,
+        server_ids: Sequence[str],
+        *,
+        tags: Mapping[str, str],
+        is_drill: bool = True,
+        snapshots: Mapping[str, str] | None = None,
+    ) -> Job:
+        """Start one job that launches all of these servers.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_StartRecovery.html
+
+        :param server_ids: at most 100; DRS refuses the whole call when a live job holds any of them
+        :param tags: tags of the job; empty where the account refuses them
+        :param is_drill: false only for a real recovery, which :mod:`drs.run.guards` alone may allow
+        :param snapshots: a recovery snapshot id for each server that is not launched from its latest state
+        :return: the job, PENDING
+        """
+        servers: list[StartRecoveryRequestSourceServerTypeDef] = []
+        for server_id in server_ids:
+            servers.append({"sourceServerID": server_id})
+            if snapshots and server_id in snapshots:
+                servers[-1]["recoverySnapshotID"] = snapshots[server_id]
+        if tags:
+            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
+        else:
+            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers)
+        return Job.from_api(reply["job"])
+
+    def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:
+        """Start one TERMINATE job.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
+
+        :param instance_ids: recovery instance ids, at most 100
+        """
+        return Job.from_api(
+            self.conn.terminate_recovery_instances(recoveryInstanceIDs=list(instance_ids))["job"]
+        )
+
+    def describe_jobs(self, job_ids: Iterable[str]) -> list[Job]:
+        """The jobs with these ids; a job that DRS no longer knows is absent."""
+        ids = sorted(set(job_ids))
+        if not ids:
+            return []
+        pages = self.conn.get_paginator("describe_jobs").paginate(filters={"jobIDs": ids})
+        return [Job.from_api(item) for page in pages for item in page["items"]]
+
+    def jobs_since(self, since: dt.datetime) -> list[Job]:
+        """Every job of the account and Region created since then."""
+        pages = self.conn.get_paginator("describe_jobs").paginate(
+            filters={"fromDate": since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+        )
+        return [Job.from_api(item) for page in pages for item in page["items"]]
+
+    def live_jobs(self) -> list[Job]:
+        """Every job that holds servers now."""
+        return [job for job in self.jobs_since(dt.datetime.now(dt.UTC) - LOOK_BACK) if job.live]
+
+    def job_log(self, job_id: str) -> list[LogEvent]:
+        """A job's log so far, oldest first."""
+        pages = self.conn.get_paginator("describe_job_log_items").paginate(jobID=job_id)
+        events = [LogEvent.from_api(item) for page in pages for item in page["items"]]
+        return sorted(events, key=lambda event: event.at)
+
+    def source_servers(self) -> Iterator[Mapping[str, Any]]:
+        """All source servers of the account and Region; DRS has no filter for tags.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeSourceServers.html
+        """
+        for page in self.conn.get_paginator("describe_source_servers").paginate(filters={}):
+            yield from page["items"]
+
+    def recovery_instances(self, server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        """The recovery instances of these source servers, drills and real ones.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoveryInstances.html
+        """
+        paginator = self.conn.get_paginator("describe_recovery_instances")
+        return [
+            item
+            for chunk in chunks(sorted(set(server_ids)), PAGE)
+            for page in paginator.paginate(filters={"sourceServerIDs": chunk})
+            for item in page["items"]
+        ]
+
+    def every_recovery_instance(self) -> list[Mapping[str, Any]]:
+        """All recovery instances of the account and Region, those of forgotten servers too."""
+        pages = self.conn.get_paginator("describe_recovery_instances").paginate(filters={})
+        return [item for page in pages for item in page["items"]]
+
+    def launch_configuration(self, server_id: str) -> Mapping[str, Any]:
+        """A server's launch settings; DRS has no list of them.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_GetLaunchConfiguration.html
+        """
+        return self.conn.get_launch_configuration(sourceServerID=server_id)
+
+    def recovery_snapshots(self, server_id: str) -> list[Mapping[str, Any]]:
+        """The points in time that a server can be recovered to.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoverySnapshots.html
+        """
+        pages = self.conn.get_paginator("describe_recovery_snapshots").paginate(sourceServerID=server_id)
+        return [item for page in pages for item in page["items"]]
+
+    def recovery_plan_executions(self, status: RecoveryPlanExecutionStatusType) -> list[Mapping[str, Any]]:
+        """The executions of AWS's own recovery plans that have this status.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ListRecoveryPlanExecutions.html
+        """
+        pages = self.conn.get_paginator("list_recovery_plan_executions").paginate(status=status)
+        return [item for page in pages for item in page["recoveryPlanExecutions"]]
+
+    def recovery_plan_steps(self, execution_arn: str) -> list[Mapping[str, Any]]:
+        """The steps of one execution, with the servers of each.
+
+        .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ListRecoveryPlanExecutionSteps.html
+        """
+        pages = self.conn.get_paginator("list_recovery_plan_execution_steps").paginate(
+            recoveryPlanExecutionArn=execution_arn
+        )
+        return [item for page in pages for item in page["recoveryPlanExecutionSteps"]]
+
+
+class Drs(DrsCalls):
+    """DRS by a client at hand, where no Airflow is.
+
+    :param conn: a boto3 client of DRS
+    """
+
+    def __init__(self, conn: DrsClient) -> None:
+        self._conn = conn
+
+    @property
+    def conn(self) -> DrsClient:
+        return self._conn
+
+    @property
+    def unrepeated(self) -> DrsClient:
+        """The client at hand: whoever starts a recovery with it has to give one that repeats nothing."""
+        return self._conn
+
+
+def chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])

@@ -1,0 +1,59 @@
+"""The drill instances of a run, as DRS lists them and EC2 describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs.aws.calls import PAGE, DrsCalls, chunks
+from drs.aws.jobs import parse_time
+from drs.run.records import InstanceRecord
+
+DescribeEc2 = Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]
+"""EC2's DescribeInstances reservations flattened, for given filters."""
+
+
+def drill_instances(hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[str]) -> list[InstanceRecord]:
+    """What these jobs launched of these servers as a drill, and DRS still lists."""
+    servers = sorted(set(server_ids))
+    return [
+        InstanceRecord(
+            recovery_instance_id=item["recoveryInstanceID"],
+            ec2_instance_id=item.get("ec2InstanceID", item["recoveryInstanceID"]),
+            server_id=item["sourceServerID"],
+            job_id=item["jobID"],
+            point_in_time=parse_time(moment) if (moment := item.get("pointInTimeSnapshotDateTime")) else None,
+        )
+        for item in (hook.recovery_instances(servers) if servers else ())
+        if item.get("isDrill") is True and item.get("jobID") in jobs
+    ]
+
+
+def with_types(
+    instances: Sequence[InstanceRecord], describe_ec2: DescribeEc2
+) -> tuple[list[InstanceRecord], str | None]:
+    """The instances with EC2's type, launch time and state, which are what they cost by.
+
+    :return: the instances; and why EC2 could not be asked: a cost that is not known is no reason to let an
+        instance run on
+    """
+    described: dict[str, Mapping[str, Any]] = {}
+    try:
+        for chunk in chunks(sorted({item.ec2_instance_id for item in instances}), PAGE):
+            for item in describe_ec2([{"Name": "instance-id", "Values": chunk}]):
+                described[item["InstanceId"]] = item
+    except (ClientError, BotoCoreError) as error:
+        return list(instances), f"EC2 does not tell what the instances cost: {error}"
+    return [_with_type(each, described.get(each.ec2_instance_id, {})) for each in instances], None
+
+
+def _with_type(instance: InstanceRecord, described: Mapping[str, Any]) -> InstanceRecord:
+    return instance.model_copy(
+        update={
+            "instance_type": described.get("InstanceType"),
+            "launched_at": described.get("LaunchTime"),
+            "state": described.get("State", {}).get("Name"),
+        }
+    )

@@ -1,0 +1,114 @@
+"""What a running instance costs: EC2's own price by the hour, from a table that says its date.
+
+The table (``prices.json``) holds on-demand prices for Linux in us-east-1. Disks, licences, other Regions and
+discounts are not in it, and a type that it does not hold has no price: it is never guessed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from drs.run.records import InstanceRecord
+from drs.tables import table
+from drs.times import age
+
+STOPPED = frozenset({"stopping", "stopped"})
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The table.
+
+    :param as_of: the day of the prices, ``YYYY-MM-DD``
+    :param per_hour: USD an hour, by instance type
+    """
+
+    as_of: str
+    source: str
+    region: str
+    per_hour: dict[str, float]
+
+
+@cache
+def prices() -> Prices:
+    """The table that comes with the package."""
+    content = json.loads(Path(__file__).with_name("prices.json").read_text())
+    return Prices(content["as_of"], content["source"], content["region"], content["per_hour"])
+
+
+def per_hour(instance_type: str | None) -> float | None:
+    """USD an hour; ``None`` where the type is not known, or not in the table."""
+    return prices().per_hour.get(instance_type or "")
+
+
+def cost_so_far(instance: InstanceRecord, now: dt.datetime) -> float | None:
+    """USD since the instance was launched, or ``None`` where that is not known.
+
+    One that is stopped has no known cost: since when it has not run, nobody says.
+    """
+    price = per_hour(instance.instance_type)
+    if price is None or instance.launched_at is None or instance.state in STOPPED:
+        return None
+    return price * max((now - instance.launched_at).total_seconds(), 0) / 3600
+
+
+COST_HEADER = ("type", "age", "cost so far", "cost per day")
+
+
+def cost_cells(instance: InstanceRecord, now: dt.datetime) -> tuple[str, str, str, str]:
+    """An instance's cells under :data:`COST_HEADER`."""
+    price, so_far = per_hour(instance.instance_type), cost_so_far(instance, now)
+    if instance.state in STOPPED:
+        running: tuple[str, str] = ("stopped", "stopped")
+    else:
+        running = (
+            "not known" if so_far is None else f"{so_far:.2f} USD",
+            "not known" if price is None else f"{price * 24:.2f} USD",
+        )
+    return (instance.instance_type or "not known", age(instance.launched_at, now), *running)
+
+
+def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
+    """Instances as a table, with what each has cost and goes on costing, and what the figures are."""
+    rows = [
+        (
+            item.recovery_instance_id,
+            item.ec2_instance_id,
+            item.server_id,
+            *cost_cells(item, now),
+            item.job_id,
+        )
+        for item in instances
+    ]
+    header = ("recovery instance", "EC2 instance", "server", *COST_HEADER, "job")
+    return f"{table(header, rows)}\n{total(instances, now)}\n{basis(instances)}"
+
+
+def total(instances: Iterable[InstanceRecord], now: dt.datetime) -> str:
+    """What they have cost together so far, and cost an hour and a day."""
+    listed = list(instances)
+    running = [item for item in listed if item.state not in STOPPED]
+    hourly = [price for item in running if (price := per_hour(item.instance_type)) is not None]
+    so_far = [cost for item in running if (cost := cost_so_far(item, now)) is not None]
+    daily = sum(hourly) * 24
+    text = f"Together {sum(so_far):.2f} USD so far, {sum(hourly):.2f} USD an hour, {daily:.2f} USD a day"
+    unknown = len(running) - len(hourly)
+    return f"{text}, without {unknown} of them whose price is not known." if unknown else f"{text}."
+
+
+def basis(instances: Iterable[InstanceRecord]) -> str:
+    """What the figures are, and which types they know nothing of."""
+    table_of = prices()
+    unknown = sorted(
+        {item.instance_type for item in instances if item.instance_type} - set(table_of.per_hour)
+    )
+    missing = f" No price is known for {', '.join(unknown)}." if unknown else ""
+    return (
+        f"Prices: on-demand, Linux, {table_of.region}, as of {table_of.as_of}; EBS volumes and licences are "
+        f"not included.{missing}"
+    )

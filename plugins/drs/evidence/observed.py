@@ -1,0 +1,61 @@
+"""What Airflow and DRS say of a run, beside its own records; read by whoever asks them. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from drs.aws.jobs import Job, LogEvent
+from drs.evidence.record import Explanation
+
+
+class Explain(Protocol):
+    """Explains why a server was not launched, if it can."""
+
+    def __call__(
+        self, error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
+    ) -> Explanation | None:
+        """By what is known of it.
+
+        :param error: as the record has it
+        :param events: the server's part of the job's log, and the job's own events
+        """
+
+
+def explains_nothing(
+    _error: str, _events: Sequence[LogEvent], _job_status: str | None, _launch_status: str | None, /
+) -> None:
+    """The explanation of those who have none."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What Airflow and DRS say of a run.
+
+    :param states: the states of the run's tasks
+    :param jobs: DRS's jobs of the run; empty where DRS could not be asked
+    :param logs: their logs, by job id
+    :param listed: the recovery instances that DRS still lists of its servers; ``None`` where it was not asked
+    :param findings: what preflight found, as it left it in XCom
+    :param remarks: what was met in reading all this
+    :param url: the run's page in Airflow
+    :param next_run: when the plan's schedule runs it next
+    :param software: versions, by package
+    :param explain: explains a failed launch
+    """
+
+    states: Mapping[str, str | None]
+    jobs: Sequence[Job] = ()
+    logs: Mapping[str, Sequence[LogEvent]] = field(default_factory=dict)
+    listed: frozenset[str] | None = None
+    findings: Sequence[Mapping[str, Any]] = ()
+    remarks: Sequence[str] = ()
+    url: str | None = None
+    next_run: dt.datetime | None = None
+    software: Mapping[str, str] = field(default_factory=dict)
+    explain: Explain = explains_nothing
+
+    def job(self, job_id: str | None) -> Job | None:
+        return next((job for job in self.jobs if job.job_id == job_id), None)

@@ -1,0 +1,158 @@
+"""Where evidence is kept: a local folder, or an object store by fsspec. Files go in whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class RecordStorage(Protocol):
+    """Files by name, ``/`` between folders. What a place meets (an OSError, say) is raised as it is."""
+
+    def __str__(self) -> str: ...
+
+    def read(self, name: str) -> bytes | None:
+        """The file; ``None`` where there is none."""
+
+    def names(self, folder: str) -> list[str]:
+        """What the folder holds, each by its own name; the root is ``""``. Empty where there is no folder."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Write a new file.
+
+        :raises FileExistsError: there is one of that name, which is left as it is
+        """
+
+    def replace(self, name: str, data: bytes) -> None:
+        """Write a file, whether there was one or not."""
+
+
+class LocalStorage:
+    """A folder of this machine, or one that is mounted.
+
+    :param root: the folder; it need not exist yet
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def __str__(self) -> str:
+        return str(self._root)
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return (self._root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(entry.name for entry in (self._root / folder).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    def create(self, name: str, data: bytes) -> None:
+        path = self._root / name
+        scratch = _written(path, data)
+        try:
+            # A link is made in one step, and never over a file; a rename would be.
+            path.hardlink_to(scratch)
+        finally:
+            scratch.unlink()
+        _sync_folder(path.parent)
+
+    def replace(self, name: str, data: bytes) -> None:
+        path = self._root / name
+        _written(path, data).replace(path)
+        _sync_folder(path.parent)
+
+
+class ObjectStorage:
+    """A prefix of an object store.
+
+    :param fs: the store, by fsspec
+    :param root: bucket and prefix
+    :param shown: how people name it
+    """
+
+    def __init__(self, fs: Any, root: str, shown: str) -> None:
+        self._fs = fs
+        self._root = root.rstrip("/")
+        self._shown = shown.rstrip("/")
+
+    def __str__(self) -> str:
+        return self._shown
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            return bytes(self._fs.cat_file(self._at(name)))
+        except FileNotFoundError:
+            return None
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            found = self._fs.ls(self._at(folder), detail=False, refresh=True)
+        except FileNotFoundError:
+            return []
+        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
+
+    def create(self, name: str, data: bytes) -> None:
+        # s3fs makes it If-None-Match; a store that does not know that is at least asked first.
+        if self.read(name) is not None:
+            raise FileExistsError(f"{self}/{name}")
+        self._fs.pipe_file(self._at(name), data, mode="create")
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._fs.pipe_file(self._at(name), data)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+
+def default_evidence_folder(environment: Mapping[str, str]) -> Path:
+    """Where records are kept unless somebody says otherwise: ``drs-evidence`` in Airflow's home."""
+    return Path(environment.get("AIRFLOW_HOME") or "~/airflow").expanduser() / "drs-evidence"
+
+
+def open_storage(path: str) -> RecordStorage:
+    """The place of that path or URL, reached by this process's own credentials."""
+    if not is_url(path):
+        return LocalStorage(Path(path.removeprefix("file://")))
+    from fsspec.core import url_to_fs  # takes longer to import than a local place does to answer
+
+    # Not one that was made for another environment of this process.
+    fs, root = url_to_fs(path, skip_instance_cache=True)
+    return ObjectStorage(fs, root, path)
+
+
+def is_url(path: str) -> bool:
+    """Whether the path names an object store (``s3://...``), and not a local folder."""
+    return "://" in path and not path.startswith("file://")
+
+
+def _written(path: Path, data: bytes) -> Path:
+    """The data on the disk, under another name beside the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+    scratch = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)  # mkstemp gives it to nobody else; an auditor may be another user
+            os.fsync(file.fileno())
+    except BaseException:
+        scratch.unlink()
+        raise
+    return scratch
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

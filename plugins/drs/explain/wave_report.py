@@ -1,0 +1,159 @@
+"""How a wave ended, for a reader in a hurry: its servers in a table, each failure explained. Pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from drs.aws.access_denied import allow
+from drs.aws.jobs import Job, LogEvent
+from drs.explain import LaunchExplanation, explain_failure, raw_error_of
+from drs.run.records import ServerRecord
+from drs.tables import table
+from drs.times import clock_time
+
+NAMED = 5
+"""Servers of one cause that a message names; the details above it name all."""
+REMEDIES = 3
+RAW_ERROR_LENGTH = 200
+"""Characters of a raw error in a message; the details above it show all of it."""
+IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named"})
+"""Patterns whose phrase says less than the error itself."""
+HEADER = ("server", "name", "launch", "instance", "took", "job")
+
+
+@dataclass(frozen=True)
+class FailedServer:
+    """A server that was not launched, and why.
+
+    :param events: its part of the job log
+    """
+
+    server: ServerRecord
+    events: tuple[LogEvent, ...]
+    raw_error: str | None
+    explanation: LaunchExplanation
+
+    @property
+    def cause(self) -> str:
+        """The cause in a phrase, with DRS's own words, or with ours where DRS has none."""
+        if self.explanation.pattern in IN_OTHER_WORDS:
+            return _cut(self.raw_error or self.server.error or self.explanation.phrase)
+        if self.raw_error:
+            return f"{self.explanation.phrase} ({_cut(self.raw_error)})"
+        return self.explanation.phrase
+
+    @property
+    def where(self) -> str:
+        """``s-… (db-1) in job drsjob-…``"""
+        job = f"job {self.server.job_id}" if self.server.job_id else "no job"
+        return f"{self.server.server_id} ({self.server.name}) in {job}"
+
+    def lines(self) -> Iterator[str]:
+        """What happened to it, the cause and the remedy last."""
+        yield self.where
+        yield from (f"  {clock_time(event.at)}  {event.event}" for event in self.events)
+        if not self.events:
+            yield "  DRS has written no event of it"
+        error = self.server.error or "none"
+        yield f"  {'raw error' if self.raw_error else 'seen'}: {self.raw_error or error}"
+        yield f"  cause: {self.explanation.cause}"
+        yield f"  what to do: {self.explanation.remedy}"
+        yield f"  retry: {self.explanation.retry}"
+
+
+def failed_servers(
+    servers: Iterable[ServerRecord],
+    jobs: Mapping[str, Job],
+    logs: Mapping[str, Sequence[LogEvent]],
+    now: dt.datetime,
+) -> list[FailedServer]:
+    """Explain each server that was not launched.
+
+    :param jobs: the wave's jobs that DRS lists, by id
+    :param logs: their logs, by job id
+    """
+    return [
+        _explained(server, jobs.get(server.job_id or ""), logs.get(server.job_id or "", ()), now)
+        for server in servers
+        if not server.launched
+    ]
+
+
+def _explained(
+    server: ServerRecord, job: Job | None, log: Sequence[LogEvent], now: dt.datetime
+) -> FailedServer:
+    own = tuple(event for event in log if event.server_id in (server.server_id, None))
+    raw_error = raw_error_of(own)
+    last = max((event.at for event in log), default=job.created if job else now)
+    participants = job.participants if job else ()
+    explanation = explain_failure(
+        raw_error,
+        own,
+        job_status=job.status if job else None,
+        launch_status=next((p.status for p in participants if p.server_id == server.server_id), None),
+        silent_for=now - last if job and job.live else None,
+    )
+    return FailedServer(server, own, raw_error, explanation)
+
+
+def servers_table(servers: Iterable[ServerRecord]) -> str:
+    """The wave's servers: how the launch of each ended."""
+    rows = [
+        (
+            server.server_id,
+            server.name,
+            "launched" if server.launched else ("not launched (optional)" if server.optional else "FAILED"),
+            server.instance_id or "-",
+            f"{server.seconds:.0f} s" if server.seconds is not None else "-",
+            server.job_id or "-",
+        )
+        for server in servers
+    ]
+    return table(HEADER, rows)
+
+
+def details(servers: Sequence[ServerRecord], failed: Sequence[FailedServer]) -> str:
+    """The table of the wave's servers, then each failed one with its events, cause and remedy."""
+    return "\n".join([servers_table(servers), *(line for each in failed for line in ("", *each.lines()))])
+
+
+def causes(failed: Sequence[FailedServer]) -> str:
+    """Which servers, and the cause of each in a phrase; servers of one cause stand together."""
+    groups: dict[str, list[str]] = {}
+    for each in failed:
+        groups.setdefault(each.cause, []).append(each.where)
+    return "; ".join(f"{_named(where)}: {cause}" for cause, where in groups.items())
+
+
+def remedy(failed: Sequence[FailedServer], then: str) -> str:
+    """What to do about all of them: missing permissions in one statement, then each other remedy."""
+    plain = [each for each in failed if each.explanation.pattern == "permission" and each.explanation.action]
+    actions = sorted({str(each.explanation.action) for each in plain})
+    others = list(dict.fromkeys(each.explanation.remedy for each in failed if each not in plain))
+    told = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
+    told += others[:REMEDIES]
+    if len(others) > REMEDIES:
+        told.append(f"See above for {len(others) - REMEDIES} more.")
+    return "\n".join([*told, then] if others or not actions else told)
+
+
+def _named(where: Sequence[str]) -> str:
+    rest = f" and {len(where) - NAMED} more" if len(where) > NAMED else ""
+    return ", ".join(where[:NAMED]) + rest
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= RAW_ERROR_LENGTH else f"{text[:RAW_ERROR_LENGTH]}..."
+
+
+def last_event(log: Sequence[LogEvent]) -> str:
+    """A job's last event, or that there is none."""
+    return log[-1].describe() if log else "none"
+
+
+def silence(job: Job, log: Sequence[LogEvent], now: dt.datetime) -> str:
+    """How long a job has been silent."""
+    since = max((event.at for event in log), default=job.created)
+    return f"silent for {(now - since).total_seconds() / 60:.0f} min since {clock_time(since)}"

@@ -1,0 +1,229 @@
+"""Whether a run proved what it set out to prove: pure, from its records and the states of its tasks.
+
+A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be of an
+earlier try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from drs.plan import Plan
+from drs.plan.check_labels import asked_of
+from drs.run.ledger import Ledger
+from drs.run.records import (
+    CLEANUP_APPROVAL,
+    RECOVERY_APPROVAL,
+    ApprovalRecord,
+    ResolvedServer,
+    RunRecord,
+    ServerRecord,
+    WaveOutcome,
+    WaveResolution,
+)
+
+PREFLIGHT_TASK_ID = "preflight"
+APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
+TERMINATE_TASK_ID = "terminate"
+EVIDENCE_TASK_ID = "evidence"
+VERDICT_TASK_ID = "verdict"
+LAST_TASK = "validate"
+"""The last task of a wave, within its group."""
+LAST_GATE = "validated"
+"""The gate that this task reaches."""
+
+
+KEPT_LAUNCH = "launch"
+"""The XCom in which a wave's start_recovery keeps a copy of its launch: a cleared ``begin`` has no ledger."""
+
+
+def start_task_id(wave: str) -> str:
+    """The task that launches the wave."""
+    return f"{group_id(wave)}.start_recovery"
+
+
+def group_id(wave: str) -> str:
+    """The wave's task group; the prefix keeps a wave named ``begin`` apart from the task of that name."""
+    return f"wave_{wave}"
+
+
+def passed(ledger: Ledger, run: RunRecord) -> str:
+    """What a run that passed has done."""
+    if run.missed:
+        return run.missed
+    if run.dry_run:
+        return f"Dry run of a {run.execution_type}: preflight passed, nothing was launched."
+    servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
+    launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
+    if not run.is_drill:
+        return f"The RECOVERY passed: {launched}; nothing of it is terminated."
+    cleanup = ledger.cleanup()
+    end = "all of them are terminated"
+    if cleanup is not None and cleanup.kept:
+        end = f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
+    return f"The drill passed: {launched}; {end}."
+
+
+def failed_tasks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
+    """The tasks that failed or were cut off, those with a reason of their own first."""
+    for task_id, state in sorted(states.items()):
+        if state == "failed":
+            failure = ledger.failure(task_id)
+            why = f"[{failure.code}] {failure.message}" if failure else "without a code; see its log"
+            yield f"{task_id} failed: {why}"
+    for task_id, state in sorted(states.items()):
+        if state in {"upstream_failed", "removed"}:
+            yield f"{task_id} did not run ({state})"
+
+
+def doubts(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """Everything that speaks against a run having proved what it set out to prove; nothing where it has."""
+    yield from failed_tasks(ledger, states)
+    if run.missed or run.dry_run:
+        yield from doubted_idleness(ledger, run, states)
+    else:
+        yield from doubted_approvals(ledger, run)
+        yield from doubted_waves(ledger, run, states)
+        yield from doubted_end(ledger, run, states)
+
+
+def doubts_before_evidence(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """The same as evidence sees it: it is still at work itself, and the verdict is yet to come."""
+    known = {task_id: state for task_id, state in states.items() if task_id != VERDICT_TASK_ID}
+    return doubts(ledger, run, known | {EVIDENCE_TASK_ID: "success"})
+
+
+def doubted_idleness(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What speaks against a run that was to launch nothing."""
+    if run.dry_run and not run.missed:
+        if ledger.resolution() is None:
+            yield "preflight has resolved no servers"
+        if states.get(PREFLIGHT_TASK_ID) not in {"success", "failed", "upstream_failed"}:
+            yield f"{PREFLIGHT_TASK_ID} is {states.get(PREFLIGHT_TASK_ID) or 'without a state'}"
+    for name in run.waves:
+        if ledger.launch(name) is not None:
+            yield f"wave {name} has a record of a launch, and nothing was to be launched"
+
+
+def doubted_approvals(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """Approvals that the run needed and has no record of."""
+    if not run.is_drill and not _approved(ledger.approval(RECOVERY_APPROVAL)):
+        yield "nobody has approved the recovery"
+    for wave in run.read_plan().waves:
+        if wave.approval and ledger.launch(wave.name) and not _approved(ledger.approval(wave.name)):
+            yield f"nobody has approved wave {wave.name}"
+
+
+def _approved(answer: ApprovalRecord | None) -> bool:
+    return answer is not None and answer.approved
+
+
+def doubted_waves(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What is lacking of proof that every server of every chosen wave was launched, and passed its checks.
+
+    A task's state alone proves nothing, since a person can set it; nor does a record alone, since it may be
+    of an earlier try.
+    """
+    resolution = ledger.resolution()
+    if resolution is None:
+        yield "preflight has resolved no servers"
+        return
+    for name in run.waves:
+        yield from doubted_wave(ledger, run, name, resolution.waves.get(name), states)
+    launched = (
+        server.launched
+        for name, outcome in outcomes(ledger, run)
+        if ledger.launch(name) is not None
+        and (wave := resolution.waves.get(name)) is not None
+        and not wave.left_out
+        for server in outcome.servers
+    )
+    if not any(launched):
+        yield "no wave has a record of a server being launched"
+
+
+def doubted_wave(
+    ledger: Ledger,
+    run: RunRecord,
+    name: str,
+    wave: WaveResolution | None,
+    states: Mapping[str, str | None],
+) -> Iterator[str]:
+    """What is lacking of proof that every server of one chosen wave was launched, and passed its checks."""
+    if wave is not None and wave.left_out:
+        return
+    outcome, launch = ledger.outcome(name), ledger.launch(name)
+    if wave is None or outcome is None or launch is None:
+        yield f"wave {name} has no record of its servers being launched"
+        return
+    last = f"{group_id(name)}.{LAST_TASK}"
+    if states.get(last) not in {"success", "failed", "upstream_failed"}:
+        yield f"{last} is {states.get(last) or 'without a state'}"
+    judged = {server.server_id: server for server in outcome.servers}
+    plan = run.read_plan()
+    for server in wave.servers:
+        record = judged.get(server.server_id)
+        if server.optional:
+            continue
+        if (
+            record is None
+            or not record.launched
+            or record.job_id != launch.timeline.slot(server.server_id).job_id
+        ):
+            yield f"wave {name}: server {server.server_id} ({server.name}) is not proven launched"
+        elif lacking := _unproven_checks(ledger, plan, name, server, record):
+            yield (
+                f"wave {name}: server {server.server_id} ({server.name}) is not proven valid: "
+                f"{', '.join(lacking)}"
+            )
+
+
+def _unproven_checks(
+    ledger: Ledger, plan: Plan, wave: str, server: ResolvedServer, launched: ServerRecord
+) -> list[str]:
+    """The checks that this launch of the server has not passed, as far as the records tell."""
+    asked = asked_of(plan, wave, server.group)
+    validation, since = ledger.validation(wave), ledger.reached(wave, "launched")
+    if validation is None or since is None or validation.began_at < since:  # of an earlier try
+        return list(asked)
+    passed = {
+        result.check
+        for result in validation.results
+        if result.passed
+        and (result.server_id, result.instance_id) == (server.server_id, launched.instance_id)
+    }
+    return [label for label in asked if label not in passed]
+
+
+def doubted_end(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> Iterator[str]:
+    """What the records lack of proof that clean-up covered everything, and that evidence was given."""
+    cleanup = ledger.cleanup()
+    launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
+    made = frozenset[str]().union(*(record.all_job_ids for record in launches))
+    if cleanup is None or not (cleanup.proven or cleanup.kept):
+        yield "clean-up is not proven complete"
+    elif cleanup.kept and not _may_keep(ledger, run):
+        yield "instances are kept, and neither the run nor the plan nor a person has asked for that"
+    elif uncovered := made - set(cleanup.jobs):
+        yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
+    for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
+        if states.get(task_id) not in {"success", "failed", "upstream_failed"}:
+            yield f"{task_id} is {states.get(task_id) or 'without a state'}"
+
+
+def _may_keep(ledger: Ledger, run: RunRecord) -> bool:
+    """Whether anything allows that instances stay; after a wave that failed the run is red all the same."""
+    if run.keep_instances or not run.is_drill:
+        return True
+    when = run.read_plan().cleanup.when
+    if when == "after_approval":
+        answer = ledger.approval(CLEANUP_APPROVAL)
+        return answer is not None and not answer.approved
+    return when in {"never", "on_success"}
+
+
+def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:
+    """How each chosen wave ended, for those that did."""
+    for name in run.waves:
+        if (outcome := ledger.outcome(name)) is not None:
+            yield name, outcome

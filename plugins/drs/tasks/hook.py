@@ -1,0 +1,92 @@
+"""DRS through an Airflow connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook
+from botocore.config import Config
+
+from drs.aws.call_errors import ONCE, RETRIES
+from drs.aws.calls import DrsCalls
+
+if TYPE_CHECKING:
+    from mypy_boto3_drs.client import DrsClient  # named in the base class, as a string
+
+
+class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
+    """Interact with AWS Elastic Disaster Recovery.
+
+    Additional arguments (such as ``aws_conn_id``) are passed down to the underlying AwsGenericHook.
+
+    .. seealso::
+        - `DRS API reference <https://docs.aws.amazon.com/drs/latest/APIReference/Welcome.html>`__
+    """
+
+    once: bool = False
+    """Whether its client sends each request once."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "drs"
+        super().__init__(*args, **kwargs)
+
+    @property
+    def config(self) -> Config:
+        """The connection's botocore configuration over an explicit retry mode."""
+        config: Config = RETRIES.merge(super().config)
+        return config.merge(ONCE) if self.once else config
+
+    @cached_property
+    def unrepeated(self) -> DrsClient:
+        client: DrsClient = self.get_client_type(config=self.config.merge(ONCE))
+        return client
+
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """A session of the connection.
+
+        The session of a role ends, after an hour by default, and botocore renews it when a call is due. The
+        provider's renewal blocks, which in the triggerer would hold up every wait of it while STS is slow: it
+        is given a thread.
+        """
+        session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
+        if deferrable:
+            from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
+
+            credentials: Any = session._credentials
+            if isinstance(session._credentials, AioRefreshableCredentials):
+                renew = credentials._refresh_using
+                credentials._refresh_using = lambda: asyncio.to_thread(renew)
+        return session
+
+    @cached_property
+    def waiter_path(self) -> PathLike[str]:
+        return Path(__file__).parent / "waiters" / "drs.json"
+
+
+class Ec2Instances:
+    """EC2's instances through the same connection; the client is made when it is needed.
+
+    :param hook_parameters: what the connection is reached with (``aws_conn_id``, ``region_name``, ``verify``,
+        ``botocore_config``)
+    """
+
+    def __init__(self, **hook_parameters: Any) -> None:
+        self._parameters = hook_parameters
+
+    @cached_property
+    def _client(self) -> Any:
+        parameters = dict(self._parameters)
+        return AwsBaseHook(
+            client_type="ec2", config=parameters.pop("botocore_config", None), **parameters
+        ).conn
+
+    def __call__(self, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """DescribeInstances, its reservations flattened."""
+        for page in self._client.get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]

@@ -1,0 +1,217 @@
+"""Writes the record of a run: what it did, what was measured, and what is proven."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.sdk import ObjectStoragePath
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
+
+from drs import settings
+from drs.aws.jobs import Job, LogEvent
+from drs.errors import EvidenceIncomplete
+from drs.evidence.assemble import assemble
+from drs.evidence.observed import Account
+from drs.evidence.page import render_page
+from drs.evidence.record import Evidence, Explanation
+from drs.evidence.storage import LocalStorage, ObjectStorage, RecordStorage, is_url
+from drs.evidence.store import EvidenceStore, Kept
+from drs.evidence.summary import judged, measured, seconds
+from drs.explain import explain_failure, raw_error_of
+from drs.plan.schedule import next_time
+from drs.run.ledger import Ledger
+from drs.run.proof import PREFLIGHT_TASK_ID
+from drs.run.records import RunRecord
+from drs.tables import table
+from drs.tasks.drill_task import coded_failures, run_ledger, task_states, use_target
+from drs.tasks.hook import DrsHook
+from drs.tasks.operators.preflight import FINDINGS_KEY
+from drs.times import utc_now
+from drs.version import VERSION
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+PACKAGES = ("apache-airflow", "apache-airflow-providers-amazon", "boto3", "pydantic")
+NO_ANSWER = (ClientError, BotoCoreError, AirflowException)
+"""How DRS, or the way to it, fails to answer."""
+
+
+class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
+    """Assemble the run's record from its ledger and from DRS, seal it into the plan's chain, and store it.
+
+    It does so on every path. Only a run that was refused before it began, or that was missed, gives none. Its
+    outlet is the asset of the plan's drills, whose event says how this one ended.
+    """
+
+    aws_hook_class = DrsHook
+    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+
+    @coded_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        ledger = run_ledger(context)
+        run = ledger.begun()
+        if run is None:
+            raise AirflowSkipException("This run was refused before it began; there is nothing to tell.")
+        if run.missed:
+            raise AirflowSkipException(run.missed)
+        use_target(self, run)
+        kept = store().keep(assemble(ledger, run, self._account(context, ledger, run), utc_now()))
+        self._tell(kept)
+        self._announce(context, kept.record)
+        return summary(kept)
+
+    def _account(self, context: Context, ledger: Ledger, run: RunRecord) -> Account:
+        """What Airflow and DRS say. What DRS does not say costs details, and never the record."""
+        ti: Any = context["ti"]
+        plan, now = run.read_plan(), utc_now()
+        remarks: list[str] = []
+        jobs, logs = self._jobs(ledger, remarks)
+        return Account(
+            states=task_states(context),
+            jobs=jobs,
+            logs=logs,
+            listed=self._listed(ledger, remarks),
+            findings=ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or (),
+            remarks=remarks,
+            url=str(ti.log_url).partition("/tasks/")[0],
+            next_run=next_time(plan.schedule, plan.timezone, now) if plan.schedule else None,
+            software=software(),
+            explain=explained,
+        )
+
+    def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
+        cleanup = ledger.cleanup()
+        ids = ledger.job_ids().union(cleanup.jobs if cleanup else ())
+        jobs: list[Job] = []
+        logs: dict[str, list[LogEvent]] = {}
+        try:
+            jobs = self.hook.describe_jobs(ids) if ids else []
+            for job in jobs:
+                logs[job.job_id] = self.hook.job_log(job.job_id)
+        except NO_ANSWER as error:
+            self._remark(remarks, f"DRS could not be asked for the jobs' logs: {error}")
+        return jobs, logs
+
+    def _listed(self, ledger: Ledger, remarks: list[str]) -> frozenset[str] | None:
+        """The recovery instances that DRS still lists, where clean-up has not proven that there are none."""
+        cleanup = ledger.cleanup()
+        if cleanup is None or cleanup.proven or not cleanup.instances:
+            return None
+        try:
+            items = self.hook.recovery_instances(item.server_id for item in cleanup.instances)
+        except NO_ANSWER as error:
+            self._remark(remarks, f"DRS could not be asked which instances are left: {error}")
+            return None
+        return frozenset(str(item["recoveryInstanceID"]) for item in items)
+
+    def _remark(self, remarks: list[str], text: str) -> None:
+        self.log.warning(text)
+        remarks.append(text)
+
+    def _tell(self, kept: Kept) -> None:
+        record = kept.record
+        rows = [
+            (
+                wave.name,
+                server.server_id,
+                server.name,
+                "launched" if server.launched else "not launched",
+                server.instance_id or "-",
+                seconds(server.launch_seconds),
+                seconds(server.rpo_seconds),
+            )
+            for wave in record.waves
+            for server in wave.servers
+        ]
+        header = ("wave", "server", "name", "launch", "instance", "took", "data age")
+        self.log.info("Servers of this run:\n%s", table(header, rows) if rows else "none was resolved")
+        objectives = record.objectives
+        self.log.info("RTO, to the last server launched: %s", judged(objectives.rto_launched))
+        self.log.info("RTO, to the last wave validated: %s", judged(objectives.rto_validated))
+        self.log.info("RPO, of the worst server: %s", judged(objectives.rpo))
+        self.log.info("%s", record.summary)
+        self.log.info("%s: %s", "Evidence" if kept.new else "Evidence, as it was written before", kept.path)
+        self.log.info("Evidence hash (also in the message): %s", record.hash)
+
+    def _announce(self, context: Context, record: Evidence) -> None:
+        for outlet in self.outlets:
+            context["outlet_events"][outlet].extra = {
+                "id": record.id,
+                "hash": record.hash,
+                "run_id": record.run.run_id,
+                "execution_type": record.run.execution_type,
+                "dry_run": record.run.dry_run,
+                "result": record.result,
+                **measured(record),
+            }
+
+
+def explained(
+    error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
+) -> Explanation:
+    """A failed launch in plain words, as the failing task's log tells it."""
+    # Without a log the record's own words have to do; they are DRS's, where it said any.
+    raw_error = raw_error_of(events) if events else error
+    found = explain_failure(raw_error, events, job_status=job_status, launch_status=launch_status)
+    return Explanation(cause=found.cause, remedy=found.remedy, retry_is_safe=found.retry_is_safe)
+
+
+def store() -> EvidenceStore:
+    """The store that the configuration names.
+
+    :raises EvidenceIncomplete: there is no way to it
+    """
+    path = settings.evidence_path()
+    try:
+        return EvidenceStore(place(path), render_page)
+    except Exception as error:  # a missing connection or library, a wrong URL: as open as stores are
+        raise EvidenceIncomplete(f"There is no way to {path}: {type(error).__name__}: {error}") from error
+
+
+def place(path: str) -> RecordStorage:
+    """The place of that path, reached as Airflow reaches it."""
+    if not is_url(path):
+        return LocalStorage(Path(path.removeprefix("file://")))
+    at = ObjectStoragePath(path, conn_id=settings.evidence_conn_id())
+    return ObjectStorage(at.fs, at.path, path)
+
+
+def summary(kept: Kept) -> dict[str, Any]:
+    """The record in short, as XCom; all of it is in the store."""
+    record = kept.record
+    cleanup = record.cleanup
+    return {
+        "id": record.id,
+        "hash": record.hash,
+        "path": kept.path,
+        "result": record.result,
+        "summary": record.summary,
+        "plan": record.plan.name,
+        "digest": record.plan.digest,
+        "run_id": record.run.run_id,
+        "execution_type": record.run.execution_type,
+        "dry_run": record.run.dry_run,
+        "initiator": record.run.initiator,
+        "reason": record.run.reason,
+        "began_at": record.run.began_at.isoformat(),
+        **measured(record),
+        "approvals": {about: answer.model_dump(mode="json") for about, answer in record.approvals.items()},
+        "cleanup": {"proven": cleanup.proven, "kept": cleanup.kept} if cleanup else None,
+        "failures": [failure.model_dump(mode="json") for failure in record.failures],
+    }
+
+
+def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
+    """The versions of what assembled the record."""
+    return {
+        "drs-drills": VERSION,
+        "python": platform.python_version(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }

@@ -1,0 +1,185 @@
+"""Looks at AWS before anything is launched: resolves a run's groups once, and refuses what cannot succeed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
+
+from drs import settings
+from drs.aws.clients import AwsClients
+from drs.plan import Launch, Plan
+from drs.preflight import PreflightInputs, Report, findings_table, inspect
+from drs.run.ledger import Ledger
+from drs.run.records import Resolution, RunRecord
+from drs.tables import table
+from drs.tasks.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
+from drs.tasks.hook import DrsHook
+from drs.tasks.triggers import DrsHoldersTrigger
+from drs.times import clock_time, utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+FINDINGS_KEY = "findings"
+"""The XCom of this task under which the approvers' question and programs find what preflight found."""
+PATIENCE_KEY = "patience"
+
+
+class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
+    """Check everything that can be known before a launch, and record which servers the run launches.
+
+    Every finding is told at once. Findings that time may heal are looked at again, along the plan's
+    ``conflict_backoff`` up to its ``conflict_timeout``, with the task deferred; a dry run reports them at
+    once. What a run has resolved once stays, also when the task is cleared.
+    """
+
+    aws_hook_class = DrsHook
+    template_fields: Sequence[str] = aws_template_fields()
+
+    @coded_failures
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self._look_until_healed(context, Patience(since=utc_now()))
+
+    @coded_failures
+    def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Look again after a wait."""
+        store: Any = context["task_state_store"]
+        return self._look_until_healed(context, Patience.from_json(store.get(PATIENCE_KEY)))
+
+    def _look_until_healed(self, context: Context, patience: Patience) -> dict[str, Any]:
+        ledger = run_ledger(context)
+        run = ledger.run()
+        use_target(self, run)
+        question = question_of(run, ledger)
+        while True:
+            report = inspect(question, clients(self.hook))
+            self._tell(context, report)
+            if not report.errors:
+                assert report.resolution is not None
+                ledger.save_resolution(report.resolution)
+                return report.resolution.model_dump(mode="json")
+            until = patience.next_look(launch_to_wait_by(question.plan, report, run.waves), utc_now())
+            if run.dry_run or not report.heals or until is None:
+                if report.heals and patience.looks:
+                    self.log.error(
+                        "Waited in vain since %s, up to conflict_timeout.", clock_time(patience.since)
+                    )
+                raise report.as_error()
+            patience = patience.after_a_look()
+            store: Any = context["task_state_store"]
+            store.set(PATIENCE_KEY, patience.as_json())
+            self._wait(report, until)
+
+    def _wait(self, report: Report, until: dt.datetime) -> None:
+        holders = sorted({job_id for finding in report.errors for job_id in finding.holders})
+        sooner = f", or when one of {', '.join(holders)} has ended" if holders else ""
+        self.log.info("Nothing but time is in the way. Looking again at %s%s.", clock_time(until), sooner)
+        trigger = DrsHoldersTrigger(
+            deadline=until.isoformat(),
+            holders=holders,
+            poll=settings.poll_interval_near(),
+            **hook_parameters(self),
+        )
+        wait(self, trigger, until, resume="resume")
+
+    def _tell(self, context: Context, report: Report) -> None:
+        ti: Any = context["ti"]
+        ti.xcom_push(key=FINDINGS_KEY, value=report.as_json())
+        if report.resolution is not None:
+            self._tell_servers(report.resolution)
+        for note in report.notes:
+            self.log.info(note)
+        if not report.findings:
+            self.log.info("Preflight found nothing amiss.")
+            return
+        self.log.warning(
+            "Preflight found %d error(s) and %d warning(s):\n%s",
+            len(report.errors),
+            len(report.warnings),
+            findings_table((*report.errors, *report.warnings)),
+        )
+
+    def _tell_servers(self, resolution: Resolution) -> None:
+        rows = [
+            (name, server.server_id, server.name, server.group, server.snapshot_id or "latest", optional)
+            for name, wave in resolution.waves.items()
+            for server in wave.servers
+            for optional in ("optional" if server.optional else "",)
+        ]
+        header = ("wave", "server", "name", "group", "recovery point", "")
+        self.log.info("The waves resolve to %d server(s):\n%s", len(rows), table(header, rows))
+        for name, wave in resolution.waves.items():
+            if wave.excluded:
+                self.log.info("Excluded from wave %s by run parameter: %s", name, ", ".join(wave.excluded))
+            if wave.left_out:
+                self.log.warning("Wave %s is left out: %s.", name, wave.left_out)
+
+
+def clients(hook: DrsHook) -> AwsClients:
+    """AwsClients of all that preflight asks, in the account and Region of the hook and by its credentials."""
+    session = hook.get_session(region_name=hook.region_name)
+
+    def client(service: str) -> Any:
+        return session.client(
+            service_name=service,
+            endpoint_url=hook.conn_config.get_service_endpoint_url(service),
+            config=hook.config,
+            verify=hook.verify,
+        )
+
+    return AwsClients(drs=hook, ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
+
+
+def question_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
+    """What a run's preflight is asked."""
+    launches = (ledger.launch(wave) for wave in run.waves)
+    return PreflightInputs(
+        plan=run.read_plan(),
+        waves=run.waves,
+        exclude_servers=run.exclude_servers,
+        execution_type=run.execution_type,
+        recovery_point=run.recovery_point,
+        own_jobs=frozenset().union(*(record.all_job_ids for record in launches if record)),
+        token=run.token,
+        resolved=ledger.resolution(),
+    )
+
+
+def launch_to_wait_by(plan: Plan, report: Report, waves: Sequence[str]) -> Launch:
+    """The launch settings whose backoff and time-out a wait keeps: of the waves that errors are about, those
+    of the least patient. An error about no wave is about all of the run's.
+    """
+    named = {finding.wave for finding in report.errors}
+    concerned = [wave for wave in waves if wave in named or None in named]
+    return min((plan.launch_for(wave) for wave in concerned), key=lambda launch: launch.conflict_timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How often a task has looked, and since when."""
+
+    since: dt.datetime
+    looks: int = 0
+
+    def next_look(self, launch: Launch, now: dt.datetime) -> dt.datetime | None:
+        """When to look again; ``None`` when the time is up."""
+        end = self.since + launch.conflict_timeout
+        if now >= end:
+            return None
+        backoff = launch.conflict_backoff
+        return min(now + backoff[min(self.looks, len(backoff) - 1)], end)
+
+    def after_a_look(self) -> Patience:
+        return Patience(self.since, self.looks + 1)
+
+    def as_json(self) -> dict[str, Any]:
+        return {"since": self.since.isoformat(), "looks": self.looks}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Patience:
+        return cls(dt.datetime.fromisoformat(value["since"]), value["looks"])

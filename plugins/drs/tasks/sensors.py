@@ -1,0 +1,323 @@
+"""Sensors that hold a wave's gates: its jobs left PENDING; its servers are launched."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
+from airflow.sdk.exceptions import AirflowSensorTimeout
+
+from drs import settings
+from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, parse_time
+from drs.aws.states import JobStatus
+from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
+from drs.explain.wave_report import (
+    causes,
+    details,
+    failed_servers,
+    last_event,
+    remedy,
+    servers_table,
+    silence,
+)
+from drs.plan import Launch
+from drs.run.ledger import Ledger
+from drs.run.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
+from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
+from drs.tasks.hook import DrsHook
+from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
+from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.times import clock_time, utc_now
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from airflow.triggers.base import BaseTrigger
+
+THEN_LAUNCH_AGAIN = "Then clear this wave's start_recovery before clean-up, or trigger a new run."
+ONCE_ENDED = "Trigger a new run once the job has ended."
+
+
+class _WaveSensor(AwsBaseSensor[DrsHook]):
+    """Wait for the jobs that this run made for one wave.
+
+    :param wave: the wave's name
+    """
+
+    aws_hook_class = DrsHook
+    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+
+    def __init__(self, *, wave: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.wave = wave
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Look once more where no triggerer watched until the bound had passed, which Airflow takes for a
+        failure without a retry: the servers may long be up.
+        """
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout:
+            self.log.warning("Nobody watched the wait until its time was over; looking at DRS now.")
+            return self.execute(context)
+
+    def _load(self, context: Context) -> tuple[Ledger, Launch, WaveResolution, LaunchRecord]:
+        ledger = run_ledger(context)
+        run = ledger.run()
+        resolution = chosen_wave(ledger, run, self.wave)
+        use_target(self, run)
+        launch = ledger.launch(self.wave)
+        if launch is None:
+            raise DrillFailed(
+                f"Wave {self.wave} has no record of its launch.",
+                remedy="Clear the wave's task 'start_recovery' with all after it.",
+            )
+        return ledger, run.read_plan().launch_for(self.wave), resolution, launch
+
+    def _raise_what_the_trigger_met(self, event: dict[str, Any] | None, job_ids: Iterable[str]) -> None:
+        """Meet here, where it is explained, the refusal that made the trigger give up."""
+        if event and event.get("status") == "error":
+            self.log.warning("The wait ended early: %s", event.get("message"))
+            for job_id in job_ids:
+                self.hook.job_log(job_id)
+
+
+class DrsJobStartedSensor(_WaveSensor):
+    """Wait until every job of a wave has left PENDING.
+
+    .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeJobs.html
+
+    :param wave: the wave's name
+    """
+
+    def execute(self, context: Context) -> None:
+        return self.execute_complete(context, None)
+
+    @coded_failures
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> None:
+        """Judge the jobs; wait (again) while any of them is PENDING and has time left.
+
+        A job that DRS does not list yet is as good as PENDING.
+        """
+        ledger, settings_of_wave, resolution, launch = self._load(context)
+        bound = settings_of_wave.start_timeout
+        while True:
+            jobs = {job.job_id: job for job in self.hook.describe_jobs(launch.jobs)}
+            pending = {
+                job_id: jobs[job_id].created if job_id in jobs else launch.called_at(job_id)
+                for job_id in launch.jobs
+                if job_id not in jobs or jobs[job_id].status == JobStatus.PENDING
+            }
+            if not pending:
+                break
+            deadline = max(pending.values()) + bound
+            if utc_now() >= deadline:
+                measure_stuck(context, ledger, self.wave, pending)
+                self._give_up(list(pending), jobs, resolution, launch, bound)
+                break
+            self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
+            until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
+            wait(self, trigger, until, resume="execute_complete")
+        reached = utc_now()
+        ledger.save_reached(self.wave, "started", reached)
+        measure_start(context, ledger, self.wave, launch, reached)
+        self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
+
+    def _next_look(
+        self, launch: LaunchRecord, deadline: dt.datetime, *, all_listed: bool
+    ) -> tuple[dt.datetime, BaseTrigger]:
+        """Wait for the jobs to start; while DRS does not list one, which no waiter can see, for a while."""
+        near = settings.poll_interval_near()
+        if not all_listed:
+            soon = min(deadline, utc_now() + dt.timedelta(seconds=settings.poll_interval()))
+            return soon, DrsHoldersTrigger(
+                deadline=soon.isoformat(), holders=[], poll=near, **hook_parameters(self)
+            )
+        every = max(1, math.ceil(near))
+        return deadline, DrsJobStartedTrigger(
+            job_ids=list(launch.jobs),
+            waiter_delay=every,
+            waiter_max_attempts=math.ceil((deadline - utc_now()).total_seconds() / every) + 1,
+            **hook_parameters(self),
+        )
+
+    def _give_up(
+        self,
+        stuck: Sequence[str],
+        jobs: Mapping[str, Job],
+        resolution: WaveResolution,
+        launch: LaunchRecord,
+        bound: dt.timedelta,
+    ) -> None:
+        """Fail, unless every server of the stuck jobs is optional."""
+        logs = {job_id: self.hook.job_log(job_id) for job_id in stuck if job_id in jobs}
+        described = []
+        for job_id in stuck:
+            what = jobs[job_id].describe() if job_id in jobs else f"{job_id} (not listed by DRS)"
+            last = last_event(logs.get(job_id, ()))
+            described.append(f"{what}, servers {', '.join(launch.jobs[job_id])}, last event: {last}")
+        text = (
+            f"Wave {self.wave}: {len(stuck)} job(s) still PENDING {bound.total_seconds():.0f} s after they "
+            f"were made: {'; '.join(described)}."
+        )
+        servers = self._pending_servers(resolution, launch, stuck)
+        if all(server.optional for server in servers):
+            self.log.warning("%s All of their servers are optional: the drill goes on.", text)
+            return
+        failed = failed_servers(servers, jobs, logs, utc_now())
+        raise JobStartTimeout(text, remedy=remedy(failed, ONCE_ENDED), details=details(servers, failed))
+
+    @staticmethod
+    def _pending_servers(
+        resolution: WaveResolution, launch: LaunchRecord, stuck: Sequence[str]
+    ) -> list[ServerRecord]:
+        """The servers of the jobs that have not started."""
+        names = {server.server_id: server.name for server in resolution.servers}
+        return [
+            ServerRecord(
+                server_id=server_id,
+                name=names.get(server_id, server_id),
+                optional=launch.timeline.slot(server_id).optional,
+                job_id=job_id,
+                launched=False,
+            )
+            for job_id in stuck
+            for server_id in launch.jobs[job_id]
+        ]
+
+
+class DrsJobLaunchedSensor(_WaveSensor):
+    """Wait until every job of a wave has ended, then judge each server by its own launch status.
+
+    DRS's job log appears in the task's log as it is written. A job that COMPLETED proves nothing: one with a
+    FAILED server fails the wave.
+
+    .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ParticipatingServer.html
+
+    :param wave: the wave's name
+    """
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        return self.execute_complete(context, None)
+
+    @coded_failures
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Judge the servers; wait (again) while any job is live and has time left.
+
+        :return: a record for each server
+        """
+        ledger, settings_of_wave, resolution, launch = self._load(context)
+        while True:
+            jobs = self.hook.describe_jobs(launch.jobs)
+            live = [job for job in jobs if job.live]
+            self._raise_what_the_trigger_met(event, [job.job_id for job in live])
+            deadlines = [job.created + settings_of_wave.job_timeout for job in live]
+            # A job that DRS does not list yet has the time of one that is to start.
+            missing = set(launch.jobs) - {job.job_id for job in jobs}
+            deadlines += [launch.called_at(job_id) + settings_of_wave.start_timeout for job_id in missing]
+            if not deadlines or utc_now() >= max(deadlines):
+                break
+            deadline = max(deadlines)
+            trigger = DrsJobsEndedTrigger(
+                job_ids=list(launch.jobs),
+                deadline=deadline.isoformat(),
+                near=settings.poll_interval_near(),
+                far=settings.poll_interval(),
+                **hook_parameters(self),
+            )
+            event = wait(self, trigger, deadline, resume="execute_complete")
+        if event is None:  # no trigger has told them
+            for job in jobs:
+                for item in self.hook.job_log(job.job_id):
+                    self.log.info("%s  %s", job.job_id, item.describe())
+        outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
+        ledger.save_outcome(self.wave, outcome)
+        measure_jobs(context, ledger, self.wave, jobs, outcome)
+        self._report(outcome, jobs, live, settings_of_wave)
+        ledger.save_reached(self.wave, "launched", utc_now())
+        return [server.model_dump(mode="json") for server in outcome.servers]
+
+    def _judge(
+        self, jobs: Sequence[Job], launch: LaunchRecord, resolution: WaveResolution
+    ) -> list[ServerRecord]:
+        by_id = {job.job_id: job for job in jobs}
+        listed = {
+            (str(item.get("jobID")), str(item.get("sourceServerID"))): item
+            for item in self.hook.recovery_instances(server.server_id for server in resolution.servers)
+        }
+        instances = {launch: str(item["recoveryInstanceID"]) for launch, item in listed.items()}
+        outcomes: dict[str, ServerOutcome] = {}
+        for job_id, server_ids in launch.jobs.items():
+            if job_id in by_id:
+                log = self.hook.job_log(job_id)
+                judged = judge(by_id[job_id], log, instances, server_ids)
+                outcomes |= {outcome.server_id: outcome for outcome in judged}
+        records = []
+        for server in resolution.servers:
+            slot = launch.timeline.slot(server.server_id)
+            outcome = outcomes.get(server.server_id)
+            job = by_id.get(slot.job_id or "")
+            missing = slot.given_up or (
+                f"DRS does not list its job {slot.job_id}" if slot.job_id else "it was not called for"
+            )
+            finished = outcome.finished_at if outcome else None
+            launched = outcome is not None and outcome.launched
+            data_of = listed.get((slot.job_id or "", server.server_id), {}).get("pointInTimeSnapshotDateTime")
+            records.append(
+                ServerRecord(
+                    server_id=server.server_id,
+                    name=server.name,
+                    optional=server.optional,
+                    job_id=slot.job_id,
+                    launched=launched,
+                    instance_id=outcome.instance_id if outcome else None,
+                    seconds=(finished - job.created).total_seconds() if finished and job else None,
+                    error=outcome.error if outcome else missing,
+                    requested_at=job.created if job else None,
+                    launched_at=finished if launched else None,
+                    point_in_time=parse_time(data_of) if data_of else None,
+                )
+            )
+        return records
+
+    def _report(self, outcome: WaveOutcome, jobs: Sequence[Job], live: Sequence[Job], launch: Launch) -> None:
+        """Tell how the wave's servers ended; fail for those that are required."""
+        if all(server.launched for server in outcome.servers):
+            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            return
+        logs = {job.job_id: self.hook.job_log(job.job_id) for job in jobs}
+        failed = failed_servers(outcome.servers, {job.job_id: job for job in jobs}, logs, utc_now())
+        required = [each for each in failed if not each.server.optional]
+        if not required:
+            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            for each in failed:
+                self.log.warning("%s: %s", each.where, each.raw_error or each.server.error)
+                self.log.warning("%s What to do: %s", each.explanation.cause, each.explanation.remedy)
+            return
+        told = details(outcome.servers, failed)
+        still_live = {job.job_id for job in live}
+        if any(each.server.job_id in still_live for each in required):
+            what = self._timed_out(live, logs, launch.job_timeout)
+            raise JobTimeout(what, remedy=remedy(required, ONCE_ENDED), details=told)
+        what = (
+            f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. "
+            f"{causes(required)}"
+        )
+        denied = any(each.explanation.action for each in required)
+        failure = AccessDenied if denied else ServerLaunchFailed
+        raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=told)
+
+    def _timed_out(
+        self, live: Sequence[Job], logs: Mapping[str, Sequence[LogEvent]], bound: dt.timedelta
+    ) -> str:
+        described = "; ".join(
+            f"{job.describe()}, {silence(job, logs[job.job_id], utc_now())}, "
+            f"last event: {last_event(logs[job.job_id])}"
+            for job in live
+        )
+        return (
+            f"Wave {self.wave}: {len(live)} job(s) had not ended by {clock_time(utc_now())}, "
+            f"{bound.total_seconds() / 60:.0f} min after they were made: {described}."
+        )

@@ -1,0 +1,61 @@
+"""An HTTP GET to the instance."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+
+from drs.plan.checks import HttpCheck
+from drs.validation.observation import Observation, first_line, not_yet, passed, why_not_connected
+from drs.validation.server import Subject
+
+ANSWER = 10.0
+"""Seconds for each step of one request."""
+BODY = 1_000_000
+"""Bytes of a body that are read."""
+
+
+async def http(check: HttpCheck, subject: Subject) -> Observation:
+    """Status and body are as the plan expects. A redirect is an answer, and not followed.
+
+    Neither a proxy of the environment nor the certificate's name matters: the instance itself is asked.
+    """
+    address = await subject.address(check.address)
+    if address is None:
+        return not_yet(f"EC2 names no {check.address} of {await subject.instance_id()}")
+    url = f"{check.scheme}://{address}:{check.port}{check.path}"
+    try:
+        status, body = await _get(url)
+    except httpx.RequestError as error:
+        return not_yet(f"GET {url}: {_why(error)}")
+    text = f"GET {url}: status {status}"
+    if status != check.expect_status:
+        return not_yet(f"{text} instead of {check.expect_status}{_quoted(body)}", body)
+    if check.expect_body and not re.search(check.expect_body, body):
+        return not_yet(f"{text}, but the body does not match {check.expect_body!r}{_quoted(body)}", body)
+    return passed(f"{text}{_quoted(body)}", body)
+
+
+async def _get(url: str) -> tuple[int, str]:
+    async with (
+        httpx.AsyncClient(verify=False, trust_env=False, timeout=ANSWER) as client,  # noqa: S501
+        client.stream("GET", url) as answer,
+    ):
+        body = b""
+        async for chunk in answer.aiter_bytes():
+            body += chunk
+            if len(body) >= BODY:
+                break
+        return answer.status_code, body[:BODY].decode(answer.encoding or "utf-8", errors="replace")
+
+
+def _why(error: httpx.RequestError) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return f"no answer within {ANSWER:.0f} s"
+    return why_not_connected(error)
+
+
+def _quoted(body: str) -> str:
+    line = first_line(body)
+    return f"; the body begins: {line}" if line else "; the body is empty"

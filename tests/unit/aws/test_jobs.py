@@ -1,0 +1,226 @@
+"""What jobs and their logs say about each server, and what of it is news."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from drs.aws.jobs import Job, JobWatch, LogEvent, Participant, judge, live_holders
+from drs.times import clock_time
+from tests.unit.drill import NOW, after, make_event, make_job
+
+A, B = ("s-" + "a" * 17, "s-" + "b" * 17)
+
+
+@pytest.mark.parametrize("written", ["2022-12-07T19:15:38.846723+00:00", "2022-12-07T19:15:38.846723Z"])
+def test_both_of_drs_ways_to_write_a_time_are_read(written: str) -> None:
+    """A job bears one, a source server the other."""
+    moment = dt.datetime(2022, 12, 7, 19, 15, 38, 846723, tzinfo=dt.UTC)
+    job = Job.from_api({"jobID": "drsjob-1", "creationDateTime": written, "endDateTime": written})
+    assert (job.created, job.ended) == (moment, moment)
+    assert LogEvent.from_api({"logDateTime": written, "event": "JOB_START"}).at == moment
+
+
+def test_a_job_is_read_as_the_api_writes_it() -> None:
+    """Only id and creation are there in every job; a participant without a server is no server's."""
+    job = Job.from_api(
+        {
+            "jobID": "drsjob-1",
+            "type": "LAUNCH",
+            "status": "STARTED",
+            "initiatedBy": "START_DRILL",
+            "creationDateTime": "2026-03-01T06:00:00Z",
+            "participatingServers": [
+                {"sourceServerID": A, "launchStatus": "LAUNCHED", "recoveryInstanceID": "i-1"},
+                {"sourceServerID": B},
+                {"recoveryInstanceID": "i-2"},
+            ],
+            "tags": {"a": "b"},
+        }
+    )
+    expected = make_job("drsjob-1", Participant(A, "LAUNCHED", "i-1"), B, tags={"a": "b"})
+    assert job == expected
+    assert job.describe() == "drsjob-1 (LAUNCH by START_DRILL, STARTED, created 06:00:00 UTC)"
+
+
+def test_an_event_tells_time_server_and_raw_error() -> None:
+    """The line of the task's log; events that DRS's model does not list are read like the others."""
+    event = LogEvent.from_api(
+        {
+            "logDateTime": "2026-03-01T06:00:00Z",
+            "event": "LAUNCH_END",
+            "eventData": {"sourceServerID": A, "targetInstanceID": "i-1", "rawError": "no capacity"},
+        }
+    )
+    assert event.describe() == f"06:00:00 UTC  {A}  LAUNCH_END  i-1  raw error: no capacity"
+    assert make_event(3, "JOB_START").describe() == "06:00:03 UTC  (job)  JOB_START"
+
+
+def test_a_time_is_told_in_utc() -> None:
+    """Whatever the offset it came with."""
+    assert clock_time(NOW.astimezone(dt.timezone(dt.timedelta(hours=5)))) == "06:00:00 UTC"
+
+
+@pytest.mark.parametrize(("status", "live"), [("PENDING", True), ("STARTED", True), ("COMPLETED", False)])
+def test_only_a_live_job_holds_its_servers(status: str, live: bool) -> None:
+    """PENDING and STARTED hold, COMPLETED does not."""
+    job = make_job("drsjob-1", A, B, status=status)
+    assert live_holders([job], [A]) == ({A: job} if live else {})
+
+
+def test_a_job_of_other_servers_holds_none_of_these() -> None:
+    """Servers are matched one by one."""
+    assert live_holders([make_job("drsjob-1", B)], [A]) == {}
+
+
+JUDGED: dict[str, tuple[Participant | None, list[LogEvent], bool, str | None, str | None]] = {
+    "launched, with its instance": (Participant(A, "LAUNCHED", "i-1"), [], True, "i-1", None),
+    "launched, its instance only in the job log": (
+        Participant(A, "LAUNCHED"),
+        [make_event(9, "LAUNCH_END", A, target_instance_id="i-2")],
+        True,
+        "i-2",
+        None,
+    ),
+    "failed, with DRS's own error": (
+        Participant(A, "FAILED"),
+        [make_event(9, "LAUNCH_FAILED", A, raw_error="no capacity"), make_event(10, "SERVER_SKIPPED", A)],
+        False,
+        None,
+        "no capacity",
+    ),
+    "failed, without an error": (
+        Participant(A, "FAILED"),
+        [make_event(9, "CONVERSION_START", A)],
+        False,
+        None,
+        "launch status FAILED, without an error from DRS; its last event is CONVERSION_START",
+    ),
+    "never begun": (
+        Participant(A, "PENDING"),
+        [make_event(9, "JOB_END"), make_event(9, "LAUNCH_FAILED", B, raw_error="not mine")],
+        False,
+        None,
+        "launch status PENDING, without an error from DRS; the job log names no event of it",
+    ),
+    "launched, and no instance anywhere": (
+        Participant(A, "LAUNCHED"),
+        [],
+        False,
+        None,
+        "DRS reports LAUNCHED, but neither the job nor its log nor DRS names an instance; "
+        "the job log names no event of it",
+    ),
+    "not in the job": (
+        None,
+        [],
+        False,
+        None,
+        "the job does not list this server; the job log names no event of it",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", JUDGED)
+def test_a_server_is_judged_by_its_own_status(case: str) -> None:
+    """The job is COMPLETED in every case: that proves nothing."""
+    participant, events, launched, instance, error = JUDGED[case]
+    job = make_job("drsjob-1", *([participant] if participant else []), status="COMPLETED", ended=after(99))
+    (outcome,) = judge(job, events, {}, [A])
+    assert (outcome.launched, outcome.instance_id, outcome.error) == (launched, instance, error)
+
+
+def test_the_instance_is_also_found_among_those_that_drs_lists() -> None:
+    """By job and server: an instance of another job is another launch's."""
+    job = make_job("drsjob-1", Participant(A, "LAUNCHED"), Participant(B, "LAUNCHED"), status="COMPLETED")
+    listed = {("drsjob-1", A): "i-1", ("drsjob-0", B): "i-0"}
+    first, second = judge(job, [], listed, [A, B])
+    assert (first.launched, first.instance_id) == (True, "i-1")
+    assert (second.launched, second.instance_id) == (False, None)
+
+
+def test_one_failed_server_does_not_fail_the_others_of_its_job() -> None:
+    """And each has its own time: that of its last event, else the job's end."""
+    job = make_job("drsjob-1", Participant(A, "LAUNCHED", "i-1"), Participant(B, "FAILED"), ended=after(99))
+    first, second = judge(job, [make_event(40, "LAUNCH_END", A), make_event(99, "JOB_END")], {}, [A, B])
+    assert (first.launched, first.finished_at) == (True, after(40))
+    assert (second.launched, second.finished_at) == (False, after(99))
+
+
+def watch(**changes: Any) -> JobWatch:
+    return JobWatch(**{"near": 3, "far": 15, **changes})
+
+
+def test_each_event_is_told_once() -> None:
+    """The log is read whole at every look; only what was not there before is news, oldest first."""
+    first, second, third = (make_event(n, "SNAPSHOT_START", A) for n in (1, 2, 3))
+    seen, job = watch(), make_job("drsjob-1", A)
+    assert seen.new_events(job, [second, first]) == [first, second]
+    assert seen.new_events(job, [first, second]) == []
+    assert seen.new_events(job, [first, second, third]) == [third]
+
+
+def test_an_event_that_is_listed_late_is_told_too() -> None:
+    """And nothing in its stead a second time."""
+    early, late = make_event(1, "LAUNCH_START", A), make_event(2, "LAUNCH_START", B)
+    seen, job = watch(), make_job("drsjob-1", A, B)
+    assert seen.new_events(job, [late]) == [late]
+    assert seen.new_events(job, [early, late]) == [early]
+
+
+def test_jobs_have_their_news_apart() -> None:
+    """What one job has written is news in the other."""
+    event, seen = make_event(1, "JOB_START"), watch()
+    assert seen.new_events(make_job("drsjob-1", A), [event]) == [event]
+    assert seen.new_events(make_job("drsjob-2", B), [event]) == [event]
+
+
+def test_a_long_silence_is_remarked_on_once_in_a_while() -> None:
+    """The remark counts from the last event, whatever was remarked before."""
+    seen, job = watch(), make_job("drsjob-1", A)
+    seen.new_events(job, [make_event(60, "CONVERSION_START", A)])
+    assert seen.silence(job, after(659)) is None
+    assert "no event for 10 min (last: CONVERSION_START at 06:01:00 UTC)" in str(
+        seen.silence(job, after(660))
+    )
+    assert seen.silence(job, after(1259)) is None
+    assert "no event for 20 min" in str(seen.silence(job, after(1260)))
+
+
+def test_news_ends_the_silence() -> None:
+    """It is counted anew from there."""
+    seen, job = watch(), make_job("drsjob-1", A)
+    assert "none since it was made" in str(seen.silence(job, after(600)))
+    seen.new_events(job, [make_event(610, "CONVERSION_END", A)])
+    assert seen.silence(job, after(1209)) is None
+    assert "CONVERSION_END at 06:10:10" in str(seen.silence(job, after(1210)))
+
+
+def test_an_ended_job_is_not_silent() -> None:
+    """It has nothing more to say."""
+    assert watch().silence(make_job("drsjob-1", A, status="COMPLETED"), after(9999)) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "server", "event", "near"),
+    [
+        ("PENDING", "PENDING", None, True),
+        ("STARTED", "PENDING", None, False),
+        ("STARTED", "PENDING", "CONVERSION_START", False),
+        ("STARTED", "PENDING", "LAUNCH_START", True),
+        ("STARTED", "IN_PROGRESS", None, True),
+        ("STARTED", "LAUNCHED", None, True),
+        ("COMPLETED", "LAUNCHED", "LAUNCH_END", False),
+    ],
+)
+def test_it_looks_often_only_when_an_end_is_near(
+    status: str, server: str, event: str | None, near: bool
+) -> None:
+    """A job about to start, or with a server that launches; conversions take minutes."""
+    seen, job = watch(), make_job("drsjob-1", Participant(A, server), status=status)
+    if event:
+        seen.new_events(job, [make_event(1, event, A)])
+    assert seen.next_look([job]) == (3 if near else 15)
+    assert seen.next_look([job, make_job("drsjob-2", B)]) == (3 if near else 15)

@@ -1,0 +1,870 @@
+"""Clean-up: everything that the run launched is gone and proven so, and nothing else is touched."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from drs.aws.states import JobType
+from drs.cleanup.clean_up import SETTLE, Proven, WaitForJobs
+from drs.cleanup.prices import prices
+from drs.cleanup.rule import Keep, Terminate, decide
+from drs.errors import AccessDenied, CleanupIncomplete, DrillError
+from drs.run.records import (
+    CLEANUP_APPROVAL,
+    ApprovalRecord,
+    Call,
+    CleanupRecord,
+    Resolution,
+    ServerRecord,
+    WaveOutcome,
+    WaveResolution,
+)
+from simulator.engine.faults import AccessDenied as AccessDeniedFault
+from simulator.engine.faults import (
+    CallFault,
+    ForeignJob,
+    InternalError,
+    NoRecoveryInstanceId,
+    StuckConversion,
+    StuckPending,
+    TagsRefused,
+    TerminationSurvivor,
+    Throttle,
+)
+from simulator.engine.model import Job
+from tests.unit.drill import APPLICATION, DATABASE, make_job, make_plan
+from tests.unit.simulated import OTHERS, REGION, SimulatedDrill, describe_ec2
+
+Drill = Callable[..., SimulatedDrill]
+A, B = DATABASE
+TERMINATE = ("TerminateRecoveryInstances",)
+
+
+def ec2_state(instance: str) -> str:
+    (item,) = describe_ec2([{"Name": "instance-id", "Values": [instance]}])
+    return str(item["State"]["Name"])
+
+
+def launched(drill: Drill, *waves: str, **run: Any) -> SimulatedDrill:
+    """A run that has launched these waves; their jobs have ended."""
+    drilled = drill(make_plan(launch={"jobs": "per_wave"}), **run)
+    for wave in waves or ("database",):
+        drilled.launch(wave)
+    drilled.finish_jobs()
+    return drilled
+
+
+def terminations(run: SimulatedDrill) -> list[Job]:
+    return [job for job in run.drs.jobs.values() if job.type is JobType.TERMINATE]
+
+
+def foreign(run: SimulatedDrill, *servers: str, seconds: float) -> Job:
+    """Somebody else's job that holds these servers from now on."""
+    fault = ForeignJob(kind="foreign_job", servers=servers, seconds=dt.timedelta(seconds=seconds))
+    run.simulation.arm(fault)
+    return list(run.drs.jobs.values())[-1]
+
+
+def assert_clean(run: SimulatedDrill, record: CleanupRecord) -> None:
+    """Proven, and true: neither DRS nor EC2 has any of it left."""
+    assert record.proven
+    assert run.instances() == set()
+    assert {ec2_state(item.ec2_instance_id) for item in record.instances} <= {"terminated"}
+
+
+# --- what is touched, and what is not ---------------------------------------------------------------------
+
+
+def test_everything_that_the_run_launched_is_terminated_and_proven_gone(drill: Drill) -> None:
+    """All waves' instances in one job, and the record names each with its server and its job."""
+    run = launched(drill, "database", "application")
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert len(terminations(run)) == 1
+    assert {item.server_id for item in record.instances} == {*DATABASE, *APPLICATION}
+    assert {item.job_id for item in record.instances} == {job.id for job in run.drills()}
+
+
+def test_a_run_that_launched_nothing_has_nothing_to_clean_up(drill: Drill) -> None:
+    """That is proven too, without a call."""
+    run = drill()
+    assert_clean(run, run.clean_up())
+    assert terminations(run) == []
+
+
+def test_other_people_s_instances_stay(drill: Drill) -> None:
+    """A drill of somebody else and a real recovery, in the same account, at the same time."""
+    run = launched(drill)
+    run.drs.start_recovery([(OTHERS[0], None)], is_drill=True, tags={"drs-drills:run": "another"})
+    run.drs.start_recovery([(OTHERS[1], None)], is_drill=False, tags={})
+    run.finish_jobs()
+    record = run.clean_up()
+    assert {item.server_id for item in record.instances} == set(DATABASE)
+    left = {instance.server_id for instance in run.drs.recovery_instances.values()}
+    assert left == {OTHERS[0], OTHERS[1]}
+    assert {ec2_state(instance) for instance in run.instances()} == {"running"}
+
+
+@pytest.mark.parametrize("is_drill", [True, False], ids=["a drill", "a real recovery"])
+def test_what_replaced_the_run_s_instance_stays(drill: Drill, is_drill: bool) -> None:
+    """Somebody launched the same server anew: DRS replaced this run's instance by theirs."""
+    run = launched(drill)
+    run.drs.start_recovery([(A, None)], is_drill=is_drill, tags={})
+    run.finish_jobs()
+    record = run.clean_up()
+    assert record.proven
+    assert {item.server_id for item in record.instances} == {B}
+    (left,) = run.drs.recovery_instances.values()
+    assert (left.server_id, left.is_drill, ec2_state(left.id)) == (A, is_drill, "running")
+
+
+def test_an_instance_that_is_no_drill_is_never_terminated(drill: Drill) -> None:
+    """DRS's own mark decides, even for a job that the run takes for its own."""
+    run = launched(drill)
+    for instance in run.drs.recovery_instances.values():
+        instance.is_drill = instance.server_id != A
+    with pytest.raises(CleanupIncomplete):
+        run.clean_up()
+    assert {instance.server_id for instance in run.drs.recovery_instances.values()} == {A}
+
+
+def test_instances_are_found_whose_job_does_not_name_them(drill: Drill) -> None:
+    """By server and job, as DRS lists them."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
+    run.launch()
+    run.finish_jobs()
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_kept_run_terminates_nothing(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """It waits for its jobs, lists what goes on costing money, and does not claim to be proven clean."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}), keep_instances=True)
+    run.launch()
+    record = run.clean_up()
+    assert (record.kept, record.proven) == (True, False)
+    assert record.why_kept == "the run was asked to keep them (keep_instances)"
+    assert record.ended_at == run.clock.now()
+    assert terminations(run) == []
+    assert {item.recovery_instance_id for item in record.instances} == run.instances()
+    assert all(instance in caplog.text for instance in run.instances())
+    assert "2 drill instance(s) are kept: the run was asked to keep them" in caplog.text
+    assert "USD a day" in caplog.text
+
+
+def test_a_run_that_keeps_and_launched_nothing_is_proven_clean(drill: Drill) -> None:
+    """There is nothing to keep; a call without a reply is given its time first."""
+    run = drill(keep_instances=True)
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    began = run.clock.now()
+    record = run.clean_up()
+    assert (record.proven, record.kept) == (True, False)
+    assert run.clock.now() - began == SETTLE
+
+
+def test_each_instance_is_recorded_with_what_it_is_and_costs_by(drill: Drill) -> None:
+    """Type, launch time and state of EC2; of which moment its data is, from DRS."""
+    run = launched(drill)
+    listed = {item["recoveryInstanceID"]: item for item in run.hook.recovery_instances(DATABASE)}
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    for item in record.instances:
+        assert (item.instance_type, item.state) == ("m5.large", "running")
+        assert item.launched_at is not None
+        assert run.run.began_at < item.launched_at < record.started_at
+        assert item.point_in_time is not None
+        told = listed[item.recovery_instance_id]["pointInTimeSnapshotDateTime"]
+        assert item.point_in_time == dt.datetime.fromisoformat(told)
+    assert record.ended_at == run.clock.now()
+
+
+def test_an_ec2_that_tells_no_types_does_not_stop_the_termination(
+    drill: Drill, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cost is not known; the instances go all the same."""
+    run = launched(drill)
+    denied: Any = {"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}
+
+    def refuse_once(filters: list[dict[str, Any]]) -> Any:
+        run.describe_ec2 = describe_ec2
+        raise ClientError(denied, "DescribeInstances")
+
+    run.describe_ec2 = refuse_once
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert {item.instance_type for item in record.instances} == {None}
+    assert "EC2 does not tell what the instances cost" in caplog.text
+    assert "not known" in caplog.text
+
+
+# --- the plan's rule --------------------------------------------------------------------------------------
+
+
+def resolved(run: SimulatedDrill, *waves: str) -> None:
+    """What preflight resolved: these waves are all that the run launches."""
+    names = {
+        wave.name: WaveResolution(servers=tuple(run.resolved(wave.name)))
+        if wave.name in waves
+        else WaveResolution(left_out="not in this test")
+        for wave in run.plan.waves
+    }
+    run.ledger.save_resolution(Resolution(waves=names))
+
+
+def passed(drill: Drill, *, failed: tuple[str, ...] = (), **cleanup_rule: Any) -> SimulatedDrill:
+    """A run whose only wave has ended, with these servers not launched."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup_rule))
+    resolved(run, "database")
+    run.end_wave(failed=failed)
+    gates = ("failed", "upstream_failed") if failed else ("success", "success")
+    run.states = dict(
+        zip(("wave_database.wait_until_launched", "wave_database.validate"), gates, strict=True)
+    )
+    return run
+
+
+def rule(run: SimulatedDrill) -> Terminate | Keep:
+    return decide(run.ledger, run.run, run.states)
+
+
+def test_on_success_a_drill_that_passed_is_terminated(drill: Drill) -> None:
+    """As with always."""
+    run = passed(drill, when="on_success")
+    assert_clean(run, run.clean_up())
+
+
+def test_on_success_a_drill_that_failed_is_kept_and_says_why(
+    drill: Drill, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the cost of what stays."""
+    run = passed(drill, failed=(A,), when="on_success")
+    record = run.clean_up()
+    assert (record.kept, record.proven) == (True, False)
+    assert terminations(run) == []
+    assert record.why_kept.startswith("the plan terminates after a success alone")
+    assert "wave_database.wait_until_launched failed" in record.why_kept
+    assert record.why_kept in caplog.text
+    assert "Together" in caplog.text
+
+
+def test_on_success_a_gate_marked_as_failed_by_hand_is_no_success(drill: Drill) -> None:
+    """Though every record says launched."""
+    run = passed(drill, when="on_success")
+    run.states["wave_database.wait_until_launched"] = "failed"
+    assert isinstance(rule(run), Keep)
+
+
+def test_on_success_the_states_of_an_earlier_end_do_not_count(drill: Drill) -> None:
+    """A clean-up that failed and is cleared alone still terminates what passed."""
+    run = passed(drill, when="on_success")
+    run.states |= {"terminate": "failed", "verdict": "failed"}
+    assert rule(run) == Terminate()
+
+
+def test_on_success_a_failed_drill_that_launched_nothing_is_proven_clean(drill: Drill) -> None:
+    """There is nothing to keep."""
+    run = drill(make_plan(cleanup={"when": "on_success"}))
+    resolved(run, "database")
+    record = run.clean_up()
+    assert (record.proven, record.kept) == (True, False)
+
+
+def test_never_keeps_whatever_happened(drill: Drill) -> None:
+    """The record says by which rule."""
+    run = passed(drill, when="never")
+    record = run.clean_up()
+    assert (record.kept, record.why_kept) == (True, "the plan says so (cleanup: {when: never})")
+    assert terminations(run) == []
+
+
+@pytest.mark.parametrize("approved", [True, False, None], ids=["terminate", "keep", "no answer"])
+def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool | None) -> None:
+    """A question that was skipped, or never asked, leaves no answer: the instances are terminated at once."""
+    run = passed(drill, when="after_approval")
+    if approved is not None:
+        answer = ApprovalRecord(
+            approved=approved, answered="by a person", by="ada", at=run.clock.now(), comment="a look"
+        )
+        run.ledger.save_approval(CLEANUP_APPROVAL, answer)
+    assert isinstance(rule(run), Keep) is (approved is False)
+    record = run.clean_up()
+    assert record.kept is (approved is False)
+    assert record.proven is (approved is not False)
+    assert ("ada chose so at" in record.why_kept and "a look" in record.why_kept) is record.kept
+
+
+def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
+    """When its last server had passed its checks."""
+    run = passed(drill, keep_for="10m")
+    ended = run.clock.now()
+    assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=10))
+    run.ledger.save_reached("database", "validated", ended + dt.timedelta(minutes=2))
+    assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=12))
+
+
+def test_keep_for_is_for_drills_that_passed(drill: Drill) -> None:
+    """What failed is terminated at once."""
+    assert rule(passed(drill, failed=(A,), keep_for="10m")) == Terminate()
+
+
+# --- waiting ----------------------------------------------------------------------------------------------
+
+
+def test_live_jobs_are_waited_for(drill: Drill) -> None:
+    """DRS cannot cancel a job: what it launches is terminated when it has ended."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    run.launch()
+    (job,) = run.drills()
+    step = run.start_clean_up().advance()
+    assert step == WaitForJobs((job.id,), run.clock.now() + dt.timedelta(hours=2))
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_job_that_has_ended_does_not_wait_for_one_that_has_not(drill: Drill) -> None:
+    """Its instances are terminated at once."""
+    run = launched(drill)
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=APPLICATION))
+    run.launch("application")
+    run.start_clean_up().advance()
+    assert [job.server_ids for job in terminations(run)] == [list(DATABASE)]
+
+
+@pytest.mark.parametrize("tags", [True, False], ids=["tags", "no tags"])
+def test_a_call_without_reply_is_given_time_to_show_its_job(drill: Drill, tags: bool) -> None:
+    """The task was killed in the middle of its call: its job appears when clean-up has already begun."""
+    run = drill()
+    if not tags:
+        run.simulation.arm(TagsRefused(kind="tags_refused"))
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,), tagged=tags)
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    clean_up = run.start_clean_up()
+    assert clean_up.advance() == WaitForJobs((), run.clock.now() + SETTLE)
+    run.pass_time(5)
+    token = {"drs-drills:run": run.run.token} if tags else {}
+    run.drs.start_recovery([(A, None)], is_drill=True, tags=token)
+    run.pass_time(15)
+    record = run.clean_up()
+    assert [item.server_id for item in record.instances] == [A]
+    assert_clean(run, record)
+
+
+def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) -> None:
+    """It was not made."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    began = run.clock.now()
+    assert_clean(run, run.clean_up())
+    assert run.clock.now() - began == SETTLE
+
+
+def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning(drill: Drill) -> None:
+    """Its task may have lived until then, in the middle of the call."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    run.pass_time(300)
+    step = run.start_clean_up().advance()
+    assert step == WaitForJobs((), intent.at + dt.timedelta(seconds=300 + 20))
+
+
+def test_a_job_that_drs_dates_before_the_run_is_covered(drill: Drill) -> None:
+    """DRS's clock is late by more than it should be: the run's own record names the job."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    (job_id,) = run.launch().jobs
+    run.finish_jobs()
+    run.drs.jobs[job_id].created -= dt.timedelta(hours=1)
+    record = run.clean_up()
+    assert record.jobs == (job_id,)
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_job_that_drs_dates_before_the_run_is_waited_for(drill: Drill) -> None:
+    """While it is live."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    (job_id,) = run.launch().jobs
+    run.drs.jobs[job_id].created -= dt.timedelta(hours=1)
+    step = run.start_clean_up().advance()
+    assert isinstance(step, WaitForJobs)
+    assert step.job_ids == (job_id,)
+
+
+@pytest.mark.parametrize("operation", ["DescribeJobs", "DescribeRecoveryInstances"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Throttle(kind="throttle", count=3),
+        InternalError(kind="internal_error", count=3),
+    ],
+    ids=["throttled", "internal error"],
+)
+def test_a_drs_that_cannot_be_read_is_waited_for(
+    drill: Drill, caplog: pytest.LogCaptureFixture, fault: CallFault, operation: str
+) -> None:
+    """Every 30 s: hours are left, and instances cost money."""
+    run = launched(drill)
+    run.simulation.arm(fault.model_copy(update={"operations": (operation,)}))
+    began = run.clock.now()
+    assert_clean(run, run.clean_up())
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=90)
+    assert caplog.text.count("looking again in 30 s") == 3
+
+
+def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
+    """One held server would refuse the whole call: the free ones are terminated at once, the held one when
+    its holder has ended.
+    """
+    run = launched(drill, "database", "application")
+    holder = foreign(run, A, seconds=300)
+    step = run.start_clean_up().advance()
+    (first,) = terminations(run)
+    assert set(first.server_ids) == {B, *APPLICATION}
+    assert isinstance(step, WaitForJobs)
+    assert set(step.job_ids) == {first.id, holder.id}
+    assert_clean(run, run.clean_up())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Throttle(kind="throttle", operations=TERMINATE, count=2),
+        InternalError(kind="internal_error", operations=TERMINATE, when="before", count=2),
+    ],
+    ids=["throttled", "internal error"],
+)
+def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
+    """Every 30 s."""
+    run = launched(drill)
+    run.simulation.arm(fault)
+    began = run.clock.now()
+    record = run.clean_up()
+    assert_clean(run, record)
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=60)
+
+
+def test_a_used_up_quota_of_jobs_is_waited_for(drill: Drill) -> None:
+    """All of the call is tried again: one by one would need more jobs yet."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    asked: list[list[str]] = []
+    quota: Any = {"Error": {"Code": "ServiceQuotaExceededException", "Message": "20 jobs"}}
+
+    def refuse_twice(instance_ids: list[str]) -> Any:
+        asked.append(list(instance_ids))
+        if len(asked) <= 2:
+            raise ClientError(quota, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    began = run.clock.now()
+    with mock.patch.object(run.hook, "terminate_recovery_instances", refuse_twice):
+        assert_clean(run, run.clean_up())
+    assert [len(ids) for ids in asked] == [2, 2, 2]
+    (job,) = terminations(run)
+    assert job.created - began == dt.timedelta(seconds=60)
+
+
+def test_a_hundred_instances_go_in_one_job(drill: Drill) -> None:
+    """As many as DRS takes; the rest in another."""
+    run = launched(drill)
+    (job_id,) = (job.id for job in run.drills())
+    listed = [
+        {
+            "recoveryInstanceID": f"i-{number:017x}",
+            "sourceServerID": f"s-{number:017x}",
+            "jobID": job_id,
+            "isDrill": True,
+        }
+        for number in range(101)
+    ]
+    asked: list[int] = []
+
+    def note(instance_ids: list[str]) -> Any:
+        asked.append(len(instance_ids))
+        return make_job(f"drsjob-{len(asked):017x}")
+
+    run.describe_ec2 = lambda filters: ()
+    with (
+        mock.patch.object(run.hook, "recovery_instances", return_value=listed),
+        mock.patch.object(run.hook, "terminate_recovery_instances", note),
+    ):
+        run.start_clean_up().advance()
+    assert asked == [100, 1]
+
+
+def test_a_termination_under_way_is_not_begun_again(drill: Drill) -> None:
+    """Though DRS may list the TERMINATE job without its servers."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    (job,) = terminations(run)
+    job.participants.clear()
+    step = run.start_clean_up(resumed=True).advance()
+    assert isinstance(step, WaitForJobs)
+    assert step.job_ids == (job.id,)
+    assert terminations(run) == [job]
+
+
+def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
+    """A job that DRS does not list holds one of two: the other is terminated at once, the held one later."""
+    run = launched(drill)
+    foreign(run, A, seconds=70)
+    listed = run.hook.jobs_since
+    with mock.patch.object(
+        run.hook,
+        "jobs_since",
+        lambda since: [job for job in listed(since) if job.initiated_by != "DIAGNOSTIC"],
+    ):
+        assert_clean(run, run.clean_up())
+    first, second = terminations(run)
+    assert second.created - first.created >= dt.timedelta(seconds=60)
+
+
+def test_one_instance_that_drs_refuses_does_not_keep_the_others_running(drill: Drill) -> None:
+    """It fails back, say: the whole call is refused for it, so each is tried by itself, and again later."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    (stubborn,) = [each.id for each in run.drs.recovery_instances.values() if each.server_id == A]
+    refusal: Any = {"Error": {"Code": "ValidationException", "Message": "is in failback"}}
+    heals_at = run.clock.now() + dt.timedelta(minutes=5)
+
+    def refuse(instance_ids: list[str]) -> Any:
+        if stubborn in instance_ids and run.clock.now() < heals_at:
+            raise ClientError(refusal, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    began = run.clock.now()
+    with mock.patch.object(run.hook, "terminate_recovery_instances", refuse):
+        run.start_clean_up().advance()
+        (first,) = terminations(run)
+        assert (first.created, first.server_ids) == (began, [B])
+        record = run.clean_up()
+    assert_clean(run, record)
+    assert [call.instances for call in record.terminate_calls][-1] == (stubborn,)
+    assert terminations(run)[-1].created >= heals_at
+
+
+def test_one_instance_that_drs_refuses_for_good_is_named(drill: Drill) -> None:
+    """At the bound; the other is gone."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "10m"}))
+    run.launch()
+    run.finish_jobs()
+    terminate = run.hook.terminate_recovery_instances
+    (stubborn,) = [each.id for each in run.drs.recovery_instances.values() if each.server_id == A]
+
+    def refuse(instance_ids: list[str]) -> Any:
+        if stubborn in instance_ids:
+            error: Any = {"Error": {"Code": "ValidationException", "Message": "is in failback"}}
+            raise ClientError(error, "TerminateRecoveryInstances")
+        return terminate(instance_ids)
+
+    with (
+        mock.patch.object(run.hook, "terminate_recovery_instances", refuse),
+        pytest.raises(CleanupIncomplete, match=r"1 drill instance\(s\) still there") as failed,
+    ):
+        run.clean_up()
+    assert stubborn in failed.value.message
+    assert run.instances() == {stubborn}
+
+
+def test_a_lost_reply_to_a_termination_is_no_harm(drill: Drill) -> None:
+    """The job runs; the next look finds it, waits for it, and finds the instances gone."""
+    run = launched(drill)
+    run.simulation.arm(InternalError(kind="internal_error", operations=TERMINATE, when="after", count=1))
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_an_instance_that_somebody_terminates_meanwhile_is_no_harm(drill: Drill) -> None:
+    """Listed, and gone when it is to be terminated: DRS refuses the call, and the next one leaves it out."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+    gone: list[str] = []
+
+    def interfere(instance_ids: list[str]) -> Any:
+        if not gone:
+            instance = next(each for each in run.drs.recovery_instances.values() if each.server_id == A)
+            gone.append(instance.id)
+            run.drs.ec2.terminate(instance.id)
+            run.drs.forget_instance(instance)
+        return terminate(instance_ids)
+
+    with mock.patch.object(run.hook, "terminate_recovery_instances", interfere):
+        record = run.clean_up()
+    assert_clean(run, record)
+    assert [job.server_ids for job in terminations(run)] == [[]]
+    assert record.terminate_calls[0].instances == tuple(
+        item.recovery_instance_id for item in record.instances if item.server_id == B
+    )
+
+
+# --- what is left -----------------------------------------------------------------------------------------
+
+
+def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
+    """With server and job, the cost, and the command that terminates it; the others are gone."""
+    run = launched(drill)
+    run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
+    with pytest.raises(CleanupIncomplete, match="each was given 2 TERMINATE jobs") as failed:
+        run.clean_up()
+    (survivor,) = run.instances()
+    assert "1 drill instance(s) still there, costing money" in failed.value.message
+    assert survivor in failed.value.message
+    assert re.search(
+        rf"{survivor}  {survivor}  {A}  m5\.large +\d+ min +0\.\d\d USD +2\.30 USD", failed.value.message
+    )
+    assert "USD so far, 0.10 USD an hour, 2.30 USD a day" in failed.value.message
+    assert f"as of {prices().as_of}; EBS volumes" in failed.value.message
+    assert A in failed.value.message
+    assert (
+        f"aws drs terminate-recovery-instances --region us-east-1 --recovery-instance-ids {survivor}"
+        in failed.value.remedy
+    )
+    assert len(terminations(run)) == 2
+    record = run.ledger.cleanup()
+    assert record is not None
+    assert not record.proven
+
+
+def test_an_instance_is_not_given_a_second_job_before_another_look(drill: Drill) -> None:
+    """DRS may list it a little longer than the job that terminated it: the next look comes 10 s later."""
+    run = launched(drill)
+    run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,), count=1))
+    assert_clean(run, run.clean_up())
+    first, second = terminations(run)
+    assert first.ended is not None
+    assert second.server_ids == []  # as DRS lists a TERMINATE job that has ended
+    assert (second.created - first.ended) == dt.timedelta(seconds=10)
+
+
+def test_an_instance_that_drs_lists_a_little_longer_is_no_survivor(drill: Drill) -> None:
+    """Gone at the second look: one job was enough."""
+    run = launched(drill)
+    recovery_instances = run.hook.recovery_instances
+    listed = recovery_instances(DATABASE)
+
+    def late(server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        ended = [job.ended for job in terminations(run) if job.ended]
+        if ended and run.clock.now() < ended[0] + dt.timedelta(seconds=5):
+            return listed
+        return recovery_instances(server_ids)
+
+    with mock.patch.object(run.hook, "recovery_instances", late):
+        assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: Drill) -> None:
+    """They may run on: DRS cannot say."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    known = run.instances()
+    run.simulation.arm(Throttle(kind="throttle"))
+    clean_up = run.start_clean_up(resumed=True)
+    assert isinstance(clean_up.advance(), WaitForJobs)
+    run.pass_time(7200)
+    with pytest.raises(CleanupIncomplete, match="DRS does not answer") as failed:
+        run.start_clean_up(resumed=True).advance()
+    assert "ThrottlingException" in failed.value.message
+    assert all(instance in failed.value.message for instance in known)
+    assert all(instance in failed.value.remedy for instance in known)
+
+
+@pytest.mark.parametrize("fault", ["throttle", "access_denied"])
+def test_where_nothing_can_be_read_the_run_s_own_records_name_what_it_launched(
+    drill: Drill, fault: str
+) -> None:
+    """Servers, jobs, and the instances as far as a gate has noted them: a person can look for them."""
+    run = launched(drill, "database", "application")
+    (first, second) = [job.id for job in run.drills()]
+    server = ServerRecord(
+        server_id=A, name="db-1", optional=False, job_id=first, launched=True, instance_id="i-0123"
+    )
+    run.ledger.save_outcome("database", WaveOutcome(servers=(server,)))
+    code = None
+    if fault == "throttle":
+        run.simulation.arm(Throttle(kind="throttle"))
+        code = "CLEANUP_INCOMPLETE"
+        assert isinstance(run.start_clean_up().advance(), WaitForJobs)
+        run.pass_time(7200)
+        attempt = run.start_clean_up(resumed=True)
+    else:
+        run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobs",)))
+        code = "ACCESS_DENIED"
+        attempt = run.start_clean_up()
+    with pytest.raises(DrillError) as failed:
+        attempt.advance()
+    assert failed.value.code == code
+    rows = [line.split("  ") for line in failed.value.message.splitlines()]
+    assert [A, first, "i-0123"] in rows
+    assert [B, first, "not known"] in rows
+    assert all([server, second, "not known"] in rows for server in APPLICATION)
+
+
+def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
+    """With its whole time, and two jobs more."""
+    run = launched(drill)
+    fault = run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
+    with pytest.raises(CleanupIncomplete):
+        run.clean_up()
+    run.simulation.disarm(fault.id)
+    run.pass_time(86400)
+    record = run.clean_up()
+    assert_clean(run, record)
+    # Two that the survivor outlived, and the one that ended it: who terminated what stays on record.
+    assert [call.job_id for call in record.terminate_calls] == [job.id for job in terminations(run)]
+    assert len(record.terminate_calls) == 3
+
+
+def test_an_instance_protected_against_termination_is_a_survivor(drill: Drill) -> None:
+    """The TERMINATE job completes all the same; EC2 refused."""
+    run = launched(drill)
+    instance = next(iter(run.instances()))
+    ec2 = boto3.client("ec2", region_name=REGION)
+    ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+    with pytest.raises(CleanupIncomplete, match=instance) as failed:
+        run.clean_up()
+    assert "EC2 termination protection" in failed.value.remedy
+    assert run.instances() == {instance}
+
+
+def test_a_job_that_outlives_the_bound_is_named(drill: Drill) -> None:
+    """Its instance may still come: a person has to know."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}))
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    began = run.clock.now()
+    with pytest.raises(CleanupIncomplete, match="the time for clean-up is over") as failed:
+        run.clean_up()
+    (job,) = run.drills()
+    assert f"Jobs still live: {job.id} (LAUNCH by START_DRILL, PENDING" in failed.value.message
+    assert run.clock.now() - began == dt.timedelta(minutes=30)
+
+
+def test_a_kept_run_does_not_wait_for_its_jobs_for_ever(drill: Drill) -> None:
+    """The bound is the same."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    with pytest.raises(CleanupIncomplete, match="the time for clean-up is over"):
+        run.clean_up()
+
+
+def test_an_end_that_comes_with_the_bound_is_still_an_end(drill: Drill) -> None:
+    """The task was resumed late: everything is gone, so nothing is incomplete."""
+    run = launched(drill)
+    run.start_clean_up().advance()
+    run.pass_time(86400)
+    assert run.start_clean_up(resumed=True).advance() == Proven()
+
+
+def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
+    """No wait would mend it; what runs on is listed, and the statement to add."""
+    run = launched(drill)
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=TERMINATE))
+    with pytest.raises(AccessDenied) as failed:
+        run.clean_up()
+    assert all(instance in failed.value.message for instance in run.instances())
+    assert '"Action": ["drs:TerminateRecoveryInstances"]' in failed.value.remedy
+
+
+def test_an_ambiguous_job_is_reported_and_not_touched(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """Two untagged drills fit a call without reply: both instances stay, and the log names both jobs."""
+    run = drill()
+    launch = run.start_launch()
+    intent = Call(at=run.clock.now(), servers=(A,), tagged=False)
+    run.ledger.save_launch("database", launch.record.model_copy(update={"calls": (intent,)}))
+    jobs = []
+    for _ in range(2):
+        jobs.append(run.drs.start_recovery([(A, None)], is_drill=True, tags={}))
+        run.finish_jobs()
+        jobs[-1].created = run.clock.now()
+    for job in jobs:
+        job.created = intent.at
+    with caplog.at_level("INFO"):
+        run.clean_up()
+    assert terminations(run) == []
+    assert len(run.instances()) == 1
+    assert f"2 jobs would fit: {jobs[0].id}, {jobs[1].id}" in caplog.text
+
+
+# --- the proof --------------------------------------------------------------------------------------------
+
+
+def test_what_drs_forgot_and_ec2_still_runs_is_not_proven(drill: Drill) -> None:
+    """DRS lists nothing any more; EC2 is asked itself, and the command that ends it is named."""
+    run = launched(drill)
+    instance = run.drs.recovery_instances[next(iter(run.instances()))]
+    run.start_clean_up()
+    run.drs.forget_instance(instance)
+    with pytest.raises(CleanupIncomplete, match=rf"EC2 still shows: {instance.id} \(running\)") as failed:
+        run.clean_up()
+    assert f"aws ec2 terminate-instances --region us-east-1 --instance-ids {instance.id}" in (
+        failed.value.remedy
+    )
+
+
+def test_an_instance_that_is_going_is_waited_for(drill: Drill) -> None:
+    """EC2 takes its time to shut an instance down: no look at one that is going counts against it."""
+    run = launched(drill)
+    looks = 0
+
+    def describe(filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        nonlocal looks
+        looks += filters[0]["Name"] == "instance-id"
+        return [{"InstanceId": "i-1", "State": {"Name": "shutting-down" if looks <= 5 else "terminated"}}]
+
+    run.describe_ec2 = describe
+    assert run.clean_up().proven
+    assert looks == 6
+
+
+# --- crashes ----------------------------------------------------------------------------------------------
+
+
+class Crash(BaseException):
+    """The worker dies here."""
+
+
+@pytest.mark.parametrize("point", ["before", "after"])
+def test_a_clean_up_that_dies_at_its_call_is_taken_up_again(drill: Drill, point: str) -> None:
+    """Made or not, recorded or not: the next try waits for the job that there is, or starts one."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+
+    def die(instance_ids: list[str]) -> Any:
+        if point == "after":
+            terminate(instance_ids)
+        raise Crash
+
+    with mock.patch.object(run.hook, "terminate_recovery_instances", die), pytest.raises(Crash):
+        run.clean_up()
+    run.pass_time(10)
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1
+
+
+def test_clean_up_again_is_proven_again(drill: Drill) -> None:
+    """Cleared after it succeeded: nothing is there, and nothing is called."""
+    run = launched(drill)
+    run.clean_up()
+    assert_clean(run, run.clean_up())
+    assert len(terminations(run)) == 1

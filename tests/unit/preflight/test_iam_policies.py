@@ -1,0 +1,178 @@
+"""The policies in include/iam: made of the actions that the code names, no wider than AWS's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+from drs.preflight.actions import DIRECT, FORWARDED, POLICIES, document
+
+FOLDER = Path(__file__).parents[3] / "include" / "iam"
+LONGEST = 6144
+"""Characters of a managed policy, white space not counted (IAM's quota)."""
+
+# The dependent actions of StartRecovery and of TerminateRecoveryInstances, as the Service Authorization
+# Reference lists them: written out once, by hand.
+ON_LAUNCH = {
+    "drs:CreateRecoveryInstanceForDrs",
+    "drs:ListTagsForResource",
+    "ec2:AttachVolume",
+    "ec2:AuthorizeSecurityGroupEgress",
+    "ec2:AuthorizeSecurityGroupIngress",
+    "ec2:CreateLaunchTemplate",
+    "ec2:CreateLaunchTemplateVersion",
+    "ec2:CreateSnapshot",
+    "ec2:CreateTags",
+    "ec2:CreateVolume",
+    "ec2:DeleteLaunchTemplateVersions",
+    "ec2:DeleteSnapshot",
+    "ec2:DeleteVolume",
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceAttribute",
+    "ec2:DescribeInstanceStatus",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeInstances",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:DescribeLaunchTemplates",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSnapshots",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVolumes",
+    "ec2:DetachVolume",
+    "ec2:ModifyInstanceAttribute",
+    "ec2:ModifyLaunchTemplate",
+    "ec2:RevokeSecurityGroupEgress",
+    "ec2:RunInstances",
+    "ec2:StartInstances",
+    "ec2:StopInstances",
+    "ec2:TerminateInstances",
+    "iam:PassRole",
+}
+ON_TERMINATION = {
+    "drs:DescribeSourceServers",
+    "ec2:DeleteVolume",
+    "ec2:DescribeInstances",
+    "ec2:DescribeVolumes",
+    "ec2:TerminateInstances",
+}
+
+Statement = dict[str, Any]
+
+
+def published(name: str) -> dict[str, Any]:
+    policy: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
+    return policy
+
+
+def listed(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]
+
+
+def conditions(statement: Statement) -> set[tuple[str, str, str]]:
+    """Each condition with each of its values."""
+    return {
+        (operator, key, value)
+        for operator, keys in statement.get("Condition", {}).items()
+        for key, values in keys.items()
+        for value in listed(values)
+    }
+
+
+def covers(wide: Statement, action: str, resource: str, narrow: Statement) -> bool:
+    """Whether a statement of AWS allows at least as much of this action on this resource."""
+    return (
+        any(action == each or each == f"{action.split(':')[0]}:*" for each in listed(wide["Action"]))
+        and bool({resource, "*"} & set(listed(wide["Resource"])))
+        # The same conditions, of whose values ours may be fewer.
+        and {each[:2] for each in conditions(wide)} == {each[:2] for each in conditions(narrow)}
+        and conditions(narrow) <= conditions(wide)
+    )
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_policy_is_made_of_the_actions_that_the_code_names(name: str) -> None:
+    """Written anew, the file would be the same."""
+    expected = document(POLICIES[name])
+    assert published(name) == expected, f"{name}.json should be:\n{json.dumps(expected, indent=2)}"
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_iam_takes_a_policy(name: str) -> None:
+    """By its grammar, and by its length."""
+    text = json.dumps(published(name), separators=(",", ":"))
+    assert len(text) <= LONGEST
+    with mock_aws():
+        boto3.client("iam").create_policy(PolicyName=name, PolicyDocument=text)
+
+
+def test_what_drs_does_for_the_caller_is_what_aws_lists() -> None:
+    """Nothing missing, nothing more; a termination needs nothing beyond the launch and our own reads."""
+    forwarded = {action for grant in FORWARDED for action in grant.actions}
+    assert forwarded == ON_LAUNCH
+    assert forwarded | {action for grant in DIRECT for action in grant.actions} >= ON_TERMINATION
+
+
+def test_what_drs_does_is_allowed_under_awss_own_conditions() -> None:
+    """Each action on each resource stands, under the same conditions, in the policy that AWS gives to people
+    who use DRS's console.
+    """
+    managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
+    uncovered = [
+        (action, resource)
+        for statement in document(FORWARDED)["Statement"]
+        for action in statement["Action"]
+        for resource in listed(statement["Resource"])
+        if not any(covers(each, action, resource, statement) for each in managed["Document"]["Statement"])
+    ]
+    assert uncovered == []
+
+
+def test_every_change_of_ec2_goes_through_drs() -> None:
+    """With this policy alone nobody can start or terminate an instance, or touch a volume, by calling EC2.
+    AWS leaves launch templates to people, who edit them in the console, and ties them to DRS's tag.
+    """
+    for statement in published("drill")["Statement"]:
+        if all(action.startswith("ec2:") and "Describe" not in action for action in statement["Action"]):
+            if statement["Resource"] == "arn:aws:ec2:*:*:launch-template/*":
+                assert {"Null", "StringEquals"} & set(statement["Condition"])
+            else:
+                assert statement["Condition"]["Bool"] == {"aws:ViaAWSService": "true"}, statement
+        else:
+            assert not any(
+                action.startswith("ec2:") and "Describe" not in action for action in statement["Action"]
+            ), statement
+
+
+def test_the_policy_for_readers_changes_nothing() -> None:
+    """It reads what preflight reads, and cannot ask IAM about others."""
+    readers, drill = (
+        {action for statement in published(name)["Statement"] for action in statement["Action"]}
+        for name in ("readonly", "drill")
+    )
+    assert all(action.split(":")[1].startswith(("Describe", "Get", "List")) for action in readers)
+    assert readers < drill
+
+
+def test_the_trust_policy_asks_for_the_external_id() -> None:
+    """Of the one role that it names."""
+    policy = json.loads((FOLDER / "trust-policy.json").read_text())
+    (statement,) = policy["Statement"]
+    assert statement["Action"] == "sts:AssumeRole"
+    assert statement["Principal"]["AWS"].startswith("arn:aws:iam::")
+    assert statement["Condition"]["StringEquals"]["sts:ExternalId"]
+    with mock_aws():
+        boto3.client("iam").create_role(RoleName="drill", AssumeRolePolicyDocument=json.dumps(policy))
+
+
+def test_every_policy_is_told_of() -> None:
+    """The readme beside them names each file."""
+    text = (FOLDER / "README.md").read_text()
+    assert [path.name for path in sorted(FOLDER.glob("*.json")) if f"`{path.name}`" not in text] == []

@@ -1,0 +1,387 @@
+"""The beginning of a run: what may be asked for, whose turn it is, and what survives being cleared."""
+
+from __future__ import annotations
+
+import datetime as dt
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from drs.dag_factory import run_parameters
+from drs.plan import Plan
+from drs.run.ledger import Ledger
+from drs.run.records import LaunchRecord
+from drs.run.request import RUN_PARAMETERS
+from drs.run.timeline import Timeline
+from drs.tasks.operators import begin
+from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
+from tests.unit.drill import MemoryStore, after, make_plan, make_run
+from tests.unit.task_harness import FakeTaskInstance, make_context
+
+NOW = after(0)
+RUN = FakeTaskInstance.run_id
+OWNER = f"{FakeTaskInstance.dag_id}__owner"
+Begin = Callable[..., Any]
+
+
+class FakeVariables:
+    """Airflow's variables, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: str | None) -> str | None:
+        return self.values.get(key, default)
+
+    def set(self, key: str, value: str, description: str) -> None:
+        self.values[key] = value
+
+
+TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
+
+
+class FakeStateStore(MemoryStore):
+    """The task's own state store: it outlives the task's tries, and its run's XCom."""
+
+    def set(self, key: str, value: Any, retention: object = None) -> None:
+        super().set(key, value)
+        self.kept_for = retention
+
+
+@pytest.fixture
+def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
+    variables = FakeVariables()
+    monkeypatch.setattr(begin, "Variable", variables)
+    monkeypatch.setattr(begin, "utc_now", lambda: NOW)
+    return variables
+
+
+@pytest.fixture
+def state_store() -> FakeStateStore:
+    return FakeStateStore()
+
+
+@pytest.fixture
+def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateStore) -> Begin:
+    """Run the task ``begin``; parameters that are not given are those that the form has."""
+
+    def begin_run(
+        *,
+        plan: Plan | None = None,
+        conf: dict[str, Any] | None = None,
+        runs: dict[str, str] | None = None,
+        task: Any = None,
+        user: str | None = "ada",
+        run_type: str = "manual",
+        pushed: dict[tuple[str, str], Any] | None = None,
+        due: dt.datetime = NOW,
+        **params: Any,
+    ) -> Any:
+        plan = plan or make_plan()
+        dag_run = types.SimpleNamespace(
+            conf=params if conf is None else conf,
+            dag_id=FakeTaskInstance.dag_id,
+            run_id=RUN,
+            run_type=run_type,
+            run_after=due,
+            triggering_user_name=user,
+        )
+        form = {name: param.value for name, param in run_parameters(plan).items()}
+        context = make_context(runs=runs) | {
+            "dag_run": dag_run,
+            "params": form | params,
+            "task_state_store": state_store,
+        }
+        context["ti"].pushed = pushed or {}
+        return (task or DrsBeginDrillOperator(task_id="begin", plan=plan)).execute(context)
+
+    return begin_run
+
+
+# --- what a run records -----------------------------------------------------------------------------------
+
+
+def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Ledger) -> None:
+    """Every later task reads it from here."""
+    plan = make_plan()
+    result = begin_run(
+        plan=plan, exclude_servers=["s-1"], keep_instances=True, reason="audit", waves=["application"]
+    )
+    run = ledger.run()
+    assert run == make_run(
+        plan,
+        token=run.token,
+        began_at=NOW,
+        run_id=RUN,
+        waves=["application"],
+        exclude_servers=["s-1"],
+        keep_instances=True,
+        reason="audit",
+        initiator="ada (manual)",
+    )
+    assert run.read_plan() == plan
+    assert result == {"token": run.token, "waves": ["application"]}
+
+
+def test_the_start_of_a_run_is_told_once(
+    begin_run: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow wipes the records of a task that it tries again; what the task keeps for itself stays."""
+    told: list[str] = []
+    monkeypatch.setattr(begin, "announce_start", lambda context, ledger: told.append(ledger.run().run_id))
+    begin_run()
+    xcom.values.clear()
+    begin_run()
+    assert told == [RUN]
+
+
+def test_every_run_has_a_token_of_its_own(
+    begin_run: Begin, ledger: Ledger, state_store: FakeStateStore
+) -> None:
+    """Two Airflows may run one plan under one run id: their jobs must not be taken for each other's."""
+    begin_run()
+    first = ledger.run().token
+    state_store.values.clear()
+    begin_run()
+    assert ledger.run().token != first
+
+
+@pytest.mark.parametrize(
+    ("user", "run_type", "initiator"),
+    [
+        ("ada", "manual", "ada (manual)"),
+        (None, "scheduled", "scheduled"),
+        ("ada", "backfill", "ada (backfill)"),
+    ],
+)
+def test_whoever_began_the_run_is_recorded(
+    begin_run: Begin, ledger: Ledger, user: str | None, run_type: str, initiator: str
+) -> None:
+    """A person by name, or the schedule; and in which way."""
+    begin_run(user=user, run_type=run_type)
+    assert (ledger.run().initiator, ledger.run().run_type) == (initiator, run_type)
+
+
+# --- what may be asked ------------------------------------------------------------------------------------
+
+
+def test_waves_come_in_the_order_of_the_plan(begin_run: Begin, ledger: Ledger) -> None:
+    """However they were chosen."""
+    begin_run(waves=["application", "database"])
+    assert ledger.run().waves == ("database", "application")
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "told"),
+    [
+        ({"conf": {"wave": ["database"], "dry": 1}}, "INVALID_FIELD", "Unknown run parameter.*: dry, wave"),
+        ({"waves": ["database", "mail"]}, "INVALID_FIELD", "The plan orders has no wave mail"),
+        ({"waves": []}, "PLAN_HAS_NO_WAVES", "No wave was chosen"),
+        ({"execution_type": "RECOVERY"}, "INVALID_EXECUTION_TYPE", "The plan orders allows no RECOVERY"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    begin_run: Begin,
+    ledger: Ledger,
+    variables: FakeVariables,
+    asked: dict[str, Any],
+    code: str,
+    told: str,
+) -> None:
+    """Before the plan is claimed and before anything is recorded."""
+    with pytest.raises(AirflowFailException, match=rf"\[{code}\] {told}"):
+        begin_run(**asked)
+    assert ledger.begun() is None
+    assert variables.values == {}
+
+
+def test_a_refusal_names_what_is_allowed(begin_run: Begin) -> None:
+    """The parameters, and the plan's waves."""
+    with pytest.raises(AirflowFailException, match=f"takes: {', '.join(RUN_PARAMETERS)}"):
+        begin_run(conf={"force": True})
+    with pytest.raises(AirflowFailException, match="Choose from its waves: database, application"):
+        begin_run(waves=["mail"])
+
+
+# --- missed -----------------------------------------------------------------------------------------------
+
+
+LATE = begin.LATE + dt.timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables, run_type: str
+) -> None:
+    """Somebody unpaused the DAG: begin is skipped, and says when the run was due. A drill of the plan that is
+    under way is not in its way, nor disturbed.
+    """
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(
+        AirflowSkipException, match="was due at 2026-03-01 05:44:59 UTC and began 15 min later"
+    ):
+        begin_run(user=None, run_type=run_type, due=NOW - LATE, runs={"run-0": "running"})
+    assert ledger.run().missed
+    assert variables.values == {OWNER: "run-0"}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "late"), [("scheduled", begin.LATE), ("manual", dt.timedelta(days=40))], ids=str
+)
+def test_a_run_on_time_and_one_by_hand_are_not_missed(
+    begin_run: Begin, ledger: Ledger, run_type: str, late: dt.timedelta
+) -> None:
+    """A busy scheduler may be some minutes late; who triggers by hand means now."""
+    begin_run(run_type=run_type, due=NOW - late)
+    assert ledger.run().missed is None
+
+
+def test_a_run_on_time_that_is_cleared_later_is_not_missed(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It began when it was due; whoever clears it means it."""
+    begin_run(run_type="scheduled")
+    xcom.values.clear()
+    monkeypatch.setattr(begin, "utc_now", lambda: after(7200))
+    begin_run(run_type="scheduled")
+    assert ledger.run().missed is None
+
+
+def test_a_missed_run_stays_missed_when_it_is_cleared(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore
+) -> None:
+    """To make up for it, somebody triggers a run."""
+    for _ in range(2):
+        with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+            begin_run(run_type="scheduled", due=NOW - LATE)
+        xcom.values.clear()
+
+
+# --- whose turn it is -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("owner", "runs"),
+    [
+        (None, {}),
+        (RUN, {RUN: "running"}),
+        ("run-0", {"run-0": "success"}),
+        ("run-0", {"run-0": "failed"}),
+        ("run-0", {}),
+    ],
+    ids=["nobody's", "its own", "of a run that passed", "of a run that failed", "of a run that was deleted"],
+)
+def test_a_free_plan_is_claimed(
+    begin_run: Begin, variables: FakeVariables, owner: str | None, runs: dict[str, str]
+) -> None:
+    """The run owns it from then on."""
+    if owner:
+        variables.values[OWNER] = owner
+    begin_run(runs=runs)
+    assert variables.values == {OWNER: RUN}
+
+
+@pytest.mark.parametrize("state", ["running", "queued"])
+def test_a_plan_runs_once_at_a_time(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables, state: str
+) -> None:
+    """The other run is named, and keeps its plan; this one has no record, so that it cleans nothing up."""
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(AirflowFailException, match=r"\[PLAN_ALREADY_EXECUTING\] Run run-0") as refused:
+        begin_run(runs={"run-0": state})
+    assert "Wait for run-0 to end, or mark it failed" in str(refused.value)
+    assert variables.values == {OWNER: "run-0"}
+    assert ledger.begun() is None
+
+
+# --- cleared ----------------------------------------------------------------------------------------------
+
+
+def test_a_cleared_run_is_still_the_same_run(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its XCom is gone; token and beginning are kept, by which its jobs are found. What is asked is new."""
+    begin_run()
+    first = ledger.run()
+    xcom.values.clear()
+    monkeypatch.setattr(begin, "utc_now", lambda: after(7200))
+    begin_run(reason="again", plan=make_plan(description="edited since"))
+    second = ledger.run()
+    assert (second.token, second.began_at) == (first.token, first.began_at)
+    assert second.reason == "again"
+    assert second.read_plan().description == "edited since"
+    assert second.digest != first.digest
+
+
+@pytest.mark.parametrize(
+    "moved", [{"region": "eu-central-1"}, {"account_id": "444455556666"}], ids=["Region", "account"]
+)
+def test_a_cleared_run_does_not_move_to_another_place(
+    begin_run: Begin, ledger: Ledger, xcom: MemoryStore, moved: dict[str, str]
+) -> None:
+    """Clean-up there would find none of its instances, and call that proof. It keeps its record instead."""
+    begin_run()
+    first = ledger.run()
+    xcom.values.clear()
+    target = {"region": "us-east-1", "account_id": "111122223333", **moved}
+    with pytest.raises(AirflowFailException, match=r"\[PLAN_CHANGED\] This run began in us-east-1"):
+        begin_run(plan=make_plan(target=target))
+    assert ledger.begun() == first
+
+
+def test_what_begin_keeps_does_not_expire(begin_run: Begin, state_store: FakeStateStore) -> None:
+    """A run may be cleared weeks later."""
+    begin_run()
+    assert state_store.kept_for is begin.NEVER_EXPIRE
+
+
+def refuse(problems: str = "orders.yaml:3: waves: is missing") -> DrsRefuseDrillOperator:
+    return DrsRefuseDrillOperator(task_id="begin", problems=problems)
+
+
+@pytest.mark.parametrize(
+    ("code", "again"),
+    [
+        ("PLAN_ALREADY_EXECUTING", {"runs": {"run-0": "running"}}),
+        ("INVALID_FIELD", {"conf": {"force": True}}),
+        ("INVALID_FIELD", {"task": refuse()}),
+    ],
+    ids=["another run is under way", "a parameter is unknown", "the plan is broken"],
+)
+def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
+    begin_run: Begin,
+    ledger: Ledger,
+    variables: FakeVariables,
+    xcom: MemoryStore,
+    code: str,
+    again: dict[str, Any],
+) -> None:
+    """Its clean-up reads the records. Where the account takes no tags they alone know the run's jobs."""
+    begin_run()
+    first = ledger.run()
+    launch = LaunchRecord(timeline=TIMELINE, tags_refused=True)
+    xcom.values.clear()
+    variables.values[OWNER] = "run-0"
+    pushed = {("wave_application.start_recovery", "launch"): launch.model_dump(mode="json")}
+    with pytest.raises(AirflowFailException, match=code):
+        begin_run(**again, pushed=pushed)
+    assert ledger.begun() == first
+    assert (ledger.launch("database"), ledger.launch("application")) == (None, launch)
+
+
+# --- a broken plan ----------------------------------------------------------------------------------------
+
+
+def test_the_dag_of_a_broken_plan_begins_no_drill(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables
+) -> None:
+    """It tells what is wrong with the file; nothing is claimed, and nothing recorded."""
+    with pytest.raises(AirflowFailException, match=r"\[INVALID_FIELD\]") as refused:
+        begin_run(task=refuse())
+    assert "orders.yaml:3: waves: is missing" in str(refused.value)
+    assert "python -m drs validate" in str(refused.value)
+    assert ledger.begun() is None
+    assert variables.values == {}

@@ -1,0 +1,513 @@
+"""The end of a run: the verdict believes nothing but proof."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+
+from drs.run.ledger import Ledger
+from drs.run.records import (
+    CLEANUP_APPROVAL,
+    RECOVERY_APPROVAL,
+    ApprovalRecord,
+    Call,
+    CheckResult,
+    CleanupRecord,
+    FailureRecord,
+    InstanceRecord,
+    LaunchRecord,
+    Resolution,
+    ResolvedServer,
+    ServerRecord,
+    WaveOutcome,
+    WaveResolution,
+    WaveValidation,
+)
+from drs.run.timeline import ServerSlot, Timeline
+from drs.tasks.operators.verdict import DrsDrillVerdictOperator
+from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_plan, make_run
+from tests.unit.task_harness import make_context
+
+A, B = DATABASE
+SERVERS = {"database": DATABASE, "application": APPLICATION}
+JOBS = {"database": "drsjob-1", "application": "drsjob-2"}
+DATABASE_GATE = "wave_database.validate"
+SUCCEEDED: dict[str, str | None] = {
+    "begin": "success",
+    "preflight": "success",
+    **{
+        f"wave_{wave}.{task}": "success"
+        for wave in SERVERS
+        for task in ("start_recovery", "wait_until_started", "wait_until_launched", "validate")
+    },
+    "terminate": "success",
+    "evidence": "success",
+    "verdict": "running",
+}
+
+
+GROUPS = {server: group for group, servers in SERVERS.items() for server in servers}
+ASKED = [{"type": "instance_status"}, {"type": "http"}, {"type": "http", "expect_status": 401}]
+LABELS = ("recovery_instance", "instance_status", "http :80/", "http :80/ (2)")
+"""The checks of a wave that asks for them, by name."""
+
+
+def resolve(servers: Sequence[str], *, optional: Sequence[str] = ()) -> WaveResolution:
+    return WaveResolution(
+        servers=tuple(
+            ResolvedServer(
+                server_id=server,
+                name=f"name of {server}",
+                group=GROUPS[server],
+                optional=server in optional,
+            )
+            for server in servers
+        )
+    )
+
+
+def validate(
+    servers: Sequence[str], *, began_at: dt.datetime = NOW, labels: Sequence[str] = LABELS[:1], **fields: Any
+) -> WaveValidation:
+    """The checks of these servers; ``fields`` are of each result."""
+    return WaveValidation(
+        began_at=began_at,
+        ended_at=began_at,
+        results=tuple(
+            CheckResult.model_validate(
+                {
+                    "check": label,
+                    "server_id": server,
+                    "instance_id": f"i-{server}",
+                    "passed": True,
+                    "seen": "it is there",
+                    "at": began_at,
+                    "seconds": 0,
+                    **fields,
+                }
+            )
+            for server in servers
+            for label in labels
+        ),
+    )
+
+
+def judge(servers: Sequence[str], job_id: str, *, failed: Sequence[str] = ()) -> WaveOutcome:
+    return WaveOutcome(
+        servers=tuple(
+            ServerRecord(
+                server_id=server,
+                name=f"name of {server}",
+                job_id=job_id,
+                launched=server not in failed,
+                optional=False,
+                instance_id=None if server in failed else f"i-{server}",
+                seconds=None if server in failed else 531.0,
+                error="No capacity" if server in failed else None,
+            )
+            for server in servers
+        )
+    )
+
+
+def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
+    """A launch of one job, and of earlier ones that failed."""
+    slots = tuple(ServerSlot(server_id=server, not_before=NOW, job_id=job_id) for server in servers)
+    timeline = Timeline(
+        jobs="per_wave", server_delay=15, conflict_backoff=(30,), conflict_timeout=1800, servers=slots
+    )
+    calls = tuple(Call(at=NOW, servers=tuple(servers), job_id=job) for job in (*earlier, job_id))
+    return LaunchRecord(timeline=timeline, calls=calls)
+
+
+def clean(**fields: Any) -> CleanupRecord:
+    return CleanupRecord.model_validate(
+        {"started_at": NOW, "jobs": tuple(JOBS.values()), "proven": True, **fields}
+    )
+
+
+NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a person has asked for that"
+
+
+def kept(why: str) -> CleanupRecord:
+    """A clean-up that left one instance where it is."""
+    instance = InstanceRecord(
+        recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=A, job_id=JOBS["database"]
+    )
+    return clean(kept=True, proven=False, why_kept=why, instances=(instance,))
+
+
+@pytest.fixture
+def proven(ledger: Ledger) -> Ledger:
+    """The records of a run that proved everything."""
+    ledger.save_run(make_run())
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    for wave, servers in SERVERS.items():
+        ledger.save_launch(wave, launch(servers, JOBS[wave]))
+        ledger.save_outcome(wave, judge(servers, JOBS[wave]))
+        ledger.save_reached(wave, "launched", NOW)
+        ledger.save_validation(wave, validate(servers))
+    ledger.save_cleanup(clean())
+    return ledger
+
+
+def verdict(states: dict[str, str | None] | None = None) -> str:
+    """The verdict, when the tasks ended like this."""
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(**SUCCEEDED | (states or {})))
+    assert isinstance(text, str)
+    return text
+
+
+def doubts(states: dict[str, str | None] | None = None) -> list[str]:
+    """What makes the verdict red."""
+    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+        verdict(states)
+    first, *lines = str(failed.value).splitlines()
+    assert first == "[DRILL_FAILED] The drill did not pass:"
+    assert "Read the end of the log of the first task named" in lines[-1]
+    return [line.removeprefix("- ") for line in lines[:-1]]
+
+
+# --- the verdict: green -----------------------------------------------------------------------------------
+
+
+def test_a_run_that_proved_everything_passes(proven: Ledger) -> None:
+    """It says what was launched, and that it is gone."""
+    assert verdict() == "The drill passed: 4 server(s) launched in 2 wave(s); all of them are terminated."
+
+
+def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> None:
+    """It does not claim that they are gone."""
+    proven.save_run(make_run(keep_instances=True))
+    proven.save_cleanup(kept("the run was asked to keep them (keep_instances)"))
+    assert verdict().endswith(
+        "1 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
+    )
+
+
+def test_a_drill_whose_plan_never_terminates_passes(proven: Ledger) -> None:
+    """And says what goes on costing money."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "never"})))
+    proven.save_cleanup(kept("the plan says so"))
+    assert verdict().endswith("1 instance(s) are kept and cost money: the plan says so.")
+
+
+def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:
+    """With that answer on record; without it nobody has asked for it."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "after_approval"})))
+    proven.save_cleanup(kept("ada chose so"))
+    assert doubts() == [NOBODY_ASKED]
+    proven.save_approval(CLEANUP_APPROVAL, answer(approved=True))
+    assert doubts() == [NOBODY_ASKED]
+    proven.save_approval(CLEANUP_APPROVAL, answer(approved=False))
+    assert verdict().endswith("kept and cost money: ada chose so.")
+
+
+def test_a_failed_drill_whose_plan_keeps_it_is_red_all_the_same(proven: Ledger) -> None:
+    """To keep the instances is no success."""
+    proven.save_run(make_run(make_plan(cleanup={"when": "on_success"})))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    proven.save_cleanup(kept("the drill has not passed"))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def test_instances_that_nobody_asked_to_keep_make_the_drill_red(proven: Ledger) -> None:
+    """A plan that always terminates, and a record that says kept."""
+    proven.save_cleanup(kept("?"))
+    assert doubts() == [NOBODY_ASKED]
+
+
+def test_an_optional_server_that_was_not_launched_does_not_matter(proven: Ledger) -> None:
+    """It is not counted either."""
+    waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
+    proven.save_resolution(Resolution(waves=waves))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    assert "3 server(s) launched" in verdict()
+
+
+def test_a_wave_that_preflight_left_out_needs_no_proof(proven: Ledger) -> None:
+    """Its tasks were skipped, and it has no records."""
+    proven.save_run(make_run(waves=["application"]))
+    verdict({DATABASE_GATE: "skipped"})
+    proven.save_run(make_run())
+    left_out = WaveResolution(left_out="all of its servers are excluded")
+    proven.save_resolution(Resolution(waves={"database": left_out, "application": resolve(APPLICATION)}))
+    verdict({DATABASE_GATE: "skipped"})
+
+
+# --- the verdict: a recovery, a dry run, a missed run -----------------------------------------------------
+
+
+def answer(**fields: Any) -> ApprovalRecord:
+    return ApprovalRecord.model_validate(
+        {"approved": True, "answered": "by a person", "by": "ada", "at": NOW, **fields}
+    )
+
+
+@pytest.fixture
+def recovery(proven: Ledger) -> Ledger:
+    """The records of a real recovery that was approved, and of which nothing was terminated."""
+    proven.save_run(make_run(make_plan(allow_recovery=True), execution_type="RECOVERY", reason="fire"))
+    proven.save_approval(RECOVERY_APPROVAL, answer())
+    proven.save_cleanup(clean(kept=True, proven=False))
+    return proven
+
+
+def test_a_recovery_that_proved_everything_passes(recovery: Ledger) -> None:
+    """It calls itself by its name, and does not claim that anything is gone."""
+    assert verdict() == "The RECOVERY passed: 4 server(s) launched in 2 wave(s); nothing of it is terminated."
+
+
+def test_a_recovery_that_failed_is_not_called_a_drill(recovery: Ledger) -> None:
+    """What the reader does next is another thing."""
+    recovery.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    with pytest.raises(AirflowFailException, match="The recovery did not pass"):
+        verdict()
+
+
+@pytest.mark.parametrize("record", [None, answer(approved=False)], ids=["none", "no"])
+def test_a_recovery_without_a_yes_does_not_pass(recovery: Ledger, record: ApprovalRecord | None) -> None:
+    """Whatever else is on record."""
+    recovery.forget_approval(RECOVERY_APPROVAL)
+    if record:
+        recovery.save_approval(RECOVERY_APPROVAL, record)
+    with pytest.raises(AirflowFailException, match="- nobody has approved the recovery"):
+        verdict()
+
+
+def test_a_wave_that_was_launched_without_its_approval_is_named(proven: Ledger) -> None:
+    """One that was not launched needs none."""
+    waves = [
+        {"name": name, "protection_groups": [name], "approval": {}} for name in ("database", "application")
+    ]
+    proven.save_run(make_run(make_plan(waves=waves)))
+    proven.save_approval("application", answer(answered="skipped"))
+    assert doubts() == ["nobody has approved wave database"]
+    proven.save_run(make_run(make_plan(waves=waves), waves=["application"]))
+    proven.forget_approval("application")
+    assert "nobody has approved wave application" in doubts()
+
+
+IDLE: dict[str, str | None] = {
+    name: "skipped" for name in SUCCEEDED if name.startswith("wave_") or name in {"terminate", "evidence"}
+}
+
+
+def test_a_dry_run_passes_with_preflight(ledger: Ledger) -> None:
+    """No wave and no clean-up is wanted of it."""
+    ledger.save_run(make_run(dry_run=True))
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    assert verdict(IDLE) == "Dry run of a DRILL: preflight passed, nothing was launched."
+
+
+def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
+    """Neither when it failed, nor when it was passed by."""
+    ledger.save_run(make_run(dry_run=True))
+    ledger.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
+    assert doubts(IDLE | {"preflight": "failed"}) == [
+        "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
+        "preflight has resolved no servers",
+    ]
+    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"})
+
+
+def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
+    """Nobody is called because a DAG was unpaused."""
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
+    assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed, not fired")
+
+
+@pytest.mark.parametrize("fields", [{"dry_run": True}, {"missed": "Missed, not fired."}], ids=str)
+def test_a_run_that_was_to_launch_nothing_and_did_does_not_pass(
+    proven: Ledger, fields: dict[str, Any]
+) -> None:
+    """A record of a launch is believed."""
+    proven.save_run(make_run(**fields))
+    assert doubts(IDLE) == [
+        f"wave {wave} has a record of a launch, and nothing was to be launched" for wave in SERVERS
+    ]
+
+
+# --- the verdict: red -------------------------------------------------------------------------------------
+
+
+def test_a_failed_task_is_named_with_its_code(proven: Ledger) -> None:
+    """And with what it said; without a code its log is the place to look."""
+    proven.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
+    assert doubts({"preflight": "failed", "begin": "failed"}) == [
+        "begin failed: without a code; see its log",
+        "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
+    ]
+
+
+@pytest.mark.parametrize("state", ["upstream_failed", "removed"])
+def test_a_task_that_was_cut_off_is_named(proven: Ledger, state: str) -> None:
+    """Though every record may be there, from an earlier try."""
+    assert doubts({DATABASE_GATE: state})[0] == f"{DATABASE_GATE} did not run ({state})"
+
+
+def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
+    """The remedy sends the reader to the first one named."""
+    states: dict[str, str | None] = {
+        "evidence": "upstream_failed",
+        "wave_application.start_recovery": "upstream_failed",
+        "wave_database.start_recovery": "failed",
+    }
+    proven.save_cleanup(clean(proven=False))
+    assert doubts(states) == [
+        "wave_database.start_recovery failed: without a code; see its log",
+        "evidence did not run (upstream_failed)",
+        "wave_application.start_recovery did not run (upstream_failed)",
+        "clean-up is not proven complete",
+    ]
+
+
+@pytest.mark.parametrize("task", [DATABASE_GATE, "terminate", "evidence"])
+@pytest.mark.parametrize("state", ["skipped", None])
+def test_a_task_that_did_not_succeed_is_no_success(proven: Ledger, task: str, state: str | None) -> None:
+    """Skipped since somebody marked the run as failed, or never run: Airflow would call that green."""
+    assert doubts({task: state}) == [f"{task} is {state or 'without a state'}"]
+
+
+def test_a_success_set_by_hand_proves_nothing(proven: Ledger, xcom: Any) -> None:
+    """The task's state says success, but nothing was judged."""
+    del xcom.values["outcome.database"]
+    assert doubts() == ["wave database has no record of its servers being launched"]
+
+
+def test_a_wave_without_a_launch_proves_nothing(proven: Ledger, xcom: Any) -> None:
+    """An outcome alone may be of an earlier try."""
+    del xcom.values["launch.database"]
+    assert doubts() == ["wave database has no record of its servers being launched"]
+
+
+def test_an_outcome_of_an_earlier_job_proves_nothing(proven: Ledger) -> None:
+    """The wave was cleared and launched anew; then its gate was marked as success by hand."""
+    proven.save_launch("database", launch(DATABASE, "drsjob-3", "drsjob-1"))
+    proven.save_cleanup(clean(jobs=("drsjob-1", "drsjob-2", "drsjob-3")))
+    assert doubts() == [
+        f"wave database: server {server} (name of {server}) is not proven launched" for server in DATABASE
+    ]
+
+
+def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> None:
+    """By id and name."""
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def ask(proven: Ledger) -> None:
+    """The run's plan asks for three checks of wave database."""
+    waves = [
+        {"name": "database", "protection_groups": ["database"], "validation": ASKED[:1]},
+        {"name": "application", "protection_groups": ["application"]},
+    ]
+    groups = {
+        "database": {"source_servers": DATABASE, "validation": ASKED[1:]},
+        "application": {"source_servers": APPLICATION},
+    }
+    proven.save_run(make_run(make_plan(waves=waves, protection_groups=groups)))
+
+
+def not_valid(*labels: str, servers: Sequence[str] = DATABASE) -> list[str]:
+    return [
+        f"wave database: server {server} (name of {server}) is not proven valid: {', '.join(labels)}"
+        for server in servers
+    ]
+
+
+def test_every_check_that_the_plan_asks_must_be_passed_by_every_server(proven: Ledger) -> None:
+    """Of the wave and of the group; two of one name are told apart."""
+    ask(proven)
+    proven.save_validation("database", validate(DATABASE, labels=LABELS))
+    verdict()
+    proven.save_validation("database", validate(DATABASE, labels=LABELS[:3]))
+    assert doubts() == not_valid(LABELS[3])
+    proven.save_validation("database", validate([A], labels=LABELS))
+    assert doubts() == not_valid(*LABELS, servers=[B])
+
+
+def test_a_check_that_failed_proves_nothing(proven: Ledger) -> None:
+    """Whatever became of its task."""
+    proven.save_validation("database", validate(DATABASE, passed=False))
+    assert doubts() == not_valid("recovery_instance")
+
+
+def test_a_wave_that_nobody_validated_is_named(proven: Ledger, xcom: Any) -> None:
+    """Its task was marked as success by hand."""
+    del xcom.values["validation.database"]
+    assert doubts() == not_valid("recovery_instance")
+
+
+@pytest.mark.parametrize("stale", [{"began_at": after(-1)}, {"instance_id": "i-of-before"}], ids=str)
+def test_a_validation_of_an_earlier_try_proves_nothing(proven: Ledger, stale: dict[str, Any]) -> None:
+    """The wave was cleared and launched anew since, or judged anew; then its end was marked by hand."""
+    proven.save_validation("database", validate(DATABASE, **stale))
+    assert doubts() == not_valid("recovery_instance")
+
+
+def test_what_an_optional_server_fails_does_not_matter(proven: Ledger) -> None:
+    waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
+    proven.save_resolution(Resolution(waves=waves))
+    proven.save_validation("database", validate([B]))
+    verdict()
+
+
+def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:
+    """Not even when every server of it is optional: it has shown nothing."""
+    waves = {wave: resolve(servers, optional=servers) for wave, servers in SERVERS.items()}
+    proven.save_resolution(Resolution(waves=waves))
+    for wave, servers in SERVERS.items():
+        proven.save_outcome(wave, judge(servers, JOBS[wave], failed=servers))
+    assert doubts() == ["no wave has a record of a server being launched"]
+
+
+def test_a_server_that_nobody_judged_is_named(proven: Ledger) -> None:
+    """Preflight was cleared alone, and resolved one more."""
+    proven.save_outcome("database", judge([A], JOBS["database"]))
+    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+
+
+def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> None:
+    """What was to be launched is not known."""
+    del xcom.values["resolution"]
+    assert doubts() == ["preflight has resolved no servers"]
+
+
+@pytest.mark.parametrize("record", [None, clean(proven=False)], ids=["absent", "not proven"])
+def test_a_clean_up_without_proof_is_red(proven: Ledger, xcom: Any, record: CleanupRecord | None) -> None:
+    """Whatever its task's state says."""
+    del xcom.values["cleanup"]
+    if record is not None:
+        proven.save_cleanup(record)
+    assert doubts() == ["clean-up is not proven complete"]
+
+
+def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:
+    """Also the job of an earlier try: its instances cost as much."""
+    proven.save_launch("database", launch(DATABASE, "drsjob-1", "drsjob-8", "drsjob-7"))
+    assert doubts() == ["clean-up did not see job(s) drsjob-7, drsjob-8"]
+
+
+def test_a_run_that_never_began_does_not_pass(ledger: Ledger) -> None:
+    """It was refused: what refused it stands first."""
+    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is under way."))
+    states: dict[str, str | None] = {name: "upstream_failed" for name in SUCCEEDED if "wave" in name}
+    told = doubts({"begin": "failed", "terminate": "skipped", "evidence": "skipped", **states})
+    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is under way."
+    assert told[-1] == "the run never began"
+
+
+def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
+    """Nobody has to clear the verdict to see the next one."""
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    proven.save_cleanup(clean(proven=False))
+    assert doubts({"evidence": "skipped"}) == [
+        f"wave database: server {A} (name of {A}) is not proven launched",
+        "clean-up is not proven complete",
+        "evidence is skipped",
+    ]

@@ -1,0 +1,221 @@
+"""What every task of a drill shares: coded failures, the run's target, waiting, and when to stop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferred,
+)
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from drs.errors import DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
+from drs.run.ledger import Ledger
+from drs.run.records import FailureRecord, Resolution, WaveResolution
+from drs.tasks import drill_task
+from drs.tasks.drill_task import (
+    chosen_wave,
+    cleanup_has_begun,
+    coded_failures,
+    hook_parameters,
+    use_target,
+    wait,
+)
+from tests.unit.drill import NOW, after, make_plan, make_run
+from tests.unit.task_harness import FakeTaskInstance, make_context
+
+
+class FakeTrigger(BaseTrigger):
+    """Tells one event, and that it ran."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.ran = False
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "tests.FakeTrigger", {}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        self.ran = True
+        yield TriggerEvent({"status": "deadline"})
+
+
+class FakeTask:
+    """Whatever its body raises or returns."""
+
+    log = logging.getLogger("drill")
+    aws_conn_id: str | None = None
+    region_name: str | None = None
+    verify: bool | str | None = "/etc/ca.pem"
+
+    def __init__(self, result: object = None) -> None:
+        self.botocore_config: dict[str, Any] | None = {"retries": {"mode": "adaptive"}}
+        self.result = result
+
+    @coded_failures
+    def execute(self, context: Any) -> object:
+        if isinstance(self.result, BaseException):
+            raise self.result
+        return self.result
+
+    def defer(self, *, trigger: BaseTrigger, method_name: str, timeout: dt.timedelta) -> Any:
+        raise TaskDeferred(trigger=trigger, method_name=method_name, timeout=timeout)
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "DescribeJobs")
+
+
+def test_a_result_passes_through(ledger: Ledger) -> None:
+    """With nothing recorded."""
+    assert FakeTask({"a": 1}).execute(make_context()) == {"a": 1}
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
+def test_a_coded_failure_is_recorded_told_and_not_retried(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For the verdict, for whoever reads the log, and for Airflow."""
+    failure = ServerConflict("Server s-1 is held.", remedy="Wait.")
+    with pytest.raises(AirflowFailException, match="SERVER_CONFLICT"):
+        FakeTask(failure).execute(make_context())
+    assert ledger.failure(FakeTaskInstance.task_id) == FailureRecord(
+        code="SERVER_CONFLICT", message="Server s-1 is held.", remedy="Wait."
+    )
+    assert caplog.messages == ["[SERVER_CONFLICT] Server s-1 is held.", "What to do: Wait."]
+
+
+def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:
+    """One that is killed, or fails without a code, must not be told with the reason of another."""
+    with pytest.raises(AirflowFailException):
+        FakeTask(ServerConflict("Server s-1 is held.")).execute(make_context())
+    with pytest.raises(RuntimeError):
+        FakeTask(RuntimeError("a bug")).execute(make_context())
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DrsUnavailable("Throttled for 600 s."),
+        refusal("ThrottlingException", 429),
+        refusal("InternalServerException", 500),
+        EndpointConnectionError(endpoint_url="https://drs"),
+    ],
+)
+def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, error: Exception) -> None:
+    """DRS may answer in ten seconds; clean-up above all must not give up on one unanswered call."""
+    with pytest.raises(AirflowException, match="DRS_UNAVAILABLE") as raised:
+        FakeTask(error).execute(make_context())
+    assert not isinstance(raised.value, AirflowFailException)
+    failure = ledger.failure(FakeTaskInstance.task_id)
+    assert failure is not None
+    assert failure.code == "DRS_UNAVAILABLE"
+
+
+def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) -> None:
+    """Naming the task that asked."""
+    with pytest.raises(AirflowFailException, match=r"ACCESS_DENIED.*wave_database\.start_recovery"):
+        FakeTask(refusal("AccessDeniedException")).execute(make_context())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a bug"),
+        LookupError("no record"),
+        AirflowSkipException("left out"),
+        TaskDeferred(trigger=FakeTrigger(), method_name="resume"),
+        refusal("ValidationException"),
+    ],
+)
+def test_what_has_no_code_passes_through(ledger: Ledger, error: BaseException) -> None:
+    """Skips and deferrals are no failures; a bug shows its own traceback, and Airflow retries it."""
+    with pytest.raises(type(error)) as raised:
+        FakeTask(error).execute(make_context())
+    assert raised.value is error
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
+def test_a_task_works_where_its_run_began() -> None:
+    """Connection and Region are the run's, whatever the plan file says by now; triggers get the same."""
+    target = {"region": "eu-central-1", "account_id": "111122223333", "aws_conn_id": "aws_dr"}
+    task = FakeTask()
+    use_target(task, make_run(make_plan(target=target)))
+    assert hook_parameters(task) == {
+        "aws_conn_id": "aws_dr",
+        "region_name": "eu-central-1",
+        "verify": "/etc/ca.pem",
+        "botocore_config": {"retries": {"mode": "adaptive"}},
+    }
+
+
+def test_a_wave_that_the_run_did_not_choose_is_skipped(ledger: Ledger) -> None:
+    """And so is one that preflight left out, with preflight's reason."""
+    ledger.save_resolution(Resolution(waves={"database": WaveResolution(left_out="all are excluded")}))
+    run = make_run(waves=["database"])
+    with pytest.raises(AirflowSkipException, match="application was not chosen"):
+        chosen_wave(ledger, run, "application")
+    with pytest.raises(AirflowSkipException, match="database is left out: all are excluded"):
+        chosen_wave(ledger, run, "database")
+
+
+def test_a_wave_that_the_plan_did_not_have_is_refused(ledger: Ledger) -> None:
+    """The file was edited while the run was under way: the DAG has tasks that the run knows nothing of."""
+    with pytest.raises(PlanChanged, match="Wave mail is not in the plan that this run began with"):
+        chosen_wave(ledger, make_run(), "mail")
+
+
+def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
+    """A person may have marked preflight as succeeded."""
+    with pytest.raises(DrillFailed, match="no resolution"):
+        chosen_wave(ledger, make_run(), "database")
+
+
+@pytest.mark.parametrize(
+    ("state", "begun"),
+    [(None, False), ("scheduled", True), ("running", True), ("success", True), ("failed", True)],
+)
+def test_clean_up_has_begun_as_soon_as_its_task_has_a_state(state: str | None, begun: bool) -> None:
+    """Cleared, it has none again."""
+    assert cleanup_has_begun(make_context(terminate=state, evidence="success")) is begun
+
+
+def test_clean_up_has_not_begun_while_airflow_knows_nothing_of_it() -> None:
+    """No state at all."""
+    assert not cleanup_has_begun(make_context())
+
+
+@pytest.mark.parametrize(("deadline", "timeout"), [(300, 420), (-60, 120)])
+def test_waiting_is_a_deferral_with_a_bound(
+    monkeypatch: pytest.MonkeyPatch, deadline: float, timeout: float
+) -> None:
+    """Airflow's bound comes two minutes after the trigger's own: it is for a trigger that died."""
+    monkeypatch.setattr(drill_task, "utc_now", lambda: NOW)
+    trigger = FakeTrigger()
+    with pytest.raises(TaskDeferred) as deferred:
+        wait(FakeTask(), trigger, after(deadline), resume="resume")
+    assert deferred.value.trigger is trigger
+    assert deferred.value.method_name == "resume"
+    assert deferred.value.timeout == dt.timedelta(seconds=timeout)
+    assert not trigger.ran
+
+
+def test_without_a_triggerer_it_waits_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``[drs] deferrable = False``: the trigger runs here, and the task goes on."""
+    monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", "False")
+    trigger = FakeTrigger()
+    wait(FakeTask(), trigger, after(300), resume="resume")
+    assert trigger.ran

@@ -1,0 +1,310 @@
+"""The task that writes a run's record: what it asks, where it writes, what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import Asset
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from drs.errors import Code
+from drs.evidence.chain import ChainProblem
+from drs.evidence.record import Evidence
+from drs.evidence.storage import LocalStorage
+from drs.evidence.store import EvidenceStore
+from drs.plan.check_labels import ALWAYS
+from drs.preflight import Finding
+from drs.run.ledger import Ledger
+from drs.run.records import CheckResult, FailureRecord, Resolution, WaveResolution, WaveValidation
+from drs.tasks.operators import evidence as module
+from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
+from drs.tasks.sensors import DrsJobLaunchedSensor
+from drs.version import VERSION
+from simulator.engine.faults import InternalError
+from tests.unit.drill import APPLICATION, DATABASE, make_event, make_plan, make_run
+from tests.unit.evidence.runs import GATE, SUCCEEDED
+from tests.unit.simulated import SimulatedDrill
+from tests.unit.task_harness import make_context
+
+DRILLS = Asset("drs_drill__orders")
+PLAN = make_plan(
+    objectives={"rto": "1h", "rpo": "15m"},
+    schedule="0 6 1 * *",
+    launch={"jobs": "per_wave"},
+    waves=[
+        {"name": "database", "protection_groups": ["database"]},
+        {"name": "application", "protection_groups": ["application"], "delay_before": "0s"},
+    ],
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the configuration says that evidence is kept."""
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(tmp_path / "evidence"))
+    return tmp_path / "evidence"
+
+
+@pytest.fixture
+def drilled(drill: Callable[..., Any], xcom: Any, folder: Path) -> SimulatedDrill:
+    """A run that launched both waves, judged them, and cleaned up, against the simulated DRS."""
+    run: SimulatedDrill = drill(PLAN)
+    run.store = xcom
+    run.ledger.save_run(run.run)
+    waves = {wave: WaveResolution(servers=tuple(run.resolved(wave))) for wave in run.run.waves}
+    run.ledger.save_resolution(Resolution(waves=waves))
+    for wave in run.run.waves:
+        run.launch(wave)
+        run.finish_jobs()
+        sensor = DrsJobLaunchedSensor(task_id="wait_until_launched", wave=wave)
+        vars(sensor)["hook"] = run.hook
+        sensor.execute(make_context())
+        run.ledger.save_validation(wave, validated(run, wave))
+        run.ledger.save_reached(wave, "validated", run.clock.now())
+    run.clean_up()
+    return run
+
+
+def validated(run: SimulatedDrill, wave: str) -> WaveValidation:
+    """Every server of the wave passed its check."""
+    outcome, since = run.ledger.outcome(wave), run.ledger.reached(wave, "launched")
+    assert outcome is not None
+    assert since is not None
+    results = tuple(
+        CheckResult(
+            check=ALWAYS,
+            server_id=server.server_id,
+            instance_id=server.instance_id,
+            passed=True,
+            seen="running",
+            at=run.clock.now(),
+            seconds=1,
+        )
+        for server in outcome.servers
+    )
+    return WaveValidation(began_at=since, ended_at=run.clock.now(), results=results)
+
+
+def execute(
+    run: SimulatedDrill | None = None, *, findings: Any = None, **states: str | None
+) -> dict[str, Any]:
+    """Run the task, when the others ended like this."""
+    task = DrsDrillEvidenceOperator(task_id="evidence", outlets=[DRILLS])
+    if run is not None:
+        vars(task)["hook"] = run.hook
+    context = make_context(**{**SUCCEEDED, **states})
+    context["outlet_events"] = events = OutletEventAccessors()
+    context["ti"].xcom_pull = lambda *, task_ids, key: findings
+    result: dict[str, Any] = task.execute(context)
+    result["event"] = events[DRILLS].extra
+    return result
+
+
+def record_in(folder: Path, name: str = "orders-000001") -> Evidence:
+    return EvidenceStore(LocalStorage(folder)).read("orders", name)
+
+
+def test_a_drill_is_measured_by_what_drs_says(drilled: SimulatedDrill, folder: Path) -> None:
+    """The record's RTO and RPO are those of DRS's own jobs and instances."""
+    told = execute(drilled)
+    record = record_in(folder)
+    ends = {
+        event.server_id: event.at
+        for job in drilled.drs.jobs.values()
+        for event in drilled.hook.job_log(job.id)
+        if event.event == "LAUNCH_END"
+    }
+    last = max(ends.values())
+    assert record.result == "passed"
+    assert told["rto_launched_seconds"] == (last - drilled.run.began_at).total_seconds()
+    assert {server.server_id: server.launched_at for wave in record.waves for server in wave.servers} == ends
+    assert record.objectives.rto_launched.met is True
+
+
+def test_the_log_tells_servers_measures_path_and_hash(
+    drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hash is the one that the message carries too."""
+    told = execute(drilled)
+    log = capsys.readouterr().out
+    for said in (
+        *DATABASE,
+        "RTO, to the last server launched: ",
+        "within the target of 3600 s",
+        "RTO, to the last wave validated: ",
+        "RPO, of the worst server: ",
+        f"Evidence: {folder}/orders/orders-000001.json",
+        f"Evidence hash (also in the message): {told['hash']}",
+    ):
+        assert said in log, said
+
+
+def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedDrill, folder: Path) -> None:
+    """Other DAGs can follow a drill, and judge it by its measures."""
+    told = execute(drilled)
+    event = told.pop("event")
+    record = record_in(folder)
+    assert (told["id"], told["hash"], told["result"]) == (record.id, record.hash, "passed")
+    assert told["path"] == f"{folder}/orders/orders-000001.json"
+    assert (told["failures"], told["cleanup"]) == ([], {"proven": True, "kept": False})
+    assert len(json.dumps(told)) < 2000
+    assert event == {
+        "id": record.id,
+        "hash": record.hash,
+        "run_id": record.run.run_id,
+        "execution_type": "DRILL",
+        "dry_run": False,
+        "result": "passed",
+        "rto_target_seconds": 3600.0,
+        "rto_launched_seconds": told["rto_launched_seconds"],
+        "rto_validated_seconds": told["rto_validated_seconds"],
+        "rpo_target_seconds": 900.0,
+        "rpo_seconds": told["rpo_seconds"],
+    }
+
+
+def test_the_record_names_the_run_in_airflow_and_the_next_one(drilled: SimulatedDrill, folder: Path) -> None:
+    """And the versions of what assembled it."""
+    execute(drilled)
+    run = record_in(folder).run
+    assert run.url == "http://localhost:8080/dags/drs_drill__orders/runs/run-1"
+    assert run.next_run is not None
+    assert (run.next_run.day, run.next_run.hour) == (1, 6)
+    assert record_in(folder).software["drs-drills"] == VERSION
+    assert set(software()) > {"apache-airflow", "boto3", "python"}
+
+
+def test_a_task_that_is_tried_again_writes_no_second_record(
+    drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It finds its own, and says so."""
+    assert execute(drilled)["hash"] == execute(drilled)["hash"]
+    assert sorted(path.name for path in (folder / "orders").glob("*.json")) == [
+        "head.json",
+        "orders-000001.json",
+    ]
+    assert "Evidence, as it was written before: " in capsys.readouterr().out
+
+
+def test_preflights_findings_are_in_the_record(ledger: Ledger, folder: Path) -> None:
+    """Of a run that it refused, which launched nothing: DRS is not even asked."""
+    ledger.save_run(make_run())
+    ledger.save_failure("preflight", FailureRecord(code="SERVER_CONFLICT", message="Held."))
+    finding = Finding(Code.SERVER_CONFLICT, "Held.", "Wait.", wave="database")
+    told = execute(findings=[{**vars_of(finding), "code": "SERVER_CONFLICT"}], preflight="failed")
+    assert (told["result"], told["event"]["result"]) == ("failed", "failed")
+    assert [failure["code"] for failure in told["failures"]] == ["SERVER_CONFLICT"]
+    assert [each.seen for each in record_in(folder).findings] == ["Held."]
+
+
+def vars_of(finding: Finding) -> dict[str, Any]:
+    return {name: getattr(finding, name) for name in Finding.__dataclass_fields__}
+
+
+def test_a_drs_that_does_not_answer_does_not_cost_the_record(
+    drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The ledger has to do, and the record says that DRS was not heard."""
+    drilled.simulation.arm(InternalError(operations=("DescribeJobs",)))
+    assert execute(drilled)["result"] == "passed"
+    record = record_in(folder)
+    assert record.jobs
+    assert {job.status for job in record.jobs} == {None}
+    (remark,) = record.remarks
+    assert remark.startswith("DRS could not be asked for the jobs' logs: ")
+    assert remark in capsys.readouterr().out
+
+
+def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(
+    drilled: SimulatedDrill, folder: Path
+) -> None:
+    """An instance that DRS no longer lists is gone, whatever became of the others."""
+    cleanup = drilled.ledger.cleanup()
+    assert cleanup is not None
+    assert len(cleanup.instances) == len(DATABASE) + len(APPLICATION)
+    drilled.ledger.save_cleanup(cleanup.model_copy(update={"proven": False}))
+    assert execute(drilled, terminate="failed")["result"] == "failed"
+    told = record_in(folder).cleanup
+    assert told is not None
+    assert (told.proven, {item.gone for item in told.instances}) == (False, {True})
+
+
+def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
+    """By DRS's own words in the job's log; without the log by those of the record."""
+    raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
+    event = make_event(30, "LAUNCH_FAILED", DATABASE[0], raw_error=raw)
+    by_log = module.explained("it failed", [event], "COMPLETED", "FAILED")
+    assert by_log == module.explained(raw, [], None, None)
+    assert "no free instance of this type" in by_log.cause
+    assert by_log.remedy
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/proc/nowhere", "could not be written to /proc/nowhere/orders"),
+        ("nothing://evidence", "There is no way to nothing://evidence: ValueError"),
+    ],
+)
+def test_evidence_that_cannot_be_written_fails_the_task(
+    drilled: SimulatedDrill, monkeypatch: pytest.MonkeyPatch, path: str, said: str
+) -> None:
+    """With its code, the path and the cause; Airflow tries again."""
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", path)
+    with pytest.raises(AirflowException, match="EVIDENCE_INCOMPLETE") as failed:
+        execute(drilled)
+    assert said in str(failed.value)
+    assert not isinstance(failed.value, AirflowFailException)
+    failure = drilled.ledger.failure("wave_database.start_recovery")  # the id of every task in these tests
+    assert failure is not None
+    assert failure.code == "EVIDENCE_INCOMPLETE"
+
+
+def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill, folder: Path) -> None:
+    """The record is written, and no try of the same task hides what was found."""
+    execute(drilled)
+    path = folder / "orders" / "orders-000001.json"
+    path.write_bytes(path.read_bytes().replace(b"111122223333", b"111122223334"))
+    with pytest.raises(AirflowFailException, match="chain before it is broken: orders-000001"):
+        execute(drilled, **{GATE["database"]: "failed"})
+    problems: list[ChainProblem] = EvidenceStore(LocalStorage(folder)).verify("orders")
+    assert [(problem.id, problem.kind) for problem in problems] == [("orders-000001", "changed")]
+    assert record_in(folder, "orders-000002").result == "failed"
+
+
+def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
+    """It was refused and touched nothing: the plan's drills do not count it."""
+    with pytest.raises(AirflowSkipException, match="refused before it began"):
+        execute(begin="failed")
+    assert not folder.exists()
+
+
+def test_a_missed_run_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
+    """It was no drill."""
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
+    with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+        execute(begin="skipped")
+    assert not folder.exists()
+
+
+def test_a_bucket_is_reached_as_airflow_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the connection that is configured for it."""
+    asked: list[Any] = []
+
+    class StoragePath:
+        fs, path = "fs", "bucket/drills"
+
+        def __init__(self, path: str, conn_id: str | None) -> None:
+            asked.append((path, conn_id))
+
+    monkeypatch.setattr(module, "ObjectStoragePath", StoragePath)
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", "s3://bucket/drills")
+    assert str(module.store()) == "s3://bucket/drills"
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_CONN_ID", "audit")
+    module.store()
+    assert asked == [("s3://bucket/drills", None), ("s3://bucket/drills", "audit")]

@@ -1,0 +1,229 @@
+"""DRS through boto3: what is asked, page by page, and what its refusals mean."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from botocore.stub import ANY, Stubber
+
+from drs.aws.access_denied import denied_action
+from drs.aws.call_errors import error_code, explain, retry_after
+from drs.errors import Code
+from drs.tasks.hook import DrsHook
+from tests.unit.drill import NOW
+
+JOB = {"jobID": "drsjob-" + "1" * 17, "creationDateTime": "2026-03-01T06:00:00Z", "status": "PENDING"}
+
+
+def server(number: int) -> str:
+    return f"s-{number:017x}"
+
+
+@pytest.fixture
+def hook() -> DrsHook:
+    return DrsHook(region_name="us-east-1")
+
+
+@pytest.fixture
+def drs(hook: DrsHook) -> Iterator[Stubber]:
+    """Answers that DRS gives, in order; the requests must be those, and all of them must be made."""
+    hook.__dict__["unrepeated"] = hook.conn
+    with Stubber(hook.conn) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def refusal(code: str, message: str = "no", *, status: int = 400, **headers: str) -> ClientError:
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
+        },
+        "StartRecovery",
+    )
+
+
+def test_retries_are_said_and_not_left_to_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its default mode differs from version to version; the connection may say otherwise."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    config = DrsHook(region_name="us-east-1").conn.meta.config
+    assert config.retries == {"mode": "standard", "total_max_attempts": 4}
+    own = DrsHook(region_name="us-east-1", config={"retries": {"mode": "adaptive", "total_max_attempts": 2}})
+    assert own.conn.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+
+
+def test_a_launch_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the connection says of retries, and with all else that it says."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    own = {"retries": {"mode": "adaptive", "total_max_attempts": 9}, "read_timeout": 7}
+    config = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
+    assert config.retries["total_max_attempts"] == 1
+    assert config.read_timeout == 7
+
+
+@pytest.mark.parametrize("tags", [{}, {"drs-drills:run": "token"}])
+def test_a_launch_is_always_a_drill(hook: DrsHook, drs: Stubber, tags: dict[str, str]) -> None:
+    """isDrill is said in every call; tags only where the account takes them."""
+    expected: dict[str, Any] = {
+        "isDrill": True,
+        "sourceServers": [{"sourceServerID": server(1)}, {"sourceServerID": server(2)}],
+    }
+    drs.add_response("start_recovery", {"job": JOB}, expected | ({"tags": tags} if tags else {}))
+    job = hook.start_recovery([server(1), server(2)], tags=tags)
+    assert (job.job_id, job.status) == (JOB["jobID"], "PENDING")
+
+
+def test_a_termination_names_its_instances(hook: DrsHook, drs: Stubber) -> None:
+    """One job for all of them."""
+    ids = ["i-0123456789abcdef0", "i-0123456789abcdef1"]
+    drs.add_response("terminate_recovery_instances", {"job": JOB}, {"recoveryInstanceIDs": ids})
+    assert hook.terminate_recovery_instances(ids).job_id == JOB["jobID"]
+
+
+def test_jobs_are_read_page_by_page(hook: DrsHook, drs: Stubber) -> None:
+    """By id, each id once; a job that DRS no longer knows is absent."""
+    other = {**JOB, "jobID": "drsjob-" + "2" * 17}
+    filters = {"jobIDs": sorted([JOB["jobID"], other["jobID"]])}
+    drs.add_response("describe_jobs", {"items": [JOB], "nextToken": "more"}, {"filters": filters})
+    drs.add_response("describe_jobs", {"items": [other]}, {"filters": filters, "nextToken": "more"})
+    found = hook.describe_jobs([other["jobID"], JOB["jobID"], JOB["jobID"]])
+    assert [job.job_id for job in found] == [JOB["jobID"], other["jobID"]]
+
+
+def test_no_job_is_asked_for_no_id(hook: DrsHook, drs: Stubber) -> None:
+    """To DRS an empty filter means every job."""
+    assert hook.describe_jobs([]) == []
+
+
+def test_jobs_since_a_moment_are_asked_for_in_utc(hook: DrsHook, drs: Stubber) -> None:
+    """Whatever the offset of the moment."""
+    filters = {"fromDate": "2026-03-01T06:00:00Z"}
+    drs.add_response("describe_jobs", {"items": [JOB], "nextToken": "more"}, {"filters": filters})
+    drs.add_response("describe_jobs", {"items": [JOB]}, {"filters": filters, "nextToken": "more"})
+    assert len(hook.jobs_since(NOW.astimezone(dt.timezone(dt.timedelta(hours=-5))))) == 2
+
+
+def test_live_jobs_are_those_that_hold_servers(hook: DrsHook, drs: Stubber) -> None:
+    """Of the last 24 hours; DRS has no filter for the status."""
+    jobs = [{**JOB, "status": status} for status in ("PENDING", "STARTED", "COMPLETED")]
+    drs.add_response("describe_jobs", {"items": jobs}, {"filters": {"fromDate": ANY}})
+    assert [job.status for job in hook.live_jobs()] == ["PENDING", "STARTED"]
+
+
+def test_a_job_log_is_told_oldest_first(hook: DrsHook, drs: Stubber) -> None:
+    """All pages of it."""
+    late, early = ({"logDateTime": f"2026-03-01T06:00:0{second}Z", "event": "JOB_START"} for second in (2, 1))
+    job = {"jobID": JOB["jobID"]}
+    drs.add_response("describe_job_log_items", {"items": [late], "nextToken": "more"}, job)
+    drs.add_response("describe_job_log_items", {"items": [early]}, {**job, "nextToken": "more"})
+    assert [event.at.second for event in hook.job_log(str(JOB["jobID"]))] == [1, 2]
+
+
+def test_all_source_servers_are_read_page_by_page(hook: DrsHook, drs: Stubber) -> None:
+    """Without ids, every server of the account and Region."""
+    drs.add_response(
+        "describe_source_servers",
+        {"items": [{"sourceServerID": server(1)}], "nextToken": "more"},
+        {"filters": {}},
+    )
+    drs.add_response(
+        "describe_source_servers",
+        {"items": [{"sourceServerID": server(2)}]},
+        {"filters": {}, "nextToken": "more"},
+    )
+    assert [item["sourceServerID"] for item in hook.source_servers()] == [server(1), server(2)]
+
+
+def test_servers_are_asked_for_200_at_a_time(hook: DrsHook, drs: Stubber) -> None:
+    """The API's limit for ids in one request; each id once."""
+    ids = [server(number) for number in range(401)]
+    for size, first in ((200, 0), (200, 200), (1, 400)):
+        expected = {"filters": {"sourceServerIDs": ids[first : first + size]}}
+        drs.add_response("describe_recovery_instances", {"items": [{"sourceServerID": ids[first]}]}, expected)
+    found = [item["sourceServerID"] for item in hook.recovery_instances([*reversed(ids), ids[0]])]
+    assert found == [server(0), server(200), server(400)]
+
+
+DENIAL = "User: arn:aws:iam::111122223333:user/x is not authorized to perform: {} on resource: *"
+REFUSALS: list[tuple[Exception, Code | None]] = [
+    (refusal("AccessDeniedException"), Code.ACCESS_DENIED),
+    (refusal("AccessDenied"), Code.ACCESS_DENIED),
+    (refusal("UnauthorizedOperation"), Code.ACCESS_DENIED),
+    (refusal("UninitializedAccountException"), Code.DRS_NOT_INITIALIZED),
+    (refusal("ResourceNotFoundException", status=404), Code.SOURCE_SERVER_NOT_FOUND),
+    (refusal("ThrottlingException", status=429), Code.DRS_UNAVAILABLE),
+    (refusal("RequestLimitExceeded", status=503), Code.DRS_UNAVAILABLE),
+    (refusal("InternalServerException", status=500), Code.DRS_UNAVAILABLE),
+    (refusal("503", status=503), Code.DRS_UNAVAILABLE),
+    (ConnectionClosedError(endpoint_url="https://drs"), Code.DRS_UNAVAILABLE),
+    (ReadTimeoutError(endpoint_url="https://drs"), Code.DRS_UNAVAILABLE),
+    (EndpointConnectionError(endpoint_url="https://drs"), Code.DRS_UNAVAILABLE),
+    (ConnectTimeoutError(endpoint_url="https://drs"), Code.DRS_UNAVAILABLE),
+    (refusal("ConflictException", status=409), None),
+    (refusal("ServiceQuotaExceededException", status=402), None),
+    (refusal("ValidationException"), None),
+    (NoCredentialsError(), Code.ACCESS_DENIED),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    REFUSALS,
+    ids=lambda value: error_code(value) if isinstance(value, Exception) else str(value),
+)
+def test_a_refusal_becomes_the_failure_that_it_stands_for(
+    error: ClientError | BotoCoreError, code: Code | None
+) -> None:
+    """With DRS's own words and what was being done; one that has no code is left as it is."""
+    failure = explain(error, "to start s-1")
+    assert (failure and failure.code) == code
+    if failure:
+        assert str(error) in failure.message
+        assert "to start s-1" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("message", "action"),
+    [
+        (DENIAL.format("drs:StartRecovery"), "drs:StartRecovery"),
+        ("is not authorized to perform ec2:RunInstances", "ec2:RunInstances"),
+        ("(AccessDenied) when calling the DescribeJobs operation: no", "drs:DescribeJobs"),
+        ("no", None),
+    ],
+)
+def test_the_missing_action_is_read_from_the_message(message: str, action: str | None) -> None:
+    """Named by AWS, else that of the call itself."""
+    assert denied_action(message) == action
+
+
+def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
+    """With the action that AWS named, which need not be the call's own."""
+    failure = explain(refusal("AccessDeniedException", DENIAL.format("ec2:CreateTags")), "to start s-1")
+    assert failure is not None
+    assert '{"Effect": "Allow", "Action": ["ec2:CreateTags"], "Resource": "*"}' in failure.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (refusal("ThrottlingException", **{"retry-after": "7"}), 7.0),
+        (refusal("ThrottlingException"), None),
+        (refusal("ThrottlingException", **{"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
+        (ReadTimeoutError(endpoint_url="https://drs"), None),
+    ],
+)
+def test_how_long_drs_asks_to_wait(error: Exception, seconds: float | None) -> None:
+    """In seconds, where it says so."""
+    assert retry_after(error) == seconds

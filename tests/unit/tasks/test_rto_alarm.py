@@ -1,0 +1,96 @@
+"""The alarm at the RTO: rung by Airflow for every run, told only of one whose waves are not up."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from drs.dag_factory import drill_dag
+from drs.run.ledger import Ledger
+from drs.run.records import CleanupRecord, Resolution, WaveResolution
+from drs.tasks import rto_alarm
+from drs.tasks.rto_alarm import rto_has_passed
+from tests.unit.drill import NOW, after, make_plan, make_run
+from tests.unit.tasks.test_send_messages import Noted, noted
+
+PLAN = make_plan(objectives={"rto": "1h"}, notifications=noted(text="{{ drs.message }}"))
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch, xcom: Any) -> list[Any]:
+    monkeypatch.setattr(rto_alarm, "_XComStore", lambda dag_id, run_id: xcom)
+    Noted.said = []
+    return Noted.said
+
+
+def ring(state: str = "running") -> None:
+    """What Airflow calls, and with what."""
+    dag_run = {"dag_id": "drs_drill__orders", "dag_run_id": "run-1", "state": state}
+    asyncio.run(rto_has_passed(context={"dag_run": dag_run, "deadline": {}}))
+
+
+def test_waves_that_are_not_up_are_told(
+    ledger: Ledger, said: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the plan's notifiers and in the triggerer's log; once. A server whose checks go on is not up."""
+    ledger.save_run(make_run(PLAN))
+    for gate in ("started", "launched", "validated"):
+        ledger.save_reached("database", gate, after(60))
+    for gate in ("started", "launched"):
+        ledger.save_reached("application", gate, after(60))
+    ring()
+    ring()
+    (message,) = said
+    assert "DRILL of plan orders has passed its RTO of 1:00:00." in message
+    assert "not launched and validated: application\n" in message
+    assert message.strip() in caplog.text
+
+
+def test_a_drill_whose_waves_are_up_is_in_time(ledger: Ledger, said: list[Any]) -> None:
+    """Its instances may be kept for hours; a wave that this run leaves out is not waited for."""
+    ledger.save_run(make_run(PLAN))
+    left_out = WaveResolution(left_out="its groups hold no server")
+    ledger.save_resolution(Resolution(waves={"database": WaveResolution(), "application": left_out}))
+    ledger.save_reached("database", "validated", after(60))
+    ring()
+    assert said == []
+
+
+@pytest.mark.parametrize("run", [{"dry_run": True}, {"missed": "its time went by"}], ids=str)
+def test_a_run_that_launches_nothing_has_no_rto(ledger: Ledger, said: list[Any], run: dict[str, Any]) -> None:
+    ledger.save_run(make_run(PLAN, **run))
+    ring()
+    assert said == []
+
+
+def test_a_run_that_was_refused_has_no_rto(ledger: Ledger, said: list[Any]) -> None:
+    ring()
+    assert said == []
+
+
+def test_a_run_that_is_over_has_been_told_of(ledger: Ledger, said: list[Any]) -> None:
+    """Its failure was: at the latest when its clean-up began."""
+    ledger.save_run(make_run(PLAN))
+    ring("failed")
+    ledger.save_cleanup(CleanupRecord(started_at=NOW))
+    ring()
+    assert said == []
+
+
+def test_a_real_recovery_is_told_of_too(ledger: Ledger, said: list[Any]) -> None:
+    """There the RTO counts most."""
+    ledger.save_run(make_run(PLAN, execution_type="RECOVERY"))
+    ring()
+    assert said[0].startswith("THIS IS A REAL RECOVERY")
+
+
+def test_only_a_plan_with_an_rto_has_an_alarm() -> None:
+    """At that time after a run was queued."""
+    (alert,) = drill_dag(PLAN).deadline
+    assert (alert.interval.total_seconds(), alert.callback.path) == (
+        3600,
+        "drs.tasks.rto_alarm.rto_has_passed",
+    )
+    assert not drill_dag(make_plan()).deadline

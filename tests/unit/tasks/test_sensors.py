@@ -1,0 +1,633 @@
+"""A wave's gates: when they open, what closes them, and that each wait has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from unittest import mock
+
+import pytest
+from airflow.sdk.bases.operator import TriggerFailureReason
+from airflow.sdk.exceptions import (
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferralError,
+    TaskDeferred,
+)
+
+from drs.aws.jobs import Job
+from drs.explain import explain_failure
+from drs.run.records import FailureRecord, Resolution, WaveResolution
+from drs.tasks import drill_task, sensors, triggers
+from drs.tasks.hook import DrsHook
+from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+from simulator.engine.faults import AccessDenied as AccessDeniedFault
+from simulator.engine.faults import LaunchFailed, NoRecoveryInstanceId, StuckConversion, StuckPending
+from simulator.engine.timings import Timings
+from simulator.engine.world import Process
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan
+from tests.unit.simulated import REGION, SimulatedDrill
+from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
+
+Begin = Callable[..., SimulatedDrill]
+A, B = DATABASE
+ONE_OPTIONAL = {
+    "protection_groups": {
+        "spare": {"source_servers": [A], "optional": True},
+        "main": {"source_servers": [B]},
+        "application": {"source_servers": APPLICATION},
+    },
+    "waves": [
+        {"name": "database", "protection_groups": ["spare", "main"]},
+        {"name": "application", "protection_groups": ["application"]},
+    ],
+}
+
+
+@pytest.fixture
+def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
+    """Begin a run that is past preflight; its tasks and triggers live by the simulated clock."""
+
+    def begin(**parts: Any) -> SimulatedDrill:
+        run = drill(make_plan(**parts))
+        for server in run.drs.servers.values():
+            server.timings = Timings(conversion=60, launch=30)
+        run.store = xcom
+        run.ledger.save_run(run.run)
+        waves = {name: WaveResolution(servers=tuple(run.resolved(name))) for name in run.run.waves}
+        run.ledger.save_resolution(Resolution(waves=waves))
+
+        async def sleep(seconds: float) -> None:
+            run.pass_time(seconds)
+
+        async def get_async_conn(_: DrsHook) -> AsyncClient:
+            return AsyncClient(run.hook.conn)
+
+        for module in (drill_task, sensors, triggers):
+            monkeypatch.setattr(module, "utc_now", run.clock.now)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
+        return run
+
+    return begin
+
+
+@pytest.fixture(params=["in the triggerer", "in the worker"])
+def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Both ways to wait: whether the task defers."""
+    deferrable = request.param == "in the triggerer"
+    monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
+    return deferrable
+
+
+def make(gate: type[sensors._WaveSensor], run: SimulatedDrill) -> Callable[[], Any]:
+    """The gate of wave database, as every process of its task makes it."""
+
+    def make_sensor() -> Any:
+        sensor = gate(
+            task_id=f"wait_{gate.__name__}",
+            wave="database",
+            aws_conn_id="from_the_plan_file",
+            verify="/etc/ca.pem",
+            botocore_config={"retries": {"mode": "adaptive"}},
+        )
+        vars(sensor)["hook"] = run.hook
+        return sensor
+
+    return make_sensor
+
+
+def pass_gate(
+    gate: type[sensors._WaveSensor], run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None
+) -> Any:
+    return see_through(make(gate, run), make_context(), deferrals)
+
+
+def failure(run: SimulatedDrill) -> FailureRecord:
+    """Why the task failed, as the verdict tells it."""
+    record = run.ledger.failure(FakeTaskInstance.task_id)
+    assert record is not None
+    return record
+
+
+def reached(run: SimulatedDrill, gate: str) -> float | None:
+    """When the wave's gate was reached, in seconds from the run's beginning."""
+    at = run.ledger.reached("database", gate)
+    return None if at is None else (at - run.run.began_at).total_seconds()
+
+
+def hide(run: SimulatedDrill, job_id: str, *, seconds: float | None = None) -> None:
+    """DRS does not list the job, for so long or for ever."""
+    job = run.drs.jobs.pop(job_id)
+
+    def list_it(after: dt.timedelta) -> Process:
+        yield after
+        run.drs.jobs[job_id] = job
+
+    if seconds is not None:
+        run.drs.world.start(list_it(dt.timedelta(seconds=seconds)), run.clock.now())
+
+
+# --- the gate 'started' -----------------------------------------------------------------------------------
+
+
+def test_jobs_that_have_left_pending_open_the_gate_at_once(begin: Begin) -> None:
+    """No wait, no deferral."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    run.pass_time(1)
+    deferrals: list[TaskDeferred] = []
+    pass_gate(DrsJobStartedSensor, run, deferrals)
+    assert deferrals == []
+    assert reached(run, "started") == 1
+
+
+def test_the_gate_waits_for_the_last_job_to_start(begin: Begin, waiting: bool) -> None:
+    """One of two stays PENDING for a minute: it is one wait, and the gate opens at the look after that."""
+    run = begin()
+    run.simulation.arm(StuckPending(kind="stuck_pending", servers=(B,), seconds=dt.timedelta(seconds=60)))
+    run.launch()
+    deferrals: list[TaskDeferred] = []
+    pass_gate(DrsJobStartedSensor, run, deferrals)
+    assert len(deferrals) == waiting
+    opened = reached(run, "started")
+    assert opened is not None
+    assert 75 <= opened <= 75 + 2 * 3
+
+
+def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
+    begin: Begin, waiting: bool
+) -> None:
+    """At the bound, counted from the job's making; the gate stays closed."""
+    run = begin(launch={"jobs": "per_wave", "start_timeout": "2m"})
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    (job,) = run.drills()
+    with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
+        pass_gate(DrsJobStartedSensor, run)
+    told = failure(run).message
+    assert "Wave database: 1 job(s) still PENDING 120 s after they were made" in told
+    assert f"{job.id} (LAUNCH by START_DRILL, PENDING, created " in told
+    assert f"servers {A}, {B}, last event: none" in told
+    assert 120 <= (run.clock.now() - run.run.began_at).total_seconds() < 130
+    never_started = explain_failure(None, [], job_status="PENDING")
+    assert failure(run).details.count(f"  cause: {never_started.cause}\n") == 2
+    assert failure(run).remedy.startswith(never_started.remedy)
+    assert reached(run, "started") is None
+
+
+def test_the_last_event_of_a_pending_job_is_told(begin: Begin) -> None:
+    """DRS may write into the log of a job before it counts as started."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    (job,) = run.drills()
+    job.write(run.clock.now(), "CLEANUP_START", server_id=A)
+    run.pass_time(600)
+    with pytest.raises(AirflowFailException, match=f"last event: .*{A}  CLEANUP_START"):
+        pass_gate(DrsJobStartedSensor, run)
+
+
+def test_a_job_that_drs_does_not_list_yet_is_as_good_as_pending(begin: Begin, waiting: bool) -> None:
+    """It is waited for; listed later, it opens the gate."""
+    run = begin(launch={"jobs": "per_wave"})
+    (job_id,) = run.launch().jobs
+    hide(run, job_id, seconds=60)
+    pass_gate(DrsJobStartedSensor, run)
+    opened = reached(run, "started")
+    assert opened is not None
+    assert opened == 60
+
+
+def test_a_job_that_drs_never_lists_is_named(begin: Begin) -> None:
+    """At the bound, counted from the call that made it; until then DRS is asked every 15 s."""
+    run = begin(launch={"jobs": "per_wave"})
+    (job_id,) = run.launch().jobs
+    hide(run, job_id)
+    deferrals: list[TaskDeferred] = []
+    with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
+        pass_gate(DrsJobStartedSensor, run, deferrals)
+    assert [each.timeout for each in deferrals] == [dt.timedelta(seconds=15 + 120)] * 20
+    assert f"{job_id} (not listed by DRS), servers {A}, {B}, last event: none" in failure(run).message
+
+
+def test_a_stuck_job_of_optional_servers_is_a_warning(
+    begin: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The drill goes on without them."""
+    run = begin(**ONE_OPTIONAL)
+    run.simulation.arm(StuckPending(kind="stuck_pending", servers=(A,)))
+    run.launch()
+    pass_gate(DrsJobStartedSensor, run)
+    assert reached(run, "started") is not None
+    log = capsys.readouterr().out
+    assert "All of their servers are optional: the drill goes on." in log
+    assert "1 job(s) of wave database have left PENDING" in log
+
+
+def test_a_stuck_job_with_one_required_server_closes_the_gate(begin: Begin) -> None:
+    """One of its servers being optional does not help the other."""
+    run = begin(**ONE_OPTIONAL, launch={"jobs": "per_wave"})
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
+        pass_gate(DrsJobStartedSensor, run)
+
+
+# --- the gate 'launched' ----------------------------------------------------------------------------------
+
+
+def test_a_launched_wave_has_a_record_of_each_server(begin: Begin, waiting: bool) -> None:
+    """Instance and time, for the evidence and the verdict; one wait for all of the jobs."""
+    run = begin()
+    run.launch()
+    deferrals: list[TaskDeferred] = []
+    servers = pass_gate(DrsJobLaunchedSensor, run, deferrals)
+    assert len(deferrals) == waiting
+    assert [(server["server_id"], server["name"], server["launched"]) for server in servers] == [
+        (A, "db-1", True),
+        (B, "db-2", True),
+    ]
+    assert {server["instance_id"] for server in servers} == run.instances()
+    assert [server["job_id"] for server in servers] == [job.id for job in run.drills()]
+    # Each from the making of its own job: 52 s until the conversion, 60 s, and 31 s to launch.
+    assert [round(server["seconds"]) for server in servers] == [143, 143]
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    assert [server.model_dump(mode="json") for server in outcome.servers] == servers
+    opened, ended = reached(run, "launched"), max(job.ended for job in run.drills() if job.ended)
+    assert opened is not None
+    assert opened - (ended - run.run.began_at).total_seconds() <= 3
+
+
+def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: Begin) -> None:
+    """From DRS: when it made the job, the server's last event, and the snapshot that was launched."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), raw_error="No capacity"))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,) = run.drills()
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    launched, failed = outcome.servers
+    (item,) = run.hook.recovery_instances([A])
+    assert [server.requested_at for server in outcome.servers] == [job.created] * 2
+    (ended,) = [event.at for event in job.log if event.event == "LAUNCH_END" and event.server_id == A]
+    assert launched.launched_at == ended
+    assert launched.point_in_time == dt.datetime.fromisoformat(item["pointInTimeSnapshotDateTime"])
+    assert (failed.launched_at, failed.point_in_time) == (None, None)
+
+
+def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting: bool) -> None:
+    """In DRS's own words; what became of the other server is recorded too, and the gate stays closed."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity in zone a"))
+    run.launch()
+    (job,) = run.drills()
+    with pytest.raises(AirflowFailException, match="SERVER_LAUNCH_FAILED"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    assert job.status == "COMPLETED"
+    told = failure(run).message
+    assert told == (
+        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: No capacity in zone a"
+    )
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    assert [server.launched for server in outcome.servers] == [False, True]
+    assert reached(run, "launched") is None
+
+
+def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
+    begin: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wave's servers in a table; of each failed one its events, DRS's words, cause, remedy, and whether a
+    retry is safe; last the coded message, which is short. The verdict and the evidence keep it too.
+    """
+    run = begin(launch={"jobs": "per_wave"})
+    raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,), record = run.drills(), failure(run)
+    table, _, told = record.details.partition("\n\n")
+    assert [line.split()[:3] for line in table.splitlines()[2:]] == [
+        [A, "db-1", "FAILED"],
+        [B, "db-2", "launched"],
+    ]
+    lines = told.splitlines()
+    explanation = explain_failure(raw, [])
+    assert lines[0] == f"{A} (db-1) in job {job.id}"
+    assert [line.split()[-1] for line in lines[1:-4]] == [
+        "JOB_START",
+        "SNAPSHOT_START",
+        "SNAPSHOT_END",
+        "CONVERSION_START",
+        "CONVERSION_END",
+        "LAUNCH_START",
+        "LAUNCH_FAILED",
+        "JOB_END",
+    ]
+    assert lines[-4:] == [
+        f"  raw error: {raw}",
+        f"  cause: {explanation.cause}",
+        f"  what to do: {explanation.remedy}",
+        f"  retry: {explanation.retry}",
+    ]
+    assert record.message == (
+        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: "
+        f"EC2 has no capacity for the instance type ({raw})"
+    )
+    log = capsys.readouterr().out
+    assert log.index(lines[-1]) < log.index("[SERVER_LAUNCH_FAILED]") < log.index("What to do: Launch again")
+
+
+def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> None:
+    """The cause and the remedy stand once in the message."""
+    run = begin(launch={"jobs": "per_wave"})
+    raw = "VcpuLimitExceeded: 32"
+    run.simulation.arm(LaunchFailed(kind="launch_failed", raw_error=raw))
+    run.launch()
+    with pytest.raises(AirflowFailException):
+        pass_gate(DrsJobLaunchedSensor, run)
+    (job,), record = run.drills(), failure(run)
+    assert record.message.endswith(
+        f"{A} (db-1) in job {job.id}, {B} (db-2) in job {job.id}: the account's vCPU quota is used up ({raw})"
+    )
+    assert record.remedy.splitlines() == [
+        explain_failure(raw, []).remedy,
+        "Then clear this wave's start_recovery before clean-up, or trigger a new run.",
+    ]
+
+
+def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Begin) -> None:
+    """DRS acts as the caller: the statement to add is named."""
+    run = begin(launch={"jobs": "per_wave"})
+    raw = "You are not authorized to perform: ec2:RunInstances"
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw))
+    run.launch()
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    assert '"Action": ["ec2:RunInstances"]' in failure(run).remedy
+
+
+def test_an_optional_server_that_failed_is_a_warning(
+    begin: Begin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recorded as what it is; the drill goes on."""
+    run = begin(**ONE_OPTIONAL)
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity"))
+    run.launch()
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert [(server["launched"], server["error"]) for server in servers] == [
+        (False, "No capacity"),
+        (True, None),
+    ]
+    assert reached(run, "launched") is not None
+    log = capsys.readouterr().out
+    assert "not launched (optional)" in log
+    assert re.search(rf"\[warning  \] {A} \(db-1\) in job drsjob-\w+: No capacity", log)
+    assert "What to do: Read the raw error" in log
+
+
+def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
+    """DRS says LAUNCHED, but nothing names an instance: nothing was proven."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    run.finish_jobs()
+    run.drs.recovery_instances.clear()
+    for participant in run.drills()[0].participants:
+        participant.recovery_instance_id = None
+    with (
+        mock.patch.object(run.hook, "job_log", return_value=[]),
+        pytest.raises(AirflowFailException, match="DRS reports LAUNCHED, but neither"),
+    ):
+        pass_gate(DrsJobLaunchedSensor, run)
+
+
+def test_an_instance_that_the_job_does_not_name_is_found(begin: Begin) -> None:
+    """In the job's log."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
+    run.launch()
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert {server["instance_id"] for server in servers} == run.instances()
+
+
+def test_a_job_that_does_not_end_is_named_with_its_last_event(begin: Begin, waiting: bool) -> None:
+    """At the bound, counted from the job's making."""
+    run = begin(launch={"jobs": "per_wave", "job_timeout": "10m"})
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(B,)))
+    run.launch()
+    (job,) = run.drills()
+    with pytest.raises(AirflowFailException, match="JOB_TIMEOUT"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    told = failure(run).message
+    assert "Wave database: 1 job(s) had not ended by" in told
+    assert "10 min after they were made" in told
+    assert f"{job.id} (LAUNCH by START_DRILL, STARTED" in told
+    last = told.rpartition("last event: ")[2]
+    assert f"{A}  LAUNCH_END  i-" in last
+    assert (run.clock.now() - job.created).total_seconds() == 600
+    assert reached(run, "launched") is None
+    hanging = explain_failure(
+        None, [make_event(0, "CONVERSION_START", B)], job_status="STARTED", silent_for=dt.timedelta(minutes=9)
+    )
+    assert hanging.pattern == "conversion_stuck"
+    assert f"{B} (db-2) in job {job.id}\n" in failure(run).details
+    assert f"  cause: {hanging.cause}\n" in failure(run).details
+    assert failure(run).remedy.startswith(hanging.remedy)
+
+
+def test_a_job_of_optional_servers_that_does_not_end_is_a_warning(begin: Begin) -> None:
+    """At its bound the drill goes on without them."""
+    run = begin(**ONE_OPTIONAL, launch={"job_timeout": "10m"})
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(A,)))
+    run.launch()
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert [server["launched"] for server in servers] == [False, True]
+    opened = reached(run, "launched")
+    assert opened is not None
+    assert 600 <= opened <= 600 + 15
+
+
+def test_a_job_that_drs_does_not_list_is_waited_for_as_one_that_is_to_start(
+    begin: Begin, waiting: bool
+) -> None:
+    """Then its servers count as not launched, for that reason."""
+    run = begin(launch={"start_timeout": "5m"})
+    _, second = run.launch().jobs
+    run.finish_jobs()
+    hide(run, second)
+    deferrals: list[TaskDeferred] = []
+    with pytest.raises(AirflowFailException, match="SERVER_LAUNCH_FAILED"):
+        pass_gate(DrsJobLaunchedSensor, run, deferrals)
+    told = failure(run).message
+    assert "1 of 2 servers did not launch" in told
+    assert f"{B} (db-2) in job {second}: DRS does not list its job {second}" in told
+    assert len(deferrals) == waiting
+    assert run.clock.now() - run.run.began_at == dt.timedelta(seconds=15 + 300)
+
+
+@pytest.mark.parametrize("status", [None, "success", "deadline", "error"])
+def test_when_every_job_has_ended_there_is_no_further_wait(
+    begin: Begin, waiting: bool, status: str | None
+) -> None:
+    """Begun or resumed by whatever event: it judges and is done."""
+    run = begin()
+    run.launch()
+    run.finish_jobs()
+    event = {"status": status, "message": "no"} if status else None
+    with mock.patch.object(sensors, "wait", side_effect=AssertionError("waits for nothing")):
+        servers = make(DrsJobLaunchedSensor, run)().execute_complete(make_context(), event)
+    assert [server["launched"] for server in servers] == [True, True]
+
+
+@pytest.mark.parametrize("gate", [DrsJobStartedSensor, DrsJobLaunchedSensor])
+def test_a_wait_that_nobody_watched_to_its_end_looks_once_more(
+    begin: Begin, gate: type[sensors._WaveSensor]
+) -> None:
+    """The triggerer was down for longer than the bound: Airflow's time-out would fail the task for good."""
+    run = begin()
+    run.launch()
+    run.finish_jobs()
+    timed_out = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+    make(gate, run)().resume_execution("__fail__", timed_out, make_context())
+    assert run.ledger.reached("database", "launched" if gate is DrsJobLaunchedSensor else "started")
+
+
+def test_a_trigger_that_failed_is_no_time_out(begin: Begin) -> None:
+    """Airflow tries the task again."""
+    run = begin()
+    run.launch()
+    failed = {"error": TriggerFailureReason.TRIGGER_FAILURE, "traceback": ["KeyError: 'x'"]}
+    with pytest.raises(TaskDeferralError):
+        make(DrsJobLaunchedSensor, run)().resume_execution("__fail__", failed, make_context())
+
+
+def test_drs_s_own_events_are_in_the_log_once(
+    begin: Begin, waiting: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether a trigger told them as they happened, or the jobs had ended before anybody looked."""
+    run = begin()
+    run.launch()
+    pass_gate(DrsJobLaunchedSensor, run)
+    watched = capsys.readouterr().out
+    pass_gate(DrsJobLaunchedSensor, run)
+    found_ended = capsys.readouterr().out
+    for job in run.drills():
+        for event in ("JOB_START", "LAUNCH_END", "JOB_END"):
+            for log in (watched, found_ended):
+                assert len(re.findall(rf"{job.id}  .*{event}\b", log)) == 1
+
+
+def test_a_log_that_may_not_be_read_ends_the_wait(begin: Begin, waiting: bool) -> None:
+    """The trigger gives up on the refusal; the task meets it itself, names the action, and waits no more."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobLogItems",)))
+    run.launch()
+    deferrals: list[TaskDeferred] = []
+    with pytest.raises(AirflowFailException, match="ACCESS_DENIED"):
+        pass_gate(DrsJobLaunchedSensor, run, deferrals)
+    assert len(deferrals) == waiting
+    assert '"Action": ["drs:DescribeJobLogItems"]' in failure(run).remedy
+
+
+def test_a_refusal_that_is_over_when_the_task_looks_is_waited_out(begin: Begin, waiting: bool) -> None:
+    """A policy was being changed: the task reads what the trigger could not, and waits on."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobLogItems",), count=1))
+    run.launch()
+    deferrals: list[TaskDeferred] = []
+    pass_gate(DrsJobLaunchedSensor, run, deferrals)
+    assert len(deferrals) == (2 if waiting else 0)
+    assert reached(run, "launched") is not None
+
+
+# --- both -------------------------------------------------------------------------------------------------
+
+GATES = pytest.mark.parametrize("gate", [DrsJobStartedSensor, DrsJobLaunchedSensor])
+
+
+@GATES
+def test_every_deferral_has_a_bound_and_reaches_drs_as_the_run_does(
+    begin: Begin, gate: type[sensors._WaveSensor]
+) -> None:
+    """Airflow's bound lies behind the trigger's own; connection and Region are the run's."""
+    run = begin(launch={"jobs": "per_wave", "start_timeout": "5m", "job_timeout": "60m"})
+    run.simulation.arm(StuckPending(kind="stuck_pending", seconds=dt.timedelta(seconds=60)))
+    run.launch()
+    with pytest.raises(TaskDeferred) as deferred:
+        make(gate, run)().execute(make_context())
+    bound = {DrsJobStartedSensor: 300, DrsJobLaunchedSensor: 3600}[gate]
+    assert deferred.value.timeout == dt.timedelta(seconds=bound + 120)
+    assert deferred.value.method_name == "execute_complete"
+    _, fields = deferred.value.trigger.serialize()
+    assert {name: fields[name] for name in ("aws_conn_id", "region_name", "verify", "botocore_config")} == {
+        "aws_conn_id": "aws_default",
+        "region_name": REGION,
+        "verify": "/etc/ca.pem",
+        "botocore_config": {"retries": {"mode": "adaptive"}},
+    }
+
+
+@GATES
+def test_jobs_that_may_not_be_described_end_the_wait(
+    begin: Begin, waiting: bool, gate: type[sensors._WaveSensor]
+) -> None:
+    """A permission taken away in mid-wait: the code names it, and there is no second wait."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    describe_jobs = run.hook.describe_jobs
+
+    def describe_and_revoke(job_ids: Sequence[str]) -> list[Job]:
+        jobs = describe_jobs(job_ids)
+        run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobs",)))
+        return jobs
+
+    deferrals: list[TaskDeferred] = []
+    with (
+        mock.patch.object(run.hook, "describe_jobs", describe_and_revoke),
+        pytest.raises(AirflowFailException, match=r"ACCESS_DENIED[\s\S]*drs:DescribeJobs"),
+    ):
+        pass_gate(gate, run, deferrals)
+    assert len(deferrals) == waiting
+
+
+@GATES
+def test_a_wave_without_a_record_of_its_launch_is_not_judged(
+    begin: Begin, gate: type[sensors._WaveSensor]
+) -> None:
+    """A person may have marked its launch as success."""
+    with pytest.raises(AirflowFailException, match="has no record of its launch"):
+        pass_gate(gate, begin())
+
+
+@GATES
+def test_a_wave_that_is_left_out_is_skipped(begin: Begin, gate: type[sensors._WaveSensor]) -> None:
+    """And not judged."""
+    run = begin()
+    run.ledger.save_resolution(Resolution(waves={"database": WaveResolution(left_out="all are excluded")}))
+    with pytest.raises(AirflowSkipException, match="all are excluded"):
+        pass_gate(gate, run)
+
+
+@GATES
+def test_a_wave_whose_servers_were_all_given_up_has_nothing_to_wait_for(
+    begin: Begin, gate: type[sensors._WaveSensor]
+) -> None:
+    """All of them are optional, or the launch would have failed."""
+    optional = {"source_servers": DATABASE, "optional": True}
+    groups = {"database": optional, "application": {"source_servers": APPLICATION}}
+    run = begin(protection_groups=groups)
+    launch = run.start_launch()
+    given_up = launch.record.timeline.given_up(DATABASE, "DRS does not know it")
+    run.ledger.save_launch("database", launch.record.model_copy(update={"timeline": given_up}))
+    servers = pass_gate(gate, run)
+    if gate is DrsJobLaunchedSensor:
+        assert [server["error"] for server in servers] == ["DRS does not know it"] * 2

@@ -1,0 +1,319 @@
+"""Waiting in the triggerer: what ends a wait, what does not, and what is told meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import importlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    WaiterError,
+)
+
+from drs.tasks import triggers
+from drs.tasks.hook import DrsHook
+from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
+from tests.unit.drill import NOW, after
+
+JOB = "drsjob-1"
+A = "s-" + "a" * 17
+ELSEWHERE = {
+    "aws_conn_id": "aws_dr",
+    "region_name": "eu-central-1",
+    "verify": "/etc/ca.pem",
+    "botocore_config": {"retries": {"mode": "adaptive"}},
+}
+
+Look = list[dict[str, Any]] | Exception
+
+
+def job(job_id: str = JOB, status: str = "STARTED", *, server: str = "PENDING") -> dict[str, Any]:
+    """An item of DescribeJobs."""
+    return {
+        "jobID": job_id,
+        "status": status,
+        "creationDateTime": NOW.isoformat(),
+        "participatingServers": [{"sourceServerID": A, "launchStatus": server}],
+    }
+
+
+def event(seconds: float, name: str) -> dict[str, Any]:
+    """An item of DescribeJobLogItems."""
+    return {
+        "logDateTime": after(seconds).isoformat(),
+        "event": name,
+        "eventData": {"sourceServerID": A},
+    }
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "DescribeJobs")
+
+
+class FakeDrs:
+    """An asynchronous DRS that gives one answer at each look, the last one for ever; and a clock that moves
+    only while somebody sleeps.
+    """
+
+    def __init__(self, looks: Sequence[Look], logs: Sequence[list[dict[str, Any]]] = ()) -> None:
+        self.looks = list(looks)
+        self.logs = list(logs)
+        self.now = NOW
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.sleeps: list[float] = []
+        self.hooks: list[DrsHook] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += dt.timedelta(seconds=seconds)
+
+    def get_paginator(self, operation: str) -> FakeDrs:
+        self._operation = operation
+        return self
+
+    async def paginate(self, **parameters: Any) -> AsyncIterator[dict[str, Any]]:
+        operation = self._operation
+        self.asked.append((operation, parameters))
+        answers: list[Any] = self.looks if operation == "describe_jobs" else self.logs
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        # A page for each item: nothing may be read from the first page alone.
+        for item in answer:
+            yield {"items": [item]}
+
+
+@pytest.fixture
+def drs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeDrs]:
+    """Put a fake DRS in the place of the real one, and its clock in the place of the wall's."""
+
+    def make(looks: Sequence[Look], logs: Sequence[list[dict[str, Any]]] = ([],)) -> FakeDrs:
+        fake = FakeDrs(looks, logs)
+
+        @asynccontextmanager
+        async def connection() -> AsyncIterator[FakeDrs]:
+            yield fake
+
+        async def get_async_conn(hook: DrsHook) -> Any:
+            fake.hooks.append(hook)
+            return connection()
+
+        monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
+        monkeypatch.setattr(triggers, "utc_now", lambda: fake.now)
+        monkeypatch.setattr(asyncio, "sleep", fake.sleep)
+        return fake
+
+    return make
+
+
+async def outcome(trigger: BaseTrigger) -> dict[str, Any]:
+    """The one event of a trigger."""
+    events = [each.payload async for each in trigger.run()]
+    assert len(events) == 1
+    payload: dict[str, Any] = events[0]
+    return payload
+
+
+def holders_trigger(*holders: str, seconds: float = 60, **parameters: Any) -> DrsHoldersTrigger:
+    return DrsHoldersTrigger(holders=list(holders), poll=3, deadline=after(seconds).isoformat(), **parameters)
+
+
+def ended_trigger(*jobs: str, seconds: float = 3600) -> DrsJobsEndedTrigger:
+    return DrsJobsEndedTrigger(
+        job_ids=list(jobs or (JOB,)), near=3, far=15, deadline=after(seconds).isoformat()
+    )
+
+
+TRIGGERS = [
+    holders_trigger(JOB, **ELSEWHERE),
+    DrsJobsEndedTrigger(job_ids=[JOB], near=3, far=15, deadline=NOW.isoformat(), **ELSEWHERE),
+    DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=7, **ELSEWHERE),
+]
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: type(trigger).__name__)
+def test_a_trigger_survives_its_way_into_the_triggerer(trigger: BaseTrigger) -> None:
+    """Stored as JSON under its class's path, and made anew from that: connection, Region and all."""
+    path, fields = json.loads(json.dumps(trigger.serialize()))
+    module, _, name = path.rpartition(".")
+    again = getattr(importlib.import_module(module), name)(**fields)
+    assert again.serialize() == trigger.serialize()
+    assert ELSEWHERE.items() <= fields.items()
+
+
+async def test_the_trigger_reaches_drs_as_its_task_does(drs: Callable[..., FakeDrs]) -> None:
+    """Connection, Region, certificate and botocore's configuration are the task's."""
+    fake = drs([[job(status="COMPLETED")]])
+    await outcome(holders_trigger(JOB, **ELSEWHERE))
+    (hook,) = fake.hooks
+    assert (hook.aws_conn_id, hook._region_name, hook._verify) == (
+        "aws_dr",
+        "eu-central-1",
+        "/etc/ca.pem",
+    )
+    assert hook._config is not None
+    assert hook._config.retries == {"mode": "adaptive"}
+
+
+async def test_a_wait_without_holders_lasts_to_its_time_and_asks_nothing(
+    drs: Callable[..., FakeDrs],
+) -> None:
+    """One sleep."""
+    fake = drs([[]])
+    assert await outcome(holders_trigger()) == {"status": "deadline"}
+    assert (fake.asked, fake.sleeps) == ([], [60])
+
+
+async def test_a_wait_ends_when_one_of_the_holders_does(drs: Callable[..., FakeDrs]) -> None:
+    """The other one goes on holding; the servers of this one can be tried."""
+    both = [job("drsjob-1"), job("drsjob-2")]
+    fake = drs([both, both, [job("drsjob-1"), job("drsjob-2", "COMPLETED")]])
+    assert await outcome(holders_trigger("drsjob-1", "drsjob-2")) == {"status": "success"}
+    assert fake.sleeps == [3, 3]
+    assert fake.asked[0] == ("describe_jobs", {"filters": {"jobIDs": ["drsjob-1", "drsjob-2"]}})
+
+
+async def test_a_holder_that_drs_no_longer_lists_has_ended(drs: Callable[..., FakeDrs]) -> None:
+    """It holds nothing."""
+    drs([[]])
+    assert await outcome(holders_trigger(JOB)) == {"status": "success"}
+
+
+async def test_a_wait_ends_at_its_deadline_to_the_second(drs: Callable[..., FakeDrs]) -> None:
+    """The last pause is cut short; a wait that began too late looks once."""
+    fake = drs([[job()]])
+    assert await outcome(holders_trigger(JOB, seconds=7)) == {"status": "deadline"}
+    assert fake.sleeps == [3, 3, 1]
+    assert await outcome(holders_trigger(JOB, seconds=-5)) == {"status": "deadline"}
+    assert sum(fake.sleeps) == 7
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("ThrottlingException", 429),
+        refusal("InternalServerException", 500),
+        EndpointConnectionError(endpoint_url="https://drs"),
+    ],
+)
+async def test_a_drs_that_does_not_answer_is_asked_again(
+    drs: Callable[..., FakeDrs], error: ClientError | BotoCoreError
+) -> None:
+    """Every 15 s, up to the deadline."""
+    fake = drs([error, error, [job(status="COMPLETED")]])
+    assert await outcome(holders_trigger(JOB)) == {"status": "success"}
+    assert fake.sleeps == [15, 15]
+    drs([error])
+    assert await outcome(holders_trigger(JOB)) == {"status": "deadline"}
+
+
+@pytest.mark.parametrize("error", [refusal("AccessDeniedException"), NoCredentialsError()])
+async def test_a_refusal_that_stays_goes_back_to_the_task(
+    drs: Callable[..., FakeDrs], error: ClientError | BotoCoreError
+) -> None:
+    """At once: the task meets it itself, and explains it."""
+    fake = drs([error])
+    assert await outcome(ended_trigger()) == {"status": "error", "message": str(error)}
+    assert fake.sleeps == []
+
+
+async def test_the_end_is_that_of_all_jobs(drs: Callable[..., FakeDrs]) -> None:
+    """Whether they succeeded is the task's to judge."""
+    fake = drs(
+        [
+            [job("drsjob-1"), job("drsjob-2")],
+            [job("drsjob-1", "COMPLETED"), job("drsjob-2")],
+            [job("drsjob-1", "COMPLETED"), job("drsjob-2", "COMPLETED", server="FAILED")],
+        ]
+    )
+    assert await outcome(ended_trigger("drsjob-1", "drsjob-2")) == {"status": "success"}
+    assert fake.sleeps == [15, 15]
+
+
+async def test_it_looks_more_often_near_an_end(drs: Callable[..., FakeDrs]) -> None:
+    """While a job is PENDING or launches; in between, seldom."""
+    fake = drs(
+        [
+            [job(status="PENDING")],
+            [job()],
+            [job()],
+            [job(server="IN_PROGRESS")],
+            [job(status="COMPLETED")],
+        ]
+    )
+    await outcome(ended_trigger())
+    assert fake.sleeps == [3, 15, 15, 3]
+
+
+async def test_drs_s_own_events_stand_in_the_log_once(
+    drs: Callable[..., FakeDrs], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As they happen; those of the last look, when the job has ended, too."""
+    start, conversion, end = event(1, "JOB_START"), event(60, "CONVERSION_START"), event(500, "LAUNCH_END")
+    drs(
+        [[job()], [job()], [job(status="COMPLETED")]],
+        [[start], [start, conversion], [start, conversion, end]],
+    )
+    await outcome(ended_trigger())
+    assert re.findall(rf"{JOB}  (\S+) UTC  {A}  (\w+)", capsys.readouterr().out) == [
+        ("06:00:01", "JOB_START"),
+        ("06:01:00", "CONVERSION_START"),
+        ("06:08:20", "LAUNCH_END"),
+    ]
+
+
+async def test_the_log_of_an_ended_job_is_read_no_more(drs: Callable[..., FakeDrs]) -> None:
+    """The other jobs may go on for an hour."""
+    first, second = job("drsjob-1", "COMPLETED"), job("drsjob-2")
+    fake = drs([[first, second], [first, second], [first, {**second, "status": "COMPLETED"}]])
+    await outcome(ended_trigger("drsjob-1", "drsjob-2"))
+    asked = [parameters["jobID"] for operation, parameters in fake.asked if "log" in operation]
+    assert asked == ["drsjob-1", "drsjob-2", "drsjob-2", "drsjob-2"]
+
+
+async def test_a_silent_job_is_remarked_on(
+    drs: Callable[..., FakeDrs], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A conversion that hangs looks like one that takes long: a person may want to look."""
+    drs([[job()]], [[event(0, "CONVERSION_START")]])
+    assert await outcome(ended_trigger(seconds=900)) == {"status": "deadline"}
+    assert capsys.readouterr().out.count("has written no event for 10 min") == 1
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("Max attempts exceeded", "max attempts reached"),
+        ("Waiter encountered a terminal failure state", "DRS no longer lists the jobs"),
+    ],
+)
+async def test_jobs_that_do_not_start_are_left_to_the_task_to_judge(
+    drs: Callable[..., FakeDrs], monkeypatch: pytest.MonkeyPatch, reason: str, message: str
+) -> None:
+    """An event, not an exception: the resumed task tells which jobs, and their last events."""
+    fake = drs([[job(status="PENDING")]])
+
+    class Waiter:
+        async def wait(self, **_: Any) -> None:
+            raise WaiterError("job_started", reason, {"items": []})
+
+    monkeypatch.setattr(DrsHook, "get_waiter", lambda *_, **__: Waiter())
+    event = await outcome(DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=3))
+    assert event["status"] == "error"
+    assert message in event["message"]
+    assert len(fake.hooks) == 1
