@@ -112,7 +112,7 @@ class _ApprovalOperator(DrsQuestionOperator):
             )
         if not record.approved:
             raise ApprovalRejected(f"{self._subject()} rejected by {answered(record)}.")
-        self.log.info("%s approved by %s (%s)", self._subject(), answered(record), record.answered)
+        self.log.info("%s approved by %s", self._subject(), answered(record))
         return record.model_dump(mode="json")
 
 

@@ -81,10 +81,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
         self.log.info(
-            "The instances are %s, as answered by %s (%s)",
-            "terminated" if record.approved else "kept",
-            answered(record),
-            record.answered,
+            "The instances are %s: by %s", "terminated" if record.approved else "kept", answered(record)
         )
         return record.model_dump(mode="json")
 

@@ -109,7 +109,8 @@ def _may_answer(user: Any, approvers: Sequence[str]) -> bool:
 
 def answered(record: ApprovalRecord) -> str:
     """Who answered, when, and with which comment."""
-    return f"{record.by or 'nobody'} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
+    who = record.by or record.answered.removeprefix("by ")
+    return f"{who} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
 
 
 def _run_lines(run: RunRecord) -> Iterator[str]:
