@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -48,8 +49,20 @@ def plan_parts(*checks: dict[str, Any], optional: bool = False, **parts: Any) ->
     }
 
 
+@pytest.fixture(scope="module")
+def clients(simulated_hook: Any) -> Callable[[str], Any]:
+    """The client of each service; to make one takes longer than most tests."""
+    session: Any = boto3.Session(region_name=REGION)
+    return functools.cache(session.client)
+
+
 @pytest.fixture
-def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
+def begin(
+    drill: Callable[..., SimulatedDrill],
+    xcom: MemoryStore,
+    clients: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Begin:
     """Begin a run whose wave database is launched. Its tasks and triggers use the simulated clock."""
 
     def begin(*, fault: LaunchFailed | None = None, **parts: Any) -> SimulatedDrill:
@@ -61,7 +74,7 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 
         async def get_async_conn(hook: DrsHook) -> AsyncClient:
             assert hook.client_type
-            return AsyncClient(boto3.client(hook.client_type, region_name=REGION))  # type: ignore[call-overload]
+            return AsyncClient(clients(hook.client_type))
 
         for module in (drill_task, sensors, triggers, validate):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
@@ -276,7 +289,7 @@ def test_the_deferral_has_a_bound_and_reaches_aws_as_the_run_does(begin: Begin) 
 
 
 def test_only_systems_manager_is_asked_once_for_each_request(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, clients: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """botocore must not send a command twice; it may repeat a request that only reads."""
     run = begin(**plan_parts({"type": "ssm"}))
@@ -285,7 +298,7 @@ def test_only_systems_manager_is_asked_once_for_each_request(
     async def get_async_conn(hook: DrsHook) -> AsyncClient:
         assert hook.client_type
         opened[hook.client_type] = hook.once
-        return AsyncClient(boto3.client(hook.client_type, region_name=REGION))  # type: ignore[call-overload]
+        return AsyncClient(clients(hook.client_type))
 
     monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
