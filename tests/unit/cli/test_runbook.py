@@ -21,18 +21,17 @@ AWS_CLI = "1.45.11"
 WARM_AWS = Path(__file__).with_name("warm_aws.py")
 WARM_CLIENT = """\
 #!/usr/bin/env bash
-folder=$(mktemp -d) || exit 255
+exec 3<> "/dev/tcp/127.0.0.1/{port}" || exit 255
+read -r folder <&3
 printf '%s\\0' "$@" > "$folder/arguments"
 env -0 > "$folder/environment"
-exec 3<> "/dev/tcp/127.0.0.1/{port}" || exit 255
-printf '%s\\n' "$folder" >&3
+echo >&3
 read -r code <&3
-cat "$folder/out"
-cat "$folder/err" >&2
-rm -rf "$folder"
+[ ! -s "$folder/out" ] || cat "$folder/out"
+[ ! -s "$folder/err" ] || cat "$folder/err" >&2
 exit "${{code:-255}}"
 """
-"""Asks it in the place of ``aws``."""
+"""A command ``aws`` that lets the server of :mod:`tests.unit.cli.warm_aws` run it."""
 
 
 @pytest.fixture(scope="session")

@@ -151,11 +151,11 @@ CHECKS = {
     "a check that is only a word": Case(
         *wave("validation: [http]"),
         "waves[1].validation[0]",
-        "a mapping of keys to values, and is text",
+        "a mapping of keys to values, but it is text",
         "{type: instance_status}",
     ),
     "one check instead of a list": Case(
-        *wave("validation: {type: http}"), "waves[1].validation", "a list, and is a map", "validation: [{type"
+        *wave("validation: {type: http}"), "waves[1].validation", "a list, but it is a map", "validation: [{type"
     ),
     "a key of another kind of check": Case(
         *wave("validation: [{type: tcp, port: 80, path: /}]"),
@@ -227,13 +227,13 @@ CHECKS = {
     "https on the port of http": Case(
         *wave("validation: [{type: http, scheme: https}]"),
         "waves[1].validation[0].port",
-        "https to port 80",
+        "https on port 80",
         "port: 443",
     ),
     "a command that is no list": Case(
         *wave("validation: [{type: ssm, parameters: {commands: uptime}}]"),
         "waves[1].validation[0].parameters.commands",
-        "a list, and is text",
+        "a list, but it is text",
         "commands: [systemctl",
     ),
     "a command that is a number": Case(
@@ -427,19 +427,19 @@ VALUES = {
     ),
     "an unknown way to launch": Case(*launch("jobs: 3"), "launch.jobs", "3 is not", "per_server or per_wave"),
     "a list where text is meant": Case(
-        *top("owner: [me]"), "owner", "must be text, and is a list", "owner: "
+        *top("owner: [me]"), "owner", "must be text, but it is a list", "owner: "
     ),
     "text where a list is meant": Case(
-        *top("dag_tags: tier-1"), "dag_tags", "must be a list, and is text", "dag_tags: [tier-1]"
+        *top("dag_tags: tier-1"), "dag_tags", "must be a list, but it is text", "dag_tags: [tier-1]"
     ),
     "text where a mapping is meant": Case(
-        *top("launch: per_wave"), "launch", "must be a mapping of keys to values, and is text", "launch: {"
+        *top("launch: per_wave"), "launch", "must be a mapping of keys to values, but it is text", "launch: {"
     ),
     "a wave that is only a name": Case(
         "waves:\n",
         "waves:\n  - first  # <-\n",
         "waves[0]",
-        "must be a mapping of keys to values, and is text",
+        "must be a mapping of keys to values, but it is text",
         "{name: database, protection_groups: [database]}",
     ),
     "an empty tag of the DAG": Case(*top('dag_tags: [""]'), "dag_tags[0]", "empty", "tier-1"),
@@ -527,7 +527,7 @@ TRAPS = {
         TAGS,
         "{server_tags: {Since: 2026-13-31}}  # <-",
         "protection_groups.web.server_tags.Since",
-        "looks like a date or number and is none",
+        "looks like a date or number but is not a valid one",
         '"2026-13-31"',
     ),
     "a tag value in base 60": Case(
@@ -614,7 +614,7 @@ BETWEEN_PARTS = {
         TAGS,
         "{source_servers: [s-57eae3bdae1f0a261, s-3c1730a9e0771ea15]}  # <-",
         "protection_groups.web.source_servers[1]",
-        "s-3c1730a9e0771ea15 stands in the group database of the wave database too",
+        "s-3c1730a9e0771ea15 is also listed in the group database of the wave database",
         "one place",
         Code.SERVER_CONFLICT,
     ),
@@ -622,7 +622,7 @@ BETWEEN_PARTS = {
         TAGS,
         "{source_servers: [s-57eae3bdae1f0a261, s-57eae3bdae1f0a261]}  # <-",
         "protection_groups.web.source_servers[1]",
-        "s-57eae3bdae1f0a261 stands twice in this group",
+        "s-57eae3bdae1f0a261 is listed twice in this group",
         "one place",
         Code.SERVER_CONFLICT,
     ),
@@ -631,7 +631,7 @@ BETWEEN_PARTS = {
         f"{TAGS}\n  more: {{source_servers: [s-3c1730a9e0771ea14]}}  # <-\n"
         "waves:\n  - name: database\n    protection_groups: [database, more]",
         "protection_groups.more.source_servers[0]",
-        "stands in the group database too",
+        "is also listed in the group database",
         "one place",
         Code.SERVER_CONFLICT,
     ),

@@ -88,7 +88,7 @@ FLAWS = {
     "a value that does not fit its tag": (
         ("us-east-1", "!!timestamp us-east-1  # <-"),
         "target.region",
-        "looks like a date or number and is none",
+        "looks like a date or number but is not a valid one",
     ),
     "a key that is no date after all": (
         ("{server_tags: {Tier: web}}", "{server_tags: {Tier: web, 2026-13-31: x}}  # <-"),
