@@ -1,6 +1,4 @@
-"""``accounts`` and ``quotas``: the accounts that plans' credentials reach, and how much of DRS's quotas is
-used.
-"""
+"""``accounts`` and ``quotas``: the accounts that plans' credentials reach, and the use of DRS's quotas."""
 
 from __future__ import annotations
 
@@ -52,7 +50,7 @@ def add_commands(commands: Any) -> None:
     accounts = add_parser(
         commands,
         "accounts",
-        help="the account that each plan's credentials reach",
+        help="show the account that each plan's credentials reach",
         description="Ask AWS which account each plan's credentials reach, and compare it with the plan's "
         "account.",
         exit_codes={
@@ -73,7 +71,7 @@ def add_commands(commands: Any) -> None:
     quotas = add_parser(
         commands,
         "quotas",
-        help="DRS's quotas, and how much of them is in use",
+        help="show DRS's quotas, and how much of each is in use",
         description=(
             "Show DRS's quotas in a Region and how much of each is in use. The limits are AWS's defaults. "
             "AWS can raise the marked ones on request, so they may be higher in this account."

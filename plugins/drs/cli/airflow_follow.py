@@ -54,7 +54,7 @@ class Follower:
         self._say = say
         self._clock = clock
         self._sleep = sleep
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def follow(self, timeout: float | None = None) -> str:
         """Report what happens until the run has ended.
@@ -75,9 +75,9 @@ class Follower:
                 answered = self._clock()
                 if state in FINISHED:
                     return state
-                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._told:
+                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._reported:
                     self._say("still queued; `python -m drs status` shows whether Airflow's scheduler runs")
-                    self._told["queued"] = state
+                    self._reported["queued"] = state
             if timeout is not None and self._clock() - began >= timeout:
                 raise TimeoutError
             self._sleep(LOOK_EVERY)
@@ -100,7 +100,7 @@ class Follower:
         """
         state, task_id = instance["state"], instance["task_id"]
         fact = f"{instance['try_number']} {_word(state)}"
-        if state in _QUIET or self._told.get(task_id) == fact:
+        if state in _QUIET or self._reported.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
         if state == "awaiting_input":
@@ -109,7 +109,9 @@ class Follower:
         if state in _FAILED:
             lines += [f"  {line}" for line in self._why(instance)]
         self._say("\n".join(lines))
-        self._told[task_id] = fact  # only now: if Airflow does not answer before, the next poll reports it
+        self._reported[task_id] = (
+            fact  # only now: if Airflow does not answer before, the next poll reports it
+        )
         return True
 
     def _why(self, instance: TaskInstance) -> list[str]:
@@ -136,9 +138,9 @@ class Follower:
         except ValidationError:  # another version of drs-drills wrote the records
             return
         for key, text in (("launch", launch and started(launch)), ("outcome", outcome and launched(outcome))):
-            if text and self._told.get(f"{wave} {key}") != text:
+            if text and self._reported.get(f"{wave} {key}") != text:
                 self._say(f"wave {wave}: {text}")
-                self._told[f"{wave} {key}"] = text
+                self._reported[f"{wave} {key}"] = text
 
 
 def started(launch: LaunchRecord) -> str:

@@ -35,7 +35,7 @@ def _add_runs(commands: Any) -> None:
     parser = add_parser(
         commands,
         "runs",
-        help="the last runs of the plans, and what failed",
+        help="show the last runs of the plans, and what failed",
         description="Show the last runs of the plans' DAGs, newest first. Times are UTC.",
         exit_codes=_EXIT_CODES,
     )
@@ -128,7 +128,7 @@ def _add_logs(commands: Any) -> None:
     parser = add_parser(
         commands,
         "logs",
-        help="the logs of the failed tasks of a run, or of one task",
+        help="show the logs of the failed tasks of a run, or of one task",
         description="Show Airflow's logs of the tasks that failed in a run: the last try of each task.",
         exit_codes=_EXIT_CODES,
     )

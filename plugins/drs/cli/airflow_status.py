@@ -54,7 +54,7 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "status",
-        help="whether Airflow, its triggerer and DRS can be reached",
+        help="show whether Airflow, its triggerer and DRS can be reached",
         description="Show whether a drill could run now. The command checks Airflow and its components, the "
         "plans that Airflow read, and DRS in the account and Region of each plan. It calls DRS with your "
         "credentials, not Airflow's.",
