@@ -1,4 +1,4 @@
-"""`status`: what of Airflow and DRS is down, and what that means for a drill."""
+"""`status`: which parts of Airflow or DRS are down, and what that means for a drill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def health(**states: str | None) -> dict[str, Any]:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
-    """An Airflow that is well, with one plan."""
+    """A healthy Airflow with one plan."""
     for name in ("TOKEN", "USER", "PASSWORD"):
         monkeypatch.delenv(f"DRS_AIRFLOW_{name}", raising=False)
     with fake_airflow() as airflow:
@@ -48,7 +48,10 @@ def states(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[bool, str]]:
 
 
 def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every part, the version, and the plans that it read; DAGs of others do not count."""
+    """The result has every component, the version, and the plans that Airflow read.
+
+    Other DAGs do not count.
+    """
     assert main(["status", "--no-aws", "--json"]) == 0
     assert states(capsys) == {
         "Airflow's scheduler": (True, f"last heartbeat {BEAT}"),
@@ -64,7 +67,7 @@ def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixtur
 def test_a_part_that_is_down_or_never_ran(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str], state: str | None
 ) -> None:
-    """Airflow calls the one unhealthy, and has no state for the other."""
+    """Airflow reports a component that is down as unhealthy, and has no state for one that never ran."""
     fake.answers["/api/v2/monitor/health"] = lambda _: (200, health(triggerer=state))
     assert main(["status", "--no-aws", "--json"]) == 1
     good, seen = states(capsys)["Airflow's triggerer"]
@@ -76,7 +79,7 @@ def test_a_part_that_is_down_or_never_ran(
 def test_import_errors_are_told_without_their_stack(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was raised is our list of broken plans; where in the code says nothing to an operator."""
+    """The exception lists the broken plans. The rest of the stack trace does not help an operator."""
     stack = (
         'Traceback (most recent call last):\n  File "x.py", line 1\nRuntimeError: Plans:\n\nbilling\n  line 3'
     )
@@ -89,7 +92,7 @@ def test_import_errors_are_told_without_their_stack(
 
 
 def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """Health needs none; what does is one thing that is not good."""
+    """The health report needs no login. Everything that needs one is reported as a single failed check."""
     fake.answers["/auth/token"] = lambda _: (403, {"detail": "Forbidden"})
     assert main(["status", "--no-aws", "--json"]) == 1
     told = states(capsys)
@@ -100,7 +103,7 @@ def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.Ca
 def test_a_folder_without_plans_says_so(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Nobody then knows which DRS is meant, so that nothing is good about it."""
+    """Without plans it is unknown where DRS should be checked, so the check fails."""
     for folder in (tmp_path, tmp_path / "nope"):
         assert main(["status", "--plans", str(folder), "--json"]) == 1
         assert states(capsys)["DRS"] == (False, "no plan here says where")

@@ -1,4 +1,4 @@
-"""Every command: documented, with its exit codes, and without Airflow in the process."""
+"""Every command is documented, has its exit codes in its help, and does not import Airflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ COMMANDS_PAGE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:
-    """Each command with its parser."""
+    """Each command and its parser."""
     listed = argparse.ArgumentParser().add_subparsers()
     for group in GROUPS:
         group.add_commands(listed)
@@ -26,7 +26,7 @@ def commands() -> dict[str, argparse.ArgumentParser]:
 
 
 def test_the_commands_are_these() -> None:
-    """A new one is added here, and then the tests below want it documented."""
+    """Add a new command here; the tests below then require its documentation."""
     assert sorted(commands()) == [
         "accounts",
         "cleanup",
@@ -50,7 +50,7 @@ def test_the_commands_are_these() -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_each_command_has_its_section(command: str) -> None:
-    """In docs/commands.md, with its exit codes."""
+    """The section in docs/commands.md has the command's exit codes."""
     heading = f"\n### {command}\n"
     assert heading in COMMANDS_PAGE
     section = COMMANDS_PAGE.split(heading)[1].split("\n### ")[0].split("\n## ")[0]
@@ -59,7 +59,7 @@ def test_each_command_has_its_section(command: str) -> None:
 
 @pytest.mark.parametrize("command", commands())
 def test_each_option_is_in_the_section_of_its_command(command: str) -> None:
-    """But for those that every command shares, which the page tells once."""
+    """Options that many commands share are explained once on the page and need not be in the section."""
     shared = {
         "--help",
         "--json",
@@ -77,7 +77,7 @@ def test_each_option_is_in_the_section_of_its_command(command: str) -> None:
 
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
-    """The options of a command, and of its actions."""
+    """The options of a command and of its actions."""
     options = {option for action in parser._actions for option in action.option_strings}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -87,7 +87,7 @@ def options_of(parser: argparse.ArgumentParser) -> set[str]:
 
 @pytest.mark.parametrize("command", commands())
 def test_help_ends_with_the_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A script's author need not read the source."""
+    """The author of a script finds the exit codes in the help."""
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])
     assert caught.value.code == 0
@@ -160,14 +160,14 @@ def without_access() -> dict[str, tuple[int, list[str], str]]:
 def test_no_command_has_airflow_in_its_process(
     command: str, without_access: dict[str, tuple[int, list[str], str]]
 ) -> None:
-    """Without credentials for AWS and without Airflow, each command ends with its exit code and no traceback."""
+    """Without access to AWS and Airflow, each command ends with its exit code and without a traceback."""
     code, airflow, printed = without_access[command]
     assert (code, airflow) == (COMMANDS_WITHOUT_ACCESS[command], []), printed
     assert "Traceback" not in printed
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    """As `head` does."""
+    """The reader may close the pipe before the end, as `head` does."""
     process = subprocess.Popen(
         [sys.executable, "-m", "drs", "schema"],
         cwd=ROOT,
