@@ -157,7 +157,8 @@ def test_a_list_longer_than_a_page_is_whole(fake: FakeAirflow) -> None:
         return 200, {"task_instances": tasks[offset : offset + limit], "total_entries": len(tasks)}
 
     fake.answers[f"{RUN}/taskInstances"] = page
-    assert tasks == client(fake).task_instances("d", "r")
+    found = client(fake).task_instances("d", "r")
+    assert [task["task_id"] for task in found] == [task["task_id"] for task in tasks]
 
 
 def test_what_is_not_there_is_none(fake: FakeAirflow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from drs.cli import main
-from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 DAG = "drs_drill__billing"
 
@@ -204,6 +205,11 @@ def test_logs_of_a_task_that_a_run_does_not_have_name_those_it_has(
     assert "Its tasks: preflight." in capsys.readouterr().err
 
 
+def log_of(content: list[dict[str, str]], _: dict[str, list[str]]) -> Answer:
+    """The answer to a request for this log."""
+    return 200, {"content": content}
+
+
 def test_the_logs_of_every_try_are_to_be_had(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
     """A task that passed may have failed tries before. A task that never began has no log."""
     fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (
@@ -218,10 +224,7 @@ def test_the_logs_of_every_try_are_to_be_had(fake: FakeAirflow, capsys: pytest.C
     fake.answers[path] = lambda _: (200, {"task_instances": tasks, "total_entries": 2})
     for number in (1, 2):
         content = [{"level": "info", "event": f"Try {number}."}]
-        fake.answers[f"{path}/preflight/logs/{number}"] = lambda _, content=content: (
-            200,
-            {"content": content},
-        )
+        fake.answers[f"{path}/preflight/logs/{number}"] = functools.partial(log_of, content)
     assert main(["logs", "last", "--all", "--json"]) == 0
     logs = json.loads(capsys.readouterr().out)["logs"]
     assert [(log["task_id"], log["try_number"], log["messages"][0]["event"]) for log in logs] == [

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drs.cli import main
-from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 BEAT = "2026-01-01T00:00:00+00:00"
 
@@ -21,6 +21,11 @@ def health(**states: str | None) -> dict[str, Any]:
     for part in parts:
         healthy[part] = {"status": states.get(part, "healthy"), f"latest_{part}_heartbeat": BEAT}
     return healthy
+
+
+def always(answer: dict[str, Any]) -> Callable[[dict[str, list[str]]], Answer]:
+    """An endpoint that always gives this answer."""
+    return lambda _: (200, answer)
 
 
 @pytest.fixture
@@ -39,7 +44,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
             "/importErrors": {"import_errors": [], "total_entries": 0},
         }
         for path, answer in answers.items():
-            airflow.answers[f"/api/v2{path}"] = lambda _, answer=answer: (200, answer)
+            airflow.answers[f"/api/v2{path}"] = always(answer)
         yield airflow
 
 

@@ -128,7 +128,7 @@ def short(plans: Path) -> Path:
     time.
     """
     path = plans / "orders.yaml"
-    text = path.read_text().replace("server_delay: 1s", "server_delay: 0s, conflict_backoff: [2s, 1s]")
+    text = path.read_text().replace("server_delay: 1s", "server_delay: 0s, conflict_backoff: [0.5s, 0.2s]")
     path.write_text("".join(line for line in text.splitlines(keepends=True) if "application" not in line))
     return path
 
@@ -207,11 +207,11 @@ def test_a_held_server_is_tried_again_after_the_plans_pauses(aws: Any, short: Pa
     """
     script = written()
     aws.arm(kind="tags_refused")
-    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=3, **{"from": "first_refused_call"})
+    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=1, **{"from": "first_refused_call"})
     code, said = script.run()
     assert code == 0, said
     assert "The account refuses tags on jobs" in said
-    assert "Refused; next attempt in 2 s" in said
+    assert "Refused; next attempt in 0.5 s" in said
     assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
 
@@ -234,9 +234,15 @@ def test_a_lost_reply_does_not_lose_the_job(aws: Any, short: Path, written: Any)
     """The script finds the job by its tag, and terminates its instance with the others."""
     script = written()
     aws.arm(kind="internal_error", operations=["StartRecovery"], servers=[DATABASE[0]], when="after", count=1)
-    code, said = script.run()
-    assert code == 0, said
-    assert "The reply was lost, but the job exists." in said
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])  # the job must still hold it when the CLI retries
+    process = script.start()
+    assert process.stdout
+    for line in process.stdout:
+        if "The reply was lost, but the job exists." in line:
+            aws.disarm()
+            break
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     assert launched(aws) == [[DATABASE[1]]]
     assert aws.left() == 0
 

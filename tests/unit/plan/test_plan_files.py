@@ -197,7 +197,12 @@ def test_one_plan_of_a_folder_can_be_asked_for(folder: Path, monkeypatch: pytest
     """A worker that runs one drill does not read the other plans' files."""
     read: list[str] = []
     read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda file: read.append(file.name) or read_bytes(file))
+
+    def recorded(file: Path) -> bytes:
+        read.append(file.name)
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", recorded)
     (plan,) = load_folder(folder, only="web")
     assert isinstance(plan, Plan)
     assert read == ["web.yml"]
