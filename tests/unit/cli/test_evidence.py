@@ -156,7 +156,7 @@ def test_a_record_is_shown_for_people(kept: Commands) -> None:
         "SERVER_LAUNCH_FAILED",
         "all gone, proven in DRS and EC2, of 4 instances",
         f"Hash: {record.hash}",
-        "After: orders-000002 ",
+        "Previous record: orders-000002 ",
     ):
         assert said in result.out, said
 
