@@ -182,15 +182,15 @@ def test_quotas_count_what_is_in_use(aws: Any) -> None:
     aws.start(DATABASE)
     result = aws.run("quotas", "--region", REGION, "--json")
     assert result.code == 0
-    told = json.loads(result.out)
-    assert {quota["name"]: quota["used"] for quota in told["quotas"]} == {
+    printed = json.loads(result.out)
+    assert {quota["name"]: quota["used"] for quota in printed["quotas"]} == {
         "jobs in progress": 1,
         "servers in all jobs": 2,
         "replicating servers": 6,
         "source servers": 6,
     }
-    assert told["largest_job_in_progress"] == 2
-    assert {quota["name"] for quota in told["quotas"] if quota["adjustable"]} == {"source servers"}
+    assert printed["largest_job_in_progress"] == 2
+    assert {quota["name"] for quota in printed["quotas"] if quota["adjustable"]} == {"source servers"}
 
 
 def test_a_quota_that_is_used_up_is_exit_code_1(aws: Any) -> None:

@@ -65,8 +65,8 @@ def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.Captu
         "recovery_point": "latest",
         "execution_type": "DRILL",
     }
-    told = json.loads(capsys.readouterr().out)
-    assert (told["plan"], told["run_id"], told["state"]) == ("billing", body["dag_run_id"], "queued")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["plan"], printed["run_id"], printed["state"]) == ("billing", body["dag_run_id"], "queued")
 
 
 def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,9 +80,9 @@ def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[
         {"dags": [{"dag_id": "drs_drill__web"}, {"dag_id": "x"}], "total_entries": 2},
     )
     assert main(["drill", "billing"]) == 2
-    told = capsys.readouterr().err
-    assert "[RECOVERY_PLAN_NOT_FOUND]" in told
-    assert "DAGs of these plans: web." in told
+    printed = capsys.readouterr().err
+    assert "[RECOVERY_PLAN_NOT_FOUND]" in printed
+    assert "DAGs of these plans: web." in printed
 
 
 def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
@@ -96,9 +96,9 @@ def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
 
     fake.answer = answer  # type: ignore[method-assign]
     assert main(["drill", "billing", "--json"]) == 3
-    out, told = capsys.readouterr()
-    assert "does not let this user do that" in told
-    assert "goes on in Airflow" in told
+    out, printed = capsys.readouterr()
+    assert "does not let this user do that" in printed
+    assert "goes on in Airflow" in printed
     assert json.loads(out)["state"] is None
 
 
@@ -183,9 +183,9 @@ def test_a_run_id_of_several_plans_needs_the_plan(
     same = [run(DAG, "scheduled__1"), run("drs_drill__web", "scheduled__1"), run(DAG, "scheduled__12")]
     fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (200, {"dag_runs": same, "total_entries": 3})
     assert main(["logs", "scheduled__1"]) == 2
-    told = capsys.readouterr().err
-    assert "billing, web" in told
-    assert "--plan" in told
+    printed = capsys.readouterr().err
+    assert "billing, web" in printed
+    assert "--plan" in printed
 
 
 def test_logs_of_a_task_that_a_run_does_not_have_name_those_it_has(

@@ -127,9 +127,9 @@ def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World) -> N
     """The drill waits for the answer, so the report has the address of the page."""
     world.show(("running", {"wave_web.approve": "awaiting_input"}), ("success", {}))
     world.follower().follow()
-    (told,) = world.said
-    assert told.startswith("wave web: approve: a person must answer, at http://")
-    assert told.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
+    (printed,) = world.said
+    assert printed.startswith("wave web: approve: a person must answer, at http://")
+    assert printed.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_a_run_that_nobody_schedules_is_told(world: World) -> None:
     world.show(("queued", {}))
     with pytest.raises(TimeoutError):
         world.follower().follow(timeout=90)
-    (told,) = world.said
-    assert "python -m drs status" in told
+    (printed,) = world.said
+    assert "python -m drs status" in printed
 
 
 def test_the_end_of_the_time_ends_the_following_alone(world: World) -> None:

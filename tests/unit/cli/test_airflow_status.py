@@ -91,18 +91,18 @@ def test_import_errors_are_told_without_their_stack(
     error = {"filename": "recovery_plan_errors.py", "stack_trace": stack, "timestamp": BEAT}
     fake.answers["/api/v2/importErrors"] = lambda _: (200, {"import_errors": [error], "total_entries": 1})
     assert main(["status", "--no-aws"]) == 1
-    told = capsys.readouterr().out
-    assert "import of recovery_plan_errors.py:\nRuntimeError: Plans:\n\nbilling\n  line 3\n" in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().out
+    assert "import of recovery_plan_errors.py:\nRuntimeError: Plans:\n\nbilling\n  line 3\n" in printed
+    assert "Traceback" not in printed
 
 
 def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
     """The health report needs no login. Everything that needs one is reported as a single failed check."""
     fake.answers["/auth/token"] = lambda _: (403, {"detail": "Forbidden"})
     assert main(["status", "--no-aws", "--json"]) == 1
-    told = states(capsys)
-    assert told["Airflow's triggerer"][0]
-    assert told["Airflow's API"] == (False, "it cannot be asked, see below")
+    printed = states(capsys)
+    assert printed["Airflow's triggerer"][0]
+    assert printed["Airflow's API"] == (False, "it cannot be asked, see below")
 
 
 def test_a_folder_without_plans_says_so(

@@ -74,11 +74,11 @@ def test_json_lists_and_asks_nobody(aws: Any, orders: Any) -> None:
     job = aws.launch([DATABASE[0]], run="manual__1")
     result = orders("--json")
     assert result.code == 1
-    told = json.loads(result.out)
-    assert [(item["server_id"], item["job_id"], item["run"]) for item in told["left"]] == [
+    printed = json.loads(result.out)
+    assert [(item["server_id"], item["job_id"], item["run"]) for item in printed["left"]] == [
         (DATABASE[0], job, "manual__1")
     ]
-    (item,) = told["left"]
+    (item,) = printed["left"]
     assert (item["instance_type"], item["usd_per_hour"], item["usd_so_far"]) == ("m5.large", 0.096, 0.0)
     assert aws.left(job) == 1
 

@@ -29,8 +29,8 @@ def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -
     assert held in result.out
     assert "TAG_RESOLUTION_EMPTY" in result.out
     assert result.out.count("What to do: ") >= 2
-    told = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
-    assert {finding["code"] for finding in told["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
+    printed = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
+    assert {finding["code"] for finding in printed["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
     aws.disarm()
 
 

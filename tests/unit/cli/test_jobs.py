@@ -63,8 +63,8 @@ def test_a_server_that_failed_makes_the_job_bad(aws: Any) -> None:
     assert result.code == 1
     assert f"{DATABASE[1]} was not launched: {error}" in result.out
     assert '{"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": "*"}' in result.out
-    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
-    assert [it["verdict"] for it in told["outcomes"]] == ["launched", "NOT LAUNCHED"]
+    printed = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["verdict"] for it in printed["outcomes"]] == ["launched", "NOT LAUNCHED"]
 
 
 def test_a_cause_is_explained_as_in_a_drill_s_log(aws: Any) -> None:
@@ -78,8 +78,8 @@ def test_a_cause_is_explained_as_in_a_drill_s_log(aws: Any) -> None:
         f"{DATABASE[1]} was not launched: InsufficientInstanceCapacity\n"
         f"Cause: {explanation.cause}\nWhat to do: {explanation.remedy}\nRetry: {explanation.retry}.\n"
     )
-    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
-    assert [it["explanation"] and it["explanation"]["pattern"] for it in told["outcomes"]] == [
+    printed = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["explanation"] and it["explanation"]["pattern"] for it in printed["outcomes"]] == [
         None,
         "no_capacity",
     ]

@@ -59,14 +59,14 @@ def test_groups_are_resolved_wave_by_wave(aws: Any, plans: Path) -> None:
     """Servers are found by ids and by tags, as a drill would find them now."""
     result = aws.run("groups", "orders", "--plans", str(plans), "--json")
     assert result.code == 0
-    told = json.loads(result.out)
-    assert [(row["wave"], row["server_id"]) for row in told["servers"]] == [
+    printed = json.loads(result.out)
+    assert [(row["wave"], row["server_id"]) for row in printed["servers"]] == [
         ("database", DATABASE[0]),
         ("database", DATABASE[1]),
         ("application", APPLICATION[0]),
         ("application", APPLICATION[1]),
     ]
-    assert told["findings"] == []
+    assert printed["findings"] == []
     assert (
         f"application  application  {APPLICATION[0]}  app"
         in aws.run("groups", "orders", "--plans", str(plans)).out
