@@ -92,8 +92,8 @@ def plan_dag(api: AirflowApi, plan: str) -> Dag:
         + (f" Did you mean {close[0]}?" if close else ""),
         remedy=(
             f"It has the DAGs of these plans: {', '.join(known) or 'none'}. Put the plan's file in the "
-            "folder from "
-            "which Airflow reads plans; `python -m drs status` shows which plans it could not read."
+            "folder from which Airflow reads plans; `python -m drs status` shows which plans it could not "
+            "read."
         ),
     )
 

@@ -252,8 +252,7 @@ class AirflowApi:
         except Unreachable:
             raise Unreachable(
                 f"Airflow did not confirm run {run_id} of {dag_id}, and cannot be asked whether the run "
-                "exists. "
-                f"{lost.message}",
+                f"exists. {lost.message}",
                 remedy=_LOOK_FIRST,
             ) from lost
 

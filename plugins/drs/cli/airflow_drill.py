@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -130,7 +131,8 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     began = time.monotonic()
     follower = Follower(run.api, run.dag_id, run.run_id, _with_seconds(progress))
     try:
-        state = follower.follow(arguments.timeout.total_seconds() if arguments.timeout else None)
+        timeout: dt.timedelta | None = arguments.timeout
+        state = follower.follow(None if timeout is None else timeout.total_seconds())
         seconds = time.monotonic() - began
         failed = list(failures(follower.ledger, run.api.task_instances(run.dag_id, run.run_id)))
         if arguments.json:
@@ -227,7 +229,7 @@ def _servers(ledger: Ledger) -> Iterator[str]:
 
 def _cleanup(cleanup: CleanupRecord) -> str:
     if cleanup.kept:
-        return f"{counted(len(cleanup.instances), 'instance')} kept, which cost money: {cleanup.why_kept}"
+        return f"{counted(len(cleanup.instances), 'instance')} kept and costing money: {cleanup.why_kept}"
     if cleanup.proven:
-        return f"all gone, of {counted(len(cleanup.instances), 'instance')} launched"
+        return f"{counted(len(cleanup.instances), 'instance')} launched, all gone"
     return "NOT complete; the log of the task terminate names the instances that are left"

@@ -151,8 +151,8 @@ def checked_access(plan: Plan, profile: str | None) -> Access:
     if access.identity.account != plan.target.account_id:
         raise AccountMismatch(
             f"The credentials ({access.origin}: {access.identity.arn}) lead to account "
-            f"{access.identity.account}, but plan {plan.name} is for account {plan.target.account_id}. "
-            "DRS was not called.",
+            f"{access.identity.account}, but plan {plan.name} is for account {plan.target.account_id}. DRS "
+            "was not called.",
             remedy=(
                 f"Give credentials for account {plan.target.account_id} with --profile NAME or "
                 f"{variable(plan.target.aws_conn_id)}, or correct target.account_id in the plan."
@@ -205,8 +205,8 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
         return AccessDenied(
             f"AWS does not let the caller assume the connection's role: {error}",
             remedy=(
-                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the role's "
-                "trust policy."
+                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the "
+                "role's trust policy."
             ),
         )
     if code in call_errors.DENIED:

@@ -46,8 +46,7 @@ def add_commands(commands: Any) -> None:
         help="terminate the drill instances that runs of a plan left behind",
         description=(
             "List the drill instances that runs of a plan left behind, and terminate them after you agree. "
-            "Only "
-            "instances that DRS marks as drills, and whose job has the tags of a run of the plan, are "
+            "Only instances that DRS marks as drills, and whose job has the tags of a run of the plan, are "
             "touched."
         ),
         exit_codes={
@@ -174,8 +173,7 @@ def _print(plan: Plan, own: Sequence[Leftover], unknown: Sequence[Leftover]) -> 
     if unknown:
         print(
             f"\n{counted(len(unknown), 'drill instance')} of an unknown run (the job has no tags of a run, "
-            "or DRS no "
-            "longer lists the job). They are not touched:"
+            "or DRS no longer lists the job). They are not touched:"
         )
         print(_table(unknown))
 
@@ -205,8 +203,7 @@ def _agreed(plan: Plan, count: int) -> bool:
         return False
     print(
         "\nAn active run needs its instances and fails without them. Only Airflow knows whether a run is "
-        "active: "
-        f"look at the DAG {dag_id(plan.name)} first."
+        f"active: look at the DAG {dag_id(plan.name)} first."
     )
     try:
         answer = input(f"Terminate {counted(count, 'drill instance')}? [y/N] ")
@@ -259,8 +256,7 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
             if waiting:
                 print(
                     f"{len(waiting)} of them cannot be terminated yet, because a live job holds the server "
-                    "or DRS "
-                    f"refused the call:\n{_table(waiting)}",
+                    f"or DRS refused the call:\n{_table(waiting)}",
                     file=sys.stderr,
                 )
             print("Not waiting: run the command again to see which instances are left.", file=sys.stderr)
@@ -309,8 +305,7 @@ def _advance(clean_up: CleanUp) -> WaitForJobs | None:
         raise CleanupIncomplete(
             error.message,
             remedy="Find out what keeps them (EC2 termination protection, a failback, a job that someone "
-            "else "
-            "started), then run this command again.",
+            "else started), then run this command again.",
         ) from error
     except AccessDenied as error:
         # The remedy of the original error is about an Airflow task.

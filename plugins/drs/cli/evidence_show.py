@@ -92,7 +92,7 @@ def _cleaned(record: Evidence) -> str:
         return f"the instances were kept. {cleanup.why_kept}".rstrip()
     gone = sum(item.gone for item in cleanup.instances)
     if cleanup.proven:
-        return f"all gone, proven in DRS and EC2, of {counted(len(cleanup.instances), 'instance')}."
+        return f"{counted(len(cleanup.instances), 'instance')} launched, all proven gone in DRS and EC2."
     left = [item.recovery_instance_id for item in cleanup.instances if not item.gone]
     listed = ", ".join(left) or "-"
     return f"NOT proven: {gone} of {counted(len(cleanup.instances), 'instance')} gone. Left: {listed}"

@@ -149,9 +149,8 @@ def _job(arguments: argparse.Namespace) -> int:
         raise InvalidField(
             f"DRS does not know the job {arguments.job_id} in {access.region} of account "
             f"{access.identity.account}.",
-            remedy="Give the account and Region in which it was started: --plan PLAN or --region NAME. DRS "
-            "does not "
-            "keep old jobs for ever.",
+            remedy="Give the account and Region in which it was started: --plan PLAN or --region NAME. "
+            "DRS does not keep old jobs for ever.",
         )
     job = found[0]
     log = access.drs.job_log(job.job_id)

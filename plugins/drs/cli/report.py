@@ -38,9 +38,8 @@ def add_commands(commands: Any) -> None:
         help="show the results of the last drills, and when a drill last passed",
         description=(
             "Show the last drills of one plan or of all plans: result, RTO, RPO and failures. Also show "
-            "when a "
-            "drill of the plan last passed and when the next one is due. Dry runs do not count. Times are "
-            "UTC."
+            "when a drill of the plan last passed and when the next one is due. Dry runs do not count. "
+            "Times are UTC."
         ),
         exit_codes={
             OK: "the last drill of each plan passed",

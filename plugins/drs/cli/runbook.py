@@ -23,9 +23,9 @@ def add_commands(commands: Any) -> None:
         help="print a plan as a script of AWS CLI commands, for a day on which Airflow is down",
         description=(
             "Print a plan as a bash script of AWS CLI commands: the waves with their pauses and gates, the "
-            "check "
-            "that each server was launched, and clean-up. The script needs bash and the AWS CLI, but neither "
-            "Airflow nor this package. Print it before you need it, and keep it where you can find it."
+            "check that each server was launched, and clean-up. The script needs bash and the AWS CLI, but "
+            "neither Airflow nor this package. Print it before you need it, and keep it where you can find "
+            "it."
         ),
         exit_codes={
             0: "the script is on standard output",

@@ -224,8 +224,8 @@ def _cleanup(plan: object) -> Iterator[PlanContradiction]:
         yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     elif kept and when == "after_approval":
         message = (
-            "keep_for has no effect with when: after_approval, where a person decides when the instances are "
-            "terminated."
+            "keep_for has no effect with when: after_approval, where a person decides when the instances "
+            "are terminated."
         )
         remedy = "Remove keep_for. Without an answer, the instances are kept for approval_timeout."
         yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)

@@ -58,9 +58,8 @@ PlanName = Annotated[
     str,
     Field(
         pattern=PLAN_NAME_PATTERN,
-        description="The plan's name: the file's name without its suffix. Lower-case letters, digits, - and "
-        "_, "
-        "at most 64 characters.",
+        description="The plan's name: the file's name without its suffix. Lower-case letters, digits, - "
+        "and _, at most 64 characters.",
         examples=["billing"],
     ),
 ]
@@ -104,8 +103,7 @@ AccountId = Annotated[
     Field(
         pattern=r"^[0-9]{12}$",
         description="The AWS account of the drill: 12 digits, in quotes. The drill refuses to run in any "
-        "other "
-        "account.",
+        "other account.",
         examples=["111122223333"],
     ),
 ]
@@ -209,8 +207,7 @@ Jobs = Annotated[
     Literal["per_server", "per_wave"],
     Field(
         description="per_server: one DRS job for each server, started server_delay apart (at most 20 "
-        "servers in "
-        "a wave). per_wave: one DRS job for the whole wave (at most 100 servers)."
+        "servers in a wave). per_wave: one DRS job for the whole wave (at most 100 servers)."
     ),
 ]
 ServerDelay = Annotated[
@@ -220,9 +217,8 @@ ConflictBackoff = Annotated[
     tuple[PositiveDuration, ...],
     Field(
         min_length=1,
-        description="The pauses before each new attempt to launch a server that another job holds. The last "
-        "one "
-        "repeats.",
+        description="The pauses before each new attempt to launch a server that another job holds. The "
+        "last one repeats.",
         examples=[["30s", "60s", "120s"]],
     ),
 ]
@@ -263,8 +259,7 @@ DelayBefore = Annotated[
     Duration,
     Field(
         description="The pause before the wave's first launch, counted from the moment at which the waves "
-        "that "
-        "it depends on allow it to begin. Default: 30s; 0s for a wave that depends on no wave."
+        "that it depends on allow it to begin. Default: 30s; 0s for a wave that depends on no wave."
     ),
 ]
 NextWaveWhen = Annotated[
@@ -300,9 +295,8 @@ CleanupWhen = Annotated[
     Literal["always", "on_success", "after_approval", "never"],
     Field(
         description="When the drill's instances are terminated. always: after every run, whatever its "
-        "result. "
-        "on_success: only if every wave passed. after_approval: after a person approves, or when nobody "
-        "answers in time. never: they are kept."
+        "result. on_success: only if every wave passed. after_approval: after a person approves, or when "
+        "nobody answers in time. never: they are kept."
     ),
 ]
 KeepFor = Annotated[
@@ -321,8 +315,7 @@ CleanupApprovalTimeout = Annotated[
     PositiveDuration,
     Field(
         description="With after_approval: how long people have to answer. Without an answer, the instances "
-        "are "
-        "terminated.",
+        "are terminated.",
         examples=["24h"],
     ),
 ]

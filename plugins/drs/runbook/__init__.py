@@ -174,8 +174,8 @@ def _launch(plan: Plan, servers: str, optional: bool) -> str:
     kind = "$kind" if plan.allow_recovery else "--is-drill"
     otherwise = 'say "The server is optional: the drill goes on without it."' if optional else "return 1"
     return (
-        f"launch aws drs start-recovery --region {plan.target.region} {kind} "
-        f"--source-servers {servers} --query job.jobID --output text || {otherwise}"
+        f"launch aws drs start-recovery --region {plan.target.region} {kind} --source-servers {servers} "
+        f"--query job.jobID --output text || {otherwise}"
     )
 
 

@@ -154,7 +154,7 @@ def test_a_record_is_shown_for_people(kept: Commands) -> None:
         *DATABASE,
         "Why it did not pass:",
         "SERVER_LAUNCH_FAILED",
-        "all gone, proven in DRS and EC2, of 4 instances",
+        "4 instances launched, all proven gone in DRS and EC2",
         f"Hash: {record.hash}",
         "Previous record: orders-000002 ",
     ):
