@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from drs.aws.jobs import Job
+from drs.run.ownership import unanswered_calls
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, TerminateCall
 
 SETTLE = dt.timedelta(seconds=20)
@@ -93,7 +94,7 @@ class Situation:
         time is over. The time counts from the beginning of clean-up: the call's task may have been alive
         until then.
         """
-        unanswered = [call.at for launch in self.launches for call in launch.unanswered]
+        unanswered = [call.at for call in unanswered_calls(self.launches)]
         if not unanswered:
             return None
         settles = max([*unanswered, self.record.started_at]) + SETTLE
