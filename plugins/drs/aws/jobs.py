@@ -237,8 +237,8 @@ class JobWatch:
         moved = f"{last.event} at {clock_time(last.at)}" if last else "none since it was made"
         return (
             f"Job {job.job_id} has written no event for {duration((now - since).total_seconds())} "
-            f"(last: {moved}). A Windows conversion often writes none for 15 min; a conversion that hangs writes "
-            "none at all."
+            f"(last: {moved}). A Windows conversion often writes none for 15 min; a conversion that hangs "
+            "writes none at all."
         )
 
     def next_look(self, jobs: Iterable[Job]) -> float:
