@@ -158,7 +158,7 @@ class SimulatedDrill:
         return launch.record
 
     def end_wave(self, wave: str = "database", *, failed: Collection[str] = ()) -> None:
-        """Launch a wave and record its end: servers in ``failed`` did not launch, the others are validated."""
+        """Launch a wave and record its end: servers in ``failed`` did not launch, others are validated."""
         launch = self.launch(wave)
         self.finish_jobs()
         now = self.clock.now()
