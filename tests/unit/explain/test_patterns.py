@@ -95,9 +95,11 @@ def test_a_fallback_that_was_followed_by_another_failure_is_not_the_cause() -> N
 def test_meanings_of_events_are_drs_s_own_names() -> None:
     """Those of the API's model, and LAUNCH_END, which DRS writes and its model lacks."""
     import botocore.session
+    from botocore.model import StringShape
 
-    model = botocore.session.get_session().get_service_model("drs")
-    assert set(MEANINGS) - {"LAUNCH_END"} <= set(model.shape_for("JobLogEvent").enum)
+    event = botocore.session.get_session().get_service_model("drs").shape_for("JobLogEvent")
+    assert isinstance(event, StringShape)
+    assert set(MEANINGS) - {"LAUNCH_END"} <= set(event.enum)
 
 
 def test_the_page_of_failures_tells_every_pattern() -> None:

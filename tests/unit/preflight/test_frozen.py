@@ -7,9 +7,8 @@ from typing import Any
 
 from drs.errors import Code
 from drs.run.records import Resolution
-from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, told, two_waves
 
-Make = type[Account]
 GROUPS = {"database": {"source_servers": DATABASE}, "web": {"server_tags": {"Tier": "web"}}}
 
 

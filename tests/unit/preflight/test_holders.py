@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from drs.errors import Code
@@ -9,9 +11,8 @@ from drs.plan import Plan
 from drs.preflight.capacity import peak
 from drs.run.ownership import RUN_TAG
 from tests.unit.drill import make_plan
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
 
-Make = type[Account]
 CROWD = tuple(f"s-{number:017x}" for number in range(1, 31))
 
 
@@ -183,7 +184,7 @@ def test_a_wave_that_the_run_leaves_out_passes_its_order_on() -> None:
 def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> None:
     """A wave that is optional gives it up; one that is not, cannot."""
     tags = {DATABASE[0]: {"tags": {"Tier": "both"}}}
-    groups = {
+    groups: dict[str, dict[str, Any]] = {
         "database": {"source_servers": [DATABASE[0]]},
         "web": {"server_tags": {"Tier": "both"}},
         "extra": {"source_servers": [WEB[0]]},

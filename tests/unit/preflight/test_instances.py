@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
 
-Make = type[Account]
 REAL = {"recovery_instance": {"is_drill": False, "age": "2h"}}
 LEFTOVER = {"recovery_instance": {"is_drill": True, "age": "2h"}}
 

@@ -9,9 +9,8 @@ import pytest
 
 from drs.errors import Code
 from drs.preflight import Report
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Account, Make, only, two_waves
 
-Make = type[Account]
 SUBNET, GROUP = "subnet-0d5a1b2c3d4e5f601", "sg-0d5a1b2c3d4e5f601"
 OTHER_SUBNET, OTHER_GROUP = "subnet-0d5a1b2c3d4e5f602", "sg-0d5a1b2c3d4e5f602"
 IN_PLACE = {"launch": {"subnet": SUBNET, "security_groups": [GROUP]}}
@@ -145,7 +144,7 @@ def test_settings_that_the_simulated_drs_does_not_have(
         if parsed["sourceServerID"] == WEB[0]:
             parsed.update(answer)
 
-    look.clients.drs.conn.meta.events.register("after-call.drs.GetLaunchConfiguration", changed)
+    look.on("after-call.drs.GetLaunchConfiguration", changed)
     seen = [finding.seen for finding in look.look(two_waves(network=network)).findings]
     assert len(seen) == (said is not None)
     assert all(said in text for text in seen if said)
@@ -164,7 +163,7 @@ def test_many_templates_are_listed_rather_than_asked_for_one_by_one(account: Mak
     crowd = tuple(f"s-{number:017x}" for number in range(1, 13))
     look = account({crowd[11]: {"launch": {"missing": ["template"]}}}, servers=crowd)
     calls: list[dict[str, Any]] = []
-    look.clients.ec2.meta.events.register(
+    look.on(
         "provide-client-params.ec2.DescribeLaunchTemplateVersions",
         lambda params, **_: calls.append(dict(params)),
     )

@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
-
-Make = type[Account]
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
 
 
 @pytest.mark.parametrize(

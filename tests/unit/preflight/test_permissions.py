@@ -1,4 +1,4 @@
-"""The permission rehearsal, put to the simulated IAM over HTTP: what is missing, forbidden, or not known."""
+"""The permission rehearsal against the simulated IAM: what is missing, forbidden, or not known."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from werkzeug.serving import make_server
 
 import simulator
+from drs.aws.call_errors import ONCE
 from drs.aws.calls import Drs
 from drs.aws.clients import AwsClients
 from drs.preflight.findings import Finding
@@ -70,19 +70,21 @@ def named(finding: Finding) -> set[str]:
 
 
 class Account:
-    """An account whose user has some policies, and how its user reaches AWS."""
+    """An account with one user, and the clients by which that user reaches AWS.
 
-    def __init__(self, url: str) -> None:
+    :param url: where the simulator listens; without it, the simulator answers within this process
+    """
+
+    def __init__(self, url: str | None = None) -> None:
         self.url = url
         self.clients = self.reached_with(aws_access_key_id=KEY, aws_secret_access_key="x")
         self.simulation: Simulation
 
-    def reached_with(self, **credentials: str) -> AwsClients:
+    def reached_with(self, **credentials: Any) -> AwsClients:
+        session = boto3.Session(region_name=REGION, **credentials)
+
         def client(service: Any) -> Any:
-            config = Config(retries={"mode": "standard", "total_max_attempts": 1})
-            return boto3.client(
-                service, region_name=REGION, endpoint_url=self.url, config=config, **credentials
-            )
+            return session.client(service, endpoint_url=self.url, config=ONCE)
 
         return AwsClients(drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
 
@@ -115,7 +117,20 @@ class Account:
 
 
 @pytest.fixture(scope="module")
+def reached(simulated_hook: Any) -> Account:
+    return Account()
+
+
+@pytest.fixture
+def account(reached: Account) -> Account:
+    """The account, whose user may do everything."""
+    reached.allow(policy("*"))
+    return reached
+
+
+@pytest.fixture(scope="module")
 def server() -> Iterator[Account]:
+    """The same account in a simulator that is reached over HTTP, which alone has faults of IAM."""
     simulator.register()
     serving = make_server("127.0.0.1", 0, Application(), threaded=True)
     thread = threading.Thread(target=serving.serve_forever)
@@ -127,8 +142,8 @@ def server() -> Iterator[Account]:
 
 
 @pytest.fixture
-def account(server: Account) -> Account:
-    """The account, whose user may do everything."""
+def served(server: Account) -> Account:
+    """The account over HTTP, whose user may do everything."""
     server.allow(policy("*"))
     return server
 
@@ -263,6 +278,17 @@ def test_who_is_allowed_no_more_than_a_run_does_lacks_nothing(
     assert account.rehearse() == []
 
 
+def test_a_rehearsal_over_http_finds_the_same(served: Account) -> None:
+    """A server recognises the caller by the access key, as AWS does."""
+    served.allow(published("drill"))
+    assert served.rehearse() == []
+    served.allow(without(published("drill"), "drs:StartRecovery"))
+    (finding,) = served.rehearse()
+    assert (finding.code, finding.severity) == ("ACCESS_DENIED", "error")
+    assert named(finding) == {"drs:StartRecovery"}
+    assert USER in finding.seen
+
+
 # What is missing
 
 
@@ -392,7 +418,11 @@ def test_a_short_page_is_not_the_whole_answer(account: Account) -> None:
     account.allow(without(published("drill"), "ec2:DescribeVolumes"))
     events = account.clients.iam.meta.events
     name = "provide-client-params.iam.SimulatePrincipalPolicy"
-    events.register_first(name, lambda params, **_: {**params, "MaxItems": 2}, unique_id="short")
+
+    def ask_for_two(params: dict[str, Any], **_: Any) -> None:
+        params["MaxItems"] = 2
+
+    events.register_first(name, ask_for_two, unique_id="short")
     try:
         (finding,) = account.rehearse()
     finally:
@@ -418,10 +448,10 @@ def test_a_roles_path_is_looked_up(account: Account) -> None:
 # What cannot be known
 
 
-def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(account: Account) -> None:
+def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(served: Account) -> None:
     """The one check that does not fail closed."""
-    account.simulation.arm(AccessDenied(operations=("iam:SimulatePrincipalPolicy",)))
-    (finding,) = account.rehearse()
+    served.simulation.arm(AccessDenied(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = served.rehearse()
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     assert "not rehearsed" in finding.seen
     assert pasted(finding)["Statement"] == [
@@ -429,21 +459,21 @@ def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(account: 
     ]
 
 
-def test_who_may_not_look_a_path_up_gets_a_warning(account: Account) -> None:
+def test_who_may_not_look_a_path_up_gets_a_warning(served: Account) -> None:
     """With the policy for just that."""
-    clients = account.assume("/drills/", published("drill"))
-    account.simulation.arm(AccessDenied(operations=("iam:GetRole",)))
-    (finding,) = account.rehearse(clients)
+    clients = served.assume("/drills/", published("drill"))
+    served.simulation.arm(AccessDenied(operations=("iam:GetRole",)))
+    (finding,) = served.rehearse(clients)
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     (statement,) = pasted(finding)["Statement"]
     assert statement["Action"] == "iam:GetRole"
     assert re.fullmatch(rf"arn:aws:iam::{ACCOUNT}:role/\*/drill\d+", statement["Resource"])
 
 
-def test_an_iam_that_does_not_answer_is_a_warning(account: Account) -> None:
+def test_an_iam_that_does_not_answer_is_a_warning(served: Account) -> None:
     """With what it said; there is nothing to paste."""
-    account.simulation.arm(InternalError(operations=("iam:SimulatePrincipalPolicy",)))
-    (finding,) = account.rehearse()
+    served.simulation.arm(InternalError(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = served.rehearse()
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     assert "InternalFailure" in finding.seen
     assert "{" not in finding.remedy

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code, DrsUnavailable
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
 
-Make = type[Account]
 UNHEALTHY = {DATABASE[0]: {"replication": {"state": "STALLED"}}}
 
 

@@ -7,9 +7,7 @@ import datetime as dt
 from drs.errors import Code
 from drs.preflight import Report
 from drs.run.records import ResolvedServer
-from tests.unit.preflight.account import DATABASE, WEB, Account, told, two_waves
-
-Make = type[Account]
+from tests.unit.preflight.account import DATABASE, WEB, Make, told, two_waves
 
 
 def servers(report: Report) -> dict[str, ResolvedServer]:

@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
-
-Make = type[Account]
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
 
 
 def test_servers_in_good_order_are_nothing_to_tell(account: Make) -> None:
@@ -86,7 +84,7 @@ def test_a_lag_that_drs_does_not_tell_fails_the_check(account: Make) -> None:
     def without_lag(parsed: dict[str, Any], **_: Any) -> None:
         parsed["items"][0] |= del_lag
 
-    look.clients.drs.conn.meta.events.register("after-call.drs.DescribeSourceServers", without_lag)
+    look.on("after-call.drs.DescribeSourceServers", without_lag)
     plan = two_waves(objectives={"rpo": "15m"})
     finding = only(look.look(plan))
     assert (finding.code, finding.server_id) == (Code.CHECK_UNAVAILABLE, DATABASE[0])

@@ -106,7 +106,7 @@ def test_an_instance_that_ec2_does_not_show_is_no_instance(aws: FakeAws) -> None
     ids=["allowed", "subnet", "group"],
 )
 def test_the_instance_is_where_the_plan_allows(
-    aws: FakeAws, network: dict[str, list[str]], seen: str | None
+    aws: FakeAws, network: dict[str, Any], seen: str | None
 ) -> None:
     """A launch template may have been edited since preflight."""
     result = check(aws, network=Network.model_construct(**network))

@@ -191,7 +191,7 @@ def test_a_cancelled_validation_leaves_nothing_behind(aws: FakeAws) -> None:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert run(cancelled(), aws.pass_time) == set()
     assert aws.now - NOW < dt.timedelta(seconds=12)
