@@ -64,7 +64,7 @@ def test_a_running_recovery_plan_of_aws_holds_its_servers(account: Make) -> None
     report = look.look()
     finding = only(report)
     assert (finding.code, finding.server_id) == (Code.SERVER_CONFLICT, DATABASE[1])
-    assert "AWS's own recovery plan that is being executed: arn:aws:drs:" in finding.seen
+    assert "AWS's own recovery plans that is being executed: arn:aws:drs:" in finding.seen
     assert "(DRILL, IN_PROGRESS since " in finding.seen
     assert (finding.heals, finding.holders) == (True, ())
     look.simulation.disarm()

@@ -27,7 +27,7 @@ def test_each_code_warns_and_says_whether_the_server_stays(
     """The rest of the run is as it would be without it."""
     report = account({WEB[0]: traits}).look(two_waves(optional=["web"], objectives={"rpo": "15m"}))
     assert told(report) == [(code, WEB[0], "warning")]
-    assert ("optional, and left out of this run" in only(report).seen) is not stays
+    assert ("left out of this run" in only(report).seen) is not stays
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [
         *([WEB[0]] if stays else []),

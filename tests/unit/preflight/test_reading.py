@@ -55,7 +55,7 @@ def test_without_an_account_or_servers_there_is_nothing_to_look_at(
     ("service", "operation", "unknown"),
     [
         ("drs", "DescribeJobs", "whether a job holds a server"),
-        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is executed"),
+        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is being executed"),
         ("drs", "DescribeRecoveryInstances", "which recovery instances exist"),
         ("drs", "GetLaunchConfiguration", "what the launch settings of server(s)"),
         ("ec2", "DescribeLaunchTemplateVersions", "where the launch templates put a server"),

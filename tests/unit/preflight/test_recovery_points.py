@@ -40,7 +40,7 @@ def test_a_server_without_a_snapshot_that_old_is_an_error(account: Make) -> None
     report = look.look(recovery_point=oldest - dt.timedelta(seconds=1))
     assert told(report) == [(Code.RECOVERY_POINT_NOT_FOUND, server, "error") for server in (*DATABASE, *WEB)]
     finding = report.findings[0]
-    assert f"its oldest is of {oldest:%Y-%m-%d %H:%M} UTC (pit-" in finding.seen
+    assert f"its oldest is from {oldest:%Y-%m-%d %H:%M} UTC (pit-" in finding.seen
     assert f"recovery_point {oldest.isoformat()} or later" in finding.remedy
 
 

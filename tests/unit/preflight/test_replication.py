@@ -54,7 +54,7 @@ def test_a_stalled_server_is_told_with_its_error_and_the_age_of_its_data(account
     look = account({DATABASE[0]: {"replication": stalled}})
     finding, agent = look.look().findings
     since = look.clock.now() - dt.timedelta(hours=2, minutes=5)
-    assert f"its data is 2h5m old (of {since:%Y-%m-%d %H:%M} UTC)" in finding.seen
+    assert f"its data is 2h5m old (from {since:%Y-%m-%d %H:%M} UTC)" in finding.seen
     assert "DRS's error: AGENT_NOT_SEEN." in finding.seen
     assert agent.code is Code.AGENT_NOT_REPORTING
 
@@ -88,7 +88,8 @@ def test_a_lag_that_drs_does_not_tell_fails_the_check(account: Make) -> None:
     plan = two_waves(objectives={"rpo": "15m"})
     finding = only(look.look(plan))
     assert (finding.code, finding.server_id) == (Code.CHECK_UNAVAILABLE, DATABASE[0])
-    assert "DRS tells no replication lag" in finding.seen
+    assert "no replication lag" in finding.seen
+    assert "RPO of 15m" in finding.seen
     assert only(look.look(plan, execution_type="RECOVERY")).severity == "warning"
 
 
@@ -100,7 +101,7 @@ def test_an_agent_that_is_silent_for_more_than_15_minutes_is_an_error(
     report = account({DATABASE[0]: {"replication": {"last_contact": silence}}}).look()
     assert told(report) == [(Code.AGENT_NOT_REPORTING, DATABASE[0], "error")] * count
     for finding in report.findings:
-        assert f"{DATABASE[0]} (host-d1) was last heard of 16m ago, at " in finding.seen
+        assert f"{DATABASE[0]} (host-d1) last contacted DRS 16m ago, at " in finding.seen
 
 
 def test_in_a_disaster_replication_and_agents_only_warn(account: Make) -> None:

@@ -49,7 +49,7 @@ def test_a_drill_launches_drills_and_a_recovery_none(aws: FakeAws, is_drill: boo
     assert check(aws, is_drill=is_drill).passed
     result = check(aws, is_drill=not is_drill)
     assert (result.passed, result.seconds) == (False, 0)
-    assert f"DRS says isDrill {str(is_drill).lower()} of i-a" in result.seen
+    assert f"DRS says isDrill {str(is_drill).lower()} for i-a" in result.seen
 
 
 @pytest.mark.parametrize(("starts", "wanted"), [(True, "running"), (False, "stopped")])
@@ -61,7 +61,7 @@ def test_the_instance_is_in_the_state_of_its_launch_disposition(
     assert check(aws, starts=starts).passed
     result = check(aws, starts=not starts)
     assert (result.passed, round(result.seconds)) == (False, 300)
-    assert f"EC2 shows i-a {wanted}; by the server's launch disposition it is to be" in result.seen
+    assert f"EC2 shows i-a {wanted}, but the server's launch disposition wants it " in result.seen
 
 
 def test_a_pending_instance_is_waited_for(aws: FakeAws) -> None:

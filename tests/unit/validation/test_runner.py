@@ -62,7 +62,7 @@ def test_checks_are_made_beside_each_other(aws: FakeAws) -> None:
     assert [result.server_id for result in lost] == [A, B]
     assert all(600 <= result.seconds < 601 for result in lost)
     assert {result.seen for result in lost} == {
-        f"EC2 names no status of {name} (tried for 600 s)" for name in ("i-a", "i-b")
+        f"EC2 names no status of {name} (tried for 10 min)" for name in ("i-a", "i-b")
     }
 
 

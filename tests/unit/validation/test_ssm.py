@@ -62,7 +62,7 @@ def test_a_command_that_does_not_end_is_given_up(aws: FakeAws) -> None:
     aws.invocation = lambda: {"Status": "InProgress"}
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, round(result.seconds)) == (False, 300)
-    assert result.seen == "AWS-RunShellScript (c-1) is InProgress (tried for 300 s)"
+    assert result.seen == "AWS-RunShellScript (c-1) is InProgress (tried for 5 min)"
 
 
 def test_an_agent_that_has_not_reported_yet_is_waited_for(aws: FakeAws) -> None:
