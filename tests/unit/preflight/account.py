@@ -1,4 +1,4 @@
-"""An account in the simulated DRS and in moto's EC2, for preflight to look at with unmodified clients."""
+"""An account in the simulated DRS and in moto's EC2, which preflight reads with ordinary clients."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Account:
         self.simulation.arm(FAULT.validate_python(fault))
 
     def start(self, *servers: str, is_drill: bool = True, tags: Mapping[str, str] | None = None) -> str:
-        """Somebody's launch job of these servers; its id."""
+        """Start somebody's launch job of these servers, and return its id."""
         job = self.clients.drs.start_recovery(servers, tags=tags or {}, is_drill=is_drill)
         return job.job_id
 
@@ -111,7 +111,10 @@ class Account:
             self.simulation.tick()
 
     def refuse(self, service: str, operation: str, code: str, status: int = 403, *, naming: str = "") -> None:
-        """Answer each call of the operation (that names this server) with this refusal, as AWS words it."""
+        """Answer each call of the operation with this refusal, in the words of AWS.
+
+        :param naming: refuse only calls that contain this text, such as a server's id
+        """
         message = f"User: arn:aws:iam::{ACCOUNT}:user/ada is not authorized to perform: {service}:{operation}"
 
         def answer(params: Mapping[str, Any], **_: Any) -> tuple[Any, Any] | None:
@@ -122,10 +125,10 @@ class Account:
 
         self.on(f"before-call.{service}.{operation}", answer)
 
-    def look(self, plan: Plan | None = None, **question: Any) -> Report:
-        """Preflight of the whole plan, but for what the question says."""
+    def look(self, plan: Plan | None = None, **inputs: Any) -> Report:
+        """Run preflight for the whole plan, except for the inputs that are given."""
         plan = plan or two_waves()
-        asked = {"waves": tuple(wave.name for wave in plan.waves), **question}
+        asked = {"waves": tuple(wave.name for wave in plan.waves), **inputs}
         return inspect(PreflightInputs(plan=plan, **asked), self.clients, now=self.clock.now)
 
 
@@ -143,7 +146,7 @@ class _Http:
 
 
 def two_waves(*, optional: Sequence[str] = (), **parts: Any) -> Plan:
-    """A plan of two waves, database and web, each of two listed servers; ``parts`` are laid over it."""
+    """A plan of two waves, database and web, each with two listed servers; ``parts`` replace parts of it."""
     groups = {"database": DATABASE, "web": WEB}
     return make_plan(
         **{
@@ -158,11 +161,11 @@ def two_waves(*, optional: Sequence[str] = (), **parts: Any) -> Plan:
 
 
 def told(report: Report) -> list[tuple[Code, str | None, str]]:
-    """Code, server and severity of each finding, in order."""
+    """The code, server and severity of each finding, in order."""
     return [(finding.code, finding.server_id, finding.severity) for finding in report.findings]
 
 
 def only(report: Report) -> Finding:
-    """The one finding."""
+    """The only finding of the report."""
     (finding,) = report.findings
     return finding

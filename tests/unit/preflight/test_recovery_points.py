@@ -1,4 +1,4 @@
-"""From which recovery snapshot each server is launched, where a point in time is asked for."""
+"""Which recovery snapshot each server is launched from, if the run has a recovery point."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def servers(report: Report) -> dict[str, ResolvedServer]:
 
 
 def test_each_server_is_launched_from_its_newest_snapshot_before_the_time(account: Make) -> None:
-    """The chosen one stands in the resolution, so that a retry launches from the same."""
+    """The resolution records the chosen snapshot, so that a retry launches from the same one."""
     look = account()
     asked = look.clock.now() - dt.timedelta(minutes=25)
     report = look.look(recovery_point=asked)
@@ -31,7 +31,7 @@ def test_each_server_is_launched_from_its_newest_snapshot_before_the_time(accoun
 
 
 def test_a_server_without_a_snapshot_that_old_is_an_error(account: Make) -> None:
-    """The oldest there is stands in the finding, and in the remedy as a run takes it."""
+    """The finding names the oldest snapshot. The remedy gives its time in the format that a run accepts."""
     look = account()
     oldest = min(
         dt.datetime.fromisoformat(item["timestamp"])
@@ -45,7 +45,7 @@ def test_a_server_without_a_snapshot_that_old_is_an_error(account: Make) -> None
 
 
 def test_an_optional_server_without_one_is_left_out(account: Make) -> None:
-    """Launched from its latest state instead it would be another point in time than the others'."""
+    """Launched from its latest state, it would have another point in time than the other servers."""
     look = account()
     report = look.look(
         two_waves(optional=["database", "web"]), recovery_point=look.clock.now() - dt.timedelta(days=30)
