@@ -308,11 +308,3 @@ def test_a_bucket_is_reached_as_airflow_reaches_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_CONN_ID", "audit")
     module.store()
     assert asked == [("s3://bucket/drills", None), ("s3://bucket/drills", "audit")]
-
-
-def test_the_version_is_the_packages() -> None:
-    """It is written twice, since a plugins folder knows of no installed package."""
-    import tomllib
-
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    assert tomllib.loads(text)["project"]["version"] == VERSION
