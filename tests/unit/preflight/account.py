@@ -160,7 +160,7 @@ def two_waves(*, optional: Sequence[str] = (), **parts: Any) -> Plan:
     )
 
 
-def told(report: Report) -> list[tuple[Code, str | None, str]]:
+def summary(report: Report) -> list[tuple[Code, str | None, str]]:
     """The code, server and severity of each finding, in order."""
     return [(finding.code, finding.server_id, finding.severity) for finding in report.findings]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from drs.errors import Code
 from drs.run.records import Resolution
-from tests.unit.preflight.account import DATABASE, WEB, Make, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, summary, two_waves
 
 GROUPS = {"database": {"source_servers": DATABASE}, "web": {"server_tags": {"Tier": "web"}}}
 
@@ -46,7 +46,7 @@ def test_the_kept_servers_are_checked_again(account: Make) -> None:
     before = first_look(account)
     look = account({WEB[0]: {"replication": {"state": "STALLED"}}}, servers=(*DATABASE, WEB[0]))
     report = look.look(two_waves(protection_groups=GROUPS), resolved=before)
-    assert told(report) == [
+    assert summary(report) == [
         (Code.SOURCE_SERVER_NOT_FOUND, WEB[1], "error"),
         (Code.UNHEALTHY_SERVER_REPLICATION, WEB[0], "error"),
     ]

@@ -11,7 +11,7 @@ from drs.plan import Plan
 from drs.preflight.capacity import peak
 from drs.run.ownership import RUN_TAG
 from tests.unit.drill import make_plan
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 CROWD = tuple(f"s-{number:017x}" for number in range(1, 31))
 
@@ -197,10 +197,10 @@ def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> No
         {"name": "web", "protection_groups": ["web", "extra"]},
     ]
     report = account(tags).look(two_waves(protection_groups=groups, waves=waves))
-    assert told(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "error")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "error")]
     assert not report.heals
     lenient = {**groups, "web": {**groups["web"], "optional": True}}
     report = account(tags).look(two_waves(protection_groups=lenient, waves=waves))
-    assert told(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "warning")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "warning")]
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["database"].servers] == [DATABASE[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 REAL = {"recovery_instance": {"is_drill": False, "age": "2h"}}
 LEFTOVER = {"recovery_instance": {"is_drill": True, "age": "2h"}}
@@ -41,7 +41,7 @@ def test_an_optional_server_that_runs_in_recovery_is_never_launched(
 ) -> None:
     """The finding only warns, so the server itself must leave the run."""
     report = account({WEB[0]: REAL}).look(two_waves(optional=["web"]), execution_type=execution_type)
-    assert told(report) == [(Code.RECOVERY_INSTANCE_EXISTS, WEB[0], "warning")]
+    assert summary(report) == [(Code.RECOVERY_INSTANCE_EXISTS, WEB[0], "warning")]
     assert "left out of this run" in only(report).seen
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_each_code_warns_and_says_whether_the_server_stays(
 ) -> None:
     """The other servers of the run are launched as usual."""
     report = account({WEB[0]: traits}).look(two_waves(optional=["web"], objectives={"rpo": "15m"}))
-    assert told(report) == [(code, WEB[0], "warning")]
+    assert summary(report) == [(code, WEB[0], "warning")]
     assert ("left out of this run" in only(report).seen) is not stays
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [
@@ -41,7 +41,7 @@ def test_a_held_optional_server_is_left_out_and_not_waited_for(account: Make) ->
     look = account()
     look.arm(kind="foreign_job", servers=[WEB[0]], seconds=60)
     report = look.look(two_waves(optional=["web"]))
-    assert told(report) == [(Code.SERVER_CONFLICT, WEB[0], "warning")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, WEB[0], "warning")]
     assert not report.heals
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]

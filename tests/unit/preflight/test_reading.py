@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from drs.errors import Code, DrsUnavailable
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 UNHEALTHY = {DATABASE[0]: {"replication": {"state": "STALLED"}}}
 
@@ -104,10 +104,10 @@ def test_a_read_that_fails_for_one_server_is_reported_for_that_server(account: M
     look = account()
     look.refuse("drs", "GetLaunchConfiguration", "ValidationException", 400, naming=WEB[0])
     report = look.look()
-    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "error")]
+    assert summary(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "error")]
     assert f"the launch settings of server {WEB[0]} (host-e1)" in only(report).seen
     report = look.look(two_waves(optional=["web"]))
-    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "warning")]
+    assert summary(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "warning")]
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]
 

@@ -7,7 +7,7 @@ import datetime as dt
 from drs.errors import Code
 from drs.preflight import Report
 from drs.run.records import ResolvedServer
-from tests.unit.preflight.account import DATABASE, WEB, Make, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, summary, two_waves
 
 
 def servers(report: Report) -> dict[str, ResolvedServer]:
@@ -38,7 +38,9 @@ def test_a_server_without_a_snapshot_that_old_is_an_error(account: Make) -> None
         for item in look.clients.drs.recovery_snapshots(DATABASE[0])
     )
     report = look.look(recovery_point=oldest - dt.timedelta(seconds=1))
-    assert told(report) == [(Code.RECOVERY_POINT_NOT_FOUND, server, "error") for server in (*DATABASE, *WEB)]
+    assert summary(report) == [
+        (Code.RECOVERY_POINT_NOT_FOUND, server, "error") for server in (*DATABASE, *WEB)
+    ]
     finding = report.findings[0]
     assert f"its oldest is from {oldest:%Y-%m-%d %H:%M} UTC (pit-" in finding.seen
     assert f"recovery_point {oldest.isoformat()} or later" in finding.remedy

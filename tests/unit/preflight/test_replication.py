@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 
 def test_healthy_servers_have_no_findings(account: Make) -> None:
@@ -99,7 +99,7 @@ def test_an_agent_that_is_silent_for_more_than_15_minutes_is_an_error(
 ) -> None:
     """DRS may still call the replication CONTINUOUS."""
     report = account({DATABASE[0]: {"replication": {"last_contact": silence}}}).look()
-    assert told(report) == [(Code.AGENT_NOT_REPORTING, DATABASE[0], "error")] * count
+    assert summary(report) == [(Code.AGENT_NOT_REPORTING, DATABASE[0], "error")] * count
     for finding in report.findings:
         assert f"{DATABASE[0]} (host-d1) last contacted DRS 16m ago, at " in finding.seen
 
@@ -110,7 +110,7 @@ def test_in_a_disaster_replication_and_agents_only_warn(account: Make) -> None:
     late = {"replication": {"lag": "6h"}}
     look = account({DATABASE[0]: gone, WEB[0]: late})
     report = look.look(two_waves(objectives={"rpo": "15m"}, optional=["web"]), execution_type="RECOVERY")
-    assert told(report) == [
+    assert summary(report) == [
         (Code.UNHEALTHY_SERVER_REPLICATION, DATABASE[0], "warning"),
         (Code.UNHEALTHY_SERVER_REPLICATION, WEB[0], "warning"),
         (Code.AGENT_NOT_REPORTING, DATABASE[0], "warning"),
