@@ -17,7 +17,7 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, passed: Callable[[float], None]) -> None:
         super().__init__()
         self._passed = passed
-        self._threads = threading.active_count()
+        self._earlier_threads = set(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
@@ -31,8 +31,8 @@ class _Selector(selectors.DefaultSelector):
 
     def _others_at_work(self) -> bool:
         """Whether a connection is open, or a thread was started since the loop began."""
-        own_pipe_only = len(self.get_map()) == 1
-        return not own_pipe_only or threading.active_count() > self._threads
+        connections = len(self.get_map()) - 1  # one entry is the loop's own pipe
+        return connections > 0 or not self._earlier_threads.issuperset(threading.enumerate())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
