@@ -50,7 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _pass(self, seconds: float) -> None:
-        # A little more, or a timer that is due now would be missed by a rounding error.
+        # A little more, so that a rounding error does not hide a timer that is due now.
         self._now += seconds + 1e-6
         self._tell(seconds)
 
