@@ -1,8 +1,17 @@
-"""Plain tables for task logs and terminals."""
+"""Plain tables and short lists for task logs and terminals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+
+NAMED = 5
+"""Items of a long list that a message names."""
+
+
+def first_of(items: Sequence[str]) -> str:
+    """``a, b, c, d, e and 2 more``: the first items, and how many more there are."""
+    named = ", ".join(items[:NAMED])
+    return f"{named} and {len(items) - NAMED} more" if len(items) > NAMED else named
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

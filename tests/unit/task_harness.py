@@ -1,4 +1,4 @@
-"""Runs a drill's task in tests as Airflow does: answers what it asks Airflow, and runs its triggers."""
+"""Runs a drill's task as Airflow does, for tests: what it reads from Airflow, and its waits in triggers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow.triggers.base import BaseTrigger
 
 
 class FakeTaskInstance:
-    """A task instance that knows the states of its run's tasks and of other runs.
+    """A task instance that knows the states of its run's tasks and of its DAG's other runs.
 
-    :param states: task id to state
-    :param runs: run id to state, of the other runs of the DAG
+    :param states: the state of each task of the run, by task id
+    :param runs: the state of each other run, by run id
     """
 
     dag_id = "drs_drill__orders"
@@ -31,7 +31,7 @@ class FakeTaskInstance:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
         self.xcom: dict[str, Any] = {}
-        """What the tasks of the run returned, by task id."""
+        """What each task of the run returned, by task id."""
         self.pushed: dict[tuple[str, str], Any] = {}
         """What the tasks pushed under other keys, by task id and key."""
 
@@ -75,10 +75,10 @@ def make_context(
 def see_through(
     make: Callable[[], BaseOperator], context: Any, deferrals: list[TaskDeferred] | None = None
 ) -> Any:
-    """Run a task to its end. It waits in its own triggers, and each time it resumes in a new operator.
+    """Run a task to its end. It waits in its own trigger, and resumes as a new operator after each wait.
 
-    :param make: makes the operator, as each process of the task does
-    :param deferrals: a list that gets every deferral
+    :param make: makes the operator, as every process does
+    :param deferrals: receives each deferral
     """
     method: str = "execute"
     event: tuple[dict[str, Any], ...] = ()
@@ -99,7 +99,7 @@ async def _first_event(trigger: BaseTrigger) -> dict[str, Any]:
 
 
 class AsyncClient:
-    """A boto3 client in place of aiobotocore's, which moto cannot intercept."""
+    """A boto3 client in the place of aiobotocore's client, which moto does not replace."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

@@ -1,14 +1,15 @@
-"""An event loop whose sleepers wait for no real time: it passes at once when nothing else is left to do."""
+"""An event loop with a clock of its own: when all that is left to do is to sleep, the clock jumps ahead."""
 
 from __future__ import annotations
 
 import asyncio
 import selectors
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-PATIENCE = 0.02
-"""Seconds of real time in which a thread or a connection may still have something to say."""
+PATIENCE = 1.0
+"""Seconds of real time for a thread or a connection to answer before the clock jumps ahead."""
 T = TypeVar("T")
 
 
@@ -16,20 +17,28 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, passed: Callable[[float], None]) -> None:
         super().__init__()
         self._passed = passed
+        self._earlier_threads = set(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        if events := super().select(min(timeout, PATIENCE)):
+        if self._others_at_work() and (events := super().select(min(timeout, PATIENCE))):
+            return events
+        if events := super().select(0):
             return events
         self._passed(timeout)
         return []
+
+    def _others_at_work(self) -> bool:
+        """Whether a connection is open, or a thread was started since the loop began."""
+        connections = len(self.get_map()) - 1  # one entry is the loop's own pipe
+        return connections > 0 or not self._earlier_threads.issuperset(threading.enumerate())
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with a clock of its own.
 
-    :param passed: is told how many seconds have passed
+    :param passed: called with the number of seconds whenever the clock jumps ahead
     """
 
     def __init__(self, passed: Callable[[float], None]) -> None:
@@ -41,12 +50,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _pass(self, seconds: float) -> None:
-        # A little more, or a timer that is due now would be missed by a rounding error.
+        # A little more, so that a rounding error does not hide a timer that is due now.
         self._now += seconds + 1e-6
         self._tell(seconds)
 
 
 def run(coroutine: Coroutine[Any, Any, T], passed: Callable[[float], None] = lambda _: None) -> T:
-    """Run it to its end, in no time."""
+    """Run the coroutine to its end without waiting for its sleeps."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(passed)) as runner:
         return runner.run(coroutine)

@@ -288,5 +288,5 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
 
 def _remarks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
     for task_id in states:
-        for note in ledger.remarks(task_id):
+        for note in ledger.notes(task_id):
             yield f"{task_id}: {note}"

@@ -46,7 +46,7 @@ def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object])
 def note(ledger: Ledger, task_id: str, text: str) -> None:
     """Write a failed best effort to the task's log and to the run's records."""
     log.warning("%s. The run goes on.", text)
-    ledger.add_remark(task_id, text)
+    ledger.add_note(task_id, text)
 
 
 def never_fails(function: Callable[P, None]) -> Callable[P, None]:

@@ -104,10 +104,10 @@ def send(
     :param task_id: the task under which the event and any failure to send are recorded
     :param key: distinguishes the event from others of this task
     """
-    if key in ledger.told(task_id):
+    if key in ledger.notified(task_id):
         return
     # Recorded before it is sent: a task that is cut off in between sends nothing, rather than twice.
-    ledger.save_told(task_id, key)
+    ledger.save_notified(task_id, key)
     for name, make in _notifiers(run):
         attempt(
             ledger,

@@ -240,7 +240,7 @@ def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
     event = make_event(30, "LAUNCH_FAILED", DATABASE[0], raw_error=raw)
     by_log = module.explained("it failed", [event], "COMPLETED", "FAILED")
     assert by_log == module.explained(raw, [], None, None)
-    assert "no free instance of this type" in by_log.cause
+    assert "no capacity for this instance type" in by_log.cause
     assert by_log.remedy
 
 

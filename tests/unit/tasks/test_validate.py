@@ -192,7 +192,7 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     validation = recorded(run)
     assert [result.passed for result in validation.results] == [True, False, True, False]
     instance = validation.results[1].instance_id
-    seen = "LookupError: 42 orders are missing (tried for 60 s)"
+    seen = "LookupError: 42 orders are missing (tried for 1 min)"
     check = f"python {OWN}.finds_fault"
     assert failure(run).message.startswith(
         f"Wave database: 2 of 4 checks failed. {check} of {A} (db-1), {instance}: {seen}; {check} of {B}"
