@@ -86,7 +86,7 @@ def test_a_refused_role_ends_the_drill_before_anything_is_launched(
     log = run.log("preflight")
     failure = log[log.index("[ACCESS_DENIED]") :]
     assert f"not authorized to perform: sts:AssumeRole on resource: {BILLING_ROLE}" in failure
-    assert "What to do: Look at the AWS connection aws_stranger: compare role_arn" in failure
+    assert "What to do: Check the AWS connection aws_stranger: compare role_arn" in failure
     assert "ExternalId" in failure
     assert {call["operation"] for call in calls(stack)} == {"AssumeRole"}
 

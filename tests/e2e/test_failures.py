@@ -56,7 +56,7 @@ def test_held_servers_follow_and_free_ones_go_at_once(stack: Stack, plans: Path,
         *held,
         holder,
         "Planned waits: 30 s, 60 s, 120 s, then every 120 s",
-        "Not held, so started at once",
+        "No job holds these servers, so they are started at once",
     ):
         assert said in log, said
 

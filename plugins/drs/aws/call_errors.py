@@ -98,7 +98,7 @@ def explain(
     if code == "UninitializedAccountException":
         return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
     if code == NOT_FOUND:
-        return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
+        return SourceServerNotFound(f"DRS does not know a resource that the call names ({doing}): {text}")
     if unavailable(error):
         return DrsUnavailable(f"AWS did not answer ({doing}): {text}")
     return None
@@ -112,13 +112,13 @@ def _denied(error: ClientError | BotoCoreError, doing: str, connection: str | No
     if code in CREDENTIALS:
         return AccessDenied(
             f"The credentials are missing, unknown or expired ({doing}): {text}",
-            remedy=f"Look at {by}, and at its role.",
+            remedy=f"Check {by} and its role.",
         )
     if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
         return AccessDenied(
             f"STS refused the role of {by} ({doing}): {text}",
             remedy=(
-                f"Look at {by}: compare role_arn and assume_role_kwargs (ExternalId) in its extra with the "
+                f"Check {by}: compare role_arn and assume_role_kwargs (ExternalId) in its extra with the "
                 "role and its trust policy, and check that the caller may use sts:AssumeRole on that role."
             ),
         )

@@ -30,7 +30,7 @@ class DrsCalls:
     @property
     def unrepeated(self) -> DrsClient:
         """A client that sends each request only once. StartRecovery has no client token: if botocore repeated
-        the call, nobody could tell whether the first one had made a job.
+        the call, nobody could know whether the first one had made a job.
         """
         raise NotImplementedError
 

@@ -188,11 +188,13 @@ def _why_not(status: str | None, own: Sequence[LogEvent]) -> str:
     raw = next((event.raw_error for event in reversed(own) if event.raw_error), None)
     if raw:
         return raw
-    last = f"; its last event is {own[-1].event}" if own else "; the job log names no event of it"
+    last = f"; its last event is {own[-1].event}" if own else "; the job log has no event of this server"
     if status is None:
         return f"the job does not list this server{last}"
     if status == LaunchStatus.LAUNCHED:
-        return f"DRS reports LAUNCHED, but neither the job nor its log nor DRS names an instance{last}"
+        return (
+            f"DRS reports LAUNCHED, but the job, its log and DRS's list of instances name no instance{last}"
+        )
     return f"launch status {status}, without an error from DRS{last}"
 
 
@@ -235,7 +237,7 @@ class JobWatch:
         if (now - counted_from).total_seconds() < SILENT_AFTER:
             return None
         self._noted_at[job.job_id] = now
-        moved = f"{last.event} at {clock_time(last.at)}" if last else "none since it was made"
+        moved = f"{last.event} at {clock_time(last.at)}" if last else "none since the job was created"
         return (
             f"Job {job.job_id} has written no event for {duration((now - since).total_seconds())} "
             f"(last: {moved}). A Windows conversion often writes none for 15 min; a conversion that hangs "

@@ -53,11 +53,11 @@ def _why_lost(
 ) -> str | None:
     """Why nothing of a server's launch can be kept; ``None`` if its job is live or its instance is there."""
     if job is None:
-        return f"job {job_id} is unknown to DRS"
+        return f"DRS does not know its job {job_id}"
     launched = any(
         participant.server_id == server_id and participant.status == LaunchStatus.LAUNCHED
         for participant in job.participants
     )
     if job.live or (launched and (job_id, server_id) in present):
         return None
-    return f"job {job_id} left no instance of it"
+    return f"its job {job_id} left no instance"

@@ -39,10 +39,10 @@ def find_real_recoveries(hook: DrsCalls, server_ids: Sequence[str], *, is_drill:
     return RealRecoveries(
         starting=live_holders(recoveries, server_ids),
         running={
-            item[
-                "sourceServerID"
-            ]: f"it runs in recovery: {item['recoveryInstanceID']} is no drill's, and DRS "
-            "would terminate it when the server is launched"
+            item["sourceServerID"]: (
+                f"it runs in a real recovery: {item['recoveryInstanceID']} is not a drill's instance, and "
+                "DRS would terminate it when the server is launched"
+            )
             for item in instances
             if item.get("isDrill") is not True
         },

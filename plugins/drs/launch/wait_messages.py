@@ -18,9 +18,9 @@ def planned_waits(slot: ServerSlot, timeline: Timeline) -> str:
     until = slot.refused_since + dt.timedelta(seconds=timeline.conflict_timeout)
     waits = [f"{span:.0f} s" for span in timeline.conflict_backoff]
     return (
-        f"refusal {slot.refusals}; next try at {clock_time(slot.not_before)}. Planned waits: "
-        f"{', '.join(waits)}, then every {waits[-1]} while its holder is live, until {clock_time(until)} at "
-        "the latest; sooner when the holder ends."
+        f"refused {slot.refusals} time(s). The next try is at {clock_time(slot.not_before)}, or earlier if "
+        f"the job that holds the server ends. Planned waits: {', '.join(waits)}, then every {waits[-1]} "
+        f"while that job is live, until {clock_time(until)} at the latest."
     )
 
 

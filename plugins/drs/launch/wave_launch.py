@@ -97,7 +97,11 @@ class WaveLaunch:
         )
         for server_id in compared.kept:
             job_id = self._record.timeline.slot(server_id).job_id
-            self._log.info("Server %s was started before in %s; it is kept.", self._label(server_id), job_id)
+            self._log.info(
+                "Server %s was started before, in job %s; that launch is kept.",
+                self._label(server_id),
+                job_id,
+            )
         for server_id, why in compared.lost.items():
             self._log.info("Server %s is launched again: %s.", self._label(server_id), why)
         timeline = self._record.timeline.task_retried(due).relaunched(compared.to_launch, due)
@@ -123,7 +127,9 @@ class WaveLaunch:
             return
         live = {job.job_id for job in self._hook.describe_jobs(holders) if job.live}
         if ended := holders - live:
-            self._log.info("The holding job ended: %s. Its servers are tried now.", ", ".join(sorted(ended)))
+            self._log.info(
+                "Job %s has ended; the servers that it held are tried now.", ", ".join(sorted(ended))
+            )
             self._record.move_to(timeline.released(ended, self._now()))
 
     # --- one call ---------------------------------------------------------------------------------------
@@ -158,7 +164,7 @@ class WaveLaunch:
     def _without_real_recoveries(self, server_ids: Sequence[str], *, is_drill: bool) -> Sequence[str]:
         """The servers that may be launched now, because DRS shows no real recovery of them.
 
-        :raises RecoveryInstanceExists: a server that is not optional runs in recovery
+        :raises RecoveryInstanceExists: a server that is not optional runs in a real recovery
         """
         try:
             found = find_real_recoveries(self._hook, server_ids, is_drill=is_drill)
@@ -168,7 +174,7 @@ class WaveLaunch:
             self._pause(error, why_paused(error))
             return ()
         if found.starting:
-            self._put_back(sorted(found.starting), found.starting, "Not launched yet")
+            self._put_back(sorted(found.starting), found.starting, "Some servers are not launched yet")
         for server_id, why in found.running.items():
             if not self._record.timeline.slot(server_id).optional:
                 raise RecoveryInstanceExists(f"Server {self._label(server_id)} is not launched: {why}.")
@@ -187,8 +193,8 @@ class WaveLaunch:
         for earlier in self.record.unanswered:
             if earlier.at < call.at and set(earlier.servers) & set(servers):
                 self._record.answer(earlier, not_made=True)
-        how = "was found, started by a call whose reply was lost," if found else "started"
-        self._log.info("Job %s %s for %s.", job.job_id, how, self._labels(servers))
+        how = " The reply to the call that started it was lost; the job was found." if found else ""
+        self._log.info("Job %s launches %s.%s", job.job_id, self._labels(servers), how)
 
     def _refused(self, call: Call, error: ClientError | BotoCoreError) -> None:
         """DRS did not answer a call with a job: find out why, then wait or go on where that helps.
@@ -213,7 +219,7 @@ class WaveLaunch:
         elif code == call_errors.QUOTA:
             self._out_of_quota(error)
         elif code == call_errors.NOT_FOUND and self._all_optional(call.servers):
-            why = f"DRS does not know it ({error})"
+            why = f"DRS does not know this server ({error})"
             self._record.move_to(self._record.timeline.given_up(call.servers, why))
         elif call.tagged and call_errors.refuses_tags(error):
             self._go_on_without_tags(error)
@@ -250,7 +256,7 @@ class WaveLaunch:
             )
         self._put_back(call.servers, holders, "DRS refused the call")
         if holders and (free := [server_id for server_id in call.servers if server_id not in holders]):
-            self._log.info("Not held, so started at once: %s.", self._labels(free))
+            self._log.info("No job holds these servers, so they are started at once: %s.", self._labels(free))
 
     def _put_back(self, server_ids: Sequence[str], holders: Mapping[str, Job], why: str) -> None:
         """Try servers later, when the jobs that hold them may have ended; servers that no job holds at once.
@@ -262,7 +268,7 @@ class WaveLaunch:
         self._record.move_to(timeline)
         for job in {job.job_id: job for job in holders.values()}.values():
             held = [server_id for server_id, holder in holders.items() if holder.job_id == job.job_id]
-            self._log.warning("%s: %s held by %s.", why, self._labels(held), job.describe())
+            self._log.warning("%s: job %s holds %s.", why, job.describe(), self._labels(held))
         for slot in timeline.servers:
             if slot.server_id in server_ids and slot.refused_since is not None:
                 self._log_refusal(slot)
@@ -287,7 +293,8 @@ class WaveLaunch:
         if found:
             raise DrsUnavailable(
                 f"The reply to starting {self._labels(call.servers)} was lost, and {len(found)} jobs would "
-                f"fit: {', '.join(job.describe() for job in found)}. Nothing shows which is this run's.",
+                f"fit: {', '.join(job.describe() for job in found)}. Nothing shows which of them this run "
+                "started.",
                 remedy=(
                     "Look at these jobs in the DRS console and terminate their instances, then trigger a new "
                     "run."
@@ -309,7 +316,7 @@ class WaveLaunch:
                 f"{why}, for {duration(timeline.paused_for(now))} now; the last answer was: {error}"
             )
         assert timeline.paused_until is not None
-        self._log.warning("%s (%s); next call at %s.", why, error, clock_time(timeline.paused_until))
+        self._log.warning("%s (%s). The next call is at %s.", why, error, clock_time(timeline.paused_until))
 
     def _out_of_quota(self, error: Exception) -> None:
         """Wait until a job has ended.
@@ -328,7 +335,7 @@ class WaveLaunch:
             )
         assert timeline.paused_until is not None
         self._log.warning(
-            "DRS's quota is used up (%s). Jobs in progress (%d): %s. Next call at %s.",
+            "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s.",
             error,
             len(live),
             jobs,

@@ -120,11 +120,11 @@ class Timeline(_Frozen):
         return max(spaced, self.paused_until or floor)
 
     def called(self, now: dt.datetime) -> Timeline:
-        """A call is being made."""
+        """The timeline when a call is about to be made."""
         return self.model_copy(update={"last_call": now})
 
     def started(self, server_ids: Iterable[str], job_id: str) -> Timeline:
-        """DRS made a job of these servers."""
+        """The timeline after DRS made a job for these servers."""
         return self._answered()._update(server_ids, {"job_id": job_id, **_UNREFUSED})
 
     def refused(self, server_ids: Iterable[str], holders: Mapping[str, Job], now: dt.datetime) -> Timeline:
@@ -194,7 +194,7 @@ class Timeline(_Frozen):
         )
 
     def given_up(self, server_ids: Iterable[str], why: str) -> Timeline:
-        """No further call is made for these servers."""
+        """The timeline with these servers given up: no further call is made for them."""
         return self._answered()._update(server_ids, {"given_up": why})
 
     def paused_for(self, now: dt.datetime) -> float:

@@ -106,22 +106,22 @@ JUDGED: dict[str, tuple[Participant | None, list[LogEvent], bool, str | None, st
         [make_event(9, "JOB_END"), make_event(9, "LAUNCH_FAILED", B, raw_error="not mine")],
         False,
         None,
-        "launch status PENDING, without an error from DRS; the job log names no event of it",
+        "launch status PENDING, without an error from DRS; the job log has no event of this server",
     ),
     "launched, and no instance anywhere": (
         Participant(A, "LAUNCHED"),
         [],
         False,
         None,
-        "DRS reports LAUNCHED, but neither the job nor its log nor DRS names an instance; "
-        "the job log names no event of it",
+        "DRS reports LAUNCHED, but the job, its log and DRS's list of instances name no instance; "
+        "the job log has no event of this server",
     ),
     "not in the job": (
         None,
         [],
         False,
         None,
-        "the job does not list this server; the job log names no event of it",
+        "the job does not list this server; the job log has no event of this server",
     ),
 }
 
@@ -199,7 +199,7 @@ def test_a_long_silence_is_noted_once_in_a_while() -> None:
 def test_news_ends_the_silence() -> None:
     """After a new event the span starts again."""
     seen, job = watch(), make_job("drsjob-1", A)
-    assert "none since it was made" in str(seen.silence(job, after(600)))
+    assert "none since the job was created" in str(seen.silence(job, after(600)))
     seen.new_events(job, [make_event(610, "CONVERSION_END", A)])
     assert seen.silence(job, after(1209)) is None
     assert "CONVERSION_END at 06:10:10" in str(seen.silence(job, after(1210)))

@@ -299,11 +299,12 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
     assert started_after(run, A) == [45]
     assert outcomes(record) == ["ConflictException", "job", "ConflictException", "job"]
     text = caplog.text
-    assert f"{A} (db-1) held by {holder.id} (LAUNCH by DIAGNOSTIC, STARTED" in text
-    assert "refusal 1; next try at" in text
-    assert "Planned waits: 30 s, 60 s, 120 s, then every 120 s while its holder is live" in text
-    assert f"Not held, so started at once: {B} (db-2)." in text
-    assert f"The holding job ended: {holder.id}" in text
+    assert f"job {holder.id} (LAUNCH by DIAGNOSTIC, STARTED" in text
+    assert f") holds {A} (db-1)." in text
+    assert "refused 1 time(s). The next try is at" in text
+    assert "Planned waits: 30 s, 60 s, 120 s, then every 120 s while that job is live" in text
+    assert f"No job holds these servers, so they are started at once: {B} (db-2)." in text
+    assert f"Job {holder.id} has ended; the servers that it held are tried now." in text
 
 
 def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Drill) -> None:
@@ -474,7 +475,7 @@ def test_an_optional_server_that_drs_no_longer_knows_is_given_up(drill: Drill) -
     del run.drs.servers[A]
     record = run.finish_launch(launch)
     assert outcomes(record) == ["ResourceNotFoundException", "job"]
-    assert str(record.timeline.slot(A).given_up).startswith("DRS does not know it (")
+    assert str(record.timeline.slot(A).given_up).startswith("DRS does not know this server (")
     assert [job.server_ids for job in run.drills(B)] == [[B]]
 
 
@@ -657,7 +658,7 @@ def test_a_server_that_was_recovered_since_preflight_is_not_launched(drill: Dril
     run = drill(make_plan(launch={"jobs": jobs}))
     recover(run, A)
     run.finish_jobs()
-    with pytest.raises(RecoveryInstanceExists, match=f"{A} .*i-.* is no drill's"):
+    with pytest.raises(RecoveryInstanceExists, match=f"{A} .*i-.* is not a drill's instance"):
         run.launch()
     assert (run.drills(), in_recovery(run)) == ([], [A])
 
@@ -704,7 +705,7 @@ def test_an_optional_server_that_runs_in_recovery_is_given_up(drill: Drill) -> N
     run.finish_jobs()
     record = run.launch()
     assert ([job.server_ids for job in run.drills()], in_recovery(run)) == ([[B]], [A])
-    assert "runs in recovery" in str(record.timeline.slot(A).given_up)
+    assert "runs in a real recovery" in str(record.timeline.slot(A).given_up)
 
 
 def test_a_cleared_recovery_never_replaces_its_own_instance(drill: Drill) -> None:

@@ -166,4 +166,4 @@ def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> N
         Task().execute({"ti": types.SimpleNamespace(task_id="preflight")})
     message = str(failed.value)
     assert message.startswith("[ACCESS_DENIED] STS refused the role of the AWS connection aws_dr")
-    assert "What to do: Look at the AWS connection aws_dr: compare role_arn" in message
+    assert "What to do: Check the AWS connection aws_dr: compare role_arn" in message

@@ -628,8 +628,8 @@ def test_a_wave_whose_servers_were_all_given_up_has_nothing_to_wait_for(
     groups = {"database": optional, "application": {"source_servers": APPLICATION}}
     run = begin(protection_groups=groups)
     launch = run.start_launch()
-    given_up = launch.record.timeline.given_up(DATABASE, "DRS does not know it")
+    given_up = launch.record.timeline.given_up(DATABASE, "DRS does not know this server")
     run.ledger.save_launch("database", launch.record.model_copy(update={"timeline": given_up}))
     servers = pass_gate(gate, run)
     if gate is DrsJobLaunchedSensor:
-        assert [server["error"] for server in servers] == ["DRS does not know it"] * 2
+        assert [server["error"] for server in servers] == ["DRS does not know this server"] * 2
