@@ -163,7 +163,7 @@ class CleanUp:
         return Proven()
 
     def _keep(self, seen: Situation) -> Outcome | None:
-        """Keep the instances where a rule says so; wait first until all of them are there to be listed."""
+        """If a rule says so, keep the instances, as soon as no job can launch more of them."""
         live = seen.live_launch_jobs
         if not self._why_kept or not (seen.left or live):
             return None
@@ -216,14 +216,18 @@ class CleanUp:
     def _report_survivors(self, seen: Situation) -> Outcome | None:
         """Fail if an instance outlived all of its TERMINATE jobs."""
         if seen.survivors:
-            raise self._incomplete(f"each was given {TRIES} TERMINATE jobs", seen.left)
+            raise self._incomplete(
+                f"{TRIES} TERMINATE jobs for each instance did not remove all of them", seen.left
+            )
         return None
 
     def _wait_for_lost_replies(self, seen: Situation) -> Outcome | None:
         """Give a launch call whose reply was lost the time to show its job."""
         if seen.settles_at is None:
             return None
-        self._log_once("A StartRecovery call had no reply when its task ended; looking again for its job.")
+        self._log_once(
+            "A task ended without the reply to its StartRecovery call; clean-up looks again for its job."
+        )
         return WaitForJobs((), seen.settles_at)
 
     def _prove(self) -> Outcome:
@@ -287,7 +291,8 @@ class CleanUp:
         explained = call_errors.explain(error, "to terminate this run's drill instances")
         assert explained is not None
         raise AccessDenied(
-            f"{explained.message}\nStill there:\n{self._listing(left)}", remedy=explained.remedy
+            f"{explained.message}\nThese drill instances still exist:\n{self._listing(left)}",
+            remedy=explained.remedy,
         ) from error
 
     # --- failures ---------------------------------------------------------------------------------------
@@ -295,7 +300,7 @@ class CleanUp:
     def _wait_for_drs(self, error: ClientError | BotoCoreError) -> WaitForJobs:
         """DRS cannot be read at this moment. Instances cost money and hours are left, so try again."""
         if self._time_is_over():
-            why = f"DRS does not answer ({error}), and the time is over"
+            why = f"DRS does not answer ({error}), and {TIME_IS_OVER}"
             raise self._incomplete(why, self.record.instances) from error
         self._log.warning("DRS did not answer (%s); looking again in 30 s.", error)
         return WaitForJobs((), self._now() + REFUSED_PAUSE)

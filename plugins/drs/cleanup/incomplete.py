@@ -32,9 +32,9 @@ def incomplete(
     """
     parts = [f"Clean-up is incomplete: {why}."]
     if left:
-        parts.append(f"{len(left)} drill instance(s) still there, costing money:\n{cost_listing(left, now)}")
+        parts.append(f"{len(left)} drill instance(s) still exist and cost money:\n{cost_listing(left, now)}")
     if live:
-        parts.append(f"Jobs still live: {'; '.join(job.describe() for job in live)}.")
+        parts.append(f"These jobs are still live: {'; '.join(job.describe() for job in live)}.")
     if launched:
         parts.append(launched)
     return CleanupIncomplete("\n".join(parts), remedy=_remedy(region, left))
@@ -51,7 +51,7 @@ def recorded_launches(ledger: Ledger, waves: Iterable[str]) -> str:
             rows += _rows(launch, ledger.outcome(wave))
     if not rows:
         return ""
-    return f"This run has launched, by its own records:\n{table(('server', 'job', 'instance'), rows)}"
+    return f"According to its own records, this run launched:\n{table(('server', 'job', 'instance'), rows)}"
 
 
 def _rows(launch: LaunchRecord, outcome: WaveOutcome | None) -> Iterator[tuple[str, str, str]]:
@@ -73,6 +73,6 @@ def _remedy(region: str, left: Sequence[InstanceRecord]) -> str:
         else " when the jobs have ended"
     )
     return (
-        "Clear the task 'terminate' to try again once the cause is gone (EC2 termination protection and a "
-        f"job of someone else are the usual ones), or terminate them by hand{by_hand}"
+        "Remove the cause (usually EC2 termination protection, or a job of someone else), then clear the "
+        f"task 'terminate' to try again. Or terminate the instances by hand{by_hand}"
     )

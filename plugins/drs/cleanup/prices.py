@@ -51,7 +51,7 @@ def per_hour(instance_type: str | None) -> float | None:
 def cost_so_far(instance: InstanceRecord, now: dt.datetime) -> float | None:
     """USD since the instance was launched; ``None`` if that is not known.
 
-    The cost of a stopped instance is not known, because EC2 does not tell since when it is stopped.
+    The cost of a stopped instance is not known, because EC2 does not report since when it is stopped.
     """
     price = per_hour(instance.instance_type)
     if price is None or instance.launched_at is None or instance.state in STOPPED:
@@ -98,9 +98,9 @@ def total(instances: Iterable[InstanceRecord], now: dt.datetime) -> str:
     hourly = [price for item in running if (price := per_hour(item.instance_type)) is not None]
     so_far = [cost for item in running if (cost := cost_so_far(item, now)) is not None]
     daily = sum(hourly) * 24
-    text = f"Together {sum(so_far):.2f} USD so far, {sum(hourly):.2f} USD an hour, {daily:.2f} USD a day"
+    text = f"Total: {sum(so_far):.2f} USD so far, {sum(hourly):.2f} USD an hour, {daily:.2f} USD a day"
     unknown = len(running) - len(hourly)
-    return f"{text}, without {unknown} of them whose price is not known." if unknown else f"{text}."
+    return f"{text}, without {unknown} instance(s) whose price is not known." if unknown else f"{text}."
 
 
 def basis(instances: Iterable[InstanceRecord]) -> str:

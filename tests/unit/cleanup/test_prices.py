@@ -87,8 +87,8 @@ def test_a_listing_tells_type_age_and_cost() -> None:
     assert "m5.large  1 d 2 h  2.50 USD     2.30 USD" in lines[2]
     assert "x9.large  1 d 2 h  not known    not known" in lines[3]
     assert lines[4] == (
-        "Together 2.50 USD so far, 0.10 USD an hour, 2.30 USD a day, "
-        "without 1 of them whose price is not known."
+        "Total: 2.50 USD so far, 0.10 USD an hour, 2.30 USD a day, "
+        "without 1 instance(s) whose price is not known."
     )
     assert lines[5].endswith("EBS volumes and licences are not included. No price is known for x9.large.")
 
@@ -96,7 +96,7 @@ def test_a_listing_tells_type_age_and_cost() -> None:
 def test_a_stopped_instance_is_not_in_the_sum() -> None:
     """EC2 does not charge its hours, and its disks are not in the table."""
     assert total([instance(), instance(state="stopped")], NOW + DAY) == (
-        "Together 2.30 USD so far, 0.10 USD an hour, 2.30 USD a day."
+        "Total: 2.30 USD so far, 0.10 USD an hour, 2.30 USD a day."
     )
     assert "No price" not in basis([instance(state="stopped")])
 

@@ -63,7 +63,7 @@ def test_without_a_terminal_it_only_lists(aws: Any, orders: Any) -> None:
     assert len(rows) == 2
     for row in rows:
         assert re.search(rf"m5\.large  0 min  0\.00 USD     2\.30 USD      {job}  manual__1$", row), row
-    assert "Together 0.00 USD so far, 0.19 USD an hour, 4.61 USD a day." in result.out
+    assert "Total: 0.00 USD so far, 0.19 USD an hour, 4.61 USD a day." in result.out
     assert f"Prices: on-demand, Linux, us-east-1, as of {prices().as_of}; EBS volumes" in result.out
     assert "use --yes" in result.err
     assert aws.left(job) == 2
