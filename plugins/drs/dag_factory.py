@@ -199,7 +199,9 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             type="string",
             examples=["DRILL", "RECOVERY"] if plan.allow_recovery else ["DRILL"],
             title="Execution type",
-            description="DRILL, or RECOVERY for a real one: the plan must allow it, and a person approve it.",
+            description=(
+                "DRILL, or RECOVERY for a real recovery, which the plan must allow and a person must approve."
+            ),
         ),
         "waves": Param(
             waves,

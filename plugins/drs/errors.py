@@ -102,7 +102,7 @@ class RecoveryPlanNotFound(DrillError):
 
 class PlanHasNoWaves(DrillError):
     code = Code.PLAN_HAS_NO_WAVES
-    remedy = "Choose at least one wave that holds at least one server."
+    remedy = "Choose at least one wave that contains at least one server."
 
 
 class PlanAlreadyExecuting(DrillError):
@@ -200,9 +200,9 @@ class AgentNotReporting(DrillError):
 class RecoveryInstanceExists(DrillError):
     code = Code.RECOVERY_INSTANCE_EXISTS
     remedy = (
-        "A launch makes DRS clean up the server's earlier recovery instances, real ones included. Fail "
-        "back, or disconnect and terminate that instance, before this server is drilled; or leave the "
-        "server out of this run with `exclude_servers`."
+        "When DRS launches a server, it terminates the server's earlier recovery instances, real ones "
+        "included. Before you drill this server, fail back, or disconnect and terminate that instance; or "
+        "leave the server out of this run with `exclude_servers`."
     )
 
 
@@ -217,7 +217,7 @@ class RecoveryPointNotFound(DrillError):
 
 class ApprovalRejected(DrillError):
     code = Code.APPROVAL_REJECTED
-    remedy = "Agree with the person who is named, then start a new run."
+    remedy = "Talk to the person who is named above, then start a new run."
 
 
 class ApprovalTimeout(DrillError):
@@ -236,7 +236,7 @@ class JobStartTimeout(DrillError):
 class JobTimeout(DrillError):
     code = Code.JOB_TIMEOUT
     remedy = (
-        "See the job's last event. A conversion that hangs usually lacks a permission, a subnet, or "
+        "Read the job's last event above. A conversion that hangs usually lacks a permission, a subnet, or "
         "instance capacity for the conversion server. If launches of this size take longer, raise "
         "`launch.job_timeout` in the plan."
     )
@@ -253,8 +253,9 @@ class ServerLaunchFailed(DrillError):
 class ValidationFailed(DrillError):
     code = Code.VALIDATION_FAILED
     remedy = (
-        "See above what each check saw. The instances run until clean-up terminates them. To keep them for "
-        "a closer look, use the run parameter keep_instances, or cleanup: {when: on_success} in the plan."
+        "The log above shows what each check saw. The instances run until clean-up terminates them. To keep "
+        "them for a closer look, use the run parameter keep_instances, or cleanup: {when: on_success} in "
+        "the plan."
     )
 
 

@@ -89,7 +89,7 @@ def _invalid(error: _Invalid) -> tuple[str, str]:
 
 
 def _zero_duration(error: _Invalid) -> tuple[str, str]:
-    return f"{error.written} is no time at all; this must be longer.", ""
+    return f"{error.written} is zero; this duration must be longer.", ""
 
 
 def _named_twice(_: _Invalid) -> tuple[str, str]:
@@ -137,14 +137,19 @@ def _unknown_key(error: _Invalid) -> tuple[str, str]:
     key = str(error.loc[-1])
     known = list(schema_at(error.loc[:-1]).get("properties", {}))
     near = difflib.get_close_matches(key, known, n=1)
-    remedy = f"Did you mean {near[0]}?" if near else f"The keys known here are: {', '.join(known)}."
+    remedy = (
+        f"Did you mean {near[0]}?" if near else f"The keys that are allowed here are: {', '.join(known)}."
+    )
     return f"There is no key {key} here.", remedy
 
 
 def _not_a_choice(value: str, allowed: Sequence[str]) -> tuple[str, str]:
     remedy = f"Write {' or '.join(allowed)}."
     near = difflib.get_close_matches(value, allowed, n=1)
-    return f"{value} is not a choice here.", f"Did you mean {near[0]}? {remedy}" if near else remedy
+    return (
+        f"{value} is not one of the allowed values.",
+        f"Did you mean {near[0]}? {remedy}" if near else remedy,
+    )
 
 
 def _chooser(loc: KeyPath) -> str:

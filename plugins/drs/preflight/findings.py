@@ -46,15 +46,15 @@ class Finding:
         return cls(code=error.code, seen=error.message, remedy=error.remedy, **fields)
 
     def about(self, wave: str | None, server_id: str | None = None) -> Finding:
-        """The same finding, about this wave and server."""
+        """A copy of the finding that names this wave and server."""
         return dataclasses.replace(self, wave=wave, server_id=server_id)
 
     def adding(self, sentence: str) -> Finding:
-        """The same finding, with one more sentence about what was seen."""
+        """A copy of the finding with one more sentence about what was seen."""
         return dataclasses.replace(self, seen=f"{self.seen} {sentence}")
 
     def as_warning(self) -> Finding:
-        """The same finding, as one that does not stop the run."""
+        """A copy of the finding that is only a warning, so that it does not stop the run."""
         return dataclasses.replace(self, severity="warning")
 
 

@@ -53,7 +53,7 @@ def inspect(
         return Report(tuple(reader.findings))
     if caller.account_id != inputs.plan.target.account_id:
         return Report((_wrong_account(inputs, caller),))
-    with ThreadPoolExecutor(1) as pool:  # IAM is called about thirty times; meanwhile DRS and EC2 are read
+    with ThreadPoolExecutor(1) as pool:  # DRS and EC2 are read while IAM is called about thirty times
         rehearsal = pool.submit(rehearse, clients, inputs, caller.arn)
         items = reader.source_servers()
         if items is None:

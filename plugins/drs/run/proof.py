@@ -60,7 +60,7 @@ def passed(ledger: Ledger, run: RunRecord) -> str:
     servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
     launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
     if not run.is_drill:
-        return f"The RECOVERY passed: {launched}; nothing of it is terminated."
+        return f"The RECOVERY passed: {launched}; none of them is terminated."
     cleanup = ledger.cleanup()
     end = "all of them are terminated"
     if cleanup is not None and cleanup.kept:

@@ -1,4 +1,4 @@
-"""What a person asks of a run, in the form or by ``conf``, checked against the plan. Pure."""
+"""Reads what a person asks of a run, in the form or in ``conf``, and checks it against the plan. Pure."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
     if not asked or asked == LATEST:
         return None
     remedy = (
-        f"Write {LATEST}, or a time with its zone, such as {now - dt.timedelta(hours=1):%Y-%m-%dT%H:%M}Z."
+        f"Write {LATEST}, or a time with a UTC offset, such as {now - dt.timedelta(hours=1):%Y-%m-%dT%H:%M}Z."
     )
     try:
         point = dt.datetime.fromisoformat(asked)
@@ -134,7 +134,7 @@ def _check_skippable(plan: Plan) -> None:
     if any(approval.skippable for approval in approvals.values()):
         return
     if approvals:
-        what = f"No approval of plan {plan.name} can be skipped; it asks before wave {', '.join(approvals)}."
+        what = f"No approval of plan {plan.name} can be skipped (waves: {', '.join(approvals)})."
         more = ", or write `skippable: true` into the wave's approval"
     else:
         what, more = f"The plan {plan.name} asks for no approval before a wave.", ""

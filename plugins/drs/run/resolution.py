@@ -96,7 +96,7 @@ def _resolve_wave(
     problems += [ResolutionProblem(error, wave=wave) for error in _sizes(plan, wave, len(servers))]
     left_out = None
     if not servers:
-        left_out = "every server of it is excluded" if excluded else "its groups hold no server"
+        left_out = "every server of it is excluded" if excluded else "its groups contain no server"
     return WaveResolution(servers=tuple(servers), excluded=tuple(excluded), left_out=left_out)
 
 
@@ -111,8 +111,8 @@ def _server(item: Mapping[str, Any], group_name: str, group: ProtectionGroup) ->
 
 def _twice(server_id: str, first: str, second: str, group_name: str) -> DrillError:
     return ServerConflict(
-        f"Server {server_id} is in wave {first} and again in wave {second} (group {group_name}): a server "
-        "can be launched once in a drill.",
+        f"Server {server_id} is in wave {first} and also in wave {second} (group {group_name}): a drill "
+        "launches each server only once.",
         remedy="Change the groups' tags or ids so that each server is in one wave.",
     )
 
@@ -168,8 +168,8 @@ def _no_match(
     hints = [hint for key, value in wanted.items() if (hint := _hint(key, value, tags))]
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
-        f"Group {group_name} wants servers tagged "
-        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but there is none: {why}.",
+        f"Group {group_name} contains the servers with the tags "
+        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but no server has them: {why}.",
         remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
     )
 
@@ -201,6 +201,6 @@ def _excluded_in_vain(exclude: Sequence[str], placed: Mapping[str, str]) -> Iter
     unknown = [server_id for server_id in exclude if server_id not in placed]
     if unknown:
         yield InvalidField(
-            f"exclude_servers names {', '.join(unknown)}, which no chosen wave holds.",
+            f"exclude_servers names {', '.join(unknown)}, which no chosen wave contains.",
             remedy=f"Name servers of the chosen waves: {', '.join(sorted(placed)) or 'none resolved'}.",
         )

@@ -98,7 +98,7 @@ UNKNOWN_AND_MISSING = {
     ),
     "recovery": Case(*top("allow_recovery: maybe"), "allow_recovery", "true or false", "true"),
     "objective": Case(*top("objectives: {rpo: 15}"), "objectives.rpo", "15 has no unit", "15s"),
-    "no time for recovery": Case(*top("objectives: {rto: 0s}"), "objectives.rto", "no time at all", "1h"),
+    "no time for recovery": Case(*top("objectives: {rto: 0s}"), "objectives.rto", "is zero", "1h"),
     "subnet": Case(
         *top("network: {allowed_subnets: [vpc-1]}"),
         "network.allowed_subnets[0]",
@@ -114,11 +114,11 @@ UNKNOWN_AND_MISSING = {
     "approval": Case(
         *wave("approval: {on_timeout: pass}"),
         "waves[1].approval.on_timeout",
-        "not a choice",
+        "is not one of the allowed values",
         "reject or approve",
     ),
     "approval without a limit": Case(
-        *wave("approval: {timeout: 0s}"), "waves[1].approval.timeout", "no time at all", "timeout: 4h"
+        *wave("approval: {timeout: 0s}"), "waves[1].approval.timeout", "is zero", "timeout: 4h"
     ),
 }
 
@@ -133,17 +133,20 @@ CHECKS = {
     "a check of an unknown type": Case(
         *wave("validation: [{type: htp}]"),
         "waves[1].validation[0].type",
-        "htp is not a choice",
+        "htp is not one of the allowed values",
         "Did you mean http?",
     ),
     "a check whose type is no text": Case(
         *wave("validation: [{type: on}]"),
         "waves[1].validation[0].type",
-        "on is not a choice",
+        "on is not one of the allowed values",
         "Write http or instance",
     ),
     "a check whose type is a list": Case(
-        *wave("validation: [{type: [tcp]}]"), "waves[1].validation[0].type", "not a choice", "tcp? Write http"
+        *wave("validation: [{type: [tcp]}]"),
+        "waves[1].validation[0].type",
+        "is not one of the allowed values",
+        "tcp? Write http",
     ),
     "a check's type without a value": Case(
         *wave("validation: [{type: }]"), "waves[1].validation[0].type", "no value", "Write a value"
@@ -164,7 +167,7 @@ CHECKS = {
         *wave("validation: [{type: tcp, port: 80, path: /}]"),
         "waves[1].validation[0].path",
         "no key path",
-        "known here are: type, address, port, timeout",
+        "allowed here are: type, address, port, timeout",
     ),
     "a misspelt key of a check": Case(
         *wave("validation: [{type: http, expect_statsu: 200}]"),
@@ -200,7 +203,7 @@ CHECKS = {
     "a check without time": Case(
         *wave("validation: [{type: instance_status, timeout: 0s}]"),
         "waves[1].validation[0].timeout",
-        "no time at all",
+        "is zero",
         "timeout: 10m",
     ),
     "a path that is none": Case(
@@ -212,7 +215,7 @@ CHECKS = {
     "an unknown address": Case(
         *wave("validation: [{type: http, address: public}]"),
         "waves[1].validation[0].address",
-        "public is not a choice",
+        "public is not one of the allowed values",
         "Did you mean public_ip?",
     ),
     "a body that is no expression": Case(
@@ -295,7 +298,10 @@ CLEANUP = {
         "Remove approvers",
     ),
     "an unknown end beside approvers": Case(
-        *top("cleanup: {when: [], approvers: [alice]}"), "cleanup.when", "not a choice", "Write always"
+        *top("cleanup: {when: [], approvers: [alice]}"),
+        "cleanup.when",
+        "is not one of the allowed values",
+        "Write always",
     ),
 }
 
@@ -476,17 +482,17 @@ DURATIONS = {
         *launch("job_timeout: 2026-01-01"), "launch.job_timeout", "as the date 2026-01-01", "job_timeout: 1h"
     ),
     "a job that may not take any time": Case(
-        *launch("job_timeout: 0s"), "launch.job_timeout", "0s is no time at all", "job_timeout: 1h"
+        *launch("job_timeout: 0s"), "launch.job_timeout", "0s is zero", "job_timeout: 1h"
     ),
-    "a start without time": Case(*launch("start_timeout: 0m"), "launch.start_timeout", "no time", "5m"),
+    "a start without time": Case(*launch("start_timeout: 0m"), "launch.start_timeout", "is zero", "5m"),
     "a pause of nothing between retries": Case(
-        *launch("conflict_backoff: [0s]"), "launch.conflict_backoff[0]", "no time", "5m"
+        *launch("conflict_backoff: [0s]"), "launch.conflict_backoff[0]", "is zero", "5m"
     ),
     "no pause between retries": Case(
         *launch("conflict_backoff: []"), "launch.conflict_backoff", "empty", "[30s, 1m, 2m]"
     ),
     "clean-up without time": Case(
-        *top("cleanup: {timeout: PT0S}"), "cleanup.timeout", "no time", "timeout: 2h"
+        *top("cleanup: {timeout: PT0S}"), "cleanup.timeout", "is zero", "timeout: 2h"
     ),
 }
 

@@ -238,7 +238,8 @@ def test_a_broken_plan_is_told_in_full(folder: Path) -> None:
         "Recovery plan broken cannot be used: 1 problem.\n"
         f"{folder}/broken.yaml:2  colour  [INVALID_FIELD]\n"
         "  There is no key colour here.\n"
-        "  What to do: The keys known here are: name, description, owner, dag_tags, schedule, timezone, "
+        "  What to do: The keys that are allowed here are: "
+        "name, description, owner, dag_tags, schedule, timezone, "
         "allow_recovery, target, objectives, network, protection_groups, launch, waves, cleanup, "
         "notifications."
     )

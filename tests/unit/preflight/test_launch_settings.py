@@ -85,8 +85,11 @@ def test_a_template_without_subnet_or_group_is_an_error_only_where_the_plan_narr
     redirected(look, WEB[0], {"InstanceType": "m5.large"})
     subnet, group = look.look(two_waves(network=ALLOWED)).findings
     assert {subnet.code, group.code} == {Code.LAUNCH_CONFIGURATION_INVALID}
-    assert f"in EC2's default subnet, since it names none; the plan allows {SUBNET}" in subnet.seen
-    assert f"in the VPC's default security group, since it names none; the plan allows {GROUP}" in group.seen
+    assert f"in EC2's default subnet, as the template names none; the plan allows {SUBNET}" in subnet.seen
+    assert (
+        f"in the VPC's default security group, as the template names none; the plan allows {GROUP}"
+        in group.seen
+    )
     assert "(default version 2)" in subnet.seen
     assert look.look(two_waves()).findings == ()
 

@@ -49,7 +49,7 @@ RECORDS: dict[str, tuple[tuple[str, ...], Any]] = {
                     servers=(ResolvedServer(server_id=A, name="db-1", group="database", optional=True),),
                     excluded=(B,),
                 ),
-                "web": WaveResolution(left_out="its groups hold no server"),
+                "web": WaveResolution(left_out="its groups contain no server"),
             },
         ),
     ),

@@ -136,7 +136,9 @@ def test_skipping_what_cannot_be_skipped_is_an_error() -> None:
     would ask.
     """
     strict = make_plan(waves=[WAVES[0], {**WAVES[1], "approval": {}}])
-    assert "it asks before wave database, application" in refused(InvalidField, strict, skip_approvals=True)
+    assert "can be skipped (waves: database, application)" in refused(
+        InvalidField, strict, skip_approvals=True
+    )
     assert "asks for no approval before a wave" in refused(InvalidField, skip_approvals=True)
 
 

@@ -127,7 +127,7 @@ def test_an_optional_group_without_servers_is_a_warning_and_its_wave_left_out() 
         "old": {"source_servers": [server(2), server(9)], "optional": True},
     }
     resolution, problems = resolved(groups, [item(1), item(2)])
-    assert resolution.waves["web"].left_out == "its groups hold no server"
+    assert resolution.waves["web"].left_out == "its groups contain no server"
     assert resolution.waves["old"].servers[0].optional
     assert [(problem.wave, problem.error.code, problem.optional) for problem in problems] == [
         ("web", Code.TAG_RESOLUTION_EMPTY, True),
@@ -139,7 +139,7 @@ def test_a_server_in_two_waves_is_a_conflict() -> None:
     """The tags of two groups may overlap, which nobody can see in the plan itself."""
     groups = {"db": {"server_tags": {"App": "x"}}, "web": {"server_tags": {"Tier": "web"}}}
     _, problems = resolved(groups, [item(1, App="x", Tier="web")])
-    assert f"{server(1)} is in wave db and again in wave web" in only_problem(problems, Code.SERVER_CONFLICT)
+    assert f"{server(1)} is in wave db and also in wave web" in only_problem(problems, Code.SERVER_CONFLICT)
 
 
 def test_excluded_servers_are_left_out_and_recorded() -> None:
@@ -166,7 +166,7 @@ def test_a_server_excluded_in_vain_is_an_error() -> None:
     """With a misspelt id, the drill would launch the server that was meant to be left out."""
     _, problems = resolved({"db": {"source_servers": [server(1)]}}, [item(1)], exclude=[server(7)])
     text = only_problem(problems, Code.INVALID_FIELD)
-    assert f"exclude_servers names {server(7)}, which no chosen wave holds" in text
+    assert f"exclude_servers names {server(7)}, which no chosen wave contains" in text
     assert f"Name servers of the chosen waves: {server(1)}" in text
 
 

@@ -54,7 +54,7 @@ def test_waves_that_are_not_up_are_told(
 def test_a_drill_whose_waves_are_up_is_in_time(ledger: Ledger, said: list[Any]) -> None:
     """Its instances may be kept for hours. A wave that this run leaves out does not count."""
     ledger.save_run(make_run(PLAN))
-    left_out = WaveResolution(left_out="its groups hold no server")
+    left_out = WaveResolution(left_out="its groups contain no server")
     ledger.save_resolution(Resolution(waves={"database": WaveResolution(), "application": left_out}))
     ledger.save_reached("database", "validated", after(60))
     ring()

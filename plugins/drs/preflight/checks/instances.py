@@ -33,8 +33,8 @@ def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -
         else:
             finding = Finding.of(
                 RecoveryInstanceExists(
-                    f"Server {label} runs in recovery: {_described(instance)} is not a drill's. DRS would "
-                    "terminate it when it launches the server."
+                    f"Server {label} runs in a real recovery: {_described(instance)} is not a drill's. "
+                    "DRS would terminate it when it launches the server."
                 )
             )
         yield finding.about(servers.wave_of(instance.server_id), instance.server_id)

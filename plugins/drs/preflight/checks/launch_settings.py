@@ -60,7 +60,7 @@ def _wrong_subnet(interface: Interface, facts: Facts, plan: Plan) -> Iterator[st
     subnet = interface.subnet_id
     if subnet is None:
         if allowed:
-            yield f"EC2's default subnet, since it names none; the plan allows {', '.join(allowed)}"
+            yield f"EC2's default subnet, as the template names none; the plan allows {', '.join(allowed)}"
     elif facts.subnets is not None and subnet not in facts.subnets:
         yield f"subnet {subnet}, which does not exist"
     elif allowed and subnet not in allowed:
@@ -70,7 +70,8 @@ def _wrong_subnet(interface: Interface, facts: Facts, plan: Plan) -> Iterator[st
 def _wrong_groups(interface: Interface, facts: Facts, plan: Plan) -> Iterator[str]:
     allowed = plan.network.allowed_security_groups
     if not interface.group_ids and allowed:
-        yield f"the VPC's default security group, since it names none; the plan allows {', '.join(allowed)}"
+        names = ", ".join(allowed)
+        yield f"the VPC's default security group, as the template names none; the plan allows {names}"
     vpc = (facts.subnets or {}).get(interface.subnet_id or "")
     for group in interface.group_ids:
         if facts.groups is not None and group not in facts.groups:
