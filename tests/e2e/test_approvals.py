@@ -96,7 +96,7 @@ def test_an_answer_of_somebody_whom_the_plan_does_not_name_counts_for_nothing(as
     answer(run, APPROVE)
     assert end(run) == "failed", run.describe()
     assert started(run) == DATABASE[:1]
-    assert "the plan names alice" in run.log("verdict")
+    assert "the plan's approvers are alice" in run.log("verdict")
 
 
 def test_nobody_is_asked_about_what_may_be_skipped(plans: Path, run_drill: Drill) -> None:

@@ -79,16 +79,16 @@ def logged_failures(method: Callable[..., R]) -> Callable[..., R]:
 
 
 class _LoggedFailures:
-    """What to do about a task's failure, apart from raising it: nothing."""
+    """Called when a try begins and when it fails. Does nothing: the failure is only logged and raised."""
 
     def begin(self, context: Context) -> None:
-        """A try of the task begins."""
+        """Called when a try of the task begins."""
 
     def coded(self, context: Context, failure: DrillError) -> None:
-        """The try failed with a code."""
+        """Called when the try failed with a code."""
 
     def uncoded(self, context: Context, error: Exception) -> None:
-        """The try failed with an error that has no code: Airflow's own, or a bug."""
+        """Called when the try failed with an error that has no code: Airflow's own, or a bug."""
 
 
 class _RecordedFailures(_LoggedFailures):
@@ -183,8 +183,8 @@ def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
     resolution = ledger.resolution()
     if resolution is None:
         raise DrillFailed(
-            "Preflight has recorded no resolution of the plan's groups.",
-            remedy="Clear the task 'preflight' with all after it.",
+            "Preflight did not record which servers the plan's groups contain.",
+            remedy="Clear the task 'preflight' with all tasks after it.",
         )
     resolved = resolution.waves[wave]
     if resolved.left_out:

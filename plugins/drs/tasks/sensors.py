@@ -61,7 +61,9 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout:
-            self.log.warning("No triggerer watched this wait until its time was over; looking at DRS now.")
+            self.log.warning(
+                "No triggerer ran until the time of this wait was over; the task now looks at DRS itself."
+            )
             return self.execute(context)
 
     def _load(self, context: Context) -> tuple[Ledger, Launch, WaveResolution, LaunchRecord]:
@@ -73,12 +75,12 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         if launch is None:
             raise DrillFailed(
                 f"Wave {self.wave} has no record of its launch.",
-                remedy="Clear the wave's task 'start_recovery' with all after it.",
+                remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
             )
         return ledger, run.read_plan().launch_for(self.wave), resolution, launch
 
     def _raise_what_the_trigger_met(self, event: dict[str, Any] | None, job_ids: Iterable[str]) -> None:
-        """Repeat the call whose refusal ended the trigger: refused here, it is explained."""
+        """Repeat the call whose refusal ended the trigger. If it is refused here too, explain the error."""
         if event and event.get("status") == "error":
             self.log.warning("The wait ended early: %s", event.get("message"))
             for job_id in job_ids:
@@ -249,7 +251,9 @@ class DrsJobLaunchedSensor(_WaveSensor):
             outcome = outcomes.get(server.server_id)
             job = by_id.get(slot.job_id or "")
             missing = slot.given_up or (
-                f"DRS does not list its job {slot.job_id}" if slot.job_id else "no launch of it was requested"
+                f"DRS does not list its job {slot.job_id}"
+                if slot.job_id
+                else "this run did not request a launch of this server"
             )
             finished = outcome.finished_at if outcome else None
             launched = outcome is not None and outcome.launched

@@ -219,7 +219,7 @@ class DrsValidationTrigger(_DrsTrigger):
         self._names = {server.server_id: server.name for server in wave.servers}
         async with AsyncExitStack() as stack:
             clients = _OpenClients(stack, self._hook_parameters)
-            yield Validation(wave, clients, every=self.poll, tell=self._log_result, now=utc_now)
+            yield Validation(wave, clients, every=self.poll, report=self._log_result, now=utc_now)
 
     def _log_result(self, result: CheckResult) -> None:
         log = self.log.info if result.passed else self.log.warning

@@ -45,7 +45,7 @@ class Validation:
     :param wave: the servers, and the checks that the plan asks for
     :param clients: gives the clients of AWS
     :param every: seconds between two looks of one check
-    :param tell: called with each result as soon as it is known
+    :param report: called with each result as soon as it is known
     :param now: the clock
     """
 
@@ -55,12 +55,12 @@ class Validation:
         clients: AsyncAwsClients,
         *,
         every: float,
-        tell: Callable[[CheckResult], None],
+        report: Callable[[CheckResult], None],
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._wave = wave
         self._every = every
-        self._tell = tell
+        self._report = report
         self._now = now
         # The checks of one round share what is read.
         self._reader = WaveReader(wave.servers, clients, max_age=every / 2)
@@ -79,7 +79,7 @@ class Validation:
             return None
         results = tuple(self._result(check, each) for check, each in zip(self._checks, seen, strict=True))
         for result in results:
-            self._tell(result)
+            self._report(result)
         return results
 
     def _all_checks(self) -> Iterator[_PendingCheck]:
@@ -98,7 +98,7 @@ class Validation:
                 break
             await asyncio.sleep(min(self._every, left))
         result = self._result(check, seen)
-        self._tell(result)
+        self._report(result)
         return result
 
     async def _look(self, check: _PendingCheck) -> Observation:

@@ -334,7 +334,7 @@ def test_the_answer_of_a_stranger_counts_for_nothing(begin: Any, ledger: Ledger)
     """Airflow refuses such an answer itself, except where everybody is an administrator."""
     begin(plan_asking(approvers=["bob"]), execution_type="RECOVERY")
     for task, about in ((wave_task(), "application"), (recovery_task(), RECOVERY_APPROVAL)):
-        with pytest.raises(AirflowFailException, match="the plan names bob"):
+        with pytest.raises(AirflowFailException, match="the plan's approvers are bob"):
             answer(task)
         record = ledger.approval(about)
         assert record is not None

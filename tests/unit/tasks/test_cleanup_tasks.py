@@ -237,7 +237,7 @@ def test_a_keep_of_somebody_whom_the_plan_does_not_name_keeps_nothing(begin: Beg
     run = launched(begin({**ASK, "approvers": ["grace"]}))
     with pytest.raises(AirflowFailException, match="APPROVAL_REJECTED") as failed:
         answer("Keep")
-    assert "the plan names grace. The instances are terminated." in str(failed.value)
+    assert "the plan's approvers are grace. The instances are terminated." in str(failed.value)
     assert clean_up(run)["proven"]
 
 

@@ -260,7 +260,7 @@ def recovery(proven: Ledger) -> Ledger:
 
 def test_a_recovery_that_proved_everything_passes(recovery: Ledger) -> None:
     """The verdict calls it a RECOVERY and does not say that anything was terminated."""
-    assert verdict() == "The RECOVERY passed: 4 server(s) launched in 2 wave(s); nothing of it is terminated."
+    assert verdict() == "The RECOVERY passed: 4 server(s) launched in 2 wave(s); none of them is terminated."
 
 
 def test_a_recovery_that_failed_is_not_called_a_drill(recovery: Ledger) -> None:

@@ -183,7 +183,7 @@ def validate(aws: FakeAws, wave: WaveToCheck, reported: list[CheckResult] | None
 
     async def validating() -> tuple[CheckResult, ...]:
         results = [] if reported is None else reported
-        return await Validation(wave, aws, every=3, tell=results.append, now=lambda: aws.now).run()
+        return await Validation(wave, aws, every=3, report=results.append, now=lambda: aws.now).run()
 
     return list(run(validating(), aws.pass_time))
 

@@ -174,7 +174,7 @@ def test_one_look_decides_what_can_be_decided_at_once(aws: FakeAws) -> None:
 
     async def once() -> tuple[CheckResult, ...] | None:
         return await Validation(
-            make_wave(), aws, every=3, tell=reported.append, now=lambda: aws.now
+            make_wave(), aws, every=3, report=reported.append, now=lambda: aws.now
         ).look_once()
 
     results = run(once())
@@ -190,7 +190,7 @@ def test_a_cancelled_validation_leaves_nothing_behind(aws: FakeAws) -> None:
     """When somebody marks a run as failed in the middle of a wave, every check ends."""
 
     async def cancelled() -> set[asyncio.Task[object]]:
-        validation = Validation(make_wave(STATUS), aws, every=3, tell=lambda _: None, now=lambda: aws.now)
+        validation = Validation(make_wave(STATUS), aws, every=3, report=lambda _: None, now=lambda: aws.now)
         running = asyncio.create_task(validation.run())
         await asyncio.sleep(10)
         running.cancel()

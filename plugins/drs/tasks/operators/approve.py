@@ -106,9 +106,9 @@ class _ApprovalOperator(DrsQuestionOperator):
         ledger.save_approval(self.about, record)
         if not may:
             raise ApprovalRejected(
-                f"The answer about {self.what} came from somebody who may not give it "
-                f"({answered(record)}); the plan names {', '.join(rule.approvers)}.",
-                remedy="Clear this task with all after it, and have one of the named approvers answer.",
+                f"The answer about {self.what} came from somebody who may not answer "
+                f"({answered(record)}); the plan's approvers are {', '.join(rule.approvers)}.",
+                remedy="Clear this task with all tasks after it, and have one of the named approvers answer.",
             )
         if not record.approved:
             raise ApprovalRejected(f"{self._subject()} rejected by {answered(record)}.")

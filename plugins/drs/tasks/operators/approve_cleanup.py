@@ -75,13 +75,16 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
         record, may = self._answer(context, event, yes=TERMINATE, approvers=approvers)
         if not may:
             raise ApprovalRejected(
-                f"The answer about clean-up came from somebody who may not give it "
-                f"({answered(record)}); the plan names {', '.join(approvers)}. The instances are terminated.",
+                f"The answer about clean-up came from somebody who may not answer "
+                f"({answered(record)}); the plan's approvers are {', '.join(approvers)}. The instances "
+                "are terminated.",
                 remedy="In the next run, have one of the named approvers answer.",
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
         self.log.info(
-            "The instances are %s: by %s", "terminated" if record.approved else "kept", answered(record)
+            "The instances are %s, as decided by %s",
+            "terminated" if record.approved else "kept",
+            answered(record),
         )
         return record.model_dump(mode="json")
 

@@ -67,7 +67,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
             if run.dry_run or not report.heals or until is None:
                 if report.heals and patience.looks:
                     self.log.error(
-                        "Waited since %s, up to conflict_timeout; the errors did not clear.",
+                        "The task waited from %s until conflict_timeout was over. The errors did not clear.",
                         clock_time(patience.since),
                     )
                 raise report.as_error()
@@ -118,7 +118,11 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
         self.log.info("The waves contain %d server(s):\n%s", len(rows), table(header, rows))
         for name, wave in resolution.waves.items():
             if wave.excluded:
-                self.log.info("Excluded from wave %s by run parameter: %s", name, ", ".join(wave.excluded))
+                self.log.info(
+                    "Excluded from wave %s by the run parameter exclude_servers: %s",
+                    name,
+                    ", ".join(wave.excluded),
+                )
             if wave.left_out:
                 self.log.warning("Wave %s is left out: %s.", name, wave.left_out)
 

@@ -100,7 +100,7 @@ def read_plan(name: str) -> Plan:
         return plan
     raise RecoveryPlanNotFound(
         f"The file of plan {name} existed when this run began, and is gone now.",
-        remedy="Nothing, if it was removed or renamed on purpose: the next run does not check it.",
+        remedy="Nothing to do if the file was removed or renamed on purpose: the next run does not check it.",
     )
 
 

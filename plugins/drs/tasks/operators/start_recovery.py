@@ -43,8 +43,8 @@ rest, so that the call is made when the plan says."""
 class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     """Start the recovery of every server of a wave, ``server_delay`` apart or in one job.
 
-    The task is deferred during every pause. A server that another job holds is retried by the plan's backoff;
-    meanwhile the free servers are launched.
+    The task is deferred during every pause. A server that another job holds is retried by the plan's backoff.
+    While it waits, the free servers are launched.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_StartRecovery.html
 

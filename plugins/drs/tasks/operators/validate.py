@@ -104,7 +104,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         if launch is None or outcome is None:
             raise DrillFailed(
                 f"No record says that the servers of wave {self.wave} launched.",
-                remedy="Clear the wave's task 'start_recovery' with all after it.",
+                remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
             )
         found = []
         for server in resolution.servers:
@@ -114,7 +114,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
                     raise DrillFailed(
                         f"Wave {self.wave}: no record says that server {server.server_id} ({server.name}) "
                         "launched, so it cannot be validated.",
-                        remedy="Clear the wave's task 'start_recovery' with all after it.",
+                        remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
                     )
                 self.log.warning(
                     "Optional server %s (%s) did not launch, and is not checked.",
