@@ -148,7 +148,7 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     except KeyboardInterrupt:
         why, code = "\nInterrupted.", INTERRUPTED
     except AirflowError as error:
-        why, code = f"{error}\nThis command cannot tell how the run ends.", UNANSWERED
+        why, code = f"{error}\nThis command does not know how the run ends.", UNANSWERED
     else:
         return OK if state == "success" else BROKEN
     if arguments.json:

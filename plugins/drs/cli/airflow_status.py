@@ -33,7 +33,7 @@ _EXIT_CODES = {
 }
 
 
-_NOWHERE = "no plan here says where"
+_NOWHERE = "not checked: no valid plan names an account and Region"
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def airflow_checks(api: AirflowApi) -> Iterator[Check]:
         yield Check("Airflow", True, f"{api.version()} at {api.url}")
         yield from _plan_checks(api)
     except AirflowError as error:
-        yield Check("Airflow's API", False, "it cannot be asked, see below", str(error))
+        yield Check("Airflow's API", False, "a request failed, see below", str(error))
 
 
 def _plan_checks(api: AirflowApi) -> Iterator[Check]:

@@ -57,7 +57,7 @@ def shown(record: Evidence) -> Iterator[str]:
             yield f"\n{title}:"
             yield from (f"- {line}" for line in lines)
     yield f"\nClean-up: {_cleaned(record)}"
-    yield f"Hash: {record.hash}"
+    yield f"Evidence SHA-256: {record.hash}"
     before = record.previous
     yield f"Previous record: {before.id} {before.hash}" if before else "This is the first record of its plan."
 

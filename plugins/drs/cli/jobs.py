@@ -180,7 +180,7 @@ def _outcome(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> dict[
 def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOutcome]:
     """The result for each server of a LAUNCH job.
 
-    Those of a TERMINATE job are not certain, so it has none.
+    A TERMINATE job has none, because the results of its servers are not certain.
     """
     if job.type != JobType.LAUNCH:
         return []
@@ -227,8 +227,8 @@ def _verdict(job: Job, outcome: ServerOutcome) -> str:
     if outcome.launched:
         return "launched"
     if dict(_statuses(job)).get(outcome.server_id) == LaunchStatus.TERMINATED:
-        return "launched, and terminated since"
-    return "under way" if job.live else NOT_LAUNCHED
+        return "launched, then terminated"
+    return "in progress" if job.live else NOT_LAUNCHED
 
 
 def _statuses(job: Job) -> list[tuple[str, str]]:

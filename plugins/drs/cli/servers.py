@@ -23,8 +23,8 @@ def add_commands(commands: Any) -> None:
         help="list the source servers, with their replication",
         description="List the source servers of an account and Region, with their replication.",
         exit_codes={
-            0: "there are such servers",
-            1: "there are no such servers",
+            0: "servers were found",
+            1: "no server was found",
             2: "wrong usage, or there is no such plan",
             3: NO_AWS,
         },

@@ -198,12 +198,13 @@ def _why_not_reached(
         return "This was a dry run: it ended with preflight."
     first = next(failures(ledger, account.states), None)
     if first is not None:
-        return f"The run ended before it. {first.task_id}: {first.message}"
+        return f"The run ended before this wave. {first.task_id}: {first.message}"
     if resolved is None:
         return "The run ended before preflight had resolved the wave's servers."
     state = account.states.get(f"{group_id(name)}.start_recovery")
     return (
-        f"The run ended before it: nothing was launched (its start_recovery is {state or 'without a state'})."
+        "The run ended before this wave: the wave launched nothing "
+        f"(its start_recovery is {state or 'without a state'})."
     )
 
 

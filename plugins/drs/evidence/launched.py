@@ -156,7 +156,9 @@ class _Server:
             why = self._slot.given_up if self._slot else None
             known = f"How job {self._job_id} ended is not known." if self._job_id else None
             instance_id = self._instance.recovery_instance_id if self._instance else None
-            return _Launch(False, instance_id, why or known or "No launch of it was requested.")
+            return _Launch(
+                False, instance_id, why or known or "This run did not request a launch of this server."
+            )
         instances = (
             {(self._instance.job_id, self._instance.server_id): self._instance.recovery_instance_id}
             if self._instance

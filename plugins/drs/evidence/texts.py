@@ -6,7 +6,7 @@ from drs.evidence.record import Measure, ServerEvidence, WaveState
 from drs.times import duration
 
 MARKS = {"passed": "✓", "failed": "✕", "warned": "△", "left_out": "–", "not_reached": "○"}
-"""The mark of a state. The marks differ in shape, so that they can be told apart in black and white."""
+"""The mark of a state. The marks differ in shape, so that a print in black and white shows the difference."""
 WAVE_STATES: dict[WaveState, str] = {
     "passed": "passed",
     "failed": "failed",

@@ -172,7 +172,7 @@ SIGNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         id="stopped_after_snapshot",
-        phrase="the job stands still after the snapshot",
+        phrase="the job makes no progress after the snapshot",
         when=lambda seen: _stands_still_after(seen, "SNAPSHOT_END"),
         matches="the job is live, the server's last event is SNAPSHOT_END",
         cause="The snapshot is complete, but the conversion that should follow has not begun: DRS could not "

@@ -134,7 +134,7 @@ def remedy(failed: Sequence[FailedServer], then: str) -> str:
     steps = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
     steps += others[:REMEDIES]
     if len(others) > REMEDIES:
-        steps.append(f"See above for {len(others) - REMEDIES} more.")
+        steps.append(f"The log above shows all remedies ({len(others) - REMEDIES} more).")
     return "\n".join([*steps, then] if others or not actions else steps)
 
 

@@ -21,7 +21,7 @@ confirm() { # QUESTION: succeeds if a person answers yes
     local answer=""
     read -r -p "$1 [y/N] " answer
     case $answer in y | Y | yes) return 0 ;; esac
-    say "Not agreed."
+    say "You did not agree."
     return 1
 }
 
@@ -108,7 +108,7 @@ launch() { # COMMAND...: starts one job, and repeats the command while another j
         fi
         lost=$(new_jobs)
         if [ -n "$lost" ]; then
-            say "The reply was lost, but the job exists."
+            say "The reply to the call was lost, but its job exists."
             for job in $lost; do started "$job"; done
             return 0
         fi
@@ -124,7 +124,7 @@ launch() { # COMMAND...: starts one job, and repeats the command while another j
         fi
         wait=${waits%% *}
         case $waits in *" "*) waits=${waits#* } ;; esac
-        say "Refused; next attempt in $wait s: $(tr '\n' ' ' < "$errors")"
+        say "DRS refused the call; the next attempt is in $wait s: $(tr '\n' ' ' < "$errors")"
         sleep "$wait"
     done
 }
@@ -233,7 +233,7 @@ clean_up() { # SECONDS: terminates what this runbook launched, until DRS and EC2
                     [ "$rounds" -eq 3 ] || terminate $left
                     rounds=$((rounds + 1))
                 elif running=$(running_in_ec2) && [ -z "$running" ]; then
-                    say "Clean: DRS and EC2 show no instance of this runbook."
+                    say "Clean-up is complete: DRS and EC2 show no instance of this runbook."
                     return 0
                 fi
             fi

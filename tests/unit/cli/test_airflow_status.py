@@ -102,7 +102,7 @@ def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.Ca
     assert main(["status", "--no-aws", "--json"]) == 1
     printed = states(capsys)
     assert printed["Airflow's triggerer"][0]
-    assert printed["Airflow's API"] == (False, "it cannot be asked, see below")
+    assert printed["Airflow's API"] == (False, "a request failed, see below")
 
 
 def test_a_folder_without_plans_says_so(
@@ -111,4 +111,4 @@ def test_a_folder_without_plans_says_so(
     """Without plans it is unknown where DRS should be checked, so the check fails."""
     for folder in (tmp_path, tmp_path / "nope"):
         assert main(["status", "--plans", str(folder), "--json"]) == 1
-        assert states(capsys)["DRS"] == (False, "no plan here says where")
+        assert states(capsys)["DRS"] == (False, "not checked: no valid plan names an account and Region")

@@ -155,7 +155,7 @@ def test_a_record_is_shown_for_people(kept: Commands) -> None:
         "Why it did not pass:",
         "SERVER_LAUNCH_FAILED",
         "4 instances launched, all proven gone in DRS and EC2",
-        f"Hash: {record.hash}",
+        f"Evidence SHA-256: {record.hash}",
         "Previous record: orders-000002 ",
     ):
         assert said in result.out, said

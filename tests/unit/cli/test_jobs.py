@@ -91,7 +91,7 @@ def test_a_live_job_is_not_judged(aws: Any) -> None:
     result = aws.run("job", aws.start(DATABASE), "--region", REGION)
     assert result.code == 0
     assert "The job holds its servers" in result.out
-    assert "under way" in result.out
+    assert "in progress" in result.out
     aws.disarm()
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_was_terminated_since_was_launched(aws: Any) -> None:
     aws.wait_until_ended(ending)
     result = aws.run("job", job, "--region", REGION)
     assert result.code == 0
-    assert "launched, and terminated since" in result.out
+    assert "launched, then terminated" in result.out
     assert aws.run("job", ending, "--region", REGION).code == 0
 
 

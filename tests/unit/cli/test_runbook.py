@@ -152,7 +152,7 @@ def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any) -> Non
     assert aws.left() == 0
     assert "Wave database: every server is launched." in said
     assert "Wave application: every server is launched." in said
-    assert "Clean: DRS and EC2 show no instance" in said
+    assert "Clean-up is complete: DRS and EC2 show no instance" in said
     assert said.endswith("The drill of orders passed.\n")
 
 
@@ -213,7 +213,7 @@ def test_a_held_server_is_tried_again_after_the_plans_pauses(aws: Any, short: Pa
     code, said = script.run()
     assert code == 0, said
     assert "The account refuses tags on jobs" in said
-    assert "Refused; next attempt in 0.5 s" in said
+    assert "DRS refused the call; the next attempt is in 0.5 s" in said
     assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
 
@@ -240,7 +240,7 @@ def test_a_lost_reply_does_not_lose_the_job(aws: Any, short: Path, written: Any)
     process = script.start()
     assert process.stdout
     for line in process.stdout:
-        if "The reply was lost, but the job exists." in line:
+        if "The reply to the call was lost, but its job exists." in line:
             aws.disarm()
             break
     said, _ = process.communicate(timeout=120)
@@ -266,7 +266,7 @@ def test_a_no_ends_the_drill_in_clean_up(aws: Any, plans: Path, written: Any) ->
     path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 1s, approval: {}"))
     code, said = written().run("n\n")
     assert code == 1
-    assert "Not agreed." in said
+    assert "You did not agree." in said
     assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
 

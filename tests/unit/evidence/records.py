@@ -563,7 +563,7 @@ def recovery_record() -> Evidence:
     return make_record(
         waves,
         plan=plan,
-        summary="The RECOVERY passed: 4 server(s) launched in 2 wave(s); nothing of it is terminated.",
+        summary="The RECOVERY passed: 4 server(s) launched in 2 wave(s); none of them is terminated.",
         run=make_run(
             plan,
             execution_type="RECOVERY",
@@ -583,7 +583,7 @@ def recovery_record() -> Evidence:
             ended_at=None,
             proven=False,
             kept=True,
-            why_kept="a real recovery: nothing of it is ever terminated",
+            why_kept="a real recovery: none of its instances is ever terminated",
             instances=make_cleanup(waves).instances[:0],
         ),
     )

@@ -228,7 +228,7 @@ def test_a_run_that_preflight_refused_tells_every_finding() -> None:
     assert record.result == "failed"
     assert record.summary == "The drill failed: preflight failed: [SERVER_CONFLICT] Server is held."
     assert states(record) == {"database": "not_reached", "application": "not_reached"}
-    assert record.waves[0].why == "The run ended before it. preflight: Server is held."
+    assert record.waves[0].why == "The run ended before this wave. preflight: Server is held."
     assert [(each.severity, each.code, each.wave, each.server_id) for each in record.findings] == [
         ("error", "SERVER_CONFLICT", "database", B),
         ("warning", "LEFTOVER_DRILL_INSTANCE", None, None),
@@ -290,7 +290,7 @@ def test_a_failed_launch_is_explained(ledger: Ledger) -> None:
     failed, unreached = record.waves
     assert (failed.state, unreached.state) == ("failed", "not_reached")
     assert f"{GATE['database']}: 1 of 2 failed." in failed.why
-    assert unreached.why == f"The run ended before it. {GATE['database']}: 1 of 2 failed."
+    assert unreached.why == f"The run ended before this wave. {GATE['database']}: 1 of 2 failed."
     server = failed.servers[1]
     assert (server.launched, server.error, server.instance_id) == (False, raw, None)
     assert server.explanation == Explanation(
@@ -343,7 +343,7 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, sta
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
     failure = "It failed without an error code, or somebody marked it failed; see its log."
-    assert application.why == f"The run ended before it. {GATE['database']}: {failure}"
+    assert application.why == f"The run ended before this wave. {GATE['database']}: {failure}"
 
 
 def test_a_server_that_was_terminated_before_it_was_launched_is_not_launched(ledger: Ledger) -> None:
@@ -363,7 +363,7 @@ def test_a_wave_that_was_skipped_by_hand_is_not_reached(ledger: Ledger) -> None:
     record = found(ledger, told({name: "skipped" for name in SUCCEEDED if "application" in name}))
     assert (
         record.waves[1].why
-        == "The run ended before it: nothing was launched (its start_recovery is skipped)."
+        == "The run ended before this wave: the wave launched nothing (its start_recovery is skipped)."
     )
     assert record.result == "failed"
 

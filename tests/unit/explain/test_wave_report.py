@@ -56,7 +56,10 @@ def test_many_remedies_are_cut_and_the_rest_is_said_to_be_above() -> None:
     """The message has three remedies, each once, and the number of the others."""
     raws = ("VcpuLimitExceeded", "InsufficientInstanceCapacity", "OptInRequired", "InvalidIPAddress.InUse")
     text = remedy(failed(*raws, *raws), THEN).splitlines()
-    assert text == [explain_failure(raw, []).remedy for raw in raws[:3]] + ["See above for 1 more.", THEN]
+    assert text == [explain_failure(raw, []).remedy for raw in raws[:3]] + [
+        "The log above shows all remedies (1 more).",
+        THEN,
+    ]
 
 
 def test_a_message_names_five_servers_of_a_cause() -> None:
