@@ -90,7 +90,9 @@ class DrillRun:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"Waited {timeout:g} s for {what} in vain.\n{self.describe()}")
+                raise TimeoutError(
+                    f"Waited {timeout:g} s for {what}, which did not happen.\n{self.describe()}"
+                )
             time.sleep(0.2)
 
     def wait_for_task(self, task_id: str, *states: str, timeout: float = 60) -> str:

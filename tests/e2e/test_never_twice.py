@@ -71,7 +71,7 @@ class Case:
     """One drill of one wave.
 
     :param servers: launched one after the other
-    :param faults: what befalls its calls
+    :param faults: what happens to its calls
     :param strike: what is done to it and its `start_recovery`; None where the faults are trouble enough
     :param answers: how DRS answers its StartRecovery calls in the end
     :param moment: when the strike comes

@@ -22,7 +22,7 @@ ONE_TRY = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 
 
 class Api:
-    """boto3 against a simulation whose clock stands still, with every response checked."""
+    """boto3 against a simulation whose clock does not move, with every response checked."""
 
     def __init__(self, content: Any) -> None:
         self.clock = ManualClock(START)

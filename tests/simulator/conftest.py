@@ -1,4 +1,4 @@
-"""An engine with a clock that stands still and an EC2 that only remembers."""
+"""An engine with a clock that does not move and an EC2 that only remembers."""
 
 from __future__ import annotations
 

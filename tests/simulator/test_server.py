@@ -461,7 +461,7 @@ def test_policies_are_simulated_over_http(server: Server) -> None:
 
 @pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
 def test_a_call_may_hang_before_or_after_its_work(server: Server, when: str, jobs: int) -> None:
-    """The client waits in vain; meanwhile the journal shows the call, and others are answered."""
+    """The client gets no answer. The journal shows the call, and other calls are answered."""
     hang = {"kind": "connection_drop", "when": when, "seconds": 60, "operations": ["StartRecovery"]}
     server.control("POST", "faults", hang)
     impatient = Config(read_timeout=1, retries={"total_max_attempts": 1})

@@ -31,7 +31,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 
 def test_without_a_terminal_each_change_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The first look tells all; the next tells only what is different."""
+    """The first look reports everything; the next reports only what is different."""
     screen = PlainScreen()
     screen.show(PICTURE)
     assert said(capsys) == [
@@ -103,7 +103,7 @@ def test_a_plan_is_found_by_name_or_by_file(tmp_path: Path) -> None:
 
 
 def test_an_unknown_plan_is_told_with_those_that_exist() -> None:
-    """A typing error is mended from the message alone."""
+    """A typing error is fixed from the message alone."""
     with pytest.raises(
         StackError, match=r"no plan .*order-sytem\.yaml.*: fleet, order-system, single-server"
     ):
