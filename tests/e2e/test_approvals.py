@@ -53,7 +53,7 @@ def test_a_wave_waits_for_a_yes(stack: Stack, asking: Drill) -> None:
     run = asking("approved", conf={"reason": "an audit"})
     question = stack.api.question(run.dag_id, run.run_id, APPROVE)
     assert question["subject"] == "DRILL of plan approved: approve wave web?"
-    for told in (WEB[0], "an audit", "wave database: 1", "it is rejected"):
+    for told in (WEB[0], "an audit", "wave database: 1", "wave web is rejected"):
         assert told in question["body"]
     assert started(run) == DATABASE[:1]
 

@@ -113,7 +113,7 @@ def test_silence_terminates(asking: Drill) -> None:
     run = asking("unanswered-cleanup", ", approval_timeout: 3s")
     assert run.wait() == "success", run.describe()
     assert left(run) == []
-    assert "terminated: by time-out" in run.log(ASK)
+    assert "terminated, decided by time-out" in run.log(ASK)
 
 
 def test_a_run_that_is_ended_while_it_asks_is_cleaned_up(asking: Drill) -> None:

@@ -70,10 +70,10 @@ def approval_wanted(
     :param passes: whether no answer means approval
     :param body: the question as the Airflow UI shows it
     """
-    silence = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} it is "
+    silence = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} {what} is "
     facts = [
-        ("Wanted", f"an answer whether {what} is approved"),
-        ("Until", silence + ("approved." if passes else "rejected.")),
+        ("Wanted", f"the approval or rejection of {what}"),
+        ("Deadline", silence + ("approved." if passes else "rejected.")),
         ("Who may answer", ", ".join(rule.approvers) or "anyone with permission in Airflow"),
         ("What to do", "Answer under Required Actions on the page of the run."),
         ("The question", body),
@@ -111,13 +111,16 @@ def wave_completed(run: RunRecord, base_url: str, wave: str, outcome: WaveOutcom
 def task_failed(run: RunRecord, base_url: str, task_id: str, failure: FailureRecord) -> Notice:
     """A task failed and will not be retried; the run continues to its end."""
     if task_id == TERMINATE_TASK_ID:
-        after = "The verdict. Instances that clean-up left cost money until somebody terminates them."
+        after = (
+            "The run ends with its verdict. Instances that clean-up left cost money until somebody "
+            "terminates them."
+        )
     elif task_id == EVIDENCE_TASK_ID:
-        after = "The verdict."
+        after = "The run ends with its verdict."
     elif not run.is_drill:
-        after = "The verdict. Nothing that was launched is terminated."
+        after = "The run ends with its verdict. It terminates nothing that it launched."
     else:
-        after = "Clean-up by the plan's rule, then the verdict."
+        after = "The run cleans up by the plan's rule, then ends with its verdict."
     return _notice(
         run,
         base_url,
@@ -137,7 +140,7 @@ def rto_passed(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: 
             f"{_span(objective)} after the run's start these waves are not launched and validated: "
             f"{', '.join(lacking)}",
         ),
-        ("What to do", "Look on the page of the run what these waves are waiting for."),
+        ("What to do", "Open the page of the run: it shows what these waves are waiting for."),
     ]
     return _notice(
         run, base_url, "rto_passed", "RTO passed", f"has exceeded its RTO of {_span(objective)}.", facts

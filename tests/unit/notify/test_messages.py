@@ -73,7 +73,7 @@ def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None
 def test_each_event_tells_its_own() -> None:
     """Each kind of event has a notice with its own content."""
     asked, completed, failed, late, passed, over = every(make_run())[1:]
-    assert "Without an answer by 2026-03-01 07:00:00 UTC it is rejected." in asked.message
+    assert "Without an answer by 2026-03-01 07:00:00 UTC wave web is rejected." in asked.message
     assert "Who may answer: anyone with permission in Airflow" in asked.message
     assert "wave database: 1 of 2 servers" in completed.message
     assert "did not launch (optional): no capacity" in completed.message
@@ -91,14 +91,19 @@ def test_each_event_tells_its_own() -> None:
 @pytest.mark.parametrize(
     ("task_id", "execution_type", "follows"),
     [
-        ("wave_web.validate", "DRILL", "Clean-up by the plan's rule, then the verdict."),
-        ("wave_web.validate", "RECOVERY", "The verdict. Nothing that was launched is terminated."),
+        ("wave_web.validate", "DRILL", "The run cleans up by the plan's rule, then ends with its verdict."),
+        (
+            "wave_web.validate",
+            "RECOVERY",
+            "The run ends with its verdict. It terminates nothing that it launched.",
+        ),
         (
             "terminate",
             "DRILL",
-            "The verdict. Instances that clean-up left cost money until somebody terminates them.",
+            "The run ends with its verdict. Instances that clean-up left cost money until somebody "
+            "terminates them.",
         ),
-        ("evidence", "DRILL", "The verdict."),
+        ("evidence", "DRILL", "The run ends with its verdict."),
     ],
 )
 def test_a_failure_says_what_follows(task_id: str, execution_type: str, follows: str) -> None:

@@ -170,7 +170,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
         "Started by ada (manual); reason: audit {{ ds }}.",
         "Account 111122223333, Region us-east-1.",
         "Recovery point: the latest state.",
-        "Without an answer by 2026-03-01 10:00:00 UTC it is rejected.",
+        "Without an answer by 2026-03-01 10:00:00 UTC wave application is rejected.",
         f"- wave application, 2: {', '.join(f'{s} (name of {s})' for s in APPLICATION)}",
         "- warning [AGENT_NOT_REPORTING] silent for 2 h",
         "- warning [CHECK_UNAVAILABLE] of the account",
@@ -205,7 +205,7 @@ def test_silence_may_approve_a_drill_s_wave_and_never_a_recovery_s(
     waiting = ask(wave_task())
     drill = execution_type == "DRILL"
     assert asked[0]["defaults"] == (["Approve"] if drill else None)
-    assert f"06:10:00 UTC it is {'approved' if drill else 'rejected'}." in asked[0]["body"]
+    assert f"06:10:00 UTC wave application is {'approved' if drill else 'rejected'}." in asked[0]["body"]
     assert waiting.timeout == timedelta(minutes=10)
 
 

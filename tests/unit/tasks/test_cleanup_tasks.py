@@ -169,7 +169,9 @@ def answer(option: str, **fields: Any) -> Any:
 ASK = {"when": "after_approval"}
 
 
-def test_the_question_tells_what_stands_and_what_it_costs(begin: Begin, asked: list[dict[str, Any]]) -> None:
+def test_the_question_shows_the_instances_and_what_they_cost(
+    begin: Begin, asked: list[dict[str, Any]]
+) -> None:
     """It lists each instance with type and cost, how the waves ended, and until when to answer; no answer
     terminates.
     """
@@ -184,7 +186,7 @@ def test_the_question_tells_what_stands_and_what_it_costs(begin: Begin, asked: l
     assert waiting.value.timeout == dt.timedelta(hours=2)
     for told in (*run.instances(), "m5.large", "0.19 USD an hour", "wave database: 2 of 2 servers launched"):
         assert told in question["body"]
-    assert "they are terminated" in question["body"]
+    assert "the instances are terminated" in question["body"]
     assert f"python -m drs cleanup orders --run {run.run.run_id}" in question["body"]
 
 

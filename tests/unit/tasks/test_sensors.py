@@ -406,7 +406,7 @@ def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
         participant.recovery_instance_id = None
     with (
         mock.patch.object(run.hook, "job_log", return_value=[]),
-        pytest.raises(AirflowFailException, match="DRS reports LAUNCHED, but neither"),
+        pytest.raises(AirflowFailException, match="DRS reports LAUNCHED, but the job, its log"),
     ):
         pass_gate(DrsJobLaunchedSensor, run)
 

@@ -77,7 +77,7 @@ class _ApprovalOperator(DrsQuestionOperator):
             what=self.what,
             rule=rule,
             passes=passes,
-            silence=f"it is {'approved' if passes else 'rejected'}",
+            silence=f"{self.what} is {'approved' if passes else 'rejected'}",
             facts=[
                 *_servers(ledger, self._waves(run)),
                 *_findings(findings, self._waves(run)),

@@ -57,7 +57,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             what=f"the termination of {what}",
             rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
             passes=True,
-            silence="they are terminated",
+            silence="the instances are terminated",
             facts=[
                 *_instance_lines(instances, run, no_price),
                 *_live_lines(live),
@@ -82,7 +82,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
         self.log.info(
-            "The instances are %s, as decided by %s",
+            "The instances are %s, decided by %s",
             "terminated" if record.approved else "kept",
             answered(record),
         )
