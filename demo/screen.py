@@ -40,11 +40,11 @@ class PlainScreen:
         pass
 
     def say(self, text: str) -> None:
-        """Tell what happens now."""
+        """Show what happens now."""
         print(f"[{time.monotonic() - self._began:6.1f} s] {text}", flush=True)
 
     def show(self, picture: Picture) -> None:
-        """Tell what has changed since the last picture."""
+        """Show what has changed since the last picture."""
         for key, fact in picture.facts().items():
             if self._facts.get(key) != fact:
                 self.say(fact)
@@ -68,7 +68,7 @@ class LiveScreen:
         self._live.stop()
 
     def say(self, text: str) -> None:
-        """Tell what happens now, above the table."""
+        """Show what happens now, above the table."""
         self._said = text
 
     def show(self, picture: Picture) -> None:

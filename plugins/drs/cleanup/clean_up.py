@@ -302,7 +302,7 @@ class CleanUp:
         if self._time_is_over():
             why = f"DRS does not answer ({error}), and {TIME_IS_OVER}"
             raise self._incomplete(why, self.record.instances) from error
-        self._log.warning("DRS did not answer (%s); looking again in 30 s.", error)
+        self._log.warning("DRS did not answer (%s). Clean-up looks again in 30 s.", error)
         return WaitForJobs((), self._now() + REFUSED_PAUSE)
 
     def _raise_explained(self, error: ClientError | BotoCoreError) -> NoReturn:

@@ -259,7 +259,7 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
                     f"or DRS refused the call:\n{_table(waiting)}",
                     file=sys.stderr,
                 )
-            print("Not waiting: run the command again to see which instances are left.", file=sys.stderr)
+            print("The command does not wait. Run it again to see which instances are left.", file=sys.stderr)
             return BROKEN if failed or waiting else OK
         due = _next_due(access.drs, steps)
     return BROKEN if failed else OK

@@ -263,7 +263,7 @@ UNKNOWN = Pattern(
     phrase="a failure that is not known here",
     when=lambda _: True,
     matches="anything else",
-    cause="This error is not among the known ones. Nothing is known about it except DRS's own words.",
+    cause="This package does not know this error. Nothing is known about it except DRS's own words.",
     remedy="Read the raw error, and the server's events in the DRS console. Fix what the "
     "error names (permissions, launch settings, network, quota) before you launch the server again.",
     retry_is_safe=False,

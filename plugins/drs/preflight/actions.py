@@ -270,7 +270,7 @@ POLICIES = {
     "readonly": (IDENTITY, *READS),
 }
 """The policies in ``include/iam``. A real recovery needs the same as a drill: no condition key of IAM
-tells one from the other. ``readonly`` is for people who launch nothing, so it has no rehearsal."""
+distinguishes the two. ``readonly`` is for people who launch nothing, so it has no rehearsal."""
 
 
 def document(grants: Iterable[Grant], partition: str = "aws") -> dict[str, Any]:

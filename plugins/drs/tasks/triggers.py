@@ -88,7 +88,7 @@ class _DrsPollTrigger(_DrsTrigger):
                         # The resumed task gets the same refusal, and explains it.
                         yield TriggerEvent({"status": "error", "message": str(error)})
                         return
-                    self.log.warning("DRS did not answer (%s); looking again in 15 s.", error)
+                    self.log.warning("DRS did not answer (%s). The trigger looks again in 15 s.", error)
                     pause = 15.0
                 if pause is None:
                     yield TriggerEvent({"status": "success"})

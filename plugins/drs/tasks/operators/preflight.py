@@ -80,7 +80,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
         holders = sorted({job_id for finding in report.errors for job_id in finding.holders})
         sooner = f", or when one of {', '.join(holders)} has ended" if holders else ""
         self.log.info(
-            "These errors may clear by themselves. Checking again at %s%s.", clock_time(until), sooner
+            "These errors may clear by themselves. The task checks again at %s%s.", clock_time(until), sooner
         )
         trigger = DrsHoldersTrigger(
             deadline=until.isoformat(),
