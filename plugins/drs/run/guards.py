@@ -32,8 +32,8 @@ def launches_as_drill(run: RunRecord, ledger: Ledger) -> bool:
         raise InvalidExecutionType(
             f"This run may not launch a real recovery: {'; '.join(lacking)}.",
             remedy=(
-                "Trigger by hand a run of a plan with `allow_recovery: true`, with execution_type RECOVERY and a "
-                "reason. Then have somebody approve it."
+                "Trigger by hand a run of a plan with `allow_recovery: true`, with execution_type RECOVERY "
+                "and a reason. Then have somebody approve it."
             ),
         )
     return False

@@ -134,7 +134,7 @@ def test_without_waiting_it_ends_when_termination_has_begun(aws: Any, orders: An
     aws.launch(DATABASE, run="manual__1")
     result = orders("--yes", "--no-wait")
     assert result.code == 0
-    assert "run the command again" in result.err
+    assert "Run it again to see which instances are left" in result.err
     assert len(aws.journal(operation="TerminateRecoveryInstances")) == 1
 
 
