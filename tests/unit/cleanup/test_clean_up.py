@@ -868,3 +868,20 @@ def test_clean_up_again_is_proven_again(drill: Drill) -> None:
     run.clean_up()
     assert_clean(run, run.clean_up())
     assert len(terminations(run)) == 1
+
+
+def test_an_instance_that_drs_does_not_call_a_drill_s_is_never_terminated(drill: Drill) -> None:
+    """Without ``isDrill`` nobody knows: it may be a real recovery instance."""
+    run = launched(drill)
+    listed, before = run.hook.recovery_instances, run.instances()
+
+    def unmarked(server_ids: Iterable[str]) -> list[dict[str, Any]]:
+        return [{key: item[key] for key in item if key != "isDrill"} for item in listed(server_ids)]
+
+    with (
+        mock.patch.object(run.hook, "recovery_instances", unmarked),
+        pytest.raises(CleanupIncomplete),
+    ):
+        run.clean_up()
+    assert run.instances() == before
+    assert terminations(run) == []

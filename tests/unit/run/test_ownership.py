@@ -146,3 +146,12 @@ def test_a_job_that_the_run_knows_makes_the_other_one_certain() -> None:
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
     record = launch(untagged_call(A, job_id="drsjob-1"), untagged_call(A))
     assert own(jobs, record) == ["drsjob-1", "drsjob-2"]
+
+
+def test_a_job_with_the_run_s_tag_and_other_servers_is_not_this_call_s() -> None:
+    """The run launches several waves, and tags them all alike."""
+    run = make_run()
+    tags = job_tags(run, "database")
+    jobs = [make_job("drsjob-1", B, tags=tags), make_job("drsjob-2", A, B, tags=tags)]
+    assert find_made_by(Call(at=NOW, servers=(A,)), jobs, run, frozenset()) == []
+    assert find_made_by(Call(at=NOW, servers=(A, B)), jobs[1:], run, frozenset()) == jobs[1:]

@@ -226,3 +226,13 @@ def test_an_absurd_retry_after_is_cut_to_the_bound() -> None:
 def test_a_server_given_up_is_not_called_for() -> None:
     line = timeline(A, B).given_up([A], "unknown to DRS")
     assert line.next_step(NOW) == CallNow(server_ids=(B,))
+
+
+def test_a_refusal_with_a_holder_ends_the_row_of_those_without_one() -> None:
+    """Only refusals in a row that no live job explains make a server hopeless."""
+    line, at = timeline(A), 0.0
+    for holder in (None, None, None, "drsjob-h", None, None, None):
+        line = refuse(line, at, holder=holder)
+        at = seconds(line.slot(A).not_before)
+    assert line.slot(A).given_up is None
+    assert refuse(line, at, holder=None).slot(A).given_up
