@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test lint format requirements clean
+.PHONY: help venv services drill airflow simulator test lint format mutation requirements clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -38,6 +38,10 @@ lint: $(READY) ## run the linters and the type checker
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+mutation: $(READY) ## count the small changes of the code that no unit test notices   [MODULE=]
+	$(or $(shell command -v uv),.drill/bootstrap/bin/uv) sync --frozen --inexact --group mutation
+	$(BIN)/python -m bench.mutation $(MODULE)
 
 requirements: $(READY) ## write requirements.txt anew, from pyproject.toml and uv.lock
 	$(BIN)/python .ci/requirements.py > requirements.txt

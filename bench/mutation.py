@@ -2,12 +2,13 @@
 
     make mutation [MODULE=plugins/drs/run/timeline.py]
 
-mutmut makes the mutants of each module, and a seeded sample of them is tested. Every mutant gets a process of its
-own, forked from this one, which has imported all libraries before. It loads the changed code in place of the
-module's file and runs the unit tests that execute the changed lines, the shortest first, until one fails.
+mutmut makes the mutants of each module, and a seeded sample of them is tested. Every mutant gets a process of
+its own, forked from this one, which has imported all libraries before. It loads the changed code in place of
+the module's file and runs those of its unit tests that execute the changed lines, the shortest first, until
+one fails.
 
-Not changed are type annotations, decorated functions, assertions and wording (text, what is formatted into text,
-and calls of the log): nobody tests words.
+Not changed are type annotations, decorated functions, assertions and wording (text, what is formatted into
+text, and calls of the log): nobody tests words.
 """
 
 from __future__ import annotations
@@ -38,13 +39,13 @@ from mutmut.mutation.file_mutation import create_mutations
 SAMPLE, SEED = 60, 20261127
 PACKAGE, TESTS = Path("plugins/drs"), Path("tests/unit")
 MODULES = {
-    "run/timeline.py": ("run", "launch"),
-    "run/ownership.py": ("run", "launch"),
-    "run/proof.py": ("run", "tasks/test_closing.py"),
-    "run/guards.py": ("run",),
-    "aws/jobs.py": ("aws", "run"),
-    "launch/wave_launch.py": ("launch", "run"),
-    "cleanup/clean_up.py": ("cleanup", "run"),
+    "run/timeline.py": "run/test_timeline.py",
+    "run/ownership.py": "run/test_ownership.py",
+    "run/proof.py": "tasks/test_closing.py",
+    "run/guards.py": "run/test_guards.py",
+    "aws/jobs.py": "aws/test_jobs.py",
+    "launch/wave_launch.py": "launch/test_wave_launch.py",
+    "cleanup/clean_up.py": "cleanup/test_clean_up.py",
 }
 """The modules, and for each the unit tests that are to notice its mutants."""
 WORDING = (
@@ -67,7 +68,7 @@ class Mutant:
 def sample_mutants(path: Path) -> tuple[list[Mutant], int]:
     """A sample of the changes that mutmut makes of the module, and how many there are."""
     module, mutations, _, _ = create_mutations(str(path), path.read_text())
-    anything = matchers.MatchIfTrue(lambda _: True)
+    anything: Any = matchers.MatchIfTrue(lambda _: True)
     wording = {
         part for found in matchers.findall(module, WORDING) for part in matchers.findall(found, anything)
     }
@@ -80,7 +81,7 @@ def sample_mutants(path: Path) -> tuple[list[Mutant], int]:
         while node not in positions:  # an operator has none of its own
             node = next(other for other in positions if node in other.children)
         place: Any = positions[node]
-        sample.append(Mutant(changed.code, range(place.start.line, place.end.line + 1)))  # type: ignore[attr-defined]
+        sample.append(Mutant(module.code_for_node(changed), range(place.start.line, place.end.line + 1)))
     return sample, len(fitting)
 
 
@@ -193,10 +194,10 @@ def measure(path: Path, tests: Sequence[str]) -> None:
 
 
 def main() -> None:
-    for module, rooms in MODULES.items():
+    for module, tests in MODULES.items():
         path = PACKAGE / module
         if len(sys.argv) < 2 or str(path) in sys.argv[1:]:
-            measure(path, [str(TESTS / room) for room in rooms])
+            measure(path, [str(TESTS / tests)])
 
 
 if __name__ == "__main__":
