@@ -5,6 +5,11 @@ from __future__ import annotations
 import datetime as dt
 
 UNKNOWN = "not known"
+SEARCH_CLOCK_SKEW = dt.timedelta(minutes=5)
+"""How far a search for something of a known time goes back before that time, since the clocks of two machines
+may differ. Large, because what is searched for is recognised by its own mark: going back too far only reads
+more, going back too little misses it.
+"""
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 

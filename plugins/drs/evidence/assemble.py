@@ -286,5 +286,5 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
 
 def _remarks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
     for task_id in states:
-        for remark in ledger.remarks(task_id):
+        for remark in ledger.notes(task_id):
             yield f"{task_id}: {remark}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,9 +10,8 @@ from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
 from drs.evidence.record import Evidence, Link, RunFindings
 from drs.evidence.storage import RecordStorage
+from drs.times import SEARCH_CLOCK_SKEW
 
-CLOCK_SKEW = dt.timedelta(minutes=5)
-"""How far the clocks of two workers may differ."""
 TRIES = 3
 """Writers of one plan that come together, before this one gives up."""
 
@@ -141,7 +139,7 @@ class EvidenceStore:
                 return None
             if (record.run.dag_id, record.run.run_id) == (found.run.dag_id, found.run.run_id):
                 return record if chain.says_the_same(found, record) else None
-            if record.assembled_at < found.run.began_at - CLOCK_SKEW:
+            if record.assembled_at < found.run.began_at - SEARCH_CLOCK_SKEW:
                 return None
         return None
 

@@ -20,7 +20,7 @@ from drs.plan import Launch
 from drs.run.guards import launches_as_drill, refuse_unapproved
 from drs.run.ledger import Ledger
 from drs.run.log import Log
-from drs.run.ownership import CLOCK_SKEW, find_made_by, job_tags
+from drs.run.ownership import JOB_CLOCK_SKEW, find_made_by, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, Timeline, WaitUntil
 from drs.times import clock_time, utc_now
@@ -90,7 +90,7 @@ class WaveLaunch:
         """Compare an earlier try's record with DRS: keep what is launched or live, put back what is not."""
         due = max(self._now(), self._opens_at)
         for call in self.record.unanswered:
-            self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW))
+            self._settle(call, self._hook.jobs_since(call.at - JOB_CLOCK_SKEW))
         jobs = {job.job_id: job for job in self._hook.describe_jobs(self.record.jobs)}
         present = {
             (item.get("jobID"), item.get("sourceServerID"))
@@ -112,7 +112,7 @@ class WaveLaunch:
                     "Server %s is launched anew: job %s %s.", self._label(slot), slot.job_id, ended
                 )
                 again.append(slot.server_id)
-        timeline = self.record.timeline.retried(due).anew(again, due)
+        timeline = self.record.timeline.task_retried(due).relaunched(again, due)
         self._save(self.record.model_copy(update={"timeline": timeline}))
 
     def advance(self) -> WaitUntil | Finished:
@@ -207,7 +207,7 @@ class WaveLaunch:
     def _refused(self, call: Call, error: ClientError | BotoCoreError) -> None:
         code = call_errors.error_code(error)
         if call_errors.reply_unknown(error):
-            if not self._settle(call, self._hook.jobs_since(call.at - CLOCK_SKEW)):
+            if not self._settle(call, self._hook.jobs_since(call.at - JOB_CLOCK_SKEW)):
                 self._pause(error, _why_paused(error))
             return
         if code == call_errors.CONFLICT:

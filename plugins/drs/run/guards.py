@@ -1,5 +1,5 @@
-"""The rails around every launch: what a person must have approved, and the one place that lets ``isDrill`` be
-false. They believe the run's records and no task's state, which a person can set. Pure.
+"""The guards before every launch call: the approvals that it needs, and the only place that lets ``isDrill``
+be false. They read the run's records and never a task's state, because a person can set that. Pure.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from drs.run.records import RECOVERY_APPROVAL, RunRecord
 
 
 def launches_as_drill(run: RunRecord, ledger: Ledger) -> bool:
-    """Whether this run's servers are launched as drills. Asked right before every call.
+    """Whether this run's servers are launched as drills. Called right before every launch call.
 
-    False only for a run that asked for a RECOVERY, was started by hand, of a plan that allows it, and that a
-    person has approved. Whatever else claims to be a RECOVERY is refused, never turned into a drill: what a
-    person wants in a disaster must not silently become something else.
+    The answer is false only if the run asked for a RECOVERY, a person started it by hand, its plan allows it
+    and a person has approved it. A RECOVERY that lacks one of these is refused and never turned into a drill:
+    in a disaster, what a person asked for must not silently become something else.
 
     :raises InvalidExecutionType: a RECOVERY that lacks any of these
     """
@@ -32,19 +32,20 @@ def launches_as_drill(run: RunRecord, ledger: Ledger) -> bool:
         raise InvalidExecutionType(
             f"This run may not launch a real recovery: {'; '.join(lacking)}.",
             remedy=(
-                "Trigger a run by hand of a plan with `allow_recovery: true`, with execution_type RECOVERY "
-                "and a reason, and have it approved."
+                "By hand, trigger a run of a plan with `allow_recovery: true`, with execution_type RECOVERY "
+                "and a reason, and have somebody approve it."
             ),
         )
     return False
 
 
 def refuse_unapproved(run: RunRecord, ledger: Ledger, wave: str) -> None:
-    """See that the wave's approval, if the plan wants one, was given. Asked right before every call.
+    """Check that the wave was approved, if its plan wants that. Called right before every launch call.
 
-    A real recovery is never approved by silence.
+    A real recovery is never approved by a time-out.
 
-    :raises ApprovalRejected: nobody has approved, or it was passed by where the plan does not let it
+    :raises ApprovalRejected: nobody has approved, or the approval was skipped or timed out and the plan does
+        not allow that
     """
     approval = run.read_plan().wave(wave).approval
     if approval is None:
@@ -57,10 +58,10 @@ def refuse_unapproved(run: RunRecord, ledger: Ledger, wave: str) -> None:
     }
     if answer is None or not answer.approved or not valid[answer.answered]:
         raise ApprovalRejected(
-            f"Wave {wave} needs an approval, and the run has no record of one: its task 'approve' was marked "
-            "by hand, or the plan's file was edited while the run was under way.",
+            f"Wave {wave} needs an approval, and the run has no record of one: somebody marked its "
+            "task 'approve' by hand, or edited the plan's file while the run was active.",
             remedy=(
-                "Clear the wave's task 'approve' with all after it, and have it answered; or trigger a new "
-                "run."
+                "Clear the wave's task 'approve' with all tasks after it and have somebody answer it, or "
+                "trigger a new run."
             ),
         )

@@ -1,8 +1,9 @@
 """What a run records about itself, where every task of the run can read it.
 
-The ledger lives in the XCom of the run's first task: a retried task loses its own XCom, never another's,
-and ``begin`` stays in a plan's DAG even while its file is broken. A task that acts on servers reads what
-to do from here and never again from the plan file, so an edit in mid-drill does not move a running drill.
+The ledger is kept in the XCom of the run's first task, ``begin``. A task that is retried loses its own XCom
+but not that of another task, and ``begin`` stays in a plan's DAG even while the plan's file is broken. A task
+that acts on servers reads what to do from here and not from the plan file, so an edit of the file does not
+change a drill that is running.
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ R = TypeVar("R", bound=Record)
 
 
 class Ledger:
-    """Typed access to a run's records. Reading what was never written gives ``None``."""
+    """Typed access to a run's records. A record that was never written reads as ``None``."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def begun(self) -> RunRecord | None:
-        """The run's record; ``None`` when it was refused before it began."""
+        """The run's record; ``None`` if the run was refused before it began."""
         return self._read("run", RunRecord)
 
     def run(self) -> RunRecord:
@@ -56,7 +57,8 @@ class Ledger:
         record = self.begun()
         if record is None:
             raise DrillFailed(
-                "This run has no record of its beginning.", remedy="Clear the task 'begin' with all after it."
+                "This run has no record of its beginning.",
+                remedy="Clear the task 'begin' with all tasks after it.",
             )
         return record
 
@@ -70,14 +72,17 @@ class Ledger:
         self._write("resolution", record)
 
     def approval(self, subject: str) -> ApprovalRecord | None:
-        """The answer about a wave, by its name, or about the whole run (:data:`RECOVERY_APPROVAL`)."""
+        """The answer to one question of the run.
+
+        :param subject: a wave's name, or :data:`RECOVERY_APPROVAL` or :data:`CLEANUP_APPROVAL`
+        """
         return self._read(f"approval.{subject}", ApprovalRecord)
 
     def save_approval(self, subject: str, record: ApprovalRecord) -> None:
         self._write(f"approval.{subject}", record)
 
     def forget_approval(self, subject: str) -> None:
-        """Take back an earlier answer: the question is asked again."""
+        """Remove an earlier answer, because the question is asked again."""
         self._store.set(f"approval.{subject}", None)
 
     def launch(self, wave: str) -> LaunchRecord | None:
@@ -95,7 +100,7 @@ class Ledger:
         self._store.set(f"reached.{wave}.{gate}", at.isoformat())
 
     def job_ids(self) -> frozenset[str]:
-        """Every job that the run is known to have made so far, those of its clean-up included."""
+        """Every job that the run has recorded so far, including the jobs of its clean-up."""
         run = self.begun()
         launches = [self.launch(wave) for wave in run.waves] if run else []
         cleanup = self.cleanup()
@@ -120,22 +125,22 @@ class Ledger:
     def save_validation(self, wave: str, record: WaveValidation) -> None:
         self._write(f"validation.{wave}", record)
 
-    def remarks(self, task_id: str) -> tuple[str, ...]:
-        """What went wrong in a task beside its work, and fails nothing: a message or a measure not sent."""
+    def notes(self, task_id: str) -> tuple[str, ...]:
+        """What went wrong in a task without failing it: a message that was not sent, or a measure."""
         return tuple(self._store.get(f"remarks.{task_id}") or ())
 
-    def add_remark(self, task_id: str, text: str) -> None:
-        self._store.set(f"remarks.{task_id}", [*self.remarks(task_id), text])
+    def add_note(self, task_id: str, text: str) -> None:
+        self._store.set(f"remarks.{task_id}", [*self.notes(task_id), text])
 
-    def told(self, task_id: str) -> tuple[str, ...]:
-        """The events that a task has told people of, so that a later try does not tell them again."""
+    def notified(self, task_id: str) -> tuple[str, ...]:
+        """The events of which a task has notified people, so that a later try does not notify them again."""
         return tuple(self._store.get(f"told.{task_id}") or ())
 
-    def save_told(self, task_id: str, event: str) -> None:
-        self._store.set(f"told.{task_id}", [*self.told(task_id), event])
+    def save_notified(self, task_id: str, event: str) -> None:
+        self._store.set(f"told.{task_id}", [*self.notified(task_id), event])
 
     def measured(self, wave: str) -> frozenset[str]:
-        """The calls and jobs of a wave that have gone into its measures, so that each does once."""
+        """The calls and jobs of a wave that are counted in its measures, so that each is counted once."""
         return frozenset(self._store.get(f"measured.{wave}") or ())
 
     def save_measured(self, wave: str, measured: frozenset[str]) -> None:
@@ -154,7 +159,7 @@ class Ledger:
         self._write(f"failure.{task_id}", record)
 
     def forget_failure(self, task_id: str) -> None:
-        """Take back why an earlier try failed: the task is tried again, or was cleared."""
+        """Remove why an earlier try failed, because the task is retried or was cleared."""
         if self.failure(task_id) is not None:
             self._store.set(f"failure.{task_id}", None)
 

@@ -1,4 +1,4 @@
-"""Where launch and clean-up say what they do: a task's log in Airflow, a terminal on the command line."""
+"""The log of launch and clean-up: a task's log in Airflow, or the terminal for the command line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 
 class Log(Protocol):
-    """The part of a logger that is used; both :mod:`logging` and Airflow's task logger have it."""
+    """The methods of a logger that we use; both :mod:`logging` and Airflow's task logger have them."""
 
     def info(self, message: str, /, *arguments: Any) -> Any: ...
 

@@ -1,12 +1,12 @@
-"""Which DRS jobs are this run's own: by the run's record, by the job's tag, and without tags by what the
-run was about to do. Pure.
+"""Which DRS jobs this run started: those that its record names, those that carry its tag, and, without tags,
+those that fit a call that the run was about to make. Pure.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from drs.aws.jobs import Job
 from drs.aws.states import InitiatedBy, JobType
@@ -17,14 +17,16 @@ WAVE_TAG = "drs-drills:wave"
 DAG_TAG = "drs-drills:dag"
 RUN_ID_TAG = "drs-drills:dag-run"
 
-CLOCK_SKEW = dt.timedelta(seconds=30)
-"""How far the clocks of DRS and of a worker may differ."""
+JOB_CLOCK_SKEW = dt.timedelta(seconds=30)
+"""How far DRS's clock may be behind a worker's. Small, because an untagged job is recognised by its servers
+and its time alone: a larger value could take somebody else's earlier drill for this run's.
+"""
 CALL_SPAN = dt.timedelta(minutes=10)
-"""How long after its intent a call, botocore's own retries included, may still make its job."""
+"""How long after its intent was written a call may still make its job, including botocore's own retries."""
 
 
 def job_tags(run: RunRecord, wave: str) -> dict[str, str]:
-    """The tags of a job of this run: the run's token, and what a person in the DRS console wants to know."""
+    """The tags of a job of this run: its token, and the wave and the run for people in the DRS console."""
     return {
         RUN_TAG: run.token,
         WAVE_TAG: wave,
@@ -39,8 +41,8 @@ def own_tagged(job: Job, run: RunRecord) -> bool:
 
 
 def fits(job: Job, call: Call, run: RunRecord) -> bool:
-    """Whether an untagged job is what this untagged call would have made: a drill (or a recovery, if that is
-    what the run is) of just these servers, within the call's own time.
+    """Whether an untagged call would have made this untagged job: it is a drill (or a recovery, if the run is
+    one) of exactly the call's servers, and DRS created it within the call's time.
     """
     initiated_by = InitiatedBy.START_DRILL if run.is_drill else InitiatedBy.START_RECOVERY
     return (
@@ -49,12 +51,12 @@ def fits(job: Job, call: Call, run: RunRecord) -> bool:
         and job.type == JobType.LAUNCH
         and job.initiated_by == initiated_by
         and job.server_ids == frozenset(call.servers)
-        and call.at - CLOCK_SKEW <= job.created <= call.at + CALL_SPAN
+        and call.at - JOB_CLOCK_SKEW <= job.created <= call.at + CALL_SPAN
     )
 
 
 def find_made_by(call: Call, jobs: Iterable[Job], run: RunRecord, taken: frozenset[str]) -> list[Job]:
-    """The jobs that this call may have made: one is the call's own, several are ambiguous.
+    """The jobs that this call may have made. A single one is the call's; several are ambiguous.
 
     :param call: a call whose reply is unknown
     :param jobs: the jobs that DRS lists
@@ -68,30 +70,38 @@ def find_made_by(call: Call, jobs: Iterable[Job], run: RunRecord, taken: frozens
 def own_launch_jobs(
     jobs: Iterable[Job], run: RunRecord, launches: Iterable[LaunchRecord]
 ) -> tuple[list[Job], list[str]]:
-    """Every LAUNCH job of this run, and a remark on each call whose job cannot be told.
+    """Every LAUNCH job that this run started, and a note on each call that several jobs fit.
 
     :param jobs: the jobs that DRS lists since the run began
     :param launches: the run's launch records, one a wave
     """
     listed = [job for job in jobs if job.type == JobType.LAUNCH]
     records = list(launches)
-    recorded = frozenset().union(*(record.all_job_ids for record in records))
+    recorded = frozenset[str]().union(*(record.all_job_ids for record in records))
     own = {job.job_id: job for job in listed if job.job_id in recorded or own_tagged(job, run)}
-    remarks = []
-    for call in (call for record in records for call in record.unanswered):
+    notes = []
+    for call in unanswered_calls(records):
         found = find_made_by(call, listed, run, frozenset(own))
         if len(found) == 1:
             own[found[0].job_id] = found[0]
         elif found:
-            remarks.append(
-                f"The reply to StartRecovery of {', '.join(call.servers)} was lost, and "
-                f"{len(found)} jobs would fit: {', '.join(job.job_id for job in found)}. None of them is "
-                "touched; look at them in the DRS console and terminate their instances by hand if they are "
-                "this run's."
-            )
-    return list(own.values()), remarks
+            notes.append(_ambiguous(call, found))
+    return list(own.values()), notes
+
+
+def unanswered_calls(launches: Iterable[LaunchRecord]) -> list[Call]:
+    """The calls of these waves whose reply is unknown."""
+    return [call for launch in launches for call in launch.unanswered]
+
+
+def _ambiguous(call: Call, found: Sequence[Job]) -> str:
+    return (
+        f"The reply to StartRecovery of {', '.join(call.servers)} was lost, and {len(found)} jobs would fit: "
+        f"{', '.join(job.job_id for job in found)}. None of them is touched; look at them in the DRS "
+        "console, and if they are this run's, terminate their instances by hand."
+    )
 
 
 def tag_value(text: str) -> str:
-    """A tag value: AWS admits letters, digits, spaces and ``_.:/=+-@``, at most 256."""
+    """The text as a tag value: AWS allows letters, digits, spaces and ``_.:/=+-@``, at most 256 of them."""
     return re.sub(r"[^\w\s_.:/=+\-@]", "_", text)[:256]

@@ -1,4 +1,4 @@
-"""What a run records about itself, and later proves from: frozen values, each written by one task."""
+"""What a run records about itself and uses as proof later: frozen values, each written by one task."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from drs.run.timeline import Timeline
 
 ExecutionType = Literal["DRILL", "RECOVERY"]
 RECOVERY_APPROVAL = "*recovery*"
-"""The subject of the approval that a real recovery needs; no wave can bear this name."""
+"""The subject of the approval that a real recovery needs; no wave can have this name."""
 CLEANUP_APPROVAL = "*cleanup*"
-"""The subject of the answer whether the drill's instances are terminated."""
+"""The subject of the question whether the drill's instances are terminated."""
 
 
 class Record(BaseModel):
@@ -22,10 +22,10 @@ class Record(BaseModel):
 
 
 class RunRecord(Record):
-    """What ``begin`` decided: the plan as it was, and what this run is to do with it."""
+    """What ``begin`` decided: the plan at that time, and what this run does with it."""
 
     token: str
-    """Marks this run's jobs in DRS; random, since two Airflows may run one plan under one run id."""
+    """Marks this run's jobs in DRS. Random, because two Airflows may run one plan with the same run id."""
     dag_id: str
     run_id: str
     began_at: dt.datetime
@@ -34,7 +34,7 @@ class RunRecord(Record):
     waves: tuple[str, ...]
     execution_type: ExecutionType = "DRILL"
     run_type: str = "manual"
-    """Airflow's word for how the run came about: manual, scheduled, ..."""
+    """Airflow's word for how the run was started: manual, scheduled, ..."""
     exclude_servers: tuple[str, ...] = ()
     dry_run: bool = False
     keep_instances: bool = False
@@ -44,7 +44,7 @@ class RunRecord(Record):
     reason: str = ""
     initiator: str = ""
     missed: str | None = None
-    """Why this run launches nothing: its time went by before it could begin."""
+    """Why this run launches nothing: its scheduled time had passed before it could begin."""
 
     @property
     def is_drill(self) -> bool:
@@ -62,9 +62,9 @@ class ResolvedServer(Record):
     snapshot_id: str | None = None
     """The recovery snapshot to launch from; ``None`` is the latest state."""
     lag_seconds: float | None = None
-    """The replication lag that preflight saw; ``None`` where DRS named none."""
+    """The replication lag that preflight saw; ``None`` if DRS reported none."""
     starts: bool = True
-    """Whether the launch disposition is STARTED: such an instance must run, another must be stopped."""
+    """Whether the launch disposition is STARTED: then the instance must run, otherwise it must be stopped."""
 
 
 class WaveResolution(Record):
@@ -76,7 +76,7 @@ class WaveResolution(Record):
 
 
 class Resolution(Record):
-    """What ``preflight`` resolved the plan's protection groups to, for this run."""
+    """The servers that ``preflight`` found for the plan's protection groups in this run."""
 
     waves: dict[str, WaveResolution]
 
@@ -93,7 +93,7 @@ class ApprovalRecord(Record):
 
 
 class Call(Record):
-    """One StartRecovery call: written as an intent before it is made, and completed with how it ended.
+    """One StartRecovery call. It is written as an intent before it is made, and completed when it has ended.
 
     At most one of ``job_id``, ``error`` and ``not_made`` is set; none of them while the reply is unknown.
     """
@@ -106,7 +106,7 @@ class Call(Record):
     error: str | None = None
     """The error code with which DRS refused the call."""
     not_made: bool = False
-    """The call was not sent after all, or DRS is known never to have acted on it."""
+    """The call was not sent after all, or it is known that DRS never acted on it."""
 
     @property
     def answered(self) -> bool:
@@ -115,7 +115,7 @@ class Call(Record):
 
 
 class LaunchRecord(Record):
-    """A wave's launch: each server's place on the timeline, and every call made."""
+    """A wave's launch: each server's slot on the timeline, and every call."""
 
     timeline: Timeline
     calls: tuple[Call, ...] = ()
@@ -127,7 +127,7 @@ class LaunchRecord(Record):
 
     @property
     def jobs(self) -> dict[str, tuple[str, ...]]:
-        """Job ids to the servers that this run started in them, in the order of the launch."""
+        """The servers that this run started in each job, by job id and in the order of the launch."""
         jobs: dict[str, tuple[str, ...]] = {}
         for server in self.timeline.servers:
             if server.job_id:
@@ -135,12 +135,12 @@ class LaunchRecord(Record):
         return jobs
 
     def called_at(self, job_id: str) -> dt.datetime:
-        """When the call that made the job was made."""
+        """When this run made the call that started the job."""
         return next(call.at for call in self.calls if call.job_id == job_id)
 
     @property
     def all_job_ids(self) -> frozenset[str]:
-        """Every job this run made for the wave, those of an earlier try included."""
+        """Every job that this run started for the wave, including the jobs of earlier tries."""
         made = {call.job_id for call in self.calls if call.job_id}
         return frozenset(made | set(self.jobs))
 
@@ -162,7 +162,7 @@ class ServerRecord(Record):
     launched_at: dt.datetime | None = None
     """The time of the server's last event in DRS's job log, if it was launched."""
     point_in_time: dt.datetime | None = None
-    """Of which moment the launched instance holds the data (pointInTimeSnapshotDateTime)."""
+    """The moment of the data on the launched instance (pointInTimeSnapshotDateTime)."""
 
 
 class WaveOutcome(Record):
@@ -170,26 +170,26 @@ class WaveOutcome(Record):
 
 
 class CheckResult(Record):
-    """What one check saw of one launched server."""
+    """The result of one check of one launched server."""
 
     check: str
-    """What was checked: the kind of check and its object, such as ``http :80/health``."""
+    """The kind of check and what it looks at, such as ``http :80/health``."""
     server_id: str
     instance_id: str | None
     passed: bool
     optional: bool = False
-    """A failure is a warning."""
+    """If this check fails, that is only a warning."""
     seen: str
-    """What was seen, complete on its own."""
+    """What the check saw, as a text that can be read alone."""
     at: dt.datetime
     seconds: float
-    """From the beginning of the wave's validation."""
+    """Seconds since the wave's validation began."""
     output: str = ""
-    """What a command or an answer said, cut to a readable length."""
+    """The output of a command or the body of an answer, cut to a readable length."""
 
 
 class WaveValidation(Record):
-    """Every check of one wave, the servers in their order."""
+    """The results of all checks of one wave, in the order of its servers."""
 
     began_at: dt.datetime
     ended_at: dt.datetime
@@ -197,7 +197,7 @@ class WaveValidation(Record):
 
 
 class ValidationBegin(Record):
-    """When the validation of a wave's instances began: a task that takes it up later has no more time."""
+    """When the validation of a wave's instances began. A task that resumes it gets no extra time."""
 
     began_at: dt.datetime
     instances: dict[str, str]
@@ -205,19 +205,19 @@ class ValidationBegin(Record):
 
 
 class InstanceRecord(Record):
-    """A drill instance that this run launched, and what became of it."""
+    """A drill instance that this run launched, as clean-up first saw it."""
 
     recovery_instance_id: str
     ec2_instance_id: str
     server_id: str
     job_id: str
     point_in_time: dt.datetime | None = None
-    """Of which moment the instance holds the data (pointInTimeSnapshotDateTime)."""
+    """The moment of the data on the instance (pointInTimeSnapshotDateTime)."""
     instance_type: str | None = None
     launched_at: dt.datetime | None = None
     """EC2's launch time."""
     state: str | None = None
-    """EC2's state when clean-up first saw it; a stopped instance costs no hours."""
+    """EC2's state when clean-up first saw it. EC2 does not charge the hours of a stopped instance."""
 
 
 class TerminateCall(Record):
@@ -228,7 +228,7 @@ class TerminateCall(Record):
 
 
 class CleanupRecord(Record):
-    """What clean-up did. ``proven`` only when DRS and EC2 both show every instance gone."""
+    """What clean-up did. ``proven`` is true only if both DRS and EC2 show that every instance is gone."""
 
     started_at: dt.datetime
     jobs: tuple[str, ...] = ()
@@ -236,24 +236,22 @@ class CleanupRecord(Record):
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
     earlier_calls: int = 0
-    """How many of these calls were made before the task was tried again or cleared: these no longer count as
-    tries.
-    """
+    """How many of these calls were made before the task was retried or cleared: they no longer count."""
     ec2_looks: int = 0
-    """Looks at EC2 that found an instance running which DRS no longer lists."""
+    """How often EC2 still showed a running instance that DRS no longer lists."""
     kept: bool = False
-    """The run was asked to keep its instances, or it was a real recovery."""
+    """The instances were kept; ``why_kept`` says why."""
     proven: bool = False
     ended_at: dt.datetime | None = None
     why_kept: str = ""
-    """Why the instances were kept: the run's parameter, the plan's rule, a person's answer."""
+    """The run's parameter, the plan's rule, a person's answer, or that this is a real recovery."""
 
 
 class FailureRecord(Record):
-    """Why a task failed, for evidence and verdict."""
+    """Why a task failed. Evidence and verdict read it."""
 
     code: str
     message: str
     remedy: str = ""
     details: str = ""
-    """What stands above the message in the task's log: the wave's servers, each failure explained."""
+    """What the task's log shows above the message: the wave's servers, and an explanation of each failure."""

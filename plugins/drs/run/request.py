@@ -1,4 +1,4 @@
-"""What a run asks for, in the form or by ``conf``, checked against its plan. Pure."""
+"""What a person asks of a run, in the form or by ``conf``, checked against the plan. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from drs.plan import Plan
 from drs.run.records import ExecutionType
 
 MANUAL = "manual"
-"""Airflow's word for a run that somebody started, in the UI or by API."""
+"""Airflow's word for a run that somebody started, in the UI or over the API."""
 LATEST = "latest"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The run parameters, each as the run's record has it; the fields' names are the parameters'."""
+    """The run parameters, as the run's record stores them. Each field has the name of its parameter."""
 
     execution_type: ExecutionType
     waves: tuple[str, ...]
@@ -41,10 +41,10 @@ def read_request(
 
     :param params: every run parameter, as Airflow validated it
     :param conf: the keys of the run's ``conf``
-    :param run_type: Airflow's word for how the run came about
-    :raises InvalidField: an unknown or wrong parameter
-    :raises InvalidExecutionType: neither DRILL nor RECOVERY, or RECOVERY where it may not be
-    :raises MissingField: a RECOVERY without a reason
+    :param run_type: Airflow's word for how the run was started
+    :raises InvalidField: a parameter is unknown or wrong
+    :raises InvalidExecutionType: it is neither DRILL nor RECOVERY, or this run may not be a RECOVERY
+    :raises MissingField: a RECOVERY has no reason
     :raises PlanHasNoWaves: no wave is chosen
     """
     if unknown := sorted(set(conf) - set(RUN_PARAMETERS)):
@@ -79,18 +79,18 @@ def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> Execu
         raise InvalidExecutionType(
             f"The plan {plan.name} allows no RECOVERY. This run touched nothing.",
             remedy=(
-                f"A run of this plan may be {allowed}. Should it recover for real, write `allow_recovery: "
-                "true` into its file, then trigger a new run."
+                f"A run of this plan may be {allowed}. To recover for real, write `allow_recovery: true` "
+                "into the plan's file, then trigger a new run."
             ),
         )
     if run_type != MANUAL:
         raise InvalidExecutionType(
-            f"This run came about as {run_type}, and only a run that a person starts may be a RECOVERY.",
-            remedy="Trigger the DAG by hand, in the Airflow UI or by its REST API.",
+            f"Airflow started this run as {run_type}, and only a run that a person starts may be a RECOVERY.",
+            remedy="Trigger the DAG by hand, in the Airflow UI or over its REST API.",
         )
     if not reason:
         raise MissingField(
-            "A RECOVERY needs a reason; whoever approves it reads it.",
+            "A RECOVERY needs a reason, which is shown to the person who approves it.",
             remedy='For example {"execution_type": "RECOVERY", "reason": "us-east-1 is down, case 4711"}.',
         )
     return "RECOVERY"
@@ -118,18 +118,18 @@ def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
     try:
         point = dt.datetime.fromisoformat(asked)
     except ValueError:
-        raise InvalidField(f"recovery_point {asked} is no ISO 8601 time.", remedy=remedy) from None
+        raise InvalidField(f"recovery_point {asked} is not an ISO 8601 time.", remedy=remedy) from None
     if point.tzinfo is None:
         raise InvalidField(f"recovery_point {asked} has no time zone.", remedy=remedy)
     if point > now:
         raise InvalidField(
-            f"recovery_point {asked} lies in the future; it is {now:%Y-%m-%dT%H:%M:%S}Z.", remedy=remedy
+            f"recovery_point {asked} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.", remedy=remedy
         )
     return point.astimezone(dt.UTC)
 
 
 def _check_skippable(plan: Plan) -> None:
-    """Passing approvals by is an error where it would pass none by: somebody counts on it."""
+    """Refuse skip_approvals if no approval of the plan can be skipped: the person who set it expects the opposite."""
     approvals = {wave.name: wave.approval for wave in plan.waves if wave.approval}
     if any(approval.skippable for approval in approvals.values()):
         return
@@ -139,5 +139,5 @@ def _check_skippable(plan: Plan) -> None:
     else:
         what, more = f"The plan {plan.name} asks for no approval before a wave.", ""
     if plan.allow_recovery:
-        what += " That of a RECOVERY never can."
+        what += " The approval of a RECOVERY can never be skipped."
     raise InvalidField(f"skip_approvals: {what}", remedy=f"Leave skip_approvals out{more}.")

@@ -1,4 +1,4 @@
-"""Which source servers each wave of a run holds: groups resolved, exclusions applied. Pure."""
+"""Finds the source servers of each wave: resolves protection groups, leaves out excluded servers. Pure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from drs.run.records import Resolution, ResolvedServer, WaveResolution
 class ResolutionProblem:
     """What is wrong with a resolution.
 
-    :param wave: the wave that it is about; ``None`` for the whole run
+    :param wave: the wave that the problem is about; ``None`` for the whole run
     :param server_id: the server that it is about, if it is about one
-    :param optional: it befalls an optional group alone, so that it does not stop the run
+    :param optional: the problem is about an optional group only, so that it does not stop the run
     """
 
     error: DrillError
@@ -53,43 +53,7 @@ def resolve(
     known = {str(item["sourceServerID"]): item for item in source_servers}
     problems: list[ResolutionProblem] = []
     placed: dict[str, str] = {}
-    resolved: dict[str, WaveResolution] = {}
-    for name in waves:
-        servers: list[ResolvedServer] = []
-        excluded: list[str] = []
-        for group_name in plan.wave(name).protection_groups:
-            group = plan.protection_groups[group_name]
-            ids, error = _members(group_name, group, known, exclude)
-            if error is not None:
-                problems.append(ResolutionProblem(error, wave=name, optional=group.optional))
-            for server_id in ids:
-                if server_id in placed:
-                    twice = ServerConflict(
-                        f"Server {server_id} is in wave {placed[server_id]} and again in wave {name} "
-                        f"(group {group_name}): a server can be launched once in a drill.",
-                        remedy="Change the groups' tags or ids so that each server is in one wave.",
-                    )
-                    problems.append(
-                        ResolutionProblem(twice, wave=name, server_id=server_id, optional=group.optional)
-                    )
-                    continue
-                placed[server_id] = name
-                if server_id in exclude:
-                    excluded.append(server_id)
-                    continue
-                servers.append(
-                    ResolvedServer(
-                        server_id=server_id,
-                        name=server_name(known[server_id]),
-                        group=group_name,
-                        optional=group.optional,
-                    )
-                )
-        problems += [ResolutionProblem(error, wave=name) for error in _sizes(plan, name, len(servers))]
-        left_out = None
-        if not servers:
-            left_out = "every server of it is excluded" if excluded else "its groups hold no server"
-        resolved[name] = WaveResolution(servers=tuple(servers), excluded=tuple(excluded), left_out=left_out)
+    resolved = {name: _resolve_wave(plan, name, exclude, known, placed, problems) for name in waves}
     problems += [ResolutionProblem(error) for error in _excluded_in_vain(exclude, placed)]
     resolution = Resolution(waves=resolved)
     if all(problem.optional for problem in problems) and (empty := nothing_to_launch(resolution)):
@@ -97,15 +61,71 @@ def resolve(
     return resolution, problems
 
 
+def _resolve_wave(
+    plan: Plan,
+    wave: str,
+    exclude: Sequence[str],
+    known: Mapping[str, Mapping[str, Any]],
+    placed: dict[str, str],
+    problems: list[ResolutionProblem],
+) -> WaveResolution:
+    """Resolve one wave.
+
+    :param placed: the wave of each server that was resolved before; this wave's servers are added
+    :param problems: problems found are added
+    """
+    servers: list[ResolvedServer] = []
+    excluded: list[str] = []
+    for group_name in plan.wave(wave).protection_groups:
+        group = plan.protection_groups[group_name]
+        ids, error = _members(group_name, group, known, exclude)
+        if error is not None:
+            problems.append(ResolutionProblem(error, wave=wave, optional=group.optional))
+        for server_id in ids:
+            if server_id in placed:
+                twice = _twice(server_id, placed[server_id], wave, group_name)
+                problems.append(
+                    ResolutionProblem(twice, wave=wave, server_id=server_id, optional=group.optional)
+                )
+                continue
+            placed[server_id] = wave
+            if server_id in exclude:
+                excluded.append(server_id)
+            else:
+                servers.append(_server(known[server_id], group_name, group))
+    problems += [ResolutionProblem(error, wave=wave) for error in _sizes(plan, wave, len(servers))]
+    left_out = None
+    if not servers:
+        left_out = "every server of it is excluded" if excluded else "its groups hold no server"
+    return WaveResolution(servers=tuple(servers), excluded=tuple(excluded), left_out=left_out)
+
+
+def _server(item: Mapping[str, Any], group_name: str, group: ProtectionGroup) -> ResolvedServer:
+    return ResolvedServer(
+        server_id=str(item["sourceServerID"]),
+        name=server_name(item),
+        group=group_name,
+        optional=group.optional,
+    )
+
+
+def _twice(server_id: str, first: str, second: str, group_name: str) -> DrillError:
+    return ServerConflict(
+        f"Server {server_id} is in wave {first} and again in wave {second} (group {group_name}): a server "
+        "can be launched once in a drill.",
+        remedy="Change the groups' tags or ids so that each server is in one wave.",
+    )
+
+
 def nothing_to_launch(resolution: Resolution) -> DrillError | None:
-    """The error of a run that would launch no server: green, it would look like a success."""
+    """The error of a run that would launch no server. If it were green, it would look like a success."""
     if all(wave.left_out for wave in resolution.waves.values()):
         return PlanHasNoWaves("No server is left to launch in any chosen wave.")
     return None
 
 
 def server_name(item: Mapping[str, Any]) -> str:
-    """The server's Name tag, else its host name, else its id."""
+    """The server's Name tag; without one its host name; without that its id."""
     hints = item.get("sourceProperties", {}).get("identificationHints", {})
     return str(item.get("tags", {}).get("Name") or hints.get("hostname") or item["sourceServerID"])
 
@@ -116,18 +136,9 @@ def _members(
     known: Mapping[str, Mapping[str, Any]],
     exclude: Sequence[str],
 ) -> tuple[list[str], DrillError | None]:
+    """The ids of a group's servers, and the problem with the group if there is one."""
     if group.source_servers is not None:
-        # A server that is gone can be drilled around: excluded, it need not be known.
-        found = [
-            server_id for server_id in group.source_servers if server_id in known or server_id in exclude
-        ]
-        unknown = [server_id for server_id in group.source_servers if server_id not in found]
-        if not unknown:
-            return found, None
-        return found, SourceServerNotFound(
-            f"Group {group_name} names {', '.join(unknown)}, which DRS does not know in this account and "
-            "Region."
-        )
+        return _listed_members(group_name, group.source_servers, known, exclude)
     wanted = dict(group.server_tags or {})
     matching = [
         server_id for server_id, item in known.items() if wanted.items() <= dict(item.get("tags", {})).items()
@@ -137,24 +148,41 @@ def _members(
     return [], _no_match(group_name, wanted, known.values())
 
 
+def _listed_members(
+    group_name: str, listed: Sequence[str], known: Mapping[str, Mapping[str, Any]], exclude: Sequence[str]
+) -> tuple[list[str], DrillError | None]:
+    # DRS need not know an excluded server: a plan whose server is gone can still be drilled without it.
+    found = [server_id for server_id in listed if server_id in known or server_id in exclude]
+    unknown = [server_id for server_id in listed if server_id not in found]
+    if not unknown:
+        return found, None
+    return found, SourceServerNotFound(
+        f"Group {group_name} names {', '.join(unknown)}, which DRS does not know in this account and Region."
+    )
+
+
 def _no_match(
     group_name: str, wanted: Mapping[str, str], items: Iterable[Mapping[str, Any]]
 ) -> TagResolutionEmpty:
     tags = [dict(item.get("tags", {})) for item in items]
-    hints = []
-    for key, value in wanted.items():
-        values = sorted({tag[key] for tag in tags if key in tag})
-        if not values:
-            keys = sorted({name for tag in tags for name in tag})
-            hints.append(f"no server has a tag {key} (tags there are: {', '.join(keys) or 'none'})")
-        elif value not in values:
-            hints.append(f"no server has {key}={value} (values there are: {', '.join(values)})")
+    hints = [hint for key, value in wanted.items() if (hint := _hint(key, value, tags))]
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
         f"Group {group_name} wants servers tagged "
-        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, and none is: {why}.",
+        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but there is none: {why}.",
         remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
     )
+
+
+def _hint(key: str, value: str, tags: Sequence[Mapping[str, str]]) -> str | None:
+    """Why no server matches one wanted tag; ``None`` if a server does."""
+    values = sorted({tag[key] for tag in tags if key in tag})
+    if not values:
+        keys = sorted({name for tag in tags for name in tag})
+        return f"no server has a tag {key} (tags there are: {', '.join(keys) or 'none'})"
+    if value not in values:
+        return f"no server has {key}={value} (values there are: {', '.join(values)})"
+    return None
 
 
 def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:

@@ -1,7 +1,8 @@
-"""When each server of a wave is launched next. Pure: every instant is given from outside.
+"""When each server of a wave is launched next. Pure: the caller gives every instant.
 
-Every server has its own place on one timeline. Its next call comes at the later of the last call plus
-``server_delay`` and its own retry time, so a held server never keeps the free ones waiting.
+All servers of a wave share one timeline, and each has its own slot on it. A server's next call is due at its
+own retry time, but not before ``server_delay`` has passed since the wave's last call. So a held server never
+keeps the free servers waiting.
 
 All instants are UTC; all spans are seconds.
 """
@@ -9,7 +10,7 @@ All instants are UTC; all spans are seconds.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -17,8 +18,9 @@ from pydantic import BaseModel, ConfigDict
 from drs.aws.jobs import Job
 
 THROTTLE_BOUND = 600.0
-"""Seconds of being throttled, or of no answer at all, after which DRS counts as unavailable."""
+"""Seconds of throttling, or of no answer at all, after which DRS counts as unavailable."""
 THROTTLE_BACKOFF = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds to wait after the first such answer, the second, and so on; the last value repeats."""
 
 
 class _Frozen(BaseModel):
@@ -26,7 +28,7 @@ class _Frozen(BaseModel):
 
 
 class ServerSlot(_Frozen):
-    """One server's place on the timeline."""
+    """One server's slot on the timeline."""
 
     server_id: str
     optional: bool = False
@@ -34,21 +36,20 @@ class ServerSlot(_Frozen):
     job_id: str | None = None
     refusals: int = 0
     unexplained: int = 0
-    """Refusals in a row at which no live job could be seen that holds it."""
+    """Refusals in a row for which no live job was seen that holds the server."""
     refused_since: dt.datetime | None = None
     holder: str | None = None
-    """The job that held the server at the last refusal, when one could be seen."""
+    """The job that held the server at the last refusal, if one was seen."""
     given_up: str | None = None
     """Why no further call is made for this server."""
 
     @property
     def waiting(self) -> bool:
+        """Whether the server still has to be launched."""
         return self.job_id is None and self.given_up is None
 
 
 _UNREFUSED: Mapping[str, object] = {"refusals": 0, "unexplained": 0, "refused_since": None, "holder": None}
-
-
 _UNPAUSED: Mapping[str, object] = {
     "paused_until": None,
     "pauses": 0,
@@ -64,7 +65,7 @@ class CallNow(_Frozen):
 
 
 class WaitUntil(_Frozen):
-    """Nothing is due before ``at``; sooner when one of the holders ends."""
+    """Nothing is due before ``at``, unless one of the jobs in ``holders`` ends earlier."""
 
     at: dt.datetime
     holders: tuple[str, ...] = ()
@@ -87,7 +88,7 @@ class Timeline(_Frozen):
     servers: tuple[ServerSlot, ...]
     last_call: dt.datetime | None = None
     paused_until: dt.datetime | None = None
-    """DRS refuses every call until then: throttled, out of quota, or out of reach."""
+    """No call is made before then: DRS throttles the account, a quota is used up, or DRS is out of reach."""
     pauses: int = 0
     paused_since: dt.datetime | None = None
     paused_why: str | None = None
@@ -98,16 +99,18 @@ class Timeline(_Frozen):
         if not waiting:
             return Finished()
         earliest = self._earliest_call()
-        due = [slot for slot in waiting if max(slot.not_before, earliest) <= now]
-        if due:
-            if self.jobs == "per_wave":
-                return CallNow(server_ids=tuple(slot.server_id for slot in due))
-            first = min(due, key=lambda slot: slot.not_before)
-            return CallNow(server_ids=(first.server_id,))
+        if due := [slot for slot in waiting if max(slot.not_before, earliest) <= now]:
+            return self._next_call(due)
         return WaitUntil(
             at=max(min(slot.not_before for slot in waiting), earliest),
             holders=tuple(sorted({slot.holder for slot in waiting if slot.holder})),
         )
+
+    def _next_call(self, due: Sequence[ServerSlot]) -> CallNow:
+        if self.jobs == "per_wave":
+            return CallNow(server_ids=tuple(slot.server_id for slot in due))
+        first = min(due, key=lambda slot: slot.not_before)
+        return CallNow(server_ids=(first.server_id,))
 
     def _earliest_call(self) -> dt.datetime:
         floor = dt.datetime.min.replace(tzinfo=dt.UTC)
@@ -125,43 +128,43 @@ class Timeline(_Frozen):
         return self._answered()._update(server_ids, {"job_id": job_id, **_UNREFUSED})
 
     def refused(self, server_ids: Iterable[str], holders: Mapping[str, Job], now: dt.datetime) -> Timeline:
-        """DRS refused the call with a conflict: the servers that a live job holds back off, the rest do not.
+        """DRS refused the call with a conflict. Servers that a live job holds wait; the others are due now.
 
-        A refusal names no server. Where no live job can be seen, every server of the call may be the held
-        one, and all of them back off.
+        DRS does not say which server is held. If no live job is seen that holds one of them, any of them may
+        be the held one, and all of them wait.
+
+        :param holders: the live job that holds a server, by server id
         """
         called = set(server_ids)
         held = called & set(holders) or called
-        slots = []
-        for slot in self.servers:
-            if slot.server_id not in held:
-                slots.append(slot)
-                continue
-            since = slot.refused_since or now
-            holder = holders.get(slot.server_id)
-            give_up_at = since + dt.timedelta(seconds=self.conflict_timeout)
-            backoff = self.conflict_backoff[min(slot.refusals, len(self.conflict_backoff) - 1)]
-            given_up = None
-            if now >= give_up_at:
-                given_up = f"still refused {self.conflict_timeout:.0f} s after the first refusal"
-            elif holder is None and slot.unexplained >= len(self.conflict_backoff):
-                given_up = f"refused {slot.unexplained + 1} times in a row, though no live job holds it"
-            slots.append(
-                slot.model_copy(
-                    update={
-                        "refusals": slot.refusals + 1,
-                        "unexplained": 0 if holder else slot.unexplained + 1,
-                        "refused_since": since,
-                        "holder": holder.job_id if holder else None,
-                        "not_before": min(now + dt.timedelta(seconds=backoff), give_up_at),
-                        "given_up": given_up,
-                    }
-                )
-            )
-        return self._answered().model_copy(update={"servers": tuple(slots)})
+        slots = tuple(
+            self._refused_slot(slot, holders.get(slot.server_id), now) if slot.server_id in held else slot
+            for slot in self.servers
+        )
+        return self._answered().model_copy(update={"servers": slots})
+
+    def _refused_slot(self, slot: ServerSlot, holder: Job | None, now: dt.datetime) -> ServerSlot:
+        since = slot.refused_since or now
+        give_up_at = since + dt.timedelta(seconds=self.conflict_timeout)
+        backoff = self.conflict_backoff[min(slot.refusals, len(self.conflict_backoff) - 1)]
+        given_up = None
+        if now >= give_up_at:
+            given_up = f"still refused {self.conflict_timeout:.0f} s after the first refusal"
+        elif holder is None and slot.unexplained >= len(self.conflict_backoff):
+            given_up = f"refused {slot.unexplained + 1} times in a row, though no live job holds it"
+        return slot.model_copy(
+            update={
+                "refusals": slot.refusals + 1,
+                "unexplained": 0 if holder else slot.unexplained + 1,
+                "refused_since": since,
+                "holder": holder.job_id if holder else None,
+                "not_before": min(now + dt.timedelta(seconds=backoff), give_up_at),
+                "given_up": given_up,
+            }
+        )
 
     def released(self, ended: Iterable[str], now: dt.datetime) -> Timeline:
-        """These holders have ended: their servers are due now."""
+        """These jobs have ended: the servers that they held are due now."""
         gone = set(ended)
         return self._update(
             (slot.server_id for slot in self.servers if slot.waiting and slot.holder in gone),
@@ -169,9 +172,13 @@ class Timeline(_Frozen):
         )
 
     def paused(self, now: dt.datetime, why: str, *, retry_after: float | None = None) -> Timeline:
-        """DRS answers no call for now; the pause grows, and is never shorter than DRS asked for.
+        """DRS answers no call for now. Each pause is longer than the last, and never shorter than DRS asks.
 
-        Each reason has a span of its own: a throttled call after a long wait for quota begins anew.
+        The pauses are counted for each reason: a throttled call after a long wait for quota starts with the
+        shortest pause again.
+
+        :param why: the reason
+        :param retry_after: the seconds that DRS asks to wait, if it does
         """
         same = why == self.paused_why
         pauses = self.pauses if same else 0
@@ -191,17 +198,17 @@ class Timeline(_Frozen):
         return self._answered()._update(server_ids, {"given_up": why})
 
     def paused_for(self, now: dt.datetime) -> float:
-        """Seconds since DRS last answered a call in earnest."""
+        """Seconds since the first of the pauses in a row, all for one reason."""
         return (now - self.paused_since).total_seconds() if self.paused_since else 0.0
 
-    def anew(self, server_ids: Iterable[str], now: dt.datetime) -> Timeline:
-        """Put servers back to the start of their place, to be launched (again) from now on."""
+    def relaunched(self, server_ids: Iterable[str], now: dt.datetime) -> Timeline:
+        """These servers are launched again: their slots start from the beginning and are due now."""
         return self._update(server_ids, {"job_id": None, "given_up": None, "not_before": now, **_UNREFUSED})
 
-    def retried(self, now: dt.datetime) -> Timeline:
-        """A new try of the task: what was refused so far is due now, and every bound counts from here."""
+    def task_retried(self, now: dt.datetime) -> Timeline:
+        """The task is tried again: refused servers are due now, and every time limit counts from now."""
         refused = [slot.server_id for slot in self.servers if slot.waiting and slot.refused_since]
-        return self._answered().anew(refused, now)
+        return self._answered().relaunched(refused, now)
 
     def slot(self, server_id: str) -> ServerSlot:
         return next(slot for slot in self.servers if slot.server_id == server_id)

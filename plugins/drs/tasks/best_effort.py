@@ -44,7 +44,7 @@ def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object])
 def remark(ledger: Ledger, task_id: str, text: str) -> None:
     """Put what went wrong beside a task's work into its log and into the run's records."""
     log.warning("%s. The run goes on.", text)
-    ledger.add_remark(task_id, text)
+    ledger.add_note(task_id, text)
 
 
 def never_fails(function: Callable[P, None]) -> Callable[P, None]:

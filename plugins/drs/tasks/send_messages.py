@@ -104,10 +104,10 @@ def tell(
     :param task_id: under which the event, and what fails, is recorded
     :param key: tells the event from others of this task
     """
-    if key in ledger.told(task_id):
+    if key in ledger.notified(task_id):
         return
     # Before it is sent: a task that is cut off in between has told too little, not twice.
-    ledger.save_told(task_id, key)
+    ledger.save_notified(task_id, key)
     for name, make in _notifiers(run):
         attempt(
             ledger,

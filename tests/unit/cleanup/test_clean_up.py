@@ -13,9 +13,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from drs.aws.states import JobType
-from drs.cleanup.clean_up import SETTLE, Proven, WaitForJobs
+from drs.cleanup.clean_up import Proven, WaitForJobs
 from drs.cleanup.prices import prices
 from drs.cleanup.rule import Keep, Terminate, decide
+from drs.cleanup.situation import SETTLE
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
 from drs.run.records import (
     CLEANUP_APPROVAL,

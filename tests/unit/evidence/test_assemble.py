@@ -180,7 +180,7 @@ def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
     ledger.save_resolution(Resolution(waves=waves))
     answer = ApprovalRecord(approved=True, answered="by a person", by="ada", at=NOW, comment="go")
     ledger.save_approval("application", answer)
-    ledger.add_remark("terminate", "The message to the topic was not sent.")
+    ledger.add_note("terminate", "The message to the topic was not sent.")
     record = found(ledger, told(remarks=["DRS could not be asked."]))
     assert record.approvals == {"application": answer}
     why = "Excluded by the run's parameter exclude_servers."
@@ -311,7 +311,7 @@ def test_a_failed_validation_fails_its_wave(ledger: Ledger) -> None:
     assert wave.state == "failed"
     assert wave.why.splitlines() == [
         "wave_application.validate: stopped",
-        f"wave application: server {APPLICATION[0]} (application-1) is not proven valid: recovery_instance",
+        f"wave application: server {APPLICATION[0]} (application-1) has not passed: recovery_instance",
     ]
     assert [server.valid for server in wave.servers] == [False, True]
     assert wave.servers[0].checks[0].seen == "stopped"

@@ -81,7 +81,7 @@ def test_nothing_but_a_person_starts_a_recovery(run_type: str) -> None:
     told = refused(
         InvalidExecutionType, RECOVERABLE, run_type=run_type, execution_type="RECOVERY", reason="fire"
     )
-    assert f"came about as {run_type}" in told
+    assert f"started this run as {run_type}" in told
 
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
@@ -109,10 +109,10 @@ def test_a_recovery_point_is_a_moment(asked: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ("yesterday", "is no ISO 8601 time"),
+        ("yesterday", "is not an ISO 8601 time"),
         ("2026-03-01T05:00", "has no time zone"),
         ("2026-03-01", "has no time zone"),
-        ("2026-03-01T06:00:01Z", "lies in the future; it is 2026-03-01T06:00:00Z"),
+        ("2026-03-01T06:00:01Z", "is in the future; it is now 2026-03-01T06:00:00Z"),
     ],
 )
 def test_what_is_no_moment_of_the_past_is_refused_with_an_example(asked: str, told: str) -> None:
@@ -141,7 +141,7 @@ def test_skipping_what_cannot_be_skipped_is_an_error() -> None:
 def test_the_approval_of_a_recovery_is_never_skippable() -> None:
     """It is said where somebody tries."""
     told = refused(InvalidField, RECOVERABLE, execution_type="RECOVERY", reason="fire", skip_approvals=True)
-    assert "That of a RECOVERY never can." in told
+    assert "The approval of a RECOVERY can never be skipped." in told
 
 
 def test_every_parameter_that_is_unknown_is_named() -> None:

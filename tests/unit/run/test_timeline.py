@@ -190,7 +190,7 @@ def test_an_answer_ends_the_pauses() -> None:
 
 def test_servers_put_back_start_from_scratch() -> None:
     """A server given up, or whose launch failed, is launched again with its whole time before it."""
-    line = refuse(call(timeline(A, B, conflict_timeout=0), 0, "drsjob-1"), 15).anew([A, B], after(600))
+    line = refuse(call(timeline(A, B, conflict_timeout=0), 0, "drsjob-1"), 15).relaunched([A, B], after(600))
     assert line.next_step(after(600)) == CallNow(server_ids=(A,))
     assert line.slot(B) == ServerSlot(server_id=B, not_before=after(600))
 
@@ -199,11 +199,11 @@ def test_a_new_try_has_its_whole_time_again() -> None:
     """What was refused or throttled before a person cleared the task does not count against it; a place that
     is still to come stays where it is.
     """
-    line = refuse(timeline(A, B), 0).paused(after(5), "throttled").retried(after(3600))
+    line = refuse(timeline(A, B), 0).paused(after(5), "throttled").task_retried(after(3600))
     assert line.paused_for(after(3600)) == 0
     assert line.next_step(after(3600)) == CallNow(server_ids=(B,))
     assert line.slot(A).refused_since is None
-    assert timeline(A, opens=30).retried(NOW).next_step(NOW) == WaitUntil(at=after(30))
+    assert timeline(A, opens=30).task_retried(NOW).next_step(NOW) == WaitUntil(at=after(30))
 
 
 def test_a_timeline_survives_json() -> None:

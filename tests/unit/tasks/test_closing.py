@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from drs.run.ledger import Ledger
+from drs.run.proof import WITHOUT_CODE
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
@@ -212,7 +213,7 @@ def test_a_failed_drill_whose_plan_keeps_it_is_red_all_the_same(proven: Ledger) 
     proven.save_run(make_run(make_plan(cleanup={"when": "on_success"})))
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
     proven.save_cleanup(kept("the drill has not passed"))
-    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+    assert doubts() == [f"wave database: server {B} (name of {B}) did not launch"]
 
 
 def test_instances_that_nobody_asked_to_keep_make_the_drill_red(proven: Ledger) -> None:
@@ -339,7 +340,7 @@ def test_a_failed_task_is_named_with_its_code(proven: Ledger) -> None:
     """And with what it said; without a code its log is the place to look."""
     proven.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
     assert doubts({"preflight": "failed", "begin": "failed"}) == [
-        "begin failed: without a code; see its log",
+        f"begin failed: {WITHOUT_CODE}",
         "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
     ]
 
@@ -359,7 +360,7 @@ def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
     }
     proven.save_cleanup(clean(proven=False))
     assert doubts(states) == [
-        "wave_database.start_recovery failed: without a code; see its log",
+        f"wave_database.start_recovery failed: {WITHOUT_CODE}",
         "evidence did not run (upstream_failed)",
         "wave_application.start_recovery did not run (upstream_failed)",
         "clean-up is not proven complete",
@@ -390,14 +391,15 @@ def test_an_outcome_of_an_earlier_job_proves_nothing(proven: Ledger) -> None:
     proven.save_launch("database", launch(DATABASE, "drsjob-3", "drsjob-1"))
     proven.save_cleanup(clean(jobs=("drsjob-1", "drsjob-2", "drsjob-3")))
     assert doubts() == [
-        f"wave database: server {server} (name of {server}) is not proven launched" for server in DATABASE
+        f"wave database: server {server} (name of {server}) has no record of how its launch ended"
+        for server in DATABASE
     ]
 
 
 def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> None:
     """By id and name."""
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
-    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+    assert doubts() == [f"wave database: server {B} (name of {B}) did not launch"]
 
 
 def ask(proven: Ledger) -> None:
@@ -415,7 +417,7 @@ def ask(proven: Ledger) -> None:
 
 def not_valid(*labels: str, servers: Sequence[str] = DATABASE) -> list[str]:
     return [
-        f"wave database: server {server} (name of {server}) is not proven valid: {', '.join(labels)}"
+        f"wave database: server {server} (name of {server}) has not passed: {', '.join(labels)}"
         for server in servers
     ]
 
@@ -469,7 +471,7 @@ def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:
 def test_a_server_that_nobody_judged_is_named(proven: Ledger) -> None:
     """Preflight was cleared alone, and resolved one more."""
     proven.save_outcome("database", judge([A], JOBS["database"]))
-    assert doubts() == [f"wave database: server {B} (name of {B}) is not proven launched"]
+    assert doubts() == [f"wave database: server {B} (name of {B}) has no record of how its launch ended"]
 
 
 def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> None:
@@ -507,7 +509,7 @@ def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
     proven.save_cleanup(clean(proven=False))
     assert doubts({"evidence": "skipped"}) == [
-        f"wave database: server {A} (name of {A}) is not proven launched",
+        f"wave database: server {A} (name of {A}) did not launch",
         "clean-up is not proven complete",
         "evidence is skipped",
     ]

@@ -84,7 +84,7 @@ def test_cloudwatch_gets_each_value_of_a_wave_of_its_plan_and_of_all(
         "DRS.RecoveryJob.Failed": 0,
         "DRS.RecoveryJob.Duration": 600,
     }
-    assert run.remarks(make_context()["ti"].task_id) == ()
+    assert run.notes(make_context()["ti"].task_id) == ()
 
 
 def test_a_retried_task_does_not_count_twice(run: Ledger, put: Sums) -> None:
@@ -124,7 +124,7 @@ def test_measures_that_cannot_be_put_are_remarked_and_fail_nothing(
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
     measure_calls(make_context(), run, "database", LAUNCH)
-    (remark,) = run.remarks(make_context()["ti"].task_id)
+    (remark,) = run.notes(make_context()["ti"].task_id)
     assert remark.startswith("Putting measures into CloudWatch failed: EndpointConnectionError")
 
 

@@ -117,7 +117,7 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
     assert body["Subject"] == "DRILL of orders: begun"
     assert body["Message"].startswith("DRILL of plan orders has begun.")
     assert body["MessageAttributes"]["event"] == {"Type": "String", "Value": "started"}
-    assert ledger.remarks("begin") == ()
+    assert ledger.notes("begin") == ()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
     """In the log and in the run's records, with the notifier and the cause."""
     begin(ledger, noted({"notifier": notifier}))
     announce_start(context("begin"), ledger)
-    (remark,) = ledger.remarks("begin")
+    (remark,) = ledger.notes("begin")
     assert remark.startswith(f"Telling notifier {notifier} of started failed: {cause}")
     assert f"{remark}. The run goes on." in caplog.text
     assert said == ["DRILL of orders: begun"]
@@ -147,7 +147,7 @@ def test_a_notifier_that_hangs_is_not_waited_for(
     monkeypatch.setattr(best_effort, "PATIENCE", 0.05)
     begin(ledger, noted({"notifier": f"{HERE}.Hanging"}))
     announce_start(context("begin"), ledger)
-    assert "no answer within" in ledger.remarks("begin")[0]
+    assert "no answer within" in ledger.notes("begin")[0]
     assert said == ["DRILL of orders: begun"]
 
 
@@ -156,7 +156,7 @@ def test_records_that_cannot_be_written_fail_nothing(
 ) -> None:
     """What is beside a task's work never fails it."""
     begin(ledger, noted())
-    monkeypatch.setattr(ledger, "save_told", lambda *_: 1 / 0)
+    monkeypatch.setattr(ledger, "save_notified", lambda *_: 1 / 0)
     announce_start(context("begin"), ledger)
     assert "announce_start failed: ZeroDivisionError" in caplog.text
 

@@ -10,10 +10,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import error_code, reply_unknown
 from drs.plan.checks import SsmCheck
+from drs.times import SEARCH_CLOCK_SKEW
 from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 
-CLOCK_SKEW = dt.timedelta(minutes=5)
 DELIVERY = 30
 """Seconds for the delivery of a command: the least that Systems Manager takes."""
 COMMENT = 100
@@ -57,7 +57,7 @@ class SsmCommand:
         return await self._result(ssm, instance_id)
 
     async def _find(self, ssm: Any, instance_id: str) -> str | None:
-        since = (self._subject.wave.began_at - CLOCK_SKEW).astimezone(dt.UTC)
+        since = (self._subject.wave.began_at - SEARCH_CLOCK_SKEW).astimezone(dt.UTC)
         pages = ssm.get_paginator("list_commands").paginate(
             InstanceId=instance_id,
             Filters=[{"key": "InvokedAfter", "value": since.strftime("%Y-%m-%dT%H:%M:%SZ")}],
