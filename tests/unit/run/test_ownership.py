@@ -155,3 +155,15 @@ def test_a_job_with_the_run_s_tag_and_other_servers_is_not_this_call_s() -> None
     jobs = [make_job("drsjob-1", B, tags=tags), make_job("drsjob-2", A, B, tags=tags)]
     assert find_made_by(Call(at=NOW, servers=(A,)), jobs, run, frozenset()) == []
     assert find_made_by(Call(at=NOW, servers=(A, B)), jobs[1:], run, frozenset()) == jobs[1:]
+
+
+def test_a_recovery_s_job_fits_only_a_run_that_is_a_recovery() -> None:
+    """As a drill's job fits only a drill."""
+    recovery, drill = make_run(execution_type="RECOVERY"), make_run()
+    for initiated_by, run, other in (
+        ("START_RECOVERY", recovery, drill),
+        ("START_DRILL", drill, recovery),
+    ):
+        job = make_job("drsjob-1", A, initiated_by=initiated_by)
+        assert fits(job, untagged_call(A), run)
+        assert not fits(job, untagged_call(A), other)
