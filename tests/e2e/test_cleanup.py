@@ -127,7 +127,7 @@ def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_dri
     assert run.state() == "failed", run.describe()
     assert [instance.server_id for instance in left(run)] == DIRECTORY[1:]
     log = run.log("terminate")
-    assert "1 drill instance(s) are kept: the plan terminates after a success alone" in log
+    assert "1 drill instance(s) are kept: the plan terminates only after a success" in log
     assert "USD a day" in log
     explained = run.log("wave_directory.wait_until_launched").splitlines()
     at = [

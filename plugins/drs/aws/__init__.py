@@ -1,4 +1,4 @@
 """DRS and EC2 as values and as calls: states, quotas, jobs, clients, and what AWS's errors mean.
 
-May import: ``errors``. Knows nothing of Airflow, and nothing of plans or runs.
+May import: ``errors``, ``times``. Knows nothing of Airflow, and nothing of plans or runs.
 """

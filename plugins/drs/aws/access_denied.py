@@ -1,4 +1,4 @@
-"""What an access error names, and the statement of an IAM policy that allows it. Pure."""
+"""Reads the action that an access error names, and writes the IAM statement that allows it. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 def denied_action(message: str) -> str | None:
-    """The action that an access error names, such as ``drs:StartRecovery``."""
+    """The action that an access error names, such as ``drs:StartRecovery``; ``None`` if it names none."""
     found = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)", message)
     if found:
         return found.group(1)
@@ -19,7 +19,7 @@ def denied_action(message: str) -> str | None:
 
 
 def statement(actions: Sequence[str]) -> str:
-    """The statement of an IAM policy that allows these actions."""
+    """The statement for an IAM policy that allows these actions."""
     named = ", ".join(f'"{action}"' for action in actions)
     return f'{{"Effect": "Allow", "Action": [{named}], "Resource": "*"}}'
 

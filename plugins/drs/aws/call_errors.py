@@ -1,4 +1,4 @@
-"""What the refusals of AWS mean: which may be repeated, which code each stands for, what to do about it."""
+"""What AWS's errors mean: which calls may be repeated, the error code of each, and what to do about it."""
 
 from __future__ import annotations
 
@@ -35,21 +35,23 @@ CREDENTIALS = frozenset(
 )
 DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 RETRIES = Config(retries={"mode": "standard", "total_max_attempts": 4})
-"""What botocore repeats by itself; its default mode differs between its minor versions. It never repeats a
-conflict."""
+"""What botocore repeats by itself: up to four attempts, and never after a conflict. We set it because
+botocore's default differs between its minor versions.
+"""
 
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+"""botocore repeats nothing."""
 
 
 def error_code(error: Exception) -> str:
-    """DRS's error code, or the exception's name where no reply came."""
+    """DRS's error code; the exception's name if there was no reply."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
 def retry_after(error: Exception) -> float | None:
-    """Seconds that DRS asks to wait, where it does."""
+    """The seconds that DRS asks to wait; ``None`` if it does not."""
     if not isinstance(error, ClientError):
         return None
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -60,30 +62,50 @@ def retry_after(error: Exception) -> float | None:
 
 
 def reply_unknown(error: Exception) -> bool:
-    """Whether DRS may have acted although no good reply came: a 5xx, or a connection lost on the way."""
+    """Whether DRS may have acted although we have no good reply: a 5xx, or the connection was lost."""
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= 500
     return isinstance(error, HTTPClientError)
 
 
 def unreached(error: Exception) -> bool:
-    """Whether the request never got to DRS: no address, no connection, a proxy or certificate in the way."""
+    """Whether the request never reached DRS: no address, no connection, a proxy or certificate error."""
     return isinstance(error, BotoConnectionError)
 
 
 def unavailable(error: Exception) -> bool:
-    """Whether the same request may well be answered later."""
+    """Whether the same request is likely to be answered later."""
     return error_code(error) in THROTTLED or reply_unknown(error) or unreached(error)
+
+
+def refuses_tags(error: Exception) -> bool:
+    """Whether the role may not tag DRS jobs; the same call without tags may be allowed."""
+    return error_code(error) in DENIED and "TagResource" in str(error)
 
 
 def explain(
     error: ClientError | BotoCoreError, doing: str, *, connection: str | None = None
 ) -> DrillError | None:
-    """The coded failure that a refusal of DRS stands for; ``None`` where there is no code for it.
+    """The coded failure for an error of AWS; ``None`` if there is no code for it.
 
-    :param doing: what was being done, for the message: ``starting the recovery of s-…``
-    :param connection: the id of the Airflow connection that was used, where it is known
+    :param doing: what the call was for, for the message: ``to start s-…``
+    :param connection: the id of the Airflow connection that was used, if it is known
     """
+    code = error_code(error)
+    text = str(error)
+    if code in CREDENTIALS or code in DENIED:
+        return _denied(error, doing, connection)
+    if code == "UninitializedAccountException":
+        return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
+    if code == NOT_FOUND:
+        return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
+    if unavailable(error):
+        return DrsUnavailable(f"AWS did not answer ({doing}): {text}")
+    return None
+
+
+def _denied(error: ClientError | BotoCoreError, doing: str, connection: str | None) -> AccessDenied:
+    """The failure of a call whose credentials are not accepted, or whose role may not do this."""
     code = error_code(error)
     text = str(error)
     by = f"the AWS connection {connection or 'that the plan names in target.aws_conn_id'}"
@@ -92,23 +114,15 @@ def explain(
             f"The credentials are missing, unknown or expired ({doing}): {text}",
             remedy=f"Look at {by}, and at its role.",
         )
-    if code in DENIED and isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
+    if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
         return AccessDenied(
             f"STS refused the role of {by} ({doing}): {text}",
             remedy=(
                 f"Look at {by}: compare role_arn and assume_role_kwargs (ExternalId) in its extra with the "
-                "role and its trust policy, and see that the caller may use sts:AssumeRole on that role."
+                "role and its trust policy, and check that the caller may use sts:AssumeRole on that role."
             ),
         )
-    if code in DENIED:
-        action = denied_action(text)
-        return AccessDenied(
-            f"AWS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
-        )
-    if code == "UninitializedAccountException":
-        return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")
-    if code == NOT_FOUND:
-        return SourceServerNotFound(f"DRS does not know what was named ({doing}): {text}")
-    if unavailable(error):
-        return DrsUnavailable(f"AWS did not answer ({doing}): {text}")
-    return None
+    action = denied_action(text)
+    return AccessDenied(
+        f"AWS refused {doing}: {text}", remedy=allow([action] if action else ["the action named above"])
+    )

@@ -1,4 +1,4 @@
-"""Every call of DRS that a drill makes, over a boto3 client; no Airflow needed."""
+"""Every call of DRS that a drill makes, over a boto3 client and without Airflow."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
 
 PAGE = 200
-"""Ids in one request: the API's own limit for server and recovery instance ids."""
+"""Ids in one request: the API's limit for source server ids and recovery instance ids."""
 LOOK_BACK = dt.timedelta(hours=24)
-"""How far back a live job can have begun; no DRS job lasts as long."""
+"""How far back the search for live jobs goes; no DRS job lasts this long."""
 
 
 class DrsCalls:
-    """DRS in one account and Region; the subclass says where its client comes from."""
+    """Calls DRS in one account and Region. The subclass gives the client."""
 
     @property
     def conn(self) -> DrsClient:
@@ -29,8 +29,8 @@ class DrsCalls:
 
     @property
     def unrepeated(self) -> DrsClient:
-        """A client that sends a request once. StartRecovery has no client token: were it repeated by
-        botocore, nobody could tell whether the first had made its job.
+        """A client that sends each request only once. StartRecovery has no client token: if botocore repeated
+        the call, nobody could tell whether the first one had made a job.
         """
         raise NotImplementedError
 
@@ -46,9 +46,9 @@ class DrsCalls:
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_StartRecovery.html
 
-        :param server_ids: at most 100; DRS refuses the whole call when a live job holds any of them
-        :param tags: tags of the job; empty where the account refuses them
-        :param is_drill: false only for a real recovery, which :mod:`drs.run.guards` alone may allow
+        :param server_ids: at most 100; DRS refuses the whole call if a live job holds one of them
+        :param tags: tags of the job; empty if the account refuses tags
+        :param is_drill: false only for a real recovery, which only :mod:`drs.run.guards` may allow
         :param snapshots: a recovery snapshot id for each server that is not launched from its latest state
         :return: the job, PENDING
         """
@@ -75,7 +75,7 @@ class DrsCalls:
         )
 
     def describe_jobs(self, job_ids: Iterable[str]) -> list[Job]:
-        """The jobs with these ids; a job that DRS no longer knows is absent."""
+        """The jobs with these ids, without the jobs that DRS no longer knows."""
         ids = sorted(set(job_ids))
         if not ids:
             return []
@@ -100,7 +100,7 @@ class DrsCalls:
         return sorted(events, key=lambda event: event.at)
 
     def source_servers(self) -> Iterator[Mapping[str, Any]]:
-        """All source servers of the account and Region; DRS has no filter for tags.
+        """All source servers of the account and Region, because DRS cannot filter them by tags.
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeSourceServers.html
         """
@@ -108,7 +108,7 @@ class DrsCalls:
             yield from page["items"]
 
     def recovery_instances(self, server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
-        """The recovery instances of these source servers, drills and real ones.
+        """The recovery instances of these source servers, of drills and of real recoveries.
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoveryInstances.html
         """
@@ -121,19 +121,19 @@ class DrsCalls:
         ]
 
     def every_recovery_instance(self) -> list[Mapping[str, Any]]:
-        """All recovery instances of the account and Region, those of forgotten servers too."""
+        """All recovery instances of the account and Region, also of servers that DRS has removed."""
         pages = self.conn.get_paginator("describe_recovery_instances").paginate(filters={})
         return [item for page in pages for item in page["items"]]
 
     def launch_configuration(self, server_id: str) -> Mapping[str, Any]:
-        """A server's launch settings; DRS has no list of them.
+        """A server's launch settings. DRS gives them for one server at a time.
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_GetLaunchConfiguration.html
         """
         return self.conn.get_launch_configuration(sourceServerID=server_id)
 
     def recovery_snapshots(self, server_id: str) -> list[Mapping[str, Any]]:
-        """The points in time that a server can be recovered to.
+        """The snapshots to which a server can be recovered.
 
         .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_DescribeRecoverySnapshots.html
         """
@@ -160,7 +160,7 @@ class DrsCalls:
 
 
 class Drs(DrsCalls):
-    """DRS by a client at hand, where no Airflow is.
+    """Calls DRS with a given client, where there is no Airflow.
 
     :param conn: a boto3 client of DRS
     """
@@ -174,10 +174,11 @@ class Drs(DrsCalls):
 
     @property
     def unrepeated(self) -> DrsClient:
-        """The client at hand: whoever starts a recovery with it has to give one that repeats nothing."""
+        """The given client. To start a recovery, it must be one that repeats nothing."""
         return self._conn
 
 
 def chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    """The ids in lists of at most ``size``."""
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])

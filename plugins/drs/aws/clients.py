@@ -1,4 +1,4 @@
-"""How AWS is reached: the clients of one account and Region, for code that blocks and for the triggerer."""
+"""The AWS clients of one account and Region, for blocking code and for the triggerer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AwsClients:
-    """The clients that preflight reads with: of a connection in a task, of a boto3 session elsewhere."""
+    """The clients with which preflight reads. A task makes them from its connection, the command line from a
+    boto3 session.
+    """
 
     drs: DrsCalls
     ec2: EC2Client

@@ -1,4 +1,4 @@
-"""DRS jobs and their logs as frozen values, and what they say about each server. Pure.
+"""DRS jobs and their logs as frozen values, and what they show of each server. Pure.
 
 Shapes: DescribeJobs and DescribeJobLogItems in the DRS API reference.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
-from drs.times import clock_time
+from drs.times import clock_time, duration
 
 
 def parse_time(text: str) -> dt.datetime:
@@ -21,7 +21,7 @@ def parse_time(text: str) -> dt.datetime:
 
 @dataclass(frozen=True)
 class Participant:
-    """One server's part in a job. ``instance_id`` may be missing even when it was launched."""
+    """One server of a job. ``instance_id`` may be missing although the server was launched."""
 
     server_id: str
     status: str
@@ -65,7 +65,7 @@ class Job:
 
     @property
     def live(self) -> bool:
-        """A live job holds its servers: any other call that names them is refused."""
+        """Whether the job holds its servers: then DRS refuses any other call that names them."""
         return self.status in LIVE_JOB
 
     @property
@@ -82,7 +82,7 @@ class Job:
 
 @dataclass(frozen=True)
 class LogEvent:
-    """One entry of a job's log. Event names are open: DRS writes names that its model does not list."""
+    """One entry of a job's log. DRS also writes event names that its model does not list."""
 
     at: dt.datetime
     event: str
@@ -112,7 +112,7 @@ class LogEvent:
 
 
 def live_holders(jobs: Iterable[Job], server_ids: Iterable[str]) -> dict[str, Job]:
-    """Which of the servers a live job holds, and by which job."""
+    """The live job that holds a server, by server id, for the servers that are held."""
     wanted = set(server_ids)
     return {server_id: job for job in jobs if job.live for server_id in sorted(job.server_ids & wanted)}
 
@@ -135,39 +135,50 @@ def judge(
     instances: Mapping[tuple[str, str], str],
     server_ids: Iterable[str],
 ) -> list[ServerOutcome]:
-    """Judge each server of an ended job by its own launch status; a COMPLETED job proves nothing.
+    """Judge each server of an ended job by its own launch status, because a COMPLETED job proves nothing.
 
-    The instance is the participant's own, else the job log's, else the one that DRS lists for this job.
+    The instance id comes from the job's participant; if it is missing there, from the job's log; if it is
+    missing there too, from the recovery instances that DRS lists.
 
-    :param job: the job, ended
+    :param job: the job, which has ended
     :param events: its log
     :param instances: recovery instance ids that DRS lists, by (job id, source server id)
-    :param server_ids: the servers this run started in the job
+    :param server_ids: the servers that this run started in the job
     """
     by_server = {participant.server_id: participant for participant in job.participants}
-    outcomes = []
-    for server_id in server_ids:
-        participant = by_server.get(server_id)
-        own = [event for event in events if event.server_id == server_id]
-        logged = next((e.target_instance_id for e in reversed(own) if e.target_instance_id), None)
-        instance_id = (
-            (participant.instance_id if participant else None)
-            or logged
-            or instances.get((job.job_id, server_id))
+    return [
+        _judge_server(
+            job,
+            server_id,
+            by_server.get(server_id),
+            [event for event in events if event.server_id == server_id],
+            instances.get((job.job_id, server_id)),
         )
-        status = participant.status if participant else None
-        launched = status == LaunchStatus.LAUNCHED and instance_id is not None
-        outcomes.append(
-            ServerOutcome(
-                server_id=server_id,
-                job_id=job.job_id,
-                launched=launched,
-                instance_id=instance_id,
-                finished_at=own[-1].at if own else job.ended,
-                error=None if launched else _why_not(status, own),
-            )
-        )
-    return outcomes
+        for server_id in server_ids
+    ]
+
+
+def _judge_server(
+    job: Job, server_id: str, participant: Participant | None, own: Sequence[LogEvent], listed: str | None
+) -> ServerOutcome:
+    """Judge one server.
+
+    :param own: the log's events of this server
+    :param listed: the recovery instance that DRS lists for it
+    """
+    named = participant.instance_id if participant else None
+    logged = next((event.target_instance_id for event in reversed(own) if event.target_instance_id), None)
+    instance_id = named or logged or listed
+    status = participant.status if participant else None
+    launched = status == LaunchStatus.LAUNCHED and instance_id is not None
+    return ServerOutcome(
+        server_id=server_id,
+        job_id=job.job_id,
+        launched=launched,
+        instance_id=instance_id,
+        finished_at=own[-1].at if own else job.ended,
+        error=None if launched else _why_not(status, own),
+    )
 
 
 def _why_not(status: str | None, own: Sequence[LogEvent]) -> str:
@@ -183,11 +194,11 @@ def _why_not(status: str | None, own: Sequence[LogEvent]) -> str:
 
 
 class JobWatch:
-    """What a waiting task has seen of its jobs: tells new log events from old ones, and when to look next.
+    """Remembers what a waiting task has seen of its jobs: which log events are new, and when to look next.
 
-    :param near: seconds between two looks when an end is near
-    :param far: seconds between two looks when none can be
-    :param silent_after: seconds without an event after which a job is remarked on
+    :param near: seconds between two looks if a job may end soon
+    :param far: seconds between two looks if no job can end soon
+    :param silent_after: seconds without an event after which a job gets a note
     """
 
     def __init__(self, *, near: float, far: float, silent_after: float = 600.0) -> None:
@@ -196,41 +207,42 @@ class JobWatch:
         self.silent_after = silent_after
         self._seen: dict[str, set[LogEvent]] = {}
         self._last: dict[str, LogEvent] = {}
-        self._remarked_at: dict[str, dt.datetime] = {}
+        self._noted_at: dict[str, dt.datetime] = {}
         self._launching: set[str] = set()
 
     def new_events(self, job: Job, events: Sequence[LogEvent]) -> list[LogEvent]:
         """The events that were not there at the last look, oldest first."""
-        # By the events themselves: DRS may list one late that happened before others.
+        # The events themselves are compared, because DRS may list an earlier event after a later one.
         seen = self._seen.setdefault(job.job_id, set())
         fresh = sorted((event for event in events if event not in seen), key=lambda event: event.at)
         seen.update(fresh)
         if fresh:
             newest = self._last.get(job.job_id, fresh[-1])
             self._last[job.job_id] = max(fresh[-1], newest, key=lambda event: event.at)
-            self._remarked_at.pop(job.job_id, None)
+            self._noted_at.pop(job.job_id, None)
             if any("LAUNCH" in event.event for event in fresh):
                 self._launching.add(job.job_id)
         return fresh
 
     def silence(self, job: Job, now: dt.datetime) -> str | None:
-        """A remark on a live job whose log has not moved for long; once per such span."""
+        """A note on a live job that has written no event for ``silent_after``, once in each such span."""
         if not job.live:
             return None
         last = self._last.get(job.job_id)
         since = last.at if last else job.created
-        counted_from = max(since, self._remarked_at.get(job.job_id, since))
+        counted_from = max(since, self._noted_at.get(job.job_id, since))
         if (now - counted_from).total_seconds() < self.silent_after:
             return None
-        self._remarked_at[job.job_id] = now
+        self._noted_at[job.job_id] = now
         moved = f"{last.event} at {clock_time(last.at)}" if last else "none since it was made"
         return (
-            f"Job {job.job_id} has written no event for {(now - since).total_seconds() / 60:.0f} min "
-            f"(last: {moved}). A Windows conversion is commonly silent for 15 min; a hung one stays so."
+            f"Job {job.job_id} has written no event for {duration((now - since).total_seconds())} "
+            f"(last: {moved}). A Windows conversion often writes none for 15 min; a conversion that hangs "
+            "writes none at all."
         )
 
     def next_look(self, jobs: Iterable[Job]) -> float:
-        """Seconds until the next look: seldom while no server can be done, often near an end."""
+        """Seconds until the next look: ``near`` if a job may end soon, else ``far``."""
         near = any(
             job.live
             and (

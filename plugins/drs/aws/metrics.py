@@ -1,6 +1,6 @@
-"""The metrics of a drill: their names in CloudWatch and among Airflow's own metrics, and their units.
+"""The metrics of a drill: their units, and their names in CloudWatch and in Airflow's metrics.
 
-``include/cloudwatch/alarms.yaml`` watches these names.
+The alarms of ``include/cloudwatch/alarms.yaml`` use these names.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 NAMESPACE = "DrsDrills"
-"""Of CloudWatch."""
+"""The namespace in CloudWatch."""
 PLAN, WAVE = "Plan", "Wave"
-"""The dimensions."""
+"""The dimensions in CloudWatch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One measure.
+    """One metric.
 
-    :param name: in CloudWatch
-    :param stat: among Airflow's own metrics
+    :param name: its name in CloudWatch
+    :param stat: its name in Airflow's metrics
     """
 
     name: str

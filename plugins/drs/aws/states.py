@@ -1,7 +1,7 @@
 """DRS's own enumerations, as its API model names them.
 
-Source: the DRS API reference (Job, ParticipatingServer, DataReplicationInfo, RecoveryInstance). Job log
-events are open strings: DRS writes events that its own model does not list.
+Source: the DRS API reference (Job, ParticipatingServer, DataReplicationInfo, RecoveryInstance). The events of
+a job's log are not an enumeration here, because DRS writes events that its own model does not list.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import enum
 
 
 class JobStatus(enum.StrEnum):
-    """A job has no FAILED status: a job in which every server failed still ends COMPLETED."""
+    """There is no FAILED: a job in which every server failed also ends as COMPLETED."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"
@@ -36,7 +36,7 @@ class InitiatedBy(enum.StrEnum):
 
 
 class LaunchStatus(enum.StrEnum):
-    """Where one server stands within a LAUNCH job: the only measure of a launch's success."""
+    """The state of one server in a LAUNCH job. Only this shows whether the server was launched."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -64,4 +64,4 @@ class LaunchDisposition(enum.StrEnum):
 
 
 LIVE_JOB: frozenset[str] = frozenset({JobStatus.PENDING, JobStatus.STARTED})
-"""A job in one of these holds its servers: any other call that names them is refused."""
+"""A job in one of these states holds its servers: DRS refuses any other call that names them."""

@@ -1,4 +1,4 @@
-"""The drill instances of a run, as DRS lists them and EC2 describes them."""
+"""The drill instances of a run, with what DRS and EC2 show of each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from drs.aws.jobs import parse_time
 from drs.run.records import InstanceRecord
 
 DescribeEc2 = Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]
-"""EC2's DescribeInstances reservations flattened, for given filters."""
+"""Lists the EC2 instances that match the given filters of DescribeInstances."""
 
 
 def drill_instances(hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[str]) -> list[InstanceRecord]:
-    """What these jobs launched of these servers as a drill, and DRS still lists."""
+    """The drill instances of these servers that these jobs launched and that DRS still lists."""
     servers = sorted(set(server_ids))
     return [
         InstanceRecord(
@@ -34,10 +34,10 @@ def drill_instances(hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[
 def with_types(
     instances: Sequence[InstanceRecord], describe_ec2: DescribeEc2
 ) -> tuple[list[InstanceRecord], str | None]:
-    """The instances with EC2's type, launch time and state, which are what they cost by.
+    """Add EC2's type, launch time and state, from which the cost follows.
 
-    :return: the instances; and why EC2 could not be asked: a cost that is not known is no reason to let an
-        instance run on
+    :return: the instances; and a note if EC2 could not be read. That does not stop clean-up: the instances
+        are terminated although their cost is not known.
     """
     described: dict[str, Mapping[str, Any]] = {}
     try:
@@ -45,7 +45,9 @@ def with_types(
             for item in describe_ec2([{"Name": "instance-id", "Values": chunk}]):
                 described[item["InstanceId"]] = item
     except (ClientError, BotoCoreError) as error:
-        return list(instances), f"EC2 does not tell what the instances cost: {error}"
+        return list(
+            instances
+        ), f"What the instances cost is not known, because EC2 could not be read: {error}"
     return [_with_type(each, described.get(each.ec2_instance_id, {})) for each in instances], None
 
 

@@ -1,7 +1,7 @@
-"""What a running instance costs: EC2's own price by the hour, from a table that says its date.
+"""What a running instance costs, by EC2's price for an hour from a table with a date.
 
-The table (``prices.json``) holds on-demand prices for Linux in us-east-1. Disks, licences, other Regions and
-discounts are not in it, and a type that it does not hold has no price: it is never guessed.
+The table (``prices.json``) has on-demand prices for Linux in us-east-1. It does not cover disks, licences,
+other Regions or discounts. A type that is not in the table has no price: we never guess one.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ STOPPED = frozenset({"stopping", "stopped"})
 
 @dataclass(frozen=True)
 class Prices:
-    """The table.
+    """The table of prices.
 
     :param as_of: the day of the prices, ``YYYY-MM-DD``
+    :param source: where the prices come from
+    :param region: the Region of the prices
     :param per_hour: USD an hour, by instance type
     """
 
@@ -42,14 +44,14 @@ def prices() -> Prices:
 
 
 def per_hour(instance_type: str | None) -> float | None:
-    """USD an hour; ``None`` where the type is not known, or not in the table."""
+    """USD an hour; ``None`` if the type is not known or not in the table."""
     return prices().per_hour.get(instance_type or "")
 
 
 def cost_so_far(instance: InstanceRecord, now: dt.datetime) -> float | None:
-    """USD since the instance was launched, or ``None`` where that is not known.
+    """USD since the instance was launched; ``None`` if that is not known.
 
-    One that is stopped has no known cost: since when it has not run, nobody says.
+    The cost of a stopped instance is not known, because EC2 does not tell since when it is stopped.
     """
     price = per_hour(instance.instance_type)
     if price is None or instance.launched_at is None or instance.state in STOPPED:
@@ -74,7 +76,7 @@ def cost_cells(instance: InstanceRecord, now: dt.datetime) -> tuple[str, str, st
 
 
 def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
-    """Instances as a table, with what each has cost and goes on costing, and what the figures are."""
+    """A table of the instances with the cost of each, their total, and what the figures are based on."""
     rows = [
         (
             item.recovery_instance_id,
@@ -90,7 +92,7 @@ def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
 
 
 def total(instances: Iterable[InstanceRecord], now: dt.datetime) -> str:
-    """What they have cost together so far, and cost an hour and a day."""
+    """What the instances have cost together so far, and what they cost an hour and a day."""
     listed = list(instances)
     running = [item for item in listed if item.state not in STOPPED]
     hourly = [price for item in running if (price := per_hour(item.instance_type)) is not None]
@@ -102,7 +104,7 @@ def total(instances: Iterable[InstanceRecord], now: dt.datetime) -> str:
 
 
 def basis(instances: Iterable[InstanceRecord]) -> str:
-    """What the figures are, and which types they know nothing of."""
+    """What the figures are based on, and the instance types without a known price."""
     table_of = prices()
     unknown = sorted(
         {item.instance_type for item in instances if item.instance_type} - set(table_of.per_hour)

@@ -129,7 +129,7 @@ def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
 
 
 def _check_skippable(plan: Plan) -> None:
-    """Refuse skip_approvals if no approval of the plan can be skipped: the person who set it expects the opposite."""
+    """Refuse skip_approvals if no approval of the plan can be skipped: the person wants some skipped."""
     approvals = {wave.name: wave.approval for wave in plan.waves if wave.approval}
     if any(approval.skippable for approval in approvals.values()):
         return
