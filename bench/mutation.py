@@ -1,11 +1,11 @@
 """Changes the code in small ways and counts how many of the changes the unit tests notice.
 
-    make mutation [MODULE=plugins/drs/run/timeline.py]
+    make mutation [MODULE=timeline]
 
-mutmut makes the mutants of each module, and a seeded sample of them is tested. Every mutant gets a process of
-its own, forked from this one, which has imported all libraries before. It loads the changed code in place of
-the module's file and runs those of its unit tests that execute the changed lines, the shortest first, until
-one fails.
+mutmut makes the mutants of a module's files, and a seeded sample of them is tested. Every mutant gets a
+process of its own, forked from this one, which has imported all libraries before. It loads the changed code
+in place of the file and runs those of the module's unit tests that execute the changed lines, the shortest
+first, until one fails.
 
 Not changed are type annotations, decorated functions, assertions and wording (text, what is formatted into
 text, and calls of the log): nobody tests words.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib
 import importlib.util
 import json
@@ -34,20 +35,31 @@ import coverage
 import pytest
 from libcst import matchers
 from libcst.metadata import MetadataWrapper, PositionProvider
-from mutmut.mutation.file_mutation import create_mutations
+from mutmut.mutation.file_mutation import Mutation, create_mutations
 
 SAMPLE, SEED = 60, 20261127
-PACKAGE, TESTS = Path("plugins/drs"), Path("tests/unit")
+PLUGINS, TESTS = Path("plugins"), Path("tests/unit")
 MODULES = {
-    "run/timeline.py": "run/test_timeline.py",
-    "run/ownership.py": "run/test_ownership.py",
-    "run/proof.py": "tasks/test_closing.py",
-    "run/guards.py": "run/test_guards.py",
-    "aws/jobs.py": "aws/test_jobs.py",
-    "launch/wave_launch.py": "launch/test_wave_launch.py",
-    "cleanup/clean_up.py": "cleanup/test_clean_up.py",
+    "timeline": (("run/timeline.py",), "run/test_timeline.py"),
+    "ownership": (("run/ownership.py",), "run/test_ownership.py"),
+    "proof": (("run/proof.py",), "tasks/test_closing.py"),
+    "guards": (("run/guards.py",), "run/test_guards.py"),
+    "jobs": (("aws/jobs.py",), "aws/test_jobs.py"),
+    "launch": (
+        (
+            "launch/wave_launch.py",
+            "launch/wave_record.py",
+            "launch/earlier_try.py",
+            "launch/real_recoveries.py",
+        ),
+        "launch/test_wave_launch.py",
+    ),
+    "cleanup": (
+        ("cleanup/clean_up.py", "cleanup/look.py", "cleanup/situation.py", "cleanup/drill_instances.py"),
+        "cleanup/test_clean_up.py",
+    ),
 }
-"""The modules, and for each the unit tests that are to notice its mutants."""
+"""By the name of each module: its files, and the unit tests that are to notice its mutants."""
 WORDING = (
     matchers.SimpleString()
     | matchers.FormattedString()
@@ -59,38 +71,46 @@ OUR_OWN = {"__main__", "bench", "demo", "drs", "simulator", "tests"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a module, and the lines that it touches."""
+    """One change of a file, and the lines that it touches."""
 
+    path: Path
     code: str
     lines: range
 
+    @property
+    def changes(self) -> str:
+        """The lines before and after."""
+        before, after = self.path.read_text().splitlines(), self.code.splitlines()
+        lines = difflib.unified_diff(before, after, str(self.path), n=0, lineterm="")
+        return "\n    ".join(line for line in lines if not line.startswith("+++"))
 
-def sample_mutants(path: Path) -> tuple[list[Mutant], int]:
-    """A sample of the changes that mutmut makes of the module, and how many there are."""
+
+def make_mutants(path: Path) -> Iterator[Callable[[], Mutant]]:
+    """All changes that mutmut makes of a file, but for wording; each is made when it is asked for."""
     module, mutations, _, _ = create_mutations(str(path), path.read_text())
     anything: Any = matchers.MatchIfTrue(lambda _: True)
     wording = {
         part for found in matchers.findall(module, WORDING) for part in matchers.findall(found, anything)
     }
     positions = MetadataWrapper(module, unsafe_skip_copy=True).resolve(PositionProvider)
-    fitting = [each for each in mutations if each.original_node not in wording]
-    sample = []
-    for each in random.Random(SEED).sample(fitting, min(SAMPLE, len(fitting))):
-        changed = module.deep_replace(each.original_node, each.mutated_node)
-        node = each.original_node
+
+    def make(mutation: Mutation) -> Mutant:
+        node = mutation.original_node
+        code = module.code_for_node(module.deep_replace(node, mutation.mutated_node))
         while node not in positions:  # an operator has none of its own
             node = next(other for other in positions if node in other.children)
         place: Any = positions[node]
-        sample.append(Mutant(module.code_for_node(changed), range(place.start.line, place.end.line + 1)))
-    return sample, len(fitting)
+        return Mutant(path, code, range(place.start.line, place.end.line + 1))
+
+    return (functools.partial(make, each) for each in mutations if each.original_node not in wording)
 
 
 class MutatedModule(SourceFileLoader):
     """Finds and loads one module, with other code than its file has."""
 
-    def __init__(self, path: Path, code: str) -> None:
-        super().__init__(".".join(path.relative_to("plugins").with_suffix("").parts), str(path))
-        self._code = code
+    def __init__(self, mutant: Mutant) -> None:
+        super().__init__(".".join(mutant.path.relative_to(PLUGINS).with_suffix("").parts), str(mutant.path))
+        self._code = mutant.code
 
     def get_code(self, _: str) -> CodeType:
         return compile(self._code, self.path, "exec")
@@ -138,7 +158,7 @@ def run_tests(tests: Sequence[str], *plugins: object) -> int:
     return int(pytest.main(["-xq", "-p", "no:cacheprovider", "--timeout=120", *tests], plugins=list(plugins)))
 
 
-def watch_tests(path: Path, tests: Sequence[str]) -> tuple[list[str], dict[int, set[str]]]:
+def watch_tests(paths: Sequence[Path], tests: str) -> tuple[list[str], dict[tuple[Path, int], set[str]]]:
     """The tests, the shortest first; and which of them execute each line, "" where it is executed at import.
 
     Imports the libraries that they use.
@@ -146,58 +166,62 @@ def watch_tests(path: Path, tests: Sequence[str]) -> tuple[list[str], dict[int, 
     with tempfile.NamedTemporaryFile("r", suffix=".json") as result:
 
         def watch() -> int:
-            lines = coverage.Coverage(data_file=None, include=[str(path)])
+            lines = coverage.Coverage(data_file=None, include=[str(path) for path in paths])
             with lines.collect():
-                status = run_tests(tests, seen := Watch(lines))
-            executed = lines.get_data().contexts_by_lineno(str(path.resolve()))
+                status = run_tests([tests], seen := Watch(lines))
+            executed = [
+                (str(path), line, tests)
+                for path in paths
+                for line, tests in lines.get_data().contexts_by_lineno(str(path.resolve())).items()
+            ]
             Path(result.name).write_text(json.dumps([seen.seconds, executed, list(sys.modules)]))
             return status
 
         if fork(watch) != 0:
-            sys.exit(f"These tests do not pass as they are: {' '.join(tests)}")
+            sys.exit(f"The tests do not pass as they are: {tests}")
         seconds, executed, modules = json.load(result)
     for module in modules:
         if module.partition(".")[0] not in OUR_OWN:
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)
-    return sorted(seconds, key=seconds.__getitem__), {int(line): set(ids) for line, ids in executed.items()}
+    order = sorted(seconds, key=seconds.__getitem__)
+    return order, {(Path(path), line): set(names) for path, line, names in executed}
 
 
-def is_killed(mutant: Mutant, path: Path, tests: Sequence[str]) -> bool:
+def is_killed(mutant: Mutant, tests: Sequence[str]) -> bool:
     """Whether one of the tests fails on the mutant."""
 
     def test() -> int:
-        sys.meta_path.insert(0, MutatedModule(path, mutant.code))
+        sys.meta_path.insert(0, MutatedModule(mutant))
         return run_tests(tests)
 
     return bool(tests) and fork(test) != 0
 
 
-def measure(path: Path, tests: Sequence[str]) -> None:
-    """Test a sample of the module's mutants and show those that survive."""
-    order, executed = watch_tests(path, tests)
-    sample, count = sample_mutants(path)
-    before, killed = path.read_text().splitlines(), 0
-    for mutant in sample:
-        touching = set[str]().union(*(executed.get(line, set()) for line in mutant.lines))
+def measure(name: str) -> None:
+    """Test a sample of the module's mutants, and show those that survive."""
+    files, tests = MODULES[name]
+    paths = [PLUGINS / "drs" / file for file in files]
+    order, executed = watch_tests(paths, str(TESTS / tests))
+    mutants = [mutant for path in paths for mutant in make_mutants(path)]
+    sample, killed = random.Random(SEED).sample(mutants, min(SAMPLE, len(mutants))), 0
+    for mutant in (make() for make in sample):
+        touching = set[str]().union(*(executed.get((mutant.path, line), set()) for line in mutant.lines))
         chosen = [test for test in order if test in touching or "" in touching]
-        if is_killed(mutant, path, chosen):
+        if is_killed(mutant, chosen):
             killed += 1
-            continue
-        changes = difflib.unified_diff(before, mutant.code.splitlines(), n=0, lineterm="")
-        print(f"survived {len(chosen)} tests:", *list(changes)[2:], sep="\n    ", flush=True)
+        else:
+            print(f"survived {len(chosen)} tests:\n    {mutant.changes}", flush=True)
     share = killed / len(sample)
     print(
-        f"{path}: {killed} of {len(sample)} mutants killed ({share:.0%}), sampled of {count} by {SEED}",
+        f"{name}: {killed} of {len(sample)} mutants killed ({share:.0%}), of {len(mutants)} in all",
         flush=True,
     )
 
 
 def main() -> None:
-    for module, tests in MODULES.items():
-        path = PACKAGE / module
-        if len(sys.argv) < 2 or str(path) in sys.argv[1:]:
-            measure(path, [str(TESTS / tests)])
+    for name in sys.argv[1:] or MODULES:
+        measure(name)
 
 
 if __name__ == "__main__":
