@@ -1,5 +1,6 @@
-# The images of docker-compose.yaml: `airflow` with the recovery plans' code, and `simulator` for its profile. What is
-# installed is what uv.lock pins and the tests run; nothing is installed when a container starts.
+# The images of docker-compose.yaml: `airflow` with the code of the recovery plans, and `simulator` for the profile of
+# that name. They contain the versions that uv.lock pins and that the tests use. Nothing is installed when a container
+# starts.
 FROM python:3.11-slim-bookworm AS base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends curl \
@@ -34,6 +35,6 @@ COPY dags/ dags/
 COPY plugins/ plugins/
 COPY include/ include/
 COPY deploy/compose/ deploy/compose/
-# A volume takes over the owner of the folder that it is mounted on.
+# A volume gets the owner of the folder on which it is mounted.
 RUN mkdir logs evidence && chown -R airflow:0 /opt/airflow
 USER airflow

@@ -1,12 +1,11 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test lint format mutation requirements clean
+.PHONY: help venv services drill airflow simulator test check lint format mutation requirements clean
 
 BIN := .venv/bin
 READY := .venv/.ready
-# End-to-end tests mostly wait: two at a time, each worker with a stack of its own. In the order of their names: the short
-# files of unit tests come last, and fill up whatever worker is free.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# End-to-end tests mostly wait: four at a time, each process with an Airflow of its own (tests/conftest.py shares them out).
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder --durations 10
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do
@@ -29,6 +28,9 @@ simulator: $(READY) ## start the simulated DRS alone                            
 test: lint ## run the linters, then every test
 	$(PYTEST)
 
+check: lint ## run the linters, then every test that starts no Airflow: for the daily round
+	$(PYTEST) -n 2 -m 'not e2e'
+
 lint: $(READY) ## run the linters and the type checker
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -39,11 +41,11 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-mutation: $(READY) ## count the small changes of the code that no unit test notices   [MODULE=]
-	$(or $(shell command -v uv),.drill/bootstrap/bin/uv) sync --frozen --inexact --group mutation
-	$(BIN)/python -m bench.mutation $(MODULE)
+mutation: $(READY) ## change the code in small ways; show what no unit test notices   [MODULE=]
+	@$(or $(shell command -v uv),.drill/bootstrap/bin/uv) sync --frozen --inexact --group mutation
+	@$(BIN)/python -m bench.mutation $(MODULE)
 
-requirements: $(READY) ## write requirements.txt anew, from pyproject.toml and uv.lock
+requirements: $(READY) ## write requirements.txt again, from pyproject.toml and uv.lock
 	$(BIN)/python .ci/requirements.py > requirements.txt
 
 clean: ## remove what the other targets made

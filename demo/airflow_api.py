@@ -73,7 +73,7 @@ class AirflowApi(shared.AirflowApi):
         return "\n".join(as_text(message) for message in messages)
 
     def reparse_plans(self) -> bool:
-        """Have the plans' DAGs built anew, as the button in the UI does; False while there is not one."""
+        """Have the plans' DAGs built again, as the button in the UI does; False while there is no DAG yet."""
         files = {dag["file_token"] for dag in self.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX)}
         for file in files:
             self._request("PUT", f"/parseDagFile/{file}")

@@ -41,7 +41,7 @@ HEARTBEATS = {
 class Container:
     """One container of a service, as a process.
 
-    :param root: the folder that stands for its file system.
+    :param root: the folder that serves as its file system.
     :param workdir: where its command runs.
     """
 

@@ -138,7 +138,7 @@ class DrillRun:
         return [call for call in calls if call["time"] >= since and OBSERVER not in call["user_agent"]]
 
     def jobs(self) -> list[dict[str, Any]]:
-        """The DRS jobs since the run was triggered, whoever started them, in the order of their creation."""
+        """All DRS jobs since the run was triggered, those of others too, in the order of their creation."""
         drs = self.stack.simulator.client("drs", self.plan.target.region)
         since = {"fromDate": f"{self.started:%Y-%m-%dT%H:%M:%SZ}"}
         pages = drs.get_paginator("describe_jobs").paginate(filters=since)

@@ -21,7 +21,7 @@ class Native:
     """Where a service listens, and what keeps it on a free port of the loopback interface.
 
     :param port: its port in the container; None if it has none.
-    :param environment: further variables; ``{port}`` stands for the free port.
+    :param environment: further variables; ``{port}`` is replaced by the free port.
     :param arguments: further arguments of its command, likewise.
     :param workdir: where an image of others lets its command run.
     """

@@ -1,4 +1,4 @@
-"""Has Airflow build the DAGs anew as soon as a plan was written, edited or removed.
+"""Has Airflow build the DAGs again as soon as a plan was written, edited or removed.
 
 Airflow looks at its DAG files every 30 s. To have it look every other second costs half a core all day.
 """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["register", "seed"]
 
 
-# The engine is of use without moto, so moto is imported only by those who ask for it.
+# The engine works without moto, so moto is imported only when one of these functions is called.
 
 
 def register() -> bool:

@@ -1,4 +1,4 @@
-"""``python -m simulator``: serve a simulated DRS, beside moto's other services, on one port."""
+"""``python -m simulator``: serve a simulated DRS and moto's other services on one port."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=5777, help="0 picks a free one (default: %(default)s)")
     parser.add_argument("--fleet", default="include/fleets/default.yaml", help="default: %(default)s")
     parser.add_argument(
-        "--speed", type=_positive, default=1.0, help="how many times faster than DRS jobs pass"
+        "--speed", type=_positive, default=1.0, help="how many times faster than DRS the jobs run"
     )
     arguments = parser.parse_args()
 
     try:
         fleet = Fleet.load(arguments.fleet)
-        # Only now: moto takes seconds to import.
+        # Imported here and not above, because moto takes seconds to import.
         from simulator.server import serve
 
         simulator.register()

@@ -1,4 +1,4 @@
-"""Who calls: from the access key of a request to its account and principal."""
+"""Finds the caller of a request: its account and its principal, from its access key."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from moto.sts.models import sts_backends
 
 
 def account_of(access_key_id: str | None) -> str | None:
-    """The account of an access key that IAM or STS knows."""
+    """Return the account of an access key, if IAM or STS knows the key."""
     if access_key_id is None:
         return None
     for account, partitions in list(iam_backends.items()):
@@ -17,6 +17,6 @@ def account_of(access_key_id: str | None) -> str | None:
 
 
 def caller_arn(access_key_id: str, account: str) -> str:
-    """The principal as GetCallerIdentity names it."""
+    """Return the principal's ARN, as GetCallerIdentity gives it."""
     _, arn, _ = sts_backends[account]["aws"].get_caller_identity(access_key_id, "us-east-1")
     return str(arn)

@@ -40,7 +40,7 @@ _URLS: Final = Map(
 
 
 class Control:
-    """A WSGI application; its answers are JSON, an error is ``{"error": message}``."""
+    """A WSGI application. It answers in JSON; an error is ``{"error": message}``."""
 
     def __init__(self, journal: Journal, listeners: Listeners) -> None:
         self._journal = journal
@@ -75,7 +75,7 @@ class Control:
             return {"faults": [armed.describe() for armed in current_simulation().world.faults]}
 
     def arm_faults(self, request: Request) -> Any:
-        """Take one fault, or a list of them: all are understood before the first is armed."""
+        """Arm one fault or a list of faults. All are parsed before the first is armed."""
         body = _body(request)
         try:
             faults = [FAULT.validate_python(item) for item in (body if isinstance(body, list) else [body])]
@@ -122,7 +122,7 @@ class Control:
 
 
 def account_for(access_key_id: str | None) -> str | None:
-    """The account that a call belongs to: the key's, or the fleet's first."""
+    """Return the account of a call: that of its key, or the first account of the fleet."""
     return account_of(access_key_id) or next(iter(current_simulation().accounts), None)
 
 

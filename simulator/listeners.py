@@ -1,6 +1,6 @@
-"""The sockets of running instances: opened when an instance runs, closed when it does not any more.
+"""The sockets of running instances. They are opened when an instance runs, and closed when it stops running.
 
-Only the server has them. Under ``mock_aws`` an instance has its address, and nothing listens there.
+Only the server has sockets. Under ``mock_aws`` an instance has its address, but nothing listens there.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from typing import Any, Final
 from simulator.engine.instances import OpenPort
 
 _PATIENCE: Final = 10.0
-"""Seconds that a client may take for its request."""
+"""How many seconds a client may take to send its request."""
 
 Key = tuple[str, int]
 
 
 class Listeners:
-    """All open sockets. Not safe to use from several threads: hold the simulation's lock."""
+    """All open sockets. It is not safe for several threads, so hold the simulation's lock."""
 
     def __init__(self) -> None:
         self._open: dict[Key, _Socket] = {}
@@ -31,7 +31,10 @@ class Listeners:
         self._wanted: list[OpenPort] = []
 
     def match(self, wanted: Iterable[OpenPort]) -> None:
-        """Let exactly the ``wanted`` ports be open. One that cannot be had is told once, and tried again."""
+        """Open and close ports until exactly the ``wanted`` ones are open.
+
+        If a port cannot be opened, it is reported once and tried again at the next call.
+        """
         self._wanted = list(wanted)
         by_key = {port.key: port for port in self._wanted}
         for key in self._open.keys() - by_key:
@@ -45,7 +48,7 @@ class Listeners:
                 self._try(key, port)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each port that is to be open, whether it is, and if not why."""
+        """Describe each port that should be open, with the error if it is not open."""
         return [
             {
                 "address": port.address,
@@ -64,14 +67,14 @@ class Listeners:
         except OSError as error:
             reason = f"cannot listen on {port.address}:{port.listener.port}: {os.strerror(error.errno or 0)}"
             if self._failed.get(key) != reason:
-                sys.stderr.write(f"simulator: {reason}; it is to be {port.instance_id} of {port.server_id}\n")
+                sys.stderr.write(f"simulator: {reason}; it is for {port.instance_id} of {port.server_id}\n")
             self._failed[key] = reason
         else:
             self._failed.pop(key, None)
 
 
 class _Socket:
-    """One open port, served by threads of its own. :raises OSError: it cannot be had."""
+    """One open port, with its own threads. :raises OSError: it cannot be opened."""
 
     def __init__(self, port: OpenPort) -> None:
         self.port = port
@@ -79,16 +82,16 @@ class _Socket:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """Close at once: whoever connects from now on is refused."""
+        """Close at once. Every new connection is then refused."""
         with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)  # which wakes the thread that accepts
+            self._listening.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts connections
         self._listening.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 connection, client = self._listening.accept()
-            except OSError:  # closed
+            except OSError:  # the socket was closed
                 return
             threading.Thread(target=self._serve, args=(connection, client), daemon=True).start()
 
@@ -97,15 +100,15 @@ class _Socket:
             connection.settimeout(_PATIENCE)
             try:
                 if self.port.listener.protocol == "http":
-                    _Request(connection, client, self)  # type: ignore[arg-type]  # its server is this
+                    _Request(connection, client, self)  # type: ignore[arg-type]  # its server is this socket
                 else:
                     connection.sendall(self.port.listener.body.encode())
             except OSError:
-                return  # the client's affair
+                return  # the client has gone away
 
 
 class _Request(BaseHTTPRequestHandler):
-    """An HTTP request, answered as the fleet says, or as a fault does."""
+    """Answers an HTTP request as the fleet says, or as an armed fault says."""
 
     timeout = _PATIENCE
 

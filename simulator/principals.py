@@ -1,4 +1,4 @@
-"""The user and the role of each account of a fleet, in moto's IAM, and who may assume which role."""
+"""Creates each account's user and role in moto's IAM, and checks who assumes which role."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALLOW_ALL: Final = {
 
 
 def problem_of(policy: dict[str, Any]) -> str | None:
-    """Why IAM would not take this policy, if it would not."""
+    """Say why IAM would refuse this policy, or return None if it would accept it."""
     try:
         IAMPolicyDocumentValidator(_document(policy)).validate()
     except ServiceException as error:
@@ -33,7 +33,7 @@ def problem_of(policy: dict[str, Any]) -> str | None:
 def register(account: str, role: Role | None, policies: Sequence[dict[str, Any]] | None) -> None:
     """Make sure that an account has its user and its role, with these inline policies.
 
-    :param policies: None leaves those of a principal that is there already; a new one may do everything.
+    :param policies: None keeps the policies of an existing principal; a new principal may do everything.
     """
     iam = _iam(account)
     if USER_NAME not in iam.users:
@@ -47,12 +47,12 @@ def register(account: str, role: Role | None, policies: Sequence[dict[str, Any]]
 
 
 def register_access_key(access_key_id: str, account: str) -> None:
-    """Make an access key belong to an account's user, in moto's IAM, where all of its services look."""
+    """Give an access key to an account's user in moto's IAM, where all of moto's services look it up."""
     iam = _iam(account)
     if access_key_id in iam.access_keys:
         return
     key: AccessKey = iam.get_user(USER_NAME).create_access_key(prefix="AKIA")
-    # moto draws the id at random; here it is the fleet's to say.
+    # moto would choose a random id; here the fleet chooses it.
     key.access_key_id = access_key_id
     iam.access_keys[access_key_id] = key
 
@@ -68,10 +68,10 @@ def forget(account: str, role: Role | None) -> None:
 
 
 def check_assumption(roles: Mapping[str, Role], caller: str, role_arn: str, external_id: str | None) -> None:
-    """Hold an AssumeRole against the fleet. moto itself lets every role be assumed.
+    """Check an AssumeRole call against the fleet. moto itself allows any role to be assumed.
 
-    :param roles: the role of each account; one without may be assumed by any name
-    :raises AccessDeniedError: it is another role, or not its external id.
+    :param roles: the role of each account; in an account without one, any role may be assumed
+    :raises AccessDeniedError: it is another role, or the external id is wrong.
     """
     account, _, name = role_arn.partition("::")[2].partition(":role/")
     role = roles.get(account)
@@ -90,7 +90,7 @@ def _give(principal: User | IamRole, policies: Sequence[dict[str, Any]]) -> None
 
 
 def _role(iam: IAMBackend, role: Role) -> IamRole:
-    """The account's role in IAM, if need be a new one that may do everything."""
+    """Return the account's role in IAM. If there is none, create one that may do everything."""
     known = next((each for each in iam.roles.values() if each.name == role.name), None)
     if known:
         return known
@@ -108,5 +108,5 @@ def _role(iam: IAMBackend, role: Role) -> IamRole:
 
 
 def _document(policy: dict[str, Any]) -> str:
-    # YAML reads a policy's version, 2012-10-17, as a date.
+    # YAML reads a policy's version, 2012-10-17, as a date, so dates are written as text.
     return json.dumps(policy, default=str)

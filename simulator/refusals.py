@@ -1,4 +1,4 @@
-"""What the server itself refuses, as the called service would word it, in that service's protocol."""
+"""The refusals of the server itself, in the words and the protocol of the called service."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _BY_PROTOCOL: Final = {"ec2": _EC2, "json": _JSON, "query": _XML, "rest-json": _
 
 
 class _Refusal(ServiceException):
-    """An error that stands in no service of moto's, where moto looks by the module of its class."""
+    """An error of no moto service. moto finds an error's service by the module of its class."""
 
 
 def refuse(call: AwsCall, request: Request, error: DrsError) -> Reply:
-    """The refusal of a fault, for another service than DRS."""
+    """Return the reply with which a fault refuses a call of a service other than DRS."""
     code, status = _BY_PROTOCOL[_protocol(call, request)][error.code]
     return _reply(call, request, _Refusal(code, error.message), status)
 
 
 def not_implemented(call: AwsCall, request: Request, message: str) -> Reply:
-    """HTTP 501, which botocore does not retry, for what moto does not have."""
+    """Answer with HTTP 501 what moto does not have. botocore does not retry a 501."""
     if call.operation is None:
         body = json.dumps({"__type": "NotImplemented", "message": message}).encode()
         return 501, [("Content-Type", "application/json")], body
@@ -54,7 +54,7 @@ def _reply(call: AwsCall, request: Request, refusal: _Refusal, status: int) -> R
     operation = get_service_model(call.service).operation_model(call.operation)
     serializer = get_serializer_class(call.service, _protocol(call, request))(operation)
     with warnings.catch_warnings():
-        # moto warns of codes that a service's model does not list, as these do not.
+        # moto warns about codes that a service's model does not list, and it does not list these.
         warnings.simplefilter("ignore")
         reply = serializer.serialize(refusal)
     body = reply["body"]

@@ -1,4 +1,4 @@
-"""Makes the simulated DRS one of moto's services, and fills it."""
+"""Makes the simulated DRS one of moto's services, and loads fleets into it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _PATTERN: Final = re.compile(r"https?://drs(-fips)?\.(.+)\.(amazonaws\.com|api\.
 
 
 def register() -> bool:
-    """Let moto find the simulated DRS, under ``moto.drs`` and by its URLs, and complete its other services.
+    """Let moto find the simulated DRS, as ``moto.drs`` and by its URLs, and complete moto's other services.
 
-    Its IAM simulates policies, its EC2 tells status checks by DRS's instances, its Run Command reaches them.
-    Twice is as good as once. What moto ships itself is left alone.
+    Then moto's IAM simulates policies, and its EC2 status checks and Run Command work for DRS's instances.
+    Calling this a second time changes nothing. If moto itself has a DRS, that one is not replaced.
 
     :return: whether moto's DRS is now the simulated one.
     """
@@ -42,7 +42,7 @@ def register() -> bool:
 
 
 def _add_policy_simulation() -> None:
-    """Responses are made by the method that is named after the operation."""
+    """Add the operation to moto's IAM. moto calls the method that has the operation's name."""
     from moto.iam.responses import IamResponse
 
     from simulator.iam.simulate import simulate_principal_policy
@@ -52,7 +52,7 @@ def _add_policy_simulation() -> None:
 
 
 def _replace_operations() -> None:
-    """Moto has these too, with answers that are always the same."""
+    """Replace operations that moto has too, but with answers that never change."""
     from moto.ec2.responses.instances import InstanceResponse
     from moto.ssm.responses import SimpleSystemManagerResponse
 
@@ -65,12 +65,12 @@ def _replace_operations() -> None:
 
 
 def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float = 1.0) -> Simulation:
-    """Begin a new simulation with a fleet, given as such or as a file's path.
+    """Begin a new simulation with a fleet or a fleet file.
 
-    Under ``mock_aws`` it ends with the mock. What DRS has launched shows in EC2 from the next call of
-    DRS on, or after ``tick()``.
+    Under ``mock_aws`` it ends with the mock. EC2 shows what DRS has launched only after the next call of
+    DRS, or after ``tick()``.
 
-    :param clock: the time to live by; the wall clock by default.
+    :param clock: the clock of the simulation; by default the wall clock.
     :param speed: how many times faster than DRS the phases of a job pass.
     :raises FleetError: the fleet cannot be used.
     """
@@ -84,7 +84,7 @@ def seed(fleet: Fleet | str | Path, *, clock: Clock | None = None, speed: float 
 
 
 def add(simulation: Simulation, fleet: Fleet) -> None:
-    """Add a fleet to a simulation, its users, roles and access keys to IAM.
+    """Add a fleet to a simulation, and its users, roles and access keys to IAM.
 
     :raises FleetError: the fleet cannot be used.
     """
@@ -99,7 +99,7 @@ def add(simulation: Simulation, fleet: Fleet) -> None:
 
 
 def replace(simulation: Simulation, fleet: Fleet) -> None:
-    """Put a fleet in the place of everything that is there.
+    """Remove everything from a simulation, then add a fleet.
 
     :raises FleetError: the fleet cannot be used.
     """
@@ -112,7 +112,7 @@ def replace(simulation: Simulation, fleet: Fleet) -> None:
 
 
 def refuse_unknown_operations(faults: Iterable[Fault]) -> None:
-    """:raises FaultError: a fault names an operation that its service does not have: it could not strike."""
+    """Check the operations of faults. :raises FaultError: one does not exist, so it could never strike."""
     from simulator.traffic import is_operation
 
     for fault in faults:
@@ -123,7 +123,7 @@ def refuse_unknown_operations(faults: Iterable[Fault]) -> None:
 
 
 def _refuse_unusable(fleet: Fleet) -> None:
-    """Refuse what the engine cannot know to be wrong."""
+    """Refuse a fleet with mistakes that the engine itself cannot detect."""
     from simulator.drs.models import drs_backends
     from simulator.principals import problem_of
 

@@ -34,13 +34,13 @@ from simulator.refusals import not_implemented, refuse
 from simulator.traffic import AwsCall, Reply, Signature
 
 _STEP: Final = 0.2
-"""Seconds between two looks at what is due, while nobody calls."""
+"""While nobody calls, seconds between two checks of what is due."""
 
 
 class _Dispatcher(DomainDispatcherApplication):
     def __init__(self) -> None:
         super().__init__(create_backend_app)
-        # moto lists its own folder for this on every request; the answer does not change.
+        # moto lists its own folder for this on every request, but the answer never changes.
         self.get_backend_for_host = cache(super().get_backend_for_host)  # type: ignore[method-assign]
 
 
@@ -60,13 +60,13 @@ class Application:
             else:
                 answer = self._answer_aws(environ, start_response)
         except ConnectionDroppedError as dropped:
-            time.sleep(dropped.silence)  # the journal has the call by now, and other calls are answered
+            time.sleep(dropped.silence)  # the journal has the call; others are answered meanwhile
             raise
-        self._match_listeners()  # before the answer is sent: what it says of an instance holds
+        self._match_listeners()  # before the answer is sent, so that what it says about an instance is true
         return answer
 
     def keep_up(self) -> None:
-        """Let happen what is due, for ever: sockets open and close though nobody calls."""
+        """Run what is due, for ever, so that sockets open and close even if nobody calls."""
         while True:
             current_simulation().tick()
             self._match_listeners()
@@ -122,7 +122,7 @@ class Application:
         return [body]
 
     def _reply(self, environ: dict[str, Any], request: Request, call: AwsCall, seen: Call | None) -> Reply:
-        """The reply of moto, or a fault's refusal. DRS itself asks for the faults of its calls."""
+        """Return moto's reply, or a fault's refusal. The simulated DRS checks the faults of its own calls."""
         if seen is None:
             return self._ask_moto(environ)
         simulation = current_simulation()
@@ -143,8 +143,8 @@ class Application:
         environ["wsgi.input"].seek(0)
         started: list[tuple[str, list[tuple[str, str]]]] = []
         simulation = current_simulation()
-        # One call at a time: moto's EC2 is not made to be read while DRS launches into it. And every
-        # service must see what DRS has launched by now.
+        # Only one call at a time, because moto's EC2 cannot be read while DRS launches into it. The tick lets
+        # every service see what DRS has launched by now.
         with simulation.lock:
             simulation.tick()
             chunks = self._aws(environ, lambda status, headers, *_: started.append((status, headers)))
@@ -154,11 +154,11 @@ class Application:
 
 
 def serve(host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT; say on standard output when it is ready.
+    """Serve until SIGTERM or SIGINT. When it is ready, it says so on standard output.
 
     :param host: the address to listen on.
     :param port: 0 picks a free one.
-    :raises OSError: the port cannot be had.
+    :raises OSError: the port cannot be opened.
     """
     listening = socket.create_server((host, port), backlog=128)
     port = listening.getsockname()[1]
@@ -179,12 +179,12 @@ class _QuietHandler(MotoRequestHandler):
         """Log nothing: the journal has every request."""
 
     def connection_dropped(self, *_args: Any, **_kwargs: Any) -> None:
-        """Close the connection, where the server would wait for another request on it."""
+        """Close the connection; otherwise the server would wait for another request on it."""
         self.close_connection = True
 
 
 def _readable_twice(environ: dict[str, Any]) -> Request:
-    """The request with its body in memory, so that the journal and moto can both read it."""
+    """Return the request with its body in memory, so that both the journal and moto can read it."""
     body = Request(environ).get_data(cache=False)
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
@@ -202,7 +202,7 @@ def _caller(access_key_id: str | None, account: str | None) -> dict[str, str | N
 def _seen_by_faults(
     call: AwsCall, signature: Signature, account: str | None, caller: dict[str, str | None]
 ) -> Call | None:
-    """A call of another service than DRS, as faults see it."""
+    """Return a call of a service other than DRS as the faults see it; None for any other call."""
     if call.operation is None or call.service == "drs":
         return None
     name = f"{call.service}:{call.operation}"

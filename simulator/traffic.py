@@ -1,4 +1,4 @@
-"""What an HTTP request to an AWS service asks for, and what its response says, by botocore's models."""
+"""Reads requests to AWS services and their responses, with botocore's models."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import NotFound
 
-# Where the name in the signature differs from botocore's name of the service.
+# Services whose name in the signature differs from botocore's name.
 _BY_SIGNING_NAME: Final = {"monitoring": "cloudwatch"}
 _LONGEST_TEXT: Final = 2000
 
 Reply = tuple[int, list[tuple[str, str]], bytes]
-"""Status, headers and body of a response."""
+"""The status, headers and body of a response."""
 
 
 def is_operation(service: str, operation: str) -> bool:
-    """Whether botocore knows the service, by that name, and the service the operation."""
+    """Whether botocore knows a service of that name, and the service has the operation."""
     try:
         return operation in get_service_model(service).operation_names
     except UnknownServiceError:
@@ -42,7 +42,7 @@ class Signature:
 
     @classmethod
     def of(cls, request: Request) -> Signature:
-        """Read it from the Authorization header, or from a presigned URL's query."""
+        """Read the signature from the Authorization header, or from the query of a presigned URL."""
         header = request.headers.get("Authorization", "")
         _, _, credential = header.partition("Credential=")
         scope = (credential.split(",")[0] or request.args.get("X-Amz-Credential", "")).split("/")
@@ -53,7 +53,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class AwsCall:
-    """An operation with its parameters; both unknown to requests that botocore's models do not describe."""
+    """An operation with its parameters. Both are empty if botocore's models do not describe the request."""
 
     service: str
     operation: str | None
@@ -81,7 +81,7 @@ class AwsCall:
         return cls(service, name, _plain(parameters))
 
     def read_reply(self, request: Request, reply: Reply) -> tuple[str | None, dict[str, Any]]:
-        """The error code of the reply, if it is one, and a short account of its content."""
+        """Return the reply's error code, if it is an error, and a short summary of its content."""
         status, headers, body = reply
         if self.operation is None or (status < 300 and self.service != "drs"):
             return None, {}
@@ -96,7 +96,7 @@ class AwsCall:
 
 
 def _operation(service: str, request: Request) -> tuple[str, dict[str, Any]]:
-    """The operation's name, and the parts of the path that are parameters."""
+    """Return the operation's name, and the parts of the path that are parameters."""
     if target := request.headers.get("X-Amz-Target"):
         return target.rpartition(".")[2], {}
     if action := request.values.get("Action"):
@@ -106,7 +106,7 @@ def _operation(service: str, request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _summary(parsed: dict[str, Any]) -> dict[str, Any]:
-    """Job ids and states as they are; of a list, how long it is."""
+    """Summarise a response: job ids and states as they are, and the length of each list."""
     summary: dict[str, Any] = {}
     for name, value in parsed.items():
         if name == "job":
@@ -119,7 +119,7 @@ def _summary(parsed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """``value`` as JSON can hold it, with nothing very long in it."""
+    """Return ``value`` in a form that JSON can represent, with long texts cut."""
     match value:
         case dict():
             return {str(key): _plain(item) for key, item in value.items()}

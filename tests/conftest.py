@@ -11,6 +11,8 @@ import shutil
 import signal
 import tempfile
 
+import pytest
+
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
     del os.environ[_name]
 
@@ -29,3 +31,20 @@ os.environ |= {
 # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the tests out among processes: end-to-end tests one by one, other files whole.
+
+    An end-to-end test mostly waits, and each process has an Airflow of its own. Those that share what a
+    fixture has run bear an ``xdist_group``; they take longest and go first. The other files fill up the rest.
+    """
+    for item in items:
+        if not is_e2e(item) and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    items.sort(key=lambda item: (not is_e2e(item), not item.get_closest_marker("xdist_group")))
+
+
+def is_e2e(item: pytest.Item) -> bool:
+    return item.get_closest_marker("e2e") is not None

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Brings the database to Airflow's version, and makes the first user. Safe to run again: a user that exists is kept.
+# Migrates the database to Airflow's version and creates the first user. It can be run again: an existing user is kept.
 set -euo pipefail
 
 airflow db migrate

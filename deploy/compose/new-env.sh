@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Writes .env: .env.example with secrets of its own; with `simulator` as argument for the simulated DRS, without AWS.
+# Writes .env: a copy of .env.example with new secrets. With the argument `simulator`, .env is for the simulated DRS and
+# needs no AWS.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 [ ! -e .env ] || {
-    echo '.env exists and is kept: what was encrypted with its FERNET_KEY can be read with no other.' >&2
+    echo '.env exists and is kept: what was encrypted with its FERNET_KEY can be read only with that key.' >&2
     exit 1
 }
 umask 077

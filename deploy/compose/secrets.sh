@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Refuses the secrets of .env.example, before the database is made with one of them.
+# Refuses the secrets of .env.example, before the database is created with one of them.
 set -euo pipefail
 
 refused=()
@@ -11,13 +11,13 @@ done
 [ ${#refused[@]} -eq 0 ] && exit 0
 
 cat >&2 << MESSAGE
-Nothing is started: these secrets in .env are still those of .env.example, which everybody knows:
+Nothing was started: these secrets in .env are missing or still those of .env.example, which everybody knows:
     ${refused[*]}
 What to do: remove .env and run
     bash deploy/compose/new-env.sh
-which writes one with secrets of its own; or set them by hand, FERNET_KEY to the output of
+which writes a .env with new secrets. Or set them by hand: FERNET_KEY to the output of
     head -c 32 /dev/urandom | base64 | tr +/ -_
-and each of the others to that of
+and each of the others to the output of
     head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n'
 MESSAGE
 exit 1

@@ -1,4 +1,4 @@
-"""The simulated DRS as a service of moto: what moto looks for under ``moto.drs``."""
+"""The simulated DRS as a service of moto. moto imports this package as ``moto.drs``."""
 
 from simulator.drs.models import drs_backends
 

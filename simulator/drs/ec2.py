@@ -1,4 +1,4 @@
-"""The engine's EC2 port on moto's EC2: launch templates, instances, and the subnets they stand in."""
+"""Implements the engine's EC2 port with moto's EC2: launch templates, instances and their subnets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ IMAGE_ID: Final = "ami-0d5d7c9e3b1a2f4c6"
 
 
 class MotoEc2:
-    """moto's EC2 of one account and Region. moto is asked anew each time, since it may have been reset."""
+    """moto's EC2 of one account and Region. It is looked up each time, as moto may have been reset."""
 
     def __init__(self, account: str, region: str) -> None:
         self._account = account
@@ -38,7 +38,7 @@ class MotoEc2:
             subnet = backend.create_subnet(self._default_vpc(), block, availability_zone=zone)
         except ServiceException as error:
             raise Ec2Error(f"{subnet_id}: {error.message}") from None
-        # moto chooses ids at random, and a plan must be able to name the subnet beforehand.
+        # moto chooses random ids, but a plan must be able to name the subnet before it is created.
         del backend.subnets[zone][subnet.id]
         subnet.id = subnet_id
         subnet.add_tags(_named(name))
@@ -52,7 +52,7 @@ class MotoEc2:
             group = backend.create_security_group(name or group_id, "Created for a simulated fleet")
         except ServiceException as error:
             raise Ec2Error(f"{group_id}: {error.message}") from None
-        # As with subnets: moto chooses ids at random.
+        # As with subnets, moto would choose a random id.
         groups = backend.groups[self._default_vpc()]
         del groups[group.id]
         group.id = group.group_id = group_id
@@ -117,7 +117,7 @@ class MotoEc2:
         instance = reservation.instances[0]
         instance.launch_time = at
         if private_ip:
-            # Not asked of moto, which would refuse an address that the subnet does not have.
+            # The address is set afterwards, because moto refuses an address that is not in the subnet.
             primary = instance.nics[0]
             primary.private_ip_address = private_ip
             primary.private_ip_addresses = [{"Primary": True, "PrivateIpAddress": private_ip}]
@@ -170,7 +170,7 @@ class MotoEc2:
         return group_id
 
     def _forget_subnet(self, subnet_id: str) -> None:
-        """Another fleet may have had it."""
+        """Remove a subnet with this id, which an earlier fleet may have created."""
         for subnets in self._backend.subnets.values():
             subnets.pop(subnet_id, None)
 
@@ -180,7 +180,7 @@ class MotoEc2:
 
 
 def _free_block(taken: Sequence[IPv4Network]) -> str:
-    """A /22 of the default VPC's 172.31.0.0/16, whose lower half the default subnets take."""
+    """Return a free /22 block of the default VPC. Its default subnets use the lower half of 172.31.0.0/16."""
     blocks = IPv4Network("172.31.128.0/17").subnets(new_prefix=22)
     return str(next(block for block in blocks if not any(block.overlaps(each) for each in taken)))
 

@@ -1,4 +1,4 @@
-"""The engine's refusals in moto's form, from which moto takes HTTP status and fields by DRS's API model."""
+"""Turns the engine's refusals into moto's exceptions; moto adds HTTP status and fields by DRS's API model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""moto's backends of the simulated DRS: one for each account and Region, each a door to the engine."""
+"""moto's backends of the simulated DRS, one for each account and Region. Each gives access to the engine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HOME: Final = (DEFAULT_ACCOUNT_ID, "us-east-1")
 
 
 class DRSBackend(BaseBackend):
-    """The simulation itself stands in one backend, so that moto's own reset ends it."""
+    """One backend holds the whole simulation, so that moto's own reset ends it."""
 
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
@@ -23,7 +23,7 @@ class DRSBackend(BaseBackend):
 
     @property
     def service(self) -> Service:
-        """DRS as the engine has it for this account and Region."""
+        """The engine's DRS of this account and Region."""
         return current_simulation().service(self.account_id, self.region_name)
 
 
@@ -31,7 +31,7 @@ drs_backends: BackendDict[DRSBackend] = BackendDict(DRSBackend, "drs")
 
 
 def current_simulation() -> Simulation:
-    """The simulation in progress; a new and empty one after a reset of moto."""
+    """Return the current simulation. After a reset of moto this is a new, empty one."""
     account, region = _HOME
     simulation = drs_backends[account][region].simulation
     assert simulation
@@ -39,6 +39,6 @@ def current_simulation() -> Simulation:
 
 
 def begin_simulation(simulation: Simulation) -> None:
-    """Put ``simulation`` in the place of the one in progress."""
+    """Replace the current simulation by ``simulation``."""
     account, region = _HOME
     drs_backends[account][region].simulation = simulation

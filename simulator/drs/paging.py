@@ -1,4 +1,4 @@
-"""Pages of a list: ``maxResults`` and ``nextToken``."""
+"""Splits a list into pages, by ``maxResults`` and ``nextToken``."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ DEFAULT_PAGE: Final = 100
 def page(
     operation: str, items: Sequence[T], max_results: int | None, token: str | None
 ) -> tuple[Sequence[T], dict[str, Any]]:
-    """One page, and the member that points to the next one, if there is one.
+    """Return one page and, if there is a next page, the member that points to it.
 
-    :raises ValidationError: the token is not one of this operation.
+    :raises ValidationError: the token does not belong to this operation.
     """
     start = _read(operation, token) if token else 0
     end = start + (max_results or DEFAULT_PAGE)

@@ -1,4 +1,4 @@
-"""The HTTP side of the simulated DRS: parse, ask the engine, answer in DRS's shapes."""
+"""The HTTP side of the simulated DRS: parses a request, calls the engine, answers in DRS's shapes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class DRSResponse(BaseResponse):
-    """One request. The methods are named after the operations, as moto expects them."""
+    """One request. The methods have the names of the operations, as moto expects."""
 
     def __init__(self) -> None:
         super().__init__(service_name="drs")
@@ -41,7 +41,7 @@ class DRSResponse(BaseResponse):
         return self.drs_backend.service
 
     def call_action(self) -> TYPE_RESPONSE:
-        """Answer the request as one step of the simulation: its faults first, its work, its faults after."""
+        """Answer the request in one step: faults that strike before the work, the work, faults after it."""
         operation = self._get_action()
         if operation not in SIMULATED:
             return _not_simulated(operation or f"{self.method} {self.path}")
@@ -85,7 +85,7 @@ class DRSResponse(BaseResponse):
         )
 
     def _named_servers(self) -> list[str]:
-        """The source servers that the request names, directly or by their instances."""
+        """Return the source servers that the request names, directly or by their recovery instances."""
         filters: JSON = self._get_param("filters") or {}
         wanted: list[JSON] = self._get_param("sourceServers") or []
         named = [self._get_param("sourceServerID"), *(filters.get("sourceServerIDs") or [])]
@@ -136,7 +136,7 @@ class DRSResponse(BaseResponse):
         filters: JSON = self._get_param("filters") or {}
         ids = set(filters.get("sourceServerIDs") or ())
         staging = filters.get("stagingAccountIDs") or [self.current_account]
-        # No simulated server has a hardware id, and all replicate into their own account.
+        # No simulated server has a hardware id, and all servers replicate into their own account.
         matching = not filters.get("hardwareId") and self.current_account in staging
         servers = [
             server for server in self.service.servers.values() if matching and (not ids or server.id in ids)
@@ -234,7 +234,7 @@ class DRSResponse(BaseResponse):
 
 
 def _not_simulated(operation: str) -> TYPE_RESPONSE:
-    """HTTP 501, which botocore does not retry."""
+    """Answer with HTTP 501, because botocore does not retry it."""
     message = f"{operation} is not simulated. Simulated operations of DRS: {', '.join(sorted(SIMULATED))}."
     headers = {"Content-Type": "application/json", "x-amzn-ErrorType": "NotSimulated"}
     return 501, headers, json.dumps({"__type": "NotSimulated", "message": message})

@@ -1,4 +1,4 @@
-"""The URLs of the simulated DRS; one path is enough, the operation follows from DRS's API model."""
+"""The URLs of the simulated DRS. One path is enough: moto finds the operation through DRS's API model."""
 
 from simulator.drs.responses import DRSResponse
 

@@ -1,6 +1,6 @@
-"""A request held against DRS's API model: required members, limits, patterns, enumerations.
+"""Checks a request against DRS's API model: required members, limits, patterns, enumerations.
 
-DRS checks these on its side; neither botocore nor moto does.
+The real DRS makes these checks itself; neither botocore nor moto makes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from simulator.engine.errors import ValidationError
 
 
 def check(shape: Shape | None, value: Any) -> None:
-    """:raises ValidationError: naming every member that breaks the model."""
+    """Check a request. :raises ValidationError: it names every member that does not fit the model."""
     problems = list(_problems(shape, value, "")) if shape is not None else []
     if problems:
         raise ValidationError(

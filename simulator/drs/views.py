@@ -1,4 +1,4 @@
-"""The engine's objects in the shapes of DRS's API model."""
+"""Shows the engine's objects in the shapes of DRS's API model."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _RESULTS: Final = {
 
 
 def job(job: Job, service: Service) -> JSON:
-    """Times as a recorded drill has them: with microseconds and an offset, not ``Z``."""
+    """Show a job. Its times have the form of a recorded drill: with microseconds and an offset, not ``Z``."""
     return _present(
         jobID=job.id,
         arn=job.arn,
@@ -155,7 +155,7 @@ def source_server(server: SourceServer, service: Service) -> JSON:
 def _replication(replication: ReplicationStatus, service: Service, device: str, now: datetime) -> JSON:
     state = replication.state
     done = _REPLICATED.get(state, 1.0)
-    # DRS estimates when a server will have caught up; here that takes as long as it lags behind.
+    # DRS estimates when a server will have caught up. Here that takes as long as the server's present lag.
     eta = _iso(now + replication.lag) if state in _CATCHING_UP else None
     return _present(
         lagDuration=_duration(replication.lag),
@@ -176,7 +176,7 @@ def _replication(replication: ReplicationStatus, service: Service, device: str, 
 
 
 def _replication_error(replication: ReplicationStatus) -> JSON | None:
-    """Why replication stands still: the agent is silent, or what it sends does not suffice."""
+    """Say why replication has stopped: the agent is silent, or it sends too little data to catch up."""
     if replication.state not in (ReplicationState.STALLED, ReplicationState.DISCONNECTED):
         return None
     silent = replication.last_seen or replication.state is ReplicationState.DISCONNECTED
@@ -259,7 +259,7 @@ def plan_execution(execution: PlanExecution) -> JSON:
 
 
 def plan_steps(execution: PlanExecution) -> list[JSON]:
-    """The servers are named by no job, because none was started for them."""
+    """Show the steps of an execution. The servers have no job, because none was started for them."""
     servers = [{"serverArn": arn, "impactLevel": "CRITICAL"} for arn in execution.server_arns]
     steps = [
         ("wait", {"waitStepConfiguration": {"waitDurationMinutes": 120}}),
@@ -287,7 +287,7 @@ def launch_configuration(server: SourceServer) -> JSON:
 
 
 def launch_configuration_changes(parameters: JSON) -> dict[str, Any]:
-    """What UpdateLaunchConfiguration asks for, as changes of a ``LaunchConfiguration``."""
+    """Return the changes of a ``LaunchConfiguration`` that an UpdateLaunchConfiguration request asks for."""
     changes = {
         attribute: parameters[name] for name, attribute in _LAUNCH_MEMBERS.items() if name in parameters
     }
@@ -349,7 +349,7 @@ def _recorded(at: datetime) -> str:
 
 
 def _duration(length: timedelta) -> str:
-    """ISO 8601, zero as DRS writes it: ``P0D``."""
+    """Write a duration in ISO 8601. Zero is ``P0D``, as DRS writes it."""
     hours, seconds = divmod(length.seconds + length.microseconds / 1e6, 3600)
     minutes, seconds = divmod(seconds, 60)
     days = f"{length.days}D" if length.days else ""

@@ -1,1 +1,1 @@
-"""EC2's status checks of what DRS has launched; moto's own are always passed."""
+"""EC2's status checks of instances that DRS has launched. moto's own status checks always pass."""

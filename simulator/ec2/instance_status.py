@@ -26,7 +26,7 @@ _FILTERS: Final = {
 
 
 def describe_instance_status(self: InstanceResponse) -> ActionResult:
-    """Answer for running instances, or for all of them.
+    """Answer DescribeInstanceStatus for running instances, or for all instances if the request asks for them.
 
     :raises NotImplementedError: a filter that is not simulated.
     """

@@ -1,1 +1,1 @@
-"""The state machine of a simulated DRS: pure, with an injected clock and an EC2 port."""
+"""The state machine of a simulated DRS. It does no I/O: clock and EC2 are given to it from outside."""

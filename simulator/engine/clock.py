@@ -1,4 +1,4 @@
-"""Time for the engine: an injected clock, and an agenda of what is due when."""
+"""Time for the engine: a clock that is given from outside, and an agenda of actions with their due times."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now(self) -> datetime:
-        """The present, aware, in UTC."""
+        """Return the present time, as an aware datetime in UTC."""
 
 
 class WallClock:
@@ -20,7 +20,7 @@ class WallClock:
 
 
 class ManualClock:
-    """A clock that stands still until it is moved: for tests."""
+    """A clock for tests: its time changes only when a test moves it."""
 
     def __init__(self, start: datetime) -> None:
         self._now = start
@@ -38,22 +38,22 @@ class ManualClock:
 
 
 Action = Callable[[datetime], None]
-"""What to do when its time has come; it is handed the time at which it was due."""
+"""An action of the agenda. It is called with the time at which it was due."""
 
 
 class Agenda:
-    """Actions in the order of their due times; equal times keep the order of entry."""
+    """Actions in the order of their due times. Actions with equal times are done in the order of adding."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[datetime, int, Action]] = []
         self._numbers = itertools.count()
 
     def at(self, due: datetime, action: Action) -> None:
-        """Enter ``action`` for the time ``due``."""
+        """Add ``action``, to be done at the time ``due``."""
         heapq.heappush(self._entries, (due, next(self._numbers), action))
 
     def run_until(self, now: datetime) -> None:
-        """Do everything due up to ``now``, in order, what these actions enter included."""
+        """Do every action that is due up to ``now``, in order, also those that these actions add."""
         while self._entries and self._entries[0][0] <= now:
             due, _, action = heapq.heappop(self._entries)
             action(due)

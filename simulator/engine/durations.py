@@ -1,4 +1,4 @@
-"""Durations as people write them in a fleet file: ``45``, ``45s``, ``5m``, ``1h30m``, ``2d``."""
+"""Reads durations as people write them in a fleet file: ``45``, ``45s``, ``5m``, ``1h30m``, ``2d``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The EC2 that the engine launches into: a port, so that the engine knows no particular EC2."""
+"""The EC2 that the engine launches into, as a protocol: the engine depends on no particular EC2."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ Missing = Literal["template", "subnet", "security_groups"]
 
 
 class Ec2Error(Exception):
-    """EC2 refused; the text is what DRS would write as a job log's raw error."""
+    """EC2 refused a call. The text is the raw error that DRS would write into the job's log."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a launch template puts an instance; None is EC2's default.
+    """Where a launch template puts an instance; None means EC2's default.
 
-    :param missing: what EC2 does not have, though the launch configuration or the template names it
+    :param missing: what does not exist in EC2, although the launch configuration or the template names it
     """
 
     subnet_id: str | None = None
@@ -30,13 +30,13 @@ class Ec2(Protocol):
     """The EC2 of one account and Region."""
 
     def ensure_subnet(self, subnet_id: str, *, name: str | None = None, cidr: str | None = None) -> None:
-        """Make sure that there is a subnet of this id, if need be a new one. :raises Ec2Error: the block."""
+        """Create the subnet if it does not exist. :raises Ec2Error: EC2 refuses the CIDR block."""
 
     def ensure_security_group(self, group_id: str, *, name: str | None = None) -> None:
-        """Make sure that there is a security group of this id. :raises Ec2Error: the name is taken."""
+        """Create the security group if it does not exist. :raises Ec2Error: the name is in use."""
 
     def create_launch_template(self, name: str, placement: Placement) -> str:
-        """Create a launch template and what it names, but for what is missing; return its id."""
+        """Create a launch template, and all that it names except for what is missing; return its id."""
 
     def launch(
         self,
@@ -47,16 +47,17 @@ class Ec2(Protocol):
         at: datetime,
         private_ip: str | None = None,
     ) -> str:
-        """Launch one instance by the template's default version; return its id. :raises Ec2Error:
+        """Launch one instance with the template's default version, and return its id.
 
-        :param private_ip: absent, one of the subnet's
+        :param private_ip: None takes a free address of the subnet
+        :raises Ec2Error: EC2 refuses the launch
         """
 
     def terminate(self, instance_id: str) -> None:
-        """Terminate; an instance that is gone already is no error. :raises Ec2Error: it is protected."""
+        """Terminate an instance. It is no error if it is already gone. :raises Ec2Error: it is protected."""
 
     def state(self, instance_id: str) -> str:
-        """EC2's name of the instance's state, or ``not_found``."""
+        """Return EC2's name for the instance's state, or ``not_found``."""
 
     def private_ip(self, instance_id: str) -> str | None:
-        """The instance's private address, as long as it has one."""
+        """Return the instance's private address, or None if it has none any more."""

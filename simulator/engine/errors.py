@@ -1,4 +1,4 @@
-"""The refusals of the simulated DRS, named and coded as DRS names them.
+"""The refusals of the simulated DRS, with the names and codes that DRS uses.
 
 The HTTP status of each comes from DRS's API model; the engine knows only code, message and fields.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class DrsError(Exception):
-    """One refusal: ``code`` is the name of DRS's exception, ``fields`` its further members."""
+    """One refusal: ``code`` is the name of DRS's exception, ``fields`` are its other members."""
 
     code = "InternalServerException"
 
@@ -66,9 +66,9 @@ class InternalServerError(DrsError):
 
 
 class ConnectionDroppedError(ConnectionError):
-    """No reply at all: the connection closes. A ConnectionError, which a WSGI server ends without answer.
+    """No reply: the connection closes. Because it is a ConnectionError, the WSGI server sends no answer.
 
-    :param silence: seconds for which the connection stays open first
+    :param silence: for how many seconds the connection stays open before it closes
     """
 
     def __init__(self, message: str, silence: float = 0.0) -> None:

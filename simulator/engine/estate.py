@@ -1,4 +1,4 @@
-"""What the processes of a job need of the account and Region that they work on."""
+"""What the processes of a job need from the account and Region in which they work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulator.engine.world import World
 
 
 class Estate(Protocol):
-    """The account and Region that a job works on."""
+    """The account and Region in which a job works."""
 
     account: str
     region: str
@@ -22,19 +22,19 @@ class Estate(Protocol):
     recovery_instances: dict[str, RecoveryInstance]
 
     def replication(self, server_id: str) -> ReplicationStatus:
-        """How the server replicates by now."""
+        """Return how the server replicates now."""
 
     def earlier_instances(self, server_id: str) -> list[RecoveryInstance]:
-        """The recovery instances that the server has."""
+        """Return the recovery instances that the server has."""
 
     def add_instance(self, instance: RecoveryInstance) -> None:
-        """Keep a recovery instance that was launched."""
+        """Add a recovery instance that was launched."""
 
     def forget_instance(self, instance: RecoveryInstance) -> None:
-        """Drop a recovery instance that is gone, also from the server and from its LAUNCH job."""
+        """Remove a recovery instance that is gone, also from the server and from its LAUNCH job."""
 
     def set_launch_status(self, job: Job, participant: Participant, status: LaunchStatus) -> None:
-        """Record a server's standing within a job, and with the server if that job is its last."""
+        """Record a server's launch status in the job, and in the server if this is its last job."""
 
     def arn(self, kind: str, resource_id: str) -> str:
-        """The ARN of one of this estate's resources."""
+        """Return the ARN of one of this estate's resources."""

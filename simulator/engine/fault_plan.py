@@ -1,4 +1,4 @@
-"""The armed faults, and the engine's questions of them: does this call meet one, or this server?"""
+"""Keeps the armed faults. The engine asks here whether one of them affects a call or a server."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from simulator.engine.faults import (
 
 @dataclass(frozen=True)
 class Call:
-    """One API call as the faults see it.
+    """One API call, as the faults see it.
 
-    :param operation: with its service in front (``iam:GetUser``) unless it is one of DRS
+    :param operation: with the service in front (``iam:GetUser``), except for operations of DRS
     """
 
     operation: str
@@ -53,7 +53,7 @@ L = TypeVar("L", bound=LastingFault)
 
 @dataclass
 class ArmedFault(Generic[F_co]):
-    """A fault in service: its id, since when, and how often it has struck."""
+    """An armed fault: its id, when it was armed, and how often it has struck."""
 
     id: str
     fault: F_co
@@ -62,7 +62,7 @@ class ArmedFault(Generic[F_co]):
     armed: bool = True
 
     def describe(self) -> dict[str, Any]:
-        """The fault, and how often it struck, as JSON."""
+        """Return the fault, and how often it has struck, as JSON."""
         spec = self.fault.model_dump(mode="json", by_alias=True, exclude_none=True)
         return {"id": self.id, "struck": self.struck, "spent": self.spent, **spec}
 
@@ -72,7 +72,7 @@ class ArmedFault(Generic[F_co]):
         return count is not None and self.struck >= count
 
     def reaches(self, account: str, region: str, servers: frozenset[str]) -> bool:
-        """Whether this fault is armed for that place and one of these servers."""
+        """Whether this fault is armed for this account and Region and for one of these servers."""
         fault = self.fault
         return (
             self.armed
@@ -84,7 +84,7 @@ class ArmedFault(Generic[F_co]):
 
 
 class FaultPlan:
-    """The armed faults of all accounts and Regions, in the order of arming."""
+    """The armed faults of all accounts and Regions, in the order in which they were armed."""
 
     def __init__(self) -> None:
         self._armed: dict[str, ArmedFault[Fault]] = {}
@@ -94,13 +94,13 @@ class FaultPlan:
         return iter(self._armed.values())
 
     def arm(self, fault: F, now: datetime) -> ArmedFault[F]:
-        """Put ``fault`` in service."""
+        """Arm ``fault``."""
         armed: ArmedFault[F] = ArmedFault(f"fault-{next(self._numbers)}", fault, now)
         self._armed[armed.id] = armed
         return armed
 
     def disarm(self, fault_id: str) -> ArmedFault[Fault] | None:
-        """Take a fault out of service: what it held goes on. None when there is no such fault."""
+        """Remove a fault; what it held continues. Return None if there is no such fault."""
         armed = self._armed.pop(fault_id, None)
         if armed:
             armed.armed = False
@@ -109,7 +109,7 @@ class FaultPlan:
     def reaching(
         self, kind: type[F], account: str, region: str, servers: frozenset[str]
     ) -> Iterator[ArmedFault[F]]:
-        """The faults of ``kind`` that reach one of ``servers``."""
+        """Return the faults of ``kind`` that affect one of ``servers``."""
         for armed in self._armed.values():
             if isinstance(armed.fault, kind) and armed.reaches(account, region, servers):
                 yield cast("ArmedFault[F]", armed)
@@ -117,22 +117,23 @@ class FaultPlan:
     def lasting(
         self, kind: type[L], account: str, region: str, server_id: str, now: datetime
     ) -> Iterator[ArmedFault[L]]:
-        """The faults of ``kind`` under which the server stands."""
+        """Return the faults of ``kind`` that affect the server now."""
         for armed in self.reaching(kind, account, region, frozenset({server_id})):
             if armed.fault.seconds is None or now < armed.since + armed.fault.seconds:
                 yield armed
 
     def take(self, kind: type[F], account: str, region: str, servers: frozenset[str]) -> ArmedFault[F] | None:
-        """The first fault of ``kind`` that reaches one of ``servers``; it counts as having struck."""
+        """Return the first fault of ``kind`` that affects one of ``servers``, and count the strike."""
         armed = next(self.reaching(kind, account, region, servers), None)
         if armed:
             armed.struck += 1
         return armed
 
     def strike(self, call: Call, when: When) -> None:
-        """Raise what an armed fault does to ``call``, ``before`` or ``after`` its work.
+        """Raise the error of the first armed fault that affects ``call``, ``before`` or ``after`` its work.
 
-        :raises DrsError: the refusal. :raises ConnectionDroppedError: no reply at all.
+        :raises DrsError: the fault refuses the call.
+        :raises ConnectionDroppedError: the call gets no reply.
         """
         for armed in self._armed.values():
             fault = armed.fault

@@ -1,6 +1,6 @@
-"""What can be made to go wrong, for which servers and operations, and how often.
+"""The faults that can be armed: what fails, for which servers and operations, and how often.
 
-A fault is data: one pydantic model for each kind, the same in a fleet file and over HTTP.
+A fault is data. Each kind has one pydantic model, the same in a fleet file and over HTTP.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ When = Literal["before", "after"]
 
 
 class Fault(BaseModel):
-    """What every kind shares: where it strikes; what is left out does not narrow it."""
+    """What every kind has: where it strikes. A key that is left out does not limit it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,15 +32,15 @@ class Fault(BaseModel):
 
 
 class RepeatingFault(Fault):
-    """A fault that strikes ``count`` times, or until it is taken out of service."""
+    """A fault that strikes ``count`` times, or until it is removed."""
 
     count: Annotated[int, Field(ge=1)] | None = None
 
 
 class CallFault(RepeatingFault):
-    """A fault of API calls; with ``servers`` only of the calls that name one of them.
+    """A fault of API calls; with ``servers`` only of calls that name one of these servers.
 
-    :param operations: absent, all of DRS; other services' operations must be named
+    :param operations: None means all operations of DRS; operations of other services must be named
     """
 
     operations: tuple[OperationName, ...] | None = None
@@ -52,15 +52,15 @@ class Throttle(CallFault):
 
 
 class InternalError(CallFault):
-    """HTTP 500. ``after``: the call has done its work, and its reply is lost."""
+    """HTTP 500. With ``after`` the call has done its work, and only its reply is lost."""
 
     kind: Literal["internal_error"] = "internal_error"
     when: When = "before"
 
 
 class ConnectionDrop(CallFault):
-    """The connection closes without a reply, after ``seconds`` (of wall time) in which nothing comes.
-    ``after``: the call has done its work.
+    """The connection closes without a reply, after ``seconds`` (of wall time) without any data.
+    With ``after`` the call has done its work.
     """
 
     kind: Literal["connection_drop"] = "connection_drop"
@@ -73,20 +73,20 @@ class AccessDenied(CallFault):
 
 
 class TagsRefused(CallFault):
-    """StartRecovery with tags is refused for want of drs:TagResource."""
+    """StartRecovery with tags is refused because drs:TagResource is missing."""
 
     kind: Literal["tags_refused"] = "tags_refused"
 
 
 class StuckPending(RepeatingFault):
-    """A job that names one of the servers stays PENDING, until ``seconds`` (of wall time) are over."""
+    """A job that names one of the servers stays PENDING until ``seconds`` (of wall time) have passed."""
 
     kind: Literal["stuck_pending"] = "stuck_pending"
     seconds: Duration | None = None
 
 
 class StuckConversion(RepeatingFault):
-    """The server's conversion does not end, until ``seconds`` (of wall time) are over."""
+    """The server's conversion does not end until ``seconds`` (of wall time) have passed."""
 
     kind: Literal["stuck_conversion"] = "stuck_conversion"
     seconds: Duration | None = None
@@ -98,13 +98,13 @@ class LaunchFailed(RepeatingFault):
 
 
 class NoRecoveryInstanceId(RepeatingFault):
-    """The job never names the server's recovery instance, though it was launched."""
+    """The job never names the server's recovery instance, although it was launched."""
 
     kind: Literal["no_recovery_instance_id"] = "no_recovery_instance_id"
 
 
 class TerminationSurvivor(RepeatingFault):
-    """The TERMINATE job completes, and the server's instance stays."""
+    """The TERMINATE job completes, but the server's instance stays."""
 
     kind: Literal["termination_survivor"] = "termination_survivor"
 
@@ -117,7 +117,7 @@ class FailedCommand(RepeatingFault):
 
 
 class FailedLaunchAction(RepeatingFault):
-    """A post-launch action fails on the server's instance. :param action: its name; absent, any"""
+    """A post-launch action fails on the server's instance. :param action: its name; None means any"""
 
     kind: Literal["failed_launch_action"] = "failed_launch_action"
     action: str | None = None
@@ -125,20 +125,20 @@ class FailedLaunchAction(RepeatingFault):
 
 
 class LastingFault(Fault):
-    """A state of the server's instance, while the fault is armed, for ``seconds`` (of wall time) at most."""
+    """A state of the server's instance. It lasts while armed, for at most ``seconds`` (of wall time)."""
 
     seconds: Duration | None = None
 
 
 class PortClosed(LastingFault):
-    """Nothing listens on the instance's port, or on any of them."""
+    """Nothing listens on the port of the instance, or on any port if none is named."""
 
     kind: Literal["port_closed"] = "port_closed"
     port: Port | None = None
 
 
 class HttpError(LastingFault):
-    """The instance's HTTP port, or any of them, answers with another status and an empty body."""
+    """The HTTP port of the instance, or every one if none is named, answers ``status`` and an empty body."""
 
     kind: Literal["http_error"] = "http_error"
     port: Port | None = None
@@ -146,14 +146,14 @@ class HttpError(LastingFault):
 
 
 class ImpairedStatus(LastingFault):
-    """One of EC2's two status checks of the instance is failed."""
+    """One of EC2's two status checks of the instance fails."""
 
     kind: Literal["impaired_status"] = "impaired_status"
     check: Literal["instance", "system"] = "instance"
 
 
 class SilentAgent(LastingFault):
-    """The instance is not a managed one: Systems Manager hears nothing of its agent."""
+    """The instance is not a managed instance: its agent does not contact Systems Manager."""
 
     kind: Literal["silent_agent"] = "silent_agent"
 
@@ -161,8 +161,9 @@ class SilentAgent(LastingFault):
 class ForeignJob(Fault):
     """Somebody else's job holds the servers for ``seconds`` (of wall time).
 
-    From the moment it is armed, or, with ``from: first_refused_call``, until that long after the first
-    call that it refuses. It is neither a drill nor a recovery unless ``initiated_by`` says so.
+    The seconds count from the moment when the fault is armed or, with ``from: first_refused_call``, from the
+    first call that the job refuses. The job is neither a drill nor a recovery, unless ``initiated_by`` says
+    so.
     """
 
     kind: Literal["foreign_job"] = "foreign_job"
@@ -174,7 +175,7 @@ class ForeignJob(Fault):
 
 
 class ReplicationChange(Fault):
-    """The replication of the servers is another one, as long as the fault is armed; what is left out stays.
+    """Changes the servers' replication while the fault is armed. A key that is left out changes nothing.
 
     :param last_contact: for how long the agent has been silent when the fault is armed
     """
@@ -187,14 +188,14 @@ class ReplicationChange(Fault):
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if self.state is None and self.lag is None and self.last_contact is None:
-            raise ValueError("it changes nothing: give state, lag or last_contact")
+            raise ValueError("the fault changes nothing: give state, lag or last_contact")
         return self
 
 
 class RunningPlan(Fault):
-    """One of AWS's own recovery plans is being executed with the servers, for ``seconds`` of wall time.
+    """An execution of one of AWS's own recovery plans with the servers, for ``seconds`` of wall time.
 
-    Absent, until it is taken out of service. It launches nothing.
+    Without ``seconds`` it lasts until the fault is removed. It launches nothing.
     """
 
     kind: Literal["plan_execution"] = "plan_execution"

@@ -1,6 +1,7 @@
 """A fleet file: accounts, their Regions and source servers, the faults and the timings of a simulation.
 
-Strict: an unknown key, a duplicate key or a wrong value is an error that names the file and the key.
+It is read strictly: an unknown key, a key that is there twice or a wrong value is an error that names the
+file and the key.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ RegionName = Annotated[str, Field(pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")]
 
 
 class FleetError(Exception):
-    """A fleet that cannot be used, with every problem on a line of its own."""
+    """A fleet cannot be used. The message has one line for each problem."""
 
 
 class _Model(BaseModel):
@@ -34,7 +35,7 @@ class _Model(BaseModel):
 
 
 class Replication(_Model):
-    """How the server replicates; ``last_contact`` is the agent's silence so far (absent: it reports)."""
+    """How the server replicates. ``last_contact``: how long the agent has been silent (None: it reports)."""
 
     state: ReplicationState = ReplicationState.CONTINUOUS
     lag: Duration = timedelta(0)
@@ -42,9 +43,9 @@ class Replication(_Model):
 
 
 class LaunchSettings(_Model):
-    """Launch settings of DRS and of the EC2 launch template; no subnet is EC2's default one.
+    """Launch settings of DRS and of the EC2 launch template. Without a subnet, EC2's default one is used.
 
-    :param missing: what is named here and not to be found in EC2
+    :param missing: what is named here but does not exist in EC2
     """
 
     disposition: LaunchDisposition = LaunchDisposition.STARTED
@@ -59,7 +60,7 @@ class LaunchSettings(_Model):
     def _misses_what_it_names(self) -> Self:
         for name in ("subnet", "security_groups"):
             if name in self.missing and not getattr(self, name):
-                raise ValueError(f"{name} is missing and not named: say which one EC2 does not have")
+                raise ValueError(f"{name} is in missing but not set: name the one that EC2 does not have")
         return self
 
     def placement(self) -> Placement:
@@ -67,14 +68,14 @@ class LaunchSettings(_Model):
 
 
 class ExistingRecoveryInstance(_Model):
-    """A recovery instance that a drill, or a real recovery, left behind before the simulation began."""
+    """A recovery instance that a drill or a real recovery had left before the simulation began."""
 
     is_drill: bool
     age: Duration = timedelta(hours=6)
 
 
 class ServerTraits(_Model):
-    """What a server may state for itself, and ``defaults`` for all of them."""
+    """The keys that a server may have, and that ``defaults`` may have for all servers."""
 
     os: OperatingSystem = OperatingSystem.LINUX
     tags: dict[str, str] = {}
@@ -89,7 +90,7 @@ class ServerTraits(_Model):
 class Server(ServerTraits):
     """One source server.
 
-    :param address: the private address of what is launched of it
+    :param address: the private address of the server's launched copy
     """
 
     id: ServerId
@@ -107,9 +108,9 @@ class Server(ServerTraits):
 
 
 class ServerSeries(ServerTraits):
-    """``count`` like servers. In host name, tags and address ``{n}`` is the number, from 1 on.
+    """A series of ``count`` similar servers. ``{n}`` in host name, tags and address is the number, from 1 on.
 
-    ``id_prefix`` is filled up to a whole id with that number in hexadecimal digits.
+    ``id_prefix`` is completed to a whole id with that number in hexadecimal digits.
     """
 
     count: Annotated[int, Field(ge=1, le=4000)]
@@ -143,7 +144,7 @@ def _entry_kind(entry: Any) -> str:
 
 
 class Subnet(_Model):
-    """A subnet of EC2's default VPC, under an id of the fleet's own; without a block it gets a free one."""
+    """A subnet of EC2's default VPC, with an id of the fleet. Without ``cidr`` it gets a free block."""
 
     id: SubnetId
     name: str | None = None
@@ -151,7 +152,7 @@ class Subnet(_Model):
 
 
 class SecurityGroup(_Model):
-    """A security group of EC2's default VPC, under an id of the fleet's own."""
+    """A security group of EC2's default VPC, with an id that the fleet chooses."""
 
     id: SecurityGroupId
     name: str | None = None
@@ -171,9 +172,9 @@ class Region(_Model):
 
 
 class Role(_Model):
-    """The one role of an account that may be assumed, from every account.
+    """The only role of an account that may be assumed, from any account.
 
-    :param external_id: what AssumeRole must give; absent, anything will do
+    :param external_id: the external id that AssumeRole must give; None accepts any
     """
 
     name: Annotated[str, Field(pattern=r"^[\w+=,.@-]{1,64}$")]
@@ -183,9 +184,9 @@ class Role(_Model):
 
 
 class Account(_Model):
-    """An account, the access key that its callers sign with, their IAM policies (absent: all is allowed).
+    """An account, the access key with which its callers sign, and their IAM policies (None: all is allowed).
 
-    :param role: absent, any role of the account may be assumed
+    :param role: the only role that may be assumed; None allows any role of the account
     """
 
     access_key_id: Annotated[str, Field(pattern=r"^[A-Z0-9]{20}$")] | None = None
@@ -195,7 +196,7 @@ class Account(_Model):
 
 
 class Unknowns(_Model):
-    """What DRS does not document: stated here, to be varied."""
+    """What DRS does not document. A fleet can change these values."""
 
     pending_seconds: Seconds = RECORDED_PENDING
     terminate_seconds: Seconds = 60.0
@@ -212,7 +213,7 @@ class Unknowns(_Model):
 
 
 class Fleet(_Model):
-    """A whole fleet file. Every server is complete: series are counted out and defaults filled in."""
+    """A whole fleet file. Every server is complete: series are expanded and defaults are filled in."""
 
     timings: dict[OperatingSystem, TimingOverrides] = {}
     unknowns: Unknowns = Unknowns()
@@ -228,11 +229,11 @@ class Fleet(_Model):
                 for server in region.servers:
                     assert isinstance(server, Server)
                     if server.id in seen:
-                        raise ValueError(f"server {server.id} stands twice in {account_id}/{region_name}")
+                        raise ValueError(f"server {server.id} is listed twice in {account_id}/{region_name}")
                     if server.address in addresses:
                         raise ValueError(f"two servers have the address {server.address}")
                     seen.add(server.id)
-                    if server.address:  # of this machine, whatever the account
+                    if server.address:  # an address of this machine, so it must be unique in all accounts
                         addresses.add(server.address)
         return self
 
@@ -241,7 +242,7 @@ class Fleet(_Model):
         """Build a fleet from plain data.
 
         :param source: the file's name, for the messages.
-        :raises FleetError: with every problem in it.
+        :raises FleetError: it names every problem.
         """
         try:
             return cls.model_validate(_completed(_Document.model_validate(document)))
@@ -250,7 +251,7 @@ class Fleet(_Model):
 
     @classmethod
     def from_yaml(cls, text: str, source: str) -> Fleet:
-        """Build a fleet from YAML (or JSON, which is YAML). :raises FleetError: with every problem in it."""
+        """Build a fleet from YAML (or JSON, which is YAML). :raises FleetError: it names every problem."""
         try:
             document = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
         except yaml.YAMLError as error:
@@ -268,7 +269,7 @@ class Fleet(_Model):
 
 
 class _Document(Fleet):
-    """The file as written: with defaults, and with series not yet counted out."""
+    """The file as it is written: with ``defaults``, and with series that are not yet expanded."""
 
     defaults: ServerTraits = ServerTraits()
 
@@ -296,7 +297,7 @@ def _counted_out(entry: Server | ServerSeries) -> Iterator[dict[str, Any]]:
 
 
 def _over(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """``own`` laid over ``defaults``, key by key, mappings merged."""
+    """Return ``defaults`` with the values of ``own`` in their place. Mappings are merged key by key."""
     merged = dict(defaults)
     for key, value in own.items():
         below = merged.get(key)
@@ -305,7 +306,7 @@ def _over(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe(source: str, problem: Any) -> str:
-    """One line: the file, the key, what is wrong."""
+    """Describe a problem on one line: the file, the key, what is wrong."""
     path: list[str] = []
     location = problem["loc"]
     for place, part in enumerate(location):
@@ -313,7 +314,7 @@ def _describe(source: str, problem: Any) -> str:
             path[-1] += f"[{part}]"
         elif not (place >= 2 and isinstance(location[place - 1], int)):
             path.append(part)
-        # What follows an index is the kind by which pydantic chose the model: it is not in the file.
+        # After an index, pydantic names the kind by which it chose the model. The file does not contain it.
     reason = {"extra_forbidden": "unknown key", "missing": "required key is missing"}.get(
         problem["type"], problem["msg"].removeprefix("Value error, ")
     )
@@ -321,7 +322,7 @@ def _describe(source: str, problem: Any) -> str:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A SafeLoader to which a key that stands twice is an error."""
+    """A SafeLoader that refuses a mapping with the same key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Hashable] = set()
@@ -329,7 +330,7 @@ class _StrictLoader(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                    None, None, f"key {key!r} is there twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)

@@ -1,4 +1,4 @@
-"""What EC2 and Systems Manager see of the instances that DRS launched: checks, agents, open ports."""
+"""What EC2 and Systems Manager show of the instances that DRS launched: checks, agents, open ports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CheckStatus = Literal["ok", "initializing", "impaired"]
 
 @dataclass(frozen=True)
 class StatusCheck:
-    """:param since: when it was impaired first"""
+    """:param since: when the check first became impaired"""
 
     status: CheckStatus
     since: datetime | None = None
@@ -34,9 +34,9 @@ class StatusChecks:
 
 @dataclass(frozen=True)
 class OpenPort:
-    """A port on which something listens, and for which instance.
+    """A port on which something listens, and the instance that it belongs to.
 
-    :param status: what HTTP requests are answered with instead of what the fleet says
+    :param status: the HTTP status of all answers, in place of the fleet's; None keeps the fleet's
     """
 
     address: str
@@ -57,7 +57,7 @@ class Instances:
         self._estate = estate
 
     def status_checks(self, instance: RecoveryInstance) -> StatusChecks:
-        """What DescribeInstanceStatus says of an instance, provided that it is running."""
+        """Return what DescribeInstanceStatus says of the instance, if the instance is running."""
         world = self._estate.world
         since = instance.launched + world.drs_time(world.unknowns.status_check_seconds)
         initializing = world.clock.now() < since
@@ -67,7 +67,7 @@ class Instances:
         return StatusChecks(**checks)
 
     def is_managed(self, instance: RecoveryInstance) -> bool:
-        """Whether Systems Manager hears of the instance's agent."""
+        """Whether the instance's agent is registered with Systems Manager."""
         world = self._estate.world
         return (
             world.clock.now() >= instance.launched + world.drs_time(world.unknowns.agent_seconds)
@@ -76,11 +76,11 @@ class Instances:
         )
 
     def managed(self) -> list[RecoveryInstance]:
-        """The managed instances, in the order of their launch."""
+        """Return the managed instances, in the order of their launch."""
         return [each for each in self._estate.recovery_instances.values() if self.is_managed(each)]
 
     def open_ports(self) -> Iterator[OpenPort]:
-        """What listens by now: of running instances only, and never of a source server."""
+        """Return the ports that are open now. Only running instances have any, and source servers never."""
         for instance in self._estate.recovery_instances.values():
             server = self._estate.servers[instance.server_id]
             if not server.listeners or self._estate.ec2.state(instance.id) != "running":
@@ -95,7 +95,7 @@ class Instances:
                 yield OpenPort(server.address, listener, server.id, instance.id, status)
 
     def _lasting(self, kind: type[L], instance: RecoveryInstance) -> Iterator[tuple[datetime, L]]:
-        """The faults of the instance's server, and since when each is armed."""
+        """Return the faults of the instance's server, each with the time since which it is armed."""
         estate = self._estate
         now = estate.world.clock.now()
         faults = estate.world.faults

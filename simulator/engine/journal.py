@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Entry:
-    """One call; ``status`` is None when the connection was dropped without an answer."""
+    """One call. ``status`` is None if the connection was dropped without an answer."""
 
     n: int
     at: str
@@ -28,7 +28,7 @@ class Entry:
 
 
 class Journal:
-    """Safe to use from several threads."""
+    """The entries. Several threads may use it at the same time."""
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -36,20 +36,20 @@ class Journal:
         self._lock = threading.Lock()
 
     def write(self, at: datetime, **members: Any) -> None:
-        """Add a call that came in ``at`` a time; the other members are those of ``Entry``."""
+        """Add a call that arrived at the time ``at``; the other members are those of ``Entry``."""
         with self._lock:
             self._written += 1
             stamp = at.astimezone(UTC).isoformat()
             self._entries.append(Entry(self._written, stamp, at.timestamp(), **members))
 
     def read(self, wanted: dict[str, str]) -> list[dict[str, Any]]:
-        """The entries whose members have the ``wanted`` values."""
+        """Return the entries whose members have the ``wanted`` values."""
         with self._lock:
             entries = [asdict(entry) for entry in self._entries]
         return [entry for entry in entries if all(str(entry[name]) == wanted[name] for name in wanted)]
 
     def clear(self) -> int:
-        """Empty the journal; say how many entries it had. The numbers go on."""
+        """Empty the journal, and return how many entries it had. The numbering continues."""
         with self._lock:
             count = len(self._entries)
             self._entries.clear()

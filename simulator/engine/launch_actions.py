@@ -1,6 +1,6 @@
-"""DRS's post-launch actions on a launched instance: its agent is discovered, then one runs after the other.
+"""DRS's post-launch actions on a launched instance: the agent is discovered, then the actions run in order.
 
-Whether the job waits for them, and what becomes of a launch whose action fails, DRS does not document.
+DRS does not document whether the job waits for them, and what happens to a launch if an action fails.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _FIRST_ORDER: Final = 1001
 
 
 def are_due(server: SourceServer) -> bool:
-    """Whether actions follow on a launch: there are some, they are enabled, and the instance is started."""
+    """Whether launch actions run: the server has some, they are enabled, and the instance is started."""
     configuration = server.launch_configuration
     started = configuration.launch_disposition is LaunchDisposition.STARTED
     return started and configuration.post_launch_enabled and bool(server.launch_actions)
 
 
 def run(estate: Estate, job: Job, participant: Participant, instance: RecoveryInstance) -> Part:
-    """Wait for the agent, then run every action, whether or not the one before succeeded."""
+    """Wait for the agent, then run every action, even if the action before it failed."""
     world, server = estate.world, estate.servers[participant.server_id]
     participant.actions = ActionsStatus()
     at = yield world.drs_time(world.unknowns.agent_seconds)
@@ -46,7 +46,7 @@ def run(estate: Estate, job: Job, participant: Participant, instance: RecoveryIn
 
 
 def action_id(server: SourceServer, name: str) -> str:
-    """The same one for the same action of a server, always."""
+    """Return the id of an action. The same action of a server always has the same id."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{server.arn}/{name}"))
 
 

@@ -1,4 +1,4 @@
-"""What a fleet says of a server's launched copy: its address, what listens there, what its agent runs."""
+"""What a fleet says about a server's launched copy: its address, listeners, commands and launch actions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HttpStatus = Annotated[int, Field(ge=200, le=599)]
 
 
 def _loopback(address: str) -> str:
-    """Nothing but the loopback network: a fleet must not open a port to anybody else."""
+    """Accept only loopback addresses: a fleet must not open a port to other machines."""
     try:
         if IPv4Address(address) in _LOOPBACK:
             return address
@@ -35,9 +35,9 @@ class _Model(BaseModel):
 class Listener(_Model):
     """A port that is open on the launched copy.
 
-    :param status: of an HTTP answer
-    :param path: the only one that is answered so, any other is a 404; absent, all are
-    :param body: of the HTTP answer; over plain TCP what is sent before the connection closes
+    :param status: the status of an HTTP answer
+    :param path: the only path that is answered so, any other path gets a 404; None answers all paths
+    :param body: the body of the HTTP answer; over plain TCP, what is sent before the connection closes
     """
 
     port: Port
@@ -49,12 +49,12 @@ class Listener(_Model):
     @model_validator(mode="after")
     def _speaks_http(self) -> Self:
         if self.protocol == "tcp" and self.model_fields_set & {"status", "path"}:
-            raise ValueError("status and path are HTTP's, and protocol is tcp")
+            raise ValueError("status and path need protocol http, but protocol is tcp")
         return self
 
 
 class Commands(_Model):
-    """What Run Command's commands write to standard output on the launched copy."""
+    """What commands of Run Command write to standard output on the launched copy."""
 
     output: str = ""
 
@@ -62,7 +62,7 @@ class Commands(_Model):
 class LaunchAction(_Model):
     """One of DRS's post-launch actions of a server; they run in the order of the fleet.
 
-    :param code: the Systems Manager document
+    :param code: the name of the Systems Manager document
     :param optional: whether the launch counts as a success even if the action fails
     :param seconds: how long it runs, in DRS time
     """

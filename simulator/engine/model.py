@@ -1,4 +1,4 @@
-"""What a simulated DRS keeps: source servers, jobs with their logs, recovery instances."""
+"""The data of a simulated DRS: source servers, jobs with their logs, recovery instances."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from simulator.engine.timings import OperatingSystem, Timings
 
 
 def new_id(prefix: Literal["drsjob", "i", "rp", "rpe"]) -> str:
-    """A new identifier in DRS's form: the prefix, a hyphen, 17 hexadecimal digits."""
+    """Return a new identifier in DRS's form: the prefix, a hyphen, 17 hexadecimal digits."""
     return f"{prefix}-{secrets.token_hex(9)[:17]}"
 
 
 @dataclass
 class LaunchConfiguration:
-    """A server's launch configuration, as GetLaunchConfiguration knows it."""
+    """A server's launch configuration, as GetLaunchConfiguration shows it."""
 
     name: str
     ec2_launch_template_id: str
@@ -62,7 +62,7 @@ class SourceServer:
 
 @dataclass(frozen=True)
 class JobLogItem:
-    """One line of a job's log; the event is an open string, as DRS's own are."""
+    """One line of a job's log. The event may be any string, because DRS may write unknown ones too."""
 
     at: datetime
     event: str
@@ -74,7 +74,7 @@ class JobLogItem:
 
 @dataclass
 class ActionRun:
-    """One post-launch action on one instance. :param order: as DRS numbers actions, from 1001 on"""
+    """One post-launch action on one instance. :param order: its number; like DRS, from 1001 on"""
 
     id: str
     action: LaunchAction
@@ -85,7 +85,7 @@ class ActionRun:
 
 @dataclass
 class ActionsStatus:
-    """:param agent_discovered: when DRS found that Systems Manager's agent runs on the instance"""
+    """:param agent_discovered: when DRS discovered the agent of Systems Manager on the instance"""
 
     agent_discovered: datetime | None = None
     runs: list[ActionRun] = field(default_factory=list)
@@ -95,7 +95,7 @@ class ActionsStatus:
 class Participant:
     """One server within one job.
 
-    :param done: whether the job has nothing more to wait for
+    :param done: whether the job need not wait for this server any more
     """
 
     server_id: str
@@ -139,7 +139,7 @@ class Job:
 
 @dataclass
 class RecoveryInstance:
-    """An instance that DRS launched; its id is that of the EC2 instance."""
+    """An instance that DRS launched. Its id is the id of the EC2 instance."""
 
     id: str
     arn: str

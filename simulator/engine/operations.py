@@ -35,11 +35,11 @@ _OF_ANOTHER_SERVICE: Final = re.compile(r"(?!drs:)[a-z0-9-]+:[A-Z][A-Za-z0-9]+")
 def _checked(name: str) -> str:
     if name not in SIMULATED and not _OF_ANOTHER_SERVICE.fullmatch(name):
         raise ValueError(
-            f"{name!r} is no operation: write a simulated one of DRS by its name, like StartRecovery, and "
-            "one of another service with the service in front, like iam:SimulatePrincipalPolicy"
+            f"{name!r} is no operation. Write a simulated operation of DRS by its name, like StartRecovery, "
+            "and an operation of another service with the service in front, like iam:SimulatePrincipalPolicy"
         )
     return name
 
 
 OperationName = Annotated[str, AfterValidator(_checked)]
-"""An operation of DRS by its name, or one of another service as ``service:Operation``."""
+"""The name of an operation: of DRS by its name alone, of another service as ``service:Operation``."""

@@ -1,6 +1,6 @@
-"""AWS's own recovery plans, as far as they matter here: that one is being executed, with which servers.
+"""AWS's own recovery plans. Only their executions are simulated: that one is in progress, with which servers.
 
-An execution waits first and launches nothing, so its servers are named by no job. Source: the DRS API
+An execution waits first and launches nothing, so its servers are in no job. Source: the DRS API
 reference (RecoveryPlan, RecoveryPlanExecution, RecoveryPlanExecutionStepSummary).
 """
 
@@ -23,7 +23,7 @@ class RecoveryPlan:
 
 @dataclass
 class PlanExecution:
-    """Two steps: a WAIT, and the servers. Both are over when the execution is."""
+    """An execution with two steps: a WAIT, and the servers. Both steps end when the execution ends."""
 
     arn: str
     plan: RecoveryPlan
@@ -37,7 +37,7 @@ class PlanExecution:
         return "COMPLETED" if self.completed else "IN_PROGRESS"
 
     def step_status(self, index: int) -> StepStatus:
-        """:param index: 1 is the WAIT, 2 the servers"""
+        """Return a step's status. :param index: 1 is the WAIT, 2 is the servers"""
         if self.completed:
             return "COMPLETED"
         return "WAITING" if index == 1 else "NOT_STARTED"

@@ -1,7 +1,7 @@
-"""What happens inside a job, from its creation to its end, told as processes.
+"""What happens inside a job, from its creation to its end, written as processes.
 
 Sources: the job log of a recorded drill for the events, their order and times; the DRS API reference for
-the states. A job has no FAILED state, and one server's failure does not touch the others.
+the states. A job has no FAILED state, and the failure of one server does not affect the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from simulator.engine.world import Hold, Process
 
 
 def launch(estate: Estate, job: Job) -> Process:
-    """A LAUNCH job: each server on its own timeline; the job ends after the last of them."""
+    """Run a LAUNCH job. Each server has its own timeline; the job ends after the last server."""
     world = estate.world
     at = yield world.drs_time(world.unknowns.pending_seconds)
     if stuck := world.faults.take(StuckPending, estate.account, estate.region, frozenset(job.server_ids)):
@@ -78,7 +78,7 @@ def _launch_server(estate: Estate, job: Job, participant: Participant, place: in
 
 
 def launch_instance(estate: Estate, job: Job, participant: Participant, at: datetime) -> RecoveryInstance:
-    """Launch the server's instance into EC2 and record it. :raises Ec2Error: EC2 refused, or a fault did."""
+    """Launch the server's instance into EC2 and record it. :raises Ec2Error: EC2 or a fault refused it."""
     server = estate.servers[participant.server_id]
     if failed := _struck(estate, LaunchFailed, server.id):
         raise Ec2Error(failed.raw_error)
@@ -117,7 +117,7 @@ def launch_instance(estate: Estate, job: Job, participant: Participant, at: date
 
 
 def terminate(estate: Estate, job: Job, instances: list[RecoveryInstance]) -> Process:
-    """A TERMINATE job: EC2 loses the instances half-way through, DRS forgets them at the end."""
+    """Run a TERMINATE job. The instances leave EC2 after half of its time, and DRS at its end."""
     world = estate.world
     pending = world.drs_time(world.unknowns.pending_seconds)
     half = max(world.drs_time(world.unknowns.terminate_seconds) - pending, timedelta(0)) / 2
@@ -134,7 +134,7 @@ def terminate(estate: Estate, job: Job, instances: list[RecoveryInstance]) -> Pr
 
 
 def foreign(job: Job, hold: Hold) -> Process:
-    """Somebody else's job, as far as it matters here: it is live, holds its servers, and launches nothing."""
+    """Run somebody else's job: it is live and holds its servers, but it launches nothing."""
     job.status = JobStatus.STARTED
     job.write(job.created, "JOB_START")
     at = yield hold
@@ -151,7 +151,7 @@ def foreign(job: Job, hold: Hold) -> Process:
 
 
 def plan_execution(execution: PlanExecution, hold: Hold) -> Process:
-    """An execution of one of AWS's own recovery plans: it is in progress, and then it is not."""
+    """Run an execution of one of AWS's own recovery plans: it is in progress until the hold is over."""
     execution.completed = yield hold
 
 
@@ -164,7 +164,7 @@ def _end(job: Job, wait: timedelta, log_delay: timedelta) -> Process:
 
 
 def _clean_up(estate: Estate, job: Job, server_id: str, at: datetime) -> None:
-    """A launch replaces the server's earlier recovery instances, real ones included."""
+    """Terminate the server's earlier recovery instances, also real ones, because a launch replaces them."""
     for instance in estate.earlier_instances(server_id):
         try:
             estate.ec2.terminate(instance.id)
@@ -179,7 +179,7 @@ def _terminate_instance(estate: Estate, instance: RecoveryInstance) -> bool:
         return False
     try:
         estate.ec2.terminate(instance.id)
-    except Ec2Error:  # protected against termination: the job completes all the same
+    except Ec2Error:  # protected against termination: the job still ends COMPLETED
         return False
     return True
 

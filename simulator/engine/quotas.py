@@ -14,9 +14,9 @@ SERVERS_IN_ALL_JOBS: Final = 500
 
 
 def check(new_servers: int, live_jobs: list[Job], *, terminate_jobs_count: bool) -> None:
-    """Refuse a new job of ``new_servers`` that would pass a quota.
+    """Refuse a new job of ``new_servers`` servers if it would exceed a quota.
 
-    :raises QuotaExceededError: naming the quota's code.
+    :raises QuotaExceededError: it has the quota's code.
     """
     if new_servers > SERVERS_IN_A_JOB:
         raise QuotaExceededError(

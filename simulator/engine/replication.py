@@ -1,4 +1,4 @@
-"""How a server replicates at a given time: as the fleet has it, under what the armed faults make of it."""
+"""How a server replicates at a given time: as the fleet says, changed by the armed faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.engine.model import SourceServer
 
 @dataclass(frozen=True)
 class ReplicationStatus:
-    """:param last_seen: when the agent last reported; None, it reports all the time"""
+    """:param last_seen: when the agent last reported; None means that it reports all the time"""
 
     state: ReplicationState
     lag: timedelta
@@ -22,7 +22,10 @@ class ReplicationStatus:
 
 
 def status_of(server: SourceServer, changes: Iterable[ArmedFault[ReplicationChange]]) -> ReplicationStatus:
-    """:param changes: the armed faults of this server, of which a later one outweighs an earlier one"""
+    """Return how a server replicates.
+
+    :param changes: the armed faults of the server; a later one overrides an earlier one
+    """
     fleet = server.replication
     silence = fleet.last_contact
     status = ReplicationStatus(fleet.state, fleet.lag, None if silence is None else server.added - silence)

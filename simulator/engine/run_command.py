@@ -1,4 +1,4 @@
-"""Systems Manager's Run Command on launched instances: what is sent, and how it goes on with time.
+"""Systems Manager's Run Command on launched instances: sends commands, and runs them as time passes.
 
 Source: the Systems Manager API reference (SendCommand, GetCommandInvocation, CommandInvocation).
 """
@@ -23,7 +23,7 @@ CommandStatus = Literal["Pending", "InProgress", "Success", "Failed", "TimedOut"
 SHELL: Final = "AWS-RunShellScript"
 POWERSHELL: Final = "AWS-RunPowerShellScript"
 _PARAMETERS: Final = frozenset({"commands", "workingDirectory", "executionTimeout"})
-# From the least to the most advanced: a command stands where the least of its invocations stands.
+# From the least to the most advanced. A command has the status of its least advanced invocation.
 _ORDER: Final[tuple[CommandStatus, ...]] = ("Pending", "InProgress", "TimedOut", "Failed", "Success")
 
 
@@ -40,8 +40,8 @@ class CommandError(Exception):
 class Invocation:
     """A command on one instance.
 
-    :param known: whether GetCommandInvocation knows of it yet
-    :param response_code: the exit code of the script; -1 as long as there is none
+    :param known: whether GetCommandInvocation already knows it
+    :param response_code: the exit code of the script; -1 until there is one
     """
 
     instance_id: str
@@ -60,7 +60,7 @@ class Invocation:
 
 @dataclass
 class Command:
-    """:param timeout: seconds within which it must be delivered"""
+    """:param timeout: seconds within which the command must be delivered"""
 
     id: str
     document: str
@@ -76,7 +76,7 @@ class Command:
 
 
 class RunCommand:
-    """Run Command in one account and Region. Every instance that is not a managed one of DRS's is refused."""
+    """Run Command in one account and Region. It accepts only managed instances that DRS launched."""
 
     def __init__(self, estate: Estate, instances: Instances) -> None:
         self._estate = estate
@@ -121,7 +121,7 @@ class RunCommand:
         return command
 
     def invocation(self, command_id: str, instance_id: str) -> tuple[Command, Invocation]:
-        """:raises CommandError: InvocationDoesNotExist, for a moment after SendCommand too."""
+        """:raises CommandError: InvocationDoesNotExist; also for a moment after SendCommand."""
         command = self.commands.get(command_id)
         invocation = command.invocations.get(instance_id) if command else None
         if command is None or invocation is None or not invocation.known:
@@ -129,7 +129,7 @@ class RunCommand:
         return command, invocation
 
     def newest_first(self, command_id: str | None, instance_id: str | None) -> list[Command]:
-        """The commands of that id and to that instance; None is any."""
+        """Return the commands with that id and for that instance; None means any."""
         return [
             command
             for command in reversed(self.commands.values())
@@ -163,7 +163,7 @@ class RunCommand:
 
 
 def _check_parameters(parameters: Mapping[str, list[str]]) -> None:
-    """:raises CommandError: not those of AWS's two documents that run a script."""
+    """:raises CommandError: they are not the parameters of AWS's two documents that run a script."""
     if unknown := sorted(set(parameters) - _PARAMETERS):
         raise CommandError("InvalidParameters", f"Parameters {unknown} are not defined in the document.")
     if not parameters.get("commands"):

@@ -40,7 +40,7 @@ CONFLICT: Final = (
 
 
 class Service:
-    """:param initialized: False until InitializeService; every other operation is refused before."""
+    """:param initialized: False until InitializeService is called; all other operations are refused before"""
 
     def __init__(self, account: str, region: str, world: World, ec2: Ec2, *, initialized: bool) -> None:
         self.account = account
@@ -57,10 +57,10 @@ class Service:
         self.plan_executions: dict[str, PlanExecution] = {}
         self._foreign: dict[str, tuple[Hold, ForeignJob]] = {}
 
-    # What the fleet brings in.
+    # What a fleet and its faults add.
 
     def add_server(self, spec: fleet.Server) -> None:
-        """Take in a source server, and the recovery instance that it comes with."""
+        """Add a source server, and its recovery instance if the fleet gives it one."""
         settings = spec.launch
         server = SourceServer(
             id=spec.id,
@@ -100,7 +100,7 @@ class Service:
         job.status, job.ended = JobStatus.COMPLETED, launched
 
     def hold_by_foreign_job(self, armed: ArmedFault[ForeignJob]) -> None:
-        """Let somebody else's job hold the servers that the fault names.
+        """Start somebody else's job, which holds the servers that the fault names.
 
         :raises ResourceNotFoundError: a server is unknown. :raises ConflictError: one is in a live job.
         """
@@ -115,7 +115,7 @@ class Service:
         self.world.start(processes.foreign(job, hold), now)
 
     def execute_plan(self, armed: ArmedFault[RunningPlan]) -> None:
-        """Let the recovery plan that the fault names be executed.
+        """Start an execution of the recovery plan that the fault names.
 
         :raises ResourceNotFoundError: a server is unknown. :raises ConflictError: the plan is being executed.
         """
@@ -137,22 +137,22 @@ class Service:
         hold = Hold(armed, now + fault.seconds if fault.seconds is not None else None)
         self.world.start(processes.plan_execution(execution, hold), now)
 
-    # The operations.
+    # The operations of DRS.
 
     def initialize(self) -> None:
         self.initialized = True
 
     def require_initialized(self) -> None:
-        """:raises UninitializedAccountError: DRS was never initialised here."""
+        """Check that DRS is initialised here. :raises UninitializedAccountError: it never was."""
         if not self.initialized:
             raise UninitializedAccountError
 
     def start_recovery(
         self, wanted: Sequence[tuple[str, str | None]], *, is_drill: bool, tags: Mapping[str, str]
     ) -> Job:
-        """Start a LAUNCH job for servers, each with a snapshot's id or None for the latest state.
+        """Start a LAUNCH job for servers. Each has the id of a snapshot, or None for the latest state.
 
-        All or nothing: one unknown or busy server refuses the whole call.
+        If one server is unknown or busy, the whole call is refused.
 
         :raises DrsError: ResourceNotFound, Validation, Conflict or ServiceQuotaExceeded.
         """
@@ -192,34 +192,34 @@ class Service:
         return job
 
     def find_server(self, server_id: str) -> SourceServer:
-        """:raises ResourceNotFoundError: there is no such server."""
+        """Return a source server. :raises ResourceNotFoundError: there is no such server."""
         if server_id not in self.servers:
             raise ResourceNotFoundError("SourceServer", server_id)
         return self.servers[server_id]
 
     def replication(self, server_id: str) -> ReplicationStatus:
-        """How the server replicates by now."""
+        """Return how the server replicates now."""
         changes = self.world.faults.reaching(
             ReplicationChange, self.account, self.region, frozenset({server_id})
         )
         return status_of(self.servers[server_id], changes)
 
     def find_job(self, job_id: str) -> Job:
-        """:raises ValidationError: there is no such job (the one error of that call that fits)."""
+        """Return a job. :raises ValidationError: no such job (the only fitting error of the call)."""
         if job_id not in self.jobs:
             raise ValidationError(f"Job {job_id} does not exist.")
         return self.jobs[job_id]
 
     def find_plan_execution(self, arn: str) -> PlanExecution:
-        """:raises ResourceNotFoundError: there is no such execution."""
+        """Return an execution. :raises ResourceNotFoundError: there is no such execution."""
         if arn not in self.plan_executions:
             raise ResourceNotFoundError("RecoveryPlanExecution", arn)
         return self.plan_executions[arn]
 
     def snapshots(self, server_id: str) -> list[Snapshot]:
-        """The server's points in time, oldest first.
+        """Return the server's points in time, oldest first.
 
-        :raises ValidationError: there is no such server (the one error of that call that fits).
+        :raises ValidationError: no such server (the only fitting error that the call declares).
         """
         if server_id not in self.servers:
             raise ValidationError(f"SourceServer {server_id} does not exist.")
@@ -236,7 +236,7 @@ class Service:
         return server
 
     def tags_of(self, arn: str) -> dict[str, str]:
-        """The tags of a resource, to be read or changed. :raises ResourceNotFoundError: there is none."""
+        """Return a resource's tags, to read or change. :raises ResourceNotFoundError: no such resource."""
         for resources in (self.servers, self.jobs, self.recovery_instances):
             for resource in resources.values():
                 if resource.arn == arn:
@@ -244,11 +244,11 @@ class Service:
         raise ResourceNotFoundError("Resource", arn)
 
     def servers_of_instances(self, instance_ids: Sequence[str]) -> list[str]:
-        """The source servers of those of the recovery instances that exist."""
+        """Return the source servers of the recovery instances; instances that do not exist are left out."""
         found = (self.recovery_instances.get(instance_id) for instance_id in instance_ids)
         return [instance.server_id for instance in found if instance]
 
-    # What the processes of the jobs need.
+    # What the processes of the jobs call.
 
     def arn(self, kind: str, resource_id: str) -> str:
         return f"arn:aws:drs:{self.region}:{self.account}:{kind}/{resource_id}"
@@ -276,7 +276,7 @@ class Service:
         if server.last_launch and server.last_launch.job_id == job.id:
             server.last_launch = replace(server.last_launch, status=status)
 
-    # Inside.
+    # Helpers.
 
     def _known_servers(self, server_ids: Sequence[str]) -> None:
         for server_id in server_ids:

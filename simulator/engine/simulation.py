@@ -19,16 +19,16 @@ from simulator.engine.timings import RECORDED
 from simulator.engine.world import World
 
 Ec2Of = Callable[[str, str], Ec2]
-"""The EC2 of an account and Region."""
+"""Returns the EC2 of an account and Region."""
 
 
 class FaultError(Exception):
-    """A fault that cannot be armed, and why."""
+    """A fault cannot be armed. The message says why."""
 
 
 @dataclass(frozen=True)
 class LaunchedInstance:
-    """An EC2 instance that DRS launched, gone or not."""
+    """An EC2 instance that DRS launched. It may be gone."""
 
     instance_id: str
     account: str
@@ -39,7 +39,7 @@ class LaunchedInstance:
 
 
 class Simulation:
-    """Everything that is simulated. Hold ``lock`` around whatever belongs together."""
+    """Everything that is simulated. Hold ``lock`` during steps that belong together."""
 
     def __init__(self, ec2_of: Ec2Of, *, clock: Clock | None = None, speed: float = 1.0) -> None:
         self.lock = threading.RLock()
@@ -51,12 +51,12 @@ class Simulation:
         self._services: dict[tuple[str, str], Service] = {}
 
     def tick(self) -> None:
-        """Let everything happen that is due by now."""
+        """Run everything that is due by now."""
         with self.lock:
             self.world.tick()
 
     def service(self, account: str, region: str) -> Service:
-        """DRS in an account and Region; not initialised where the fleet knows nothing of it."""
+        """Return DRS in an account and Region. It is not initialised if no fleet names the place."""
         with self.lock:
             place = account, region
             if place not in self._services:
@@ -65,11 +65,11 @@ class Simulation:
             return self._services[place]
 
     def services(self) -> Iterator[Service]:
-        """DRS wherever it was met so far."""
+        """Return DRS of every account and Region that was used so far."""
         return iter(list(self._services.values()))
 
     def clear(self) -> None:
-        """Forget everything, faults included, and terminate what DRS had launched."""
+        """Remove everything, including faults, and terminate what DRS had launched."""
         with self.lock:
             for service in self.services():
                 for instance in service.recovery_instances.values():
@@ -82,10 +82,10 @@ class Simulation:
             self._services.clear()
 
     def load(self, fleet: Fleet) -> None:
-        """Add a fleet to what is there, and arm its faults.
+        """Add a fleet to the present ones, and arm its faults.
 
-        :raises FleetError: it has a server that is there already, a network that EC2 does not take, or a
-            fault that cannot be armed. In the latter case the fleet is loaded.
+        :raises FleetError: it has a server that already exists, a network that EC2 refuses, or a fault that
+            cannot be armed. In the last case the fleet is loaded all the same.
         """
         with self.lock:
             self._refuse_known_servers(fleet)
@@ -114,9 +114,9 @@ class Simulation:
                 raise FleetError(f"faults: {error}") from None
 
     def arm(self, fault: AnyFault) -> ArmedFault[Fault]:
-        """Put a fault in service; a foreign job or plan begins at once.
+        """Arm a fault. A foreign job or a plan execution begins at once.
 
-        :raises FaultError: it names a server that does not exist there, or that is held already.
+        :raises FaultError: it names a server that does not exist there, or that is already held.
         """
         with self.lock:
             for server_id in fault.servers or ():
@@ -127,7 +127,7 @@ class Simulation:
             return self.world.faults.arm(fault, self.world.clock.now())
 
     def disarm(self, fault_id: str | None = None) -> int:
-        """Take one fault, or all of them, out of service; say how many. What they held goes on."""
+        """Remove one fault, or all, and return how many. What they held continues."""
         with self.lock:
             faults = self.world.faults
             ids = [armed.id for armed in faults] if fault_id is None else [fault_id]
@@ -136,7 +136,7 @@ class Simulation:
             return len([each for each in disarmed if each])
 
     def launched_instances(self) -> list[LaunchedInstance]:
-        """Every instance that DRS launched, in the order of launch."""
+        """Return every instance that DRS launched, in the order of launch."""
         with self.lock:
             return [
                 LaunchedInstance(
@@ -154,14 +154,14 @@ class Simulation:
             ]
 
     def open_ports(self) -> list[OpenPort]:
-        """What listens on the running instances by now."""
+        """Return the ports that are open on running instances now."""
         with self.lock:
             return [port for service in self.services() for port in service.instances.open_ports()]
 
     def _arm_holder(self, fault: Holder) -> ArmedFault[Fault]:
         places = [each for each in self._places(fault) if set(fault.servers) <= each.servers.keys()]
         if not places:
-            raise FaultError(f"the servers of a {fault.kind} must stand in one account and Region")
+            raise FaultError(f"the servers of a {fault.kind} must be in one account and Region")
         faults, now = self.world.faults, self.world.clock.now()
         armed: ArmedFault[ForeignJob] | ArmedFault[RunningPlan]
         try:

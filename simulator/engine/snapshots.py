@@ -1,7 +1,7 @@
-"""The points in time that a server can be recovered to, by DRS's default retention.
+"""The points in time to which a server can be recovered, with DRS's default retention.
 
-Every 10 minutes for an hour, every hour for a day, every day for a week. Nothing is stored: a point's id
-follows from its server and time.
+There is one every 10 minutes for an hour, every hour for a day, every day for a week. Nothing is stored: a
+point's id is computed from its server and time.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def retained(server_id: str, newest: datetime) -> list[Snapshot]:
-    """The server's snapshots, oldest first, when none can be newer than ``newest``."""
+    """Return the server's snapshots, oldest first. None of them is newer than ``newest``."""
     times = {at for interval, retention in RULES for at in _grid(newest, interval, retention)}
     return [_snapshot(server_id, at) for at in sorted(times)]
 
 
 def find(server_id: str, snapshot_id: str, newest: datetime) -> Snapshot | None:
-    """The snapshot of that id, one included that a longer interval has thinned out meanwhile."""
+    """Return the snapshot with that id, even if the retention has removed it from the list since."""
     finest, longest = RULES[0][0], RULES[-1][1]
     candidates = (_snapshot(server_id, at) for at in _grid(newest, finest, longest))
     return next((snapshot for snapshot in candidates if snapshot.id == snapshot_id), None)

@@ -1,8 +1,8 @@
 """How long the phases of a launch take, in seconds of DRS time, as recorded from real drills.
 
 Linux: a recorded drill of two servers, 8 min 53 s from creation to end. Windows: the conversion (14 min 5 s)
-and the longer launch (6 min 31 s) of a recorded drill of two servers, 23 min 56 s in all; what the record
-leaves between the snapshot and the conversion stands in ``conversion_wait``.
+and the longer launch (6 min 31 s) of a recorded drill of two servers, 23 min 56 s in all. The time that the
+record leaves between the snapshot and the conversion is in ``conversion_wait``.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field
 Seconds = Annotated[float, Field(ge=0)]
 
 STAGGER: Final = 0.026
-"""Each server of a job starts this much after the one before; JOB_END is logged this much after the end."""
+"""Each server of a job starts this much after the one before. JOB_END is logged this much after the end."""
 
 LAUNCH_STAGGER: Final = 0.164
-"""And each server's launch follows its conversion by this much more than that of the one before."""
+"""Between conversion and launch, each server waits this much longer than the server before it."""
 
 RECORDED_PENDING: Final = 0.357
-"""How long a job stayed PENDING: from its creation to JOB_START."""
+"""How long the recorded job stayed PENDING, from its creation to JOB_START."""
 
 
 class OperatingSystem(enum.StrEnum):
@@ -33,7 +33,7 @@ Phase = Literal[
     "snapshot_wait", "snapshot", "conversion_wait", "conversion", "launch_wait", "launch", "job_end_wait"
 ]
 TimingOverrides = dict[Phase, Seconds]
-"""Phases that differ from the recorded ones; a phase left out keeps its recorded time."""
+"""Phases that differ from the recorded ones. A phase that is left out keeps its recorded time."""
 
 
 class Timings(BaseModel):
@@ -50,7 +50,7 @@ class Timings(BaseModel):
     job_end_wait: float = 2.781
 
     def with_overrides(self, overrides: TimingOverrides) -> Timings:
-        """These timings, with the phases of ``overrides`` in their place."""
+        """Return these timings, with the phases of ``overrides`` replaced."""
         return self.model_copy(update={str(phase): seconds for phase, seconds in overrides.items()})
 
 

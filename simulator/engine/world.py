@@ -1,7 +1,7 @@
-"""What all parts of a simulation share: time, speed, faults, and the processes that time drives.
+"""What all parts of a simulation share: time, speed, faults, and the processes that run as time passes.
 
-A process is a generator that tells a story in order: it yields how long to wait (or what it is held by)
-and is resumed with the time at which that wait was over.
+A process is a generator that does its steps in order. Between them it yields how long to wait, or the
+hold that it waits for. It is resumed with the time at which that wait ended.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from simulator.engine.timings import RECORDED, OperatingSystem, Timings
 
 @dataclass
 class Hold:
-    """What keeps a process waiting: an armed fault, to its end or until it is taken out of service."""
+    """What keeps a process waiting: an armed fault, until its end or until the fault is removed."""
 
     armed: ArmedFault[Fault]
     ends: datetime | None
 
     def over(self, now: datetime) -> datetime | None:
-        """When the hold was over, if it is."""
+        """Return when the hold ended, or None if it has not ended."""
         if self.ends and self.ends <= now:
             return self.ends
         return None if self.armed.armed else now
@@ -34,12 +34,12 @@ class Hold:
 
 Process = Generator[timedelta | Hold, datetime, None]
 Part = Generator[timedelta | Hold, datetime, datetime]
-"""A process that may also be a part of another one, which it hands the time at which it was over."""
+"""A process that may also be a part of another process. It returns the time at which it ended."""
 
 
 @dataclass
 class World:
-    """:param speed: how many times faster than DRS the phases of a job pass; the clock stays what it is."""
+    """:param speed: how many times faster than DRS the phases of a job pass; the clock is not changed."""
 
     clock: Clock
     speed: float = 1.0
@@ -50,15 +50,15 @@ class World:
     _held: list[tuple[Hold, Process | Part]] = field(default_factory=list)
 
     def drs_time(self, seconds: float) -> timedelta:
-        """The wall time that ``seconds`` of DRS time take at this speed."""
+        """Return the wall time that ``seconds`` of DRS time take at this speed."""
         return timedelta(seconds=seconds / self.speed)
 
     def start(self, process: Process | Part, at: datetime) -> None:
-        """Let a process begin at ``at``."""
+        """Start a process at the time ``at``."""
         self._wait(process, next(process), at)
 
     def tick(self) -> None:
-        """Let everything happen that is due by now, in the order of its time."""
+        """Run everything that is due by now, in the order of its time."""
         now = self.clock.now()
         self._agenda.run_until(now)
         while released := [(over, held) for held in self._held if (over := held[0].over(now))]:

@@ -1,7 +1,8 @@
 """Identity policies, evaluated for one action on one resource.
 
 The rules are those of the IAM user guide ("Policy evaluation logic", "IAM JSON policy elements: Condition
-operators"). moto's own evaluation takes an Allow whose condition is not met for a Deny, so it is not used.
+operators"). moto's own evaluation is not used: it treats an Allow whose condition is not met as a
+Deny.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from typing import Any, Final, Literal
 
 Decision = Literal["allowed", "explicitDeny", "implicitDeny"]
 Context = Mapping[str, Sequence[str]]
-"""The values of each context key; the keys in lower case, for AWS does not tell cases apart."""
+"""The values of each context key. Keys are in lower case, because AWS ignores their case."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """:param missing: context keys that deciding statements ask for and the request does not give"""
+    """:param missing: context keys that the deciding statements need and that the request does not give"""
 
     decision: Decision
     missing: tuple[str, ...]
 
 
 def evaluate(documents: Iterable[str], action: str, resource: str, context: Context) -> Verdict:
-    """Whether these policies, as JSON, allow the action on the resource.
+    """Evaluate whether these policies, given as JSON, allow the action on the resource.
 
     :raises NotImplementedError: a condition operator or a policy variable that is not simulated.
     """
@@ -62,7 +63,7 @@ def _any_matches(patterns: Any, text: str, form: Callable[[str], str] = str) -> 
 
 
 def _conditions(statement: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
-    """Operator, context key and values of each condition."""
+    """Return operator, context key and values of each condition."""
     for operator, keys in statement.get("Condition", {}).items():
         for key, values in keys.items():
             yield operator, key, [_text(value) for value in _listed(values)]

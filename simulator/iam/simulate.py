@@ -37,7 +37,7 @@ _ACTION: Final = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
 
 
 def simulate_principal_policy(self: IamResponse) -> ActionResult:
-    """Answer for each action on each resource, in the order of the request.
+    """Answer SimulatePrincipalPolicy for each action on each resource, in the order of the request.
 
     :raises IAMException: NoSuchEntity, InvalidInput or ValidationError.
     :raises NotImplementedError: a parameter or a part of a policy that is not simulated.
@@ -70,7 +70,7 @@ def _result(documents: list[str], action: str, resource: str, context: Context) 
 
 
 def _documents(iam: IAMBackend, request: JSON) -> list[str]:
-    """The policies of the principal, and those that the request adds."""
+    """Return the policies of the principal, and those that the request adds."""
     added = request.get("PolicyInputList") or []
     for document in added:
         try:
@@ -98,7 +98,7 @@ def _policies_of(iam: IAMBackend, arn: str) -> Iterator[str]:
 
 
 def _document(policy: ManagedPolicy | str) -> str:
-    """Inline policies are kept as text, managed ones in versions."""
+    """Return a policy's text. Inline policies are kept as text, managed policies as versions."""
     if isinstance(policy, str):
         return policy
     return next(str(version.document) for version in policy.versions if version.is_default)

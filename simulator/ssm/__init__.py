@@ -1,1 +1,1 @@
-"""Systems Manager's Run Command on what DRS has launched; moto's own succeeds at once, and everywhere."""
+"""Systems Manager's Run Command on instances that DRS launched. moto's own succeeds at once, on any."""

@@ -34,9 +34,9 @@ _DEFAULT_TIMEOUT: Final = 3600
 
 
 def _operation(name: str, *not_simulated: str) -> Callable[[Answer], Callable[..., ActionResult]]:
-    """Make a method of moto's out of an operation: its request checked, its refusals in the API's form.
+    """Turn an operation into a method of moto, which checks the request and gives refusals in the API's form.
 
-    :param not_simulated: parameters that are a 501, not a guess
+    :param not_simulated: parameters that are answered with a 501, not with a guess
     """
 
     def make(answer: Answer) -> Callable[..., ActionResult]:
@@ -67,7 +67,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _check_document(service: Service, name: str) -> None:
-    """AWS's own documents are there, others must have been created. :raises CommandError: there is none."""
+    """Check that a document exists: it is AWS's own, or it was created. :raises CommandError: it does not."""
     own = name.rpartition("document/")[2]
     if not own.startswith("AWS-") and own not in ssm_backends[service.account][service.region]._documents:
         raise CommandError("InvalidDocument", f"Document with name {name} does not exist.")
@@ -84,7 +84,7 @@ def _check_document(service: Service, name: str) -> None:
     "AlarmConfiguration",
 )
 def send_command(service: Service, request: JSON) -> JSON:
-    """To managed instances by their ids."""
+    """Send a command to managed instances, named by their ids."""
     _check_document(service, request["DocumentName"])
     if not request.get("InstanceIds"):
         raise CommandError("InvalidInstanceId", "InstanceIds must not be empty.")
@@ -100,7 +100,7 @@ def send_command(service: Service, request: JSON) -> JSON:
 
 @_operation("GetCommandInvocation")
 def get_command_invocation(service: Service, request: JSON) -> JSON:
-    """As soon as it is known."""
+    """Show a command on one instance, as soon as the command is known."""
     command, invocation = service.run_command.invocation(request["CommandId"], request["InstanceId"])
     content = views.invocation(command, invocation)
     if request.get("PluginName") not in (None, content["PluginName"]):
@@ -110,14 +110,14 @@ def get_command_invocation(service: Service, request: JSON) -> JSON:
 
 @_operation("ListCommands")
 def list_commands(service: Service, request: JSON) -> JSON:
-    """The newest first."""
+    """List commands, the newest first."""
     commands = _filtered(service, request)
     return _page("ListCommands", "Commands", [views.command(each) for each in commands], request)
 
 
 @_operation("ListCommandInvocations")
 def list_command_invocations(service: Service, request: JSON) -> JSON:
-    """The newest first; with ``Details`` what they wrote."""
+    """List commands on instances, the newest first. With ``Details`` it shows their output."""
     details, instance_id = bool(request.get("Details")), request.get("InstanceId")
     found = [
         views.listed_invocation(command, invocation, details=details)
@@ -130,7 +130,7 @@ def list_command_invocations(service: Service, request: JSON) -> JSON:
 
 @_operation("DescribeInstanceInformation")
 def describe_instance_information(service: Service, request: JSON) -> JSON:
-    """The managed instances."""
+    """List the managed instances."""
     found = [views.information(instance, service) for instance in service.instances.managed()]
     filters = {each["key"]: each["valueSet"] for each in request.get("InstanceInformationFilterList") or ()}
     filters |= {each["Key"]: each["Values"] for each in request.get("Filters") or ()}
@@ -150,11 +150,11 @@ OPERATIONS: Final = (
     list_command_invocations,
     describe_instance_information,
 )
-"""Each is named after its operation, as moto expects it of its methods."""
+"""The operations. Each function has the name of its operation, as moto expects of its methods."""
 
 
 def _filtered(service: Service, request: JSON) -> list[Command]:
-    """:raises NotImplementedError: a filter that is not simulated."""
+    """Return the commands that match the filters. :raises NotImplementedError: a filter is not simulated."""
     tests: dict[str, Callable[[Command, str], bool]] = {
         "InvokedAfter": lambda command, value: command.requested >= datetime.fromisoformat(value),
         "InvokedBefore": lambda command, value: command.requested <= datetime.fromisoformat(value),

@@ -1,4 +1,4 @@
-"""Run Command's objects in the shapes of Systems Manager's API model."""
+"""Shows Run Command's objects in the shapes of Systems Manager's API model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLATFORMS: Final = {
     OperatingSystem.WINDOWS: ("Windows", "Microsoft Windows Server 2022 Datacenter", "10.0.20348"),
 }
 _STDOUT, _STDERR, _LISTED = 24_000, 8_000, 2_500
-"""How many characters the API gives of what a command wrote."""
+"""How many characters of a command's output the API returns."""
 
 
 def command(command: Command) -> JSON:
@@ -110,5 +110,5 @@ def information(instance: RecoveryInstance, service: Service) -> JSON:
 
 
 def _time(at: datetime | None) -> str:
-    """With milliseconds, as Run Command writes them."""
+    """Write a time with milliseconds, as Run Command does."""
     return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z" if at else ""

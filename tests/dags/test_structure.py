@@ -13,8 +13,9 @@ import pytest
 from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
 from airflow.sdk.exceptions import ParamValidationError
 
-from drs.dag_factory import build_dags, dag_id, drill_dag
+from drs.dag_factory import build_dags, drill_dag
 from drs.plan import Plan, load_plan
+from drs.plan.naming import dag_id
 from drs.tasks.operators.validate import DrsValidateServersOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 

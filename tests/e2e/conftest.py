@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None, pytest.TestReport, pytest.TestReport]:
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the runs of a failed test: their tasks' states and logs, the ends of the components' logs."""
     report = yield
     if report.failed and report.when == "call":
@@ -47,7 +47,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stack's folder of plans: a copy of include/plans, for tests to add to and to edit."""
     folder = tmp_path_factory.mktemp("plans")
@@ -77,9 +77,9 @@ def tidied(folder: Path) -> Iterator[None]:
         path.unlink()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iterator[Stack]:
-    """The stack, started once."""
+    """The stack, started once in each process that runs these tests, and ended before other tests."""
     with Stack(tmp_path_factory.mktemp("stack"), plans=plans, settings=CONNECTIONS) as stack:
         yield stack
 

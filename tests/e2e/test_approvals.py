@@ -10,7 +10,7 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from tests.e2e.plans import DATABASE, WEB, write_plan
+from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
 from tests.e2e.questions import answer, await_question
 
 pytestmark = pytest.mark.e2e
@@ -67,7 +67,7 @@ def test_a_wave_waits_for_a_yes(stack: Stack, asking: Drill) -> None:
 
 
 def test_a_no_fails_the_run_and_cleans_up(asking: Drill) -> None:
-    """Who said it, and why; the wave is not launched, and nothing is merely skipped."""
+    """The log names who said no and why; the wave is not launched, and its tasks are not merely skipped."""
     run = asking("rejected")
     answer(run, APPROVE, "Reject", "not today")
     assert end(run) == "failed", run.describe()
@@ -77,24 +77,39 @@ def test_a_no_fails_the_run_and_cleans_up(asking: Drill) -> None:
     assert run.task_states()["wave_web.start_recovery"] == "upstream_failed"
 
 
-def test_silence_means_no(asking: Drill) -> None:
-    """After the plan's time."""
-    run = asking("unanswered", "timeout: 3s")
+def test_silence_is_what_the_plan_says_it_is(plans: Path, run_drill: Drill) -> None:
+    """After the plan's time: yes for the wave whose plan says so, which goes on record; no for any other."""
+    path = write_plan(plans, "unanswered", [*TWO_WAVES, ("application", APPLICATION[:1])])
+    for wave, rule in {"web": "timeout: 3s, on_timeout: approve", "application": "timeout: 3s"}.items():
+        given = f"[{wave}], delay_before: 1s"
+        path.write_text(path.read_text().replace(given, f"{given}, approval: {{{rule}}}"))
+    run = run_drill("unanswered")
     assert end(run) == "failed", run.describe()
-    assert started(run) == DATABASE[:1]
+    assert started(run) == [DATABASE[0], WEB[0]]
+    assert run.xcom("evidence")["approvals"]["web"]["answered"] == "by time-out"
     assert "[APPROVAL_TIMEOUT] Nobody answered within 0:00:03" in run.log("verdict")
 
 
-def test_silence_means_yes_where_the_plan_says_so(asking: Drill) -> None:
-    """It goes on record as what it is."""
-    run = asking("lenient", "timeout: 3s, on_timeout: approve")
+def test_an_answer_of_somebody_whom_the_plan_does_not_name_counts_for_nothing(asking: Drill) -> None:
+    """Airflow lets everybody answer here, where everybody is its administrator."""
+    run = asking("strangers", "approvers: [alice]")
+    answer(run, APPROVE)
+    assert end(run) == "failed", run.describe()
+    assert started(run) == DATABASE[:1]
+    assert "the plan names alice" in run.log("verdict")
+
+
+def test_nobody_is_asked_about_what_may_be_skipped(plans: Path, run_drill: Drill) -> None:
+    """The run asked to skip the approvals, and passes."""
+    write_plan(plans, "unasked", TWO_WAVES, wave_extra="delay_before: 0s, approval: {skippable: true}")
+    run = run_drill("unasked", {"skip_approvals": True})
     assert end(run) == "success", run.describe()
     assert started(run) == [DATABASE[0], WEB[0]]
-    assert run.xcom("evidence")["approvals"]["web"]["answered"] == "by time-out"
+    assert run.task_states()[APPROVE] == "skipped"
 
 
 def test_an_approval_marked_as_success_by_hand_approves_nothing(stack: Stack, asking: Drill) -> None:
-    """Nor does one that was given, once its task is cleared and marked again."""
+    """Nor does an approval that was given before its task was cleared and marked by hand."""
     run = asking("believed-approval")
     stack.api.set_task_state(run.dag_id, run.run_id, APPROVE, "success")
     run.wait_for_task("wave_web.start_recovery", "failed", timeout=180)
@@ -113,42 +128,9 @@ def test_an_approval_marked_as_success_by_hand_approves_nothing(stack: Stack, as
 
 
 def test_a_run_that_is_ended_while_it_asks_cleans_up(asking: Drill) -> None:
-    """The question is closed with it."""
+    """The question is closed together with the run."""
     run = asking("ended-while-asking")
     run.mark("failed")
     assert end(run) == "failed", run.describe()
     assert started(run) == DATABASE[:1]
     assert run.task_states()["terminate"] == "success"
-
-
-def test_an_answer_of_somebody_whom_the_plan_does_not_name_counts_for_nothing(asking: Drill) -> None:
-    """Airflow lets everybody answer here, where everybody is its administrator."""
-    run = asking("strangers", "approvers: [alice]")
-    answer(run, APPROVE)
-    assert end(run) == "failed", run.describe()
-    assert started(run) == DATABASE[:1]
-    assert "the plan names alice" in run.log("verdict")
-
-
-@pytest.mark.parametrize(
-    ("conf", "launched"),
-    [
-        ({"dry_run": True}, []),
-        ({"waves": ["database"]}, DATABASE[:1]),
-        ({"skip_approvals": True}, [DATABASE[0], WEB[0]]),
-    ],
-    ids=["dry run", "left out", "skipped"],
-)
-def test_nobody_is_asked_about_what_is_not_launched_or_may_be_skipped(
-    plans: Path, run_drill: Drill, conf: dict[str, Any], launched: list[str]
-) -> None:
-    """And the run passes."""
-    name = f"unasked-{next(iter(conf)).replace('_', '-')}"
-    write_plan(plans, name, TWO_WAVES, wave_extra="delay_before: 0s, approval: {skippable: true}")
-    run = run_drill(name, conf)
-    assert end(run) == "success", run.describe()
-    assert started(run) == launched
-    assert run.task_states()[APPROVE] == "skipped"
-    if "dry_run" in conf:
-        assert "preflight passed, nothing was launched" in run.log("verdict")
-        assert run.xcom("evidence")["dry_run"] is True

@@ -1,4 +1,4 @@
-"""What becomes of a drill's instances: by the plan's rule, by a person's answer, and when one survives."""
+"""Instances are terminated or kept, by the plan's rule or a person's answer; a survivor is named."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ASK = "approve_cleanup"
 
 
 def left(run: DrillRun) -> list[Instance]:
-    """What of the run still costs money."""
+    """The run's instances that still cost money."""
     return [instance for instance in run.instances() if instance.is_left]
 
 
 def clean_up_by_hand(stack: Stack, plans: Path, plan: str) -> subprocess.CompletedProcess[str]:
-    """As whoever is called does."""
+    """Run the command that the on-call engineer runs."""
     return subprocess.run(
         [sys.executable, "-m", "drs", "cleanup", plan, "--plans", str(plans), "--yes"],
         env=stack.environment,
@@ -60,10 +60,12 @@ def asking(plans: Path, start_drill: Drill) -> Drill:
     return asking
 
 
-def test_a_survivor_makes_the_run_red_and_the_command_ends_it(
+def test_a_survivor_makes_the_run_red_until_clean_up_is_cleared(
     stack: Stack, plans: Path, run_drill: Drill
 ) -> None:
-    """Code, instance and cost stand at the end of the log and in the verdict; the other instance is gone."""
+    """The log and the verdict end with code, instance and cost; the other instance is gone. While DRS keeps
+    the survivor, the command cannot end it either; once DRS lets it go, clearing the task terminates it.
+    """
     write_plan(plans, "survived", [("directory", DIRECTORY)])
     stack.simulator.arm(kind="termination_survivor", servers=DIRECTORY[:1])
     run = run_drill("survived")
@@ -79,8 +81,12 @@ def test_a_survivor_makes_the_run_red_and_the_command_ends_it(
     still_there = clean_up_by_hand(stack, plans, "survived")
     assert still_there.returncode == 1
     assert survivor.instance_id in still_there.stdout
+
     stack.simulator.disarm()
-    end_by_hand(stack, plans, run)
+    run.clear("terminate")
+    run.wait_until(lambda: not left(run), 60, "the survivor's end")
+    run.wait_for_task("verdict", "success", "failed", timeout=180)
+    assert run.task_states()["terminate"] == "success"
 
 
 def test_instances_that_a_person_keeps_stay(stack: Stack, plans: Path, asking: Drill) -> None:
@@ -103,7 +109,7 @@ def test_instances_that_a_person_keeps_stay(stack: Stack, plans: Path, asking: D
 
 
 def test_silence_terminates(asking: Drill) -> None:
-    """After the plan's time."""
+    """When nobody answers within the plan's time, the instances are terminated."""
     run = asking("unanswered-cleanup", ", approval_timeout: 3s")
     assert run.wait() == "success", run.describe()
     assert left(run) == []
@@ -111,7 +117,7 @@ def test_silence_terminates(asking: Drill) -> None:
 
 
 def test_a_run_that_is_ended_while_it_asks_is_cleaned_up(asking: Drill) -> None:
-    """Nobody is waited for."""
+    """Clean-up does not wait for the answer."""
     run = asking("ended-while-asking-to-clean")
     run.mark("failed")
     assert run.wait() == "failed", run.describe()
@@ -119,7 +125,7 @@ def test_a_run_that_is_ended_while_it_asks_is_cleaned_up(asking: Drill) -> None:
 
 
 def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_drill: Drill) -> None:
-    """Red, and the instance of the server that was launched stays for a look; the log explains the other."""
+    """The run is red, and the launched server's instance stays; the log explains the failed one."""
     write_plan(plans, "kept-for-a-look", [("directory", DIRECTORY)], top="cleanup: {when: on_success}")
     raw_error = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
     stack.simulator.arm(kind="launch_failed", servers=DIRECTORY[:1], raw_error=raw_error)
@@ -146,7 +152,7 @@ def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_dri
 
 
 def test_a_drill_that_passed_is_kept_for_a_while(plans: Path, run_drill: Drill) -> None:
-    """Then terminated, and the run is green."""
+    """The instances are terminated after `keep_for`, and the run is green."""
     write_plan(plans, "kept-a-while", [("directory", DIRECTORY)], top="cleanup: {keep_for: 8s}")
     run = run_drill("kept-a-while")
     assert run.state() == "success", run.describe()

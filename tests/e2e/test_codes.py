@@ -1,4 +1,4 @@
-"""The codes that no other test raises on a real Airflow: each in the log of the task, with its remedy."""
+"""Codes that no other test raises on a real Airflow: each appears in the task's log with its remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNREAD, STUCK, SLOW = DATABASE[0], DATABASE[1], DATABASE[2]
 
 @pytest.fixture(scope="module")
 def crowd(running_stack: Stack) -> None:
-    """More servers than one job takes, more than DRS runs jobs at a time, and two Regions of no use."""
+    """More servers than fit into one job, more servers than DRS runs jobs, and two Regions without DRS."""
     series = [
         {"count": count, "id_prefix": f"s-7cc0{number}", "hostname": f"{size}-{{n}}", "tags": {"Size": size}}
         for number, (size, count) in enumerate({"large": 101, "many": 21}.items())
@@ -32,7 +32,7 @@ def crowd(running_stack: Stack) -> None:
 
 
 def write_tagged_plan(folder: Path, name: str, tags: str, jobs: str) -> None:
-    """A plan of one wave, of the servers with these tags."""
+    """Write a plan of one wave that holds the servers with these tags."""
     path = write_plan(folder, name, [("main", DATABASE[:1])], launch=f"{{jobs: {jobs}}}")
     path.write_text(path.read_text().replace(f"source_servers: [{DATABASE[0]}]", f"server_tags: {tags}"))
 
@@ -41,7 +41,7 @@ def write_tagged_plan(folder: Path, name: str, tags: str, jobs: str) -> None:
 def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """Eight plans at once; nothing of any is launched."""
+    """Eight plans run at once, and none of them launches anything."""
     for name, server in (("code-waves", DATABASE[3]), ("code-past", DATABASE[4]), ("code-unread", UNREAD)):
         write_plan(plans, name, [("main", [server])])
     for name, region in (("code-region", UNINITIALISED), ("code-silent", SILENT)):
@@ -79,7 +79,7 @@ def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
 def test_jobs_that_take_too_long_are_given_up_with_their_codes(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """One that does not leave PENDING, one that does not end; both are cleaned up once they do."""
+    """One job does not leave PENDING, one does not end; once they end, nothing of them is left."""
     write_plan(plans, "code-stuck", [("main", [STUCK])], launch=QUICK.replace("}", ", start_timeout: 3s}"))
     write_plan(plans, "code-slow", [("main", [SLOW])], launch=QUICK.replace("}", ", job_timeout: 4s}"))
     stack.simulator.arm(kind="stuck_pending", servers=[STUCK])

@@ -1,4 +1,4 @@
-"""The commands that speak to Airflow, as processes of their own, against a real one."""
+"""The commands that speak to Airflow, each run as a process against a real Airflow."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def drs(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def plan(stack: Stack, plans: Path) -> Iterator[str]:
-    """A plan of two servers in one wave; its DAG is there and unpaused. No run of it is left going."""
+    """A plan of two servers in one wave, with its DAG unpaused. Its active runs are ended after the test."""
     name = "commanded"
     write_plan(plans, name, [("directory", DIRECTORY)])
     dag_id = f"drs_drill__{name}"
@@ -54,7 +54,7 @@ def plan(stack: Stack, plans: Path) -> Iterator[str]:
 
 
 def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
-    """A new plan's DAG is paused, so that the first try says how to begin; a typing error is told as one."""
+    """A new plan's DAG is paused: the first try says how to unpause it. A misspelt plan gets a suggestion."""
     write_plan(plans, "new", [("directory", DIRECTORY)])
     stack.api.wait_for_dag("drs_drill__new")
     paused = drs(stack, "drill", "new")
@@ -88,7 +88,7 @@ def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
 
 
 def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan: str) -> None:
-    """Exit code 1; afterwards `runs` names the code, and `logs` shows the log of the task."""
+    """The exit code is 1. Afterwards `runs` names the code, and `logs` shows the task's log."""
     task = "wave_directory.wait_until_launched"
     raw_error = "InsufficientInstanceCapacity: none left"
     stack.simulator.arm(kind="launch_failed", servers=DIRECTORY[:1], raw_error=raw_error)
@@ -126,23 +126,31 @@ def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan:
     assert drs(stack, "logs", "manual__never").returncode == 2
 
 
-def test_a_dry_run_launches_nothing(stack: Stack, plan: str) -> None:
-    """What --dry-run asks for comes through."""
-    dry = drs(stack, "drill", plan, "--dry-run")
+def test_a_dry_run_launches_nothing_and_asks_nobody(stack: Stack, plans: Path) -> None:
+    """It does not ask about a wave that needs an approval; the run passes as a dry run."""
+    write_plan(plans, "dry", [("directory", DIRECTORY)], first_wave_extra="approval: {}")
+    stack.api.wait_for_dag("drs_drill__dry")
+    dry = drs(stack, "drill", "dry", "--unpause", "--dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
-    assert "wave directory: start_recovery: skipped" in dry.stdout
+    for task in ("approve", "start_recovery"):
+        assert f"wave directory: {task}: skipped" in dry.stdout
     assert stack.simulator.journal(operation="StartRecovery") == []
+    (run,) = stack.api.runs(dag_id="drs_drill__dry", limit=2)
+    evidence = stack.api.xcom("drs_drill__dry", run["dag_run_id"], "evidence", "return_value")
+    assert evidence["dry_run"] is True
+    verdict = stack.api.task_log("drs_drill__dry", run["dag_run_id"], "verdict", 1)
+    assert "preflight passed, nothing was launched" in verdict
 
 
 def test_what_airflow_refuses_is_told_in_its_words(stack: Stack, plan: str) -> None:
-    """A wave that the plan does not have: no run begins."""
+    """When the command names a wave that the plan does not have, no run begins."""
     refused = drs(stack, "drill", plan, "--waves", "nope")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert "nope" in refused.stderr
 
 
-def test_whoever_stops_looking_does_not_stop_the_drill(stack: Stack, plan: str) -> None:
-    """Ctrl-C and --timeout leave the run alone and say how to stop it; a second one is refused."""
+def test_to_stop_following_a_drill_does_not_stop_it(stack: Stack, plan: str) -> None:
+    """Ctrl-C and --timeout leave the run alone and say how to stop it; a second run is refused."""
     stack.simulator.arm(kind="stuck_pending", servers=DIRECTORY)
     with subprocess.Popen(
         command("drill", plan),
@@ -174,7 +182,7 @@ def test_whoever_stops_looking_does_not_stop_the_drill(stack: Stack, plan: str) 
 
 
 def test_status_names_the_part_that_is_down(stack: Stack, plan: str, tmp_path: Path) -> None:
-    """A drill would stand still without a triggerer: exit code 1, and what to start."""
+    """Without a triggerer a drill would not move: the exit code is 1, and the output says what to start."""
     write_plan(tmp_path, "here", [("directory", DIRECTORY)])
     whole = drs(stack, "status", "--plans", str(tmp_path))
     assert whole.returncode == 0, whole.stdout + whole.stderr
@@ -205,7 +213,7 @@ def test_status_names_the_part_that_is_down(stack: Stack, plan: str, tmp_path: P
 
 
 def test_an_airflow_that_is_not_there_is_exit_code_3(stack: Stack) -> None:
-    """For `drill`; `status` counts it as one more thing that is down."""
+    """`drill` exits with 3; `status` lists Airflow as one more part that is down."""
     gone = ("--airflow-url", "http://127.0.0.1:9")
     assert drs(stack, "drill", "order-system", *gone).returncode == 3
     down = drs(stack, "status", "--no-aws", *gone)

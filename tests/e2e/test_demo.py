@@ -27,7 +27,7 @@ def plan(tmp_path: Path) -> Path:
 
 
 def test_a_drill_that_succeeds_leaves_nothing_behind(plan: Path) -> None:
-    """Exit code 0, a summary, and no home under .drill/."""
+    """It exits with 0, prints a summary, and leaves no folder under .drill/."""
     command = [sys.executable, "-m", "demo", "drill", "--plan", str(plan)]
     homes = set((REPOSITORY / ".drill").glob("drill-*"))
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -37,13 +37,14 @@ def test_a_drill_that_succeeds_leaves_nothing_behind(plan: Path) -> None:
 
 
 def test_a_drill_that_fails_says_why_and_keeps_its_logs(plan: Path, tmp_path: Path) -> None:
-    """Exit code 1, DRS's own error in the output, the logs where the last line says."""
+    """It exits with 1, prints DRS's own error, and keeps the logs in the folder that the last line names."""
     fleet = yaml.safe_load((REPOSITORY / "include" / "fleets" / "default.yaml").read_text())
     fleet["faults"] = [
         {"kind": "launch_failed", "servers": DIRECTORY[:1], "raw_error": "InsufficientCapacity"}
     ]
     (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(fleet))
-    command = [sys.executable, "-m", "demo", "drill", "--plan", plan, "--fleet", tmp_path / "fleet.yaml"]
+    command = [sys.executable, "-m", "demo", "drill", "--plan", str(plan)]
+    command += ["--fleet", str(tmp_path / "fleet.yaml")]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 1, ended.stdout + ended.stderr
     told = ended.stdout[ended.stdout.index("wave_directory.wait_until_launched failed:") :]
@@ -56,7 +57,7 @@ def test_a_drill_that_fails_says_why_and_keeps_its_logs(plan: Path, tmp_path: Pa
 
 
 def test_ctrl_c_ends_every_process_of_airflow() -> None:
-    """Exit code 130, and neither a component nor a child of one is left."""
+    """It exits with 130, and no component and no child process of one is left."""
     command = [sys.executable, "-m", "demo", "airflow", "--port", str(free_ports(1)[0])]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0

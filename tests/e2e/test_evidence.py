@@ -1,4 +1,4 @@
-"""The record of a drill: what it measured is what DRS did, and it is there however the drill ended."""
+"""The record of a drill measures what DRS did, and exists however the drill ended."""
 
 from __future__ import annotations
 
@@ -24,12 +24,18 @@ pytestmark = pytest.mark.e2e
 Drill = Callable[..., DrillRun]
 OBJECTIVES = "objectives: {rto: 1h, rpo: 15m}"
 SECOND = 1.0
-"""As exactly as the journal and the record are compared."""
+"""The tolerance, in seconds, when the journal and the record are compared."""
+
+
+def kept_in(run: DrillRun) -> Path:
+    """The folder of the stack's records."""
+    assert isinstance(run.stack, Stack)
+    return run.stack.home / "drs-evidence"
 
 
 def record_of(run: DrillRun) -> Evidence:
-    """The run's record, found by what its task told."""
-    store = EvidenceStore(LocalStorage(run.stack.home / "drs-evidence"))
+    """The run's record, found by what its evidence task returned."""
+    store = EvidenceStore(LocalStorage(kept_in(run)))
     told = run.xcom("evidence")
     record = store.read(run.plan.name, told["id"])
     assert told["path"] == f"{store}/{run.plan.name}/{record.id}.json"
@@ -39,13 +45,13 @@ def record_of(run: DrillRun) -> Evidence:
 
 def verified(run: DrillRun, *options: str) -> subprocess.CompletedProcess[str]:
     """`python -m drs evidence verify` of the run's plan."""
-    where = ["--path", str(run.stack.home / "drs-evidence")]
+    where = ["--path", str(kept_in(run))]
     command = [sys.executable, "-m", "drs", "evidence", "verify", run.plan.name, *options, *where]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60)
 
 
 def launch_ends(run: DrillRun) -> dict[str, datetime]:
-    """When each server was launched, by the logs of the jobs that DRS has."""
+    """When each server was launched, according to the logs of DRS's jobs."""
     drs = run.stack.simulator.client("drs", run.plan.target.region)
     return {
         item["eventData"]["sourceServerID"]: datetime.fromisoformat(item["logDateTime"])
@@ -66,7 +72,7 @@ def status_looks(run: DrillRun, instance_ids: set[str | None]) -> list[float]:
 
 
 def data_of(run: DrillRun) -> dict[str, datetime]:
-    """Of which moment each launched instance holds the data."""
+    """The point in time of the data that each launched instance holds."""
     drs = run.stack.simulator.client("drs", run.plan.target.region)
     servers = [server for wave in run.plan.waves for server in run.plan.listed_servers(wave.name)]
     items = drs.describe_recovery_instances(filters={"sourceServerIDs": servers})["items"]
@@ -118,10 +124,11 @@ def test_what_a_drill_measured_is_what_the_journal_says(plans: Path, stack: Stac
         asked = [
             at - began.timestamp() for at in status_looks(run, {each.instance_id for each in of.servers})
         ]
+        assert of.rto_validated_seconds is not None
         first = min(at for at in asked if at >= sound)
         poll = float(stack.environment["AIRFLOW__DRS__POLL_INTERVAL_NEAR"])
         assert first <= of.rto_validated_seconds <= first + poll
-    validated = [each.rto_validated_seconds for each in record.waves]
+    validated = [each.rto_validated_seconds or 0.0 for each in record.waves]
     assert objectives.rto_validated.measured_seconds == max(validated)
 
     told = run.xcom("evidence")
@@ -150,11 +157,14 @@ def end_by_hand(run: DrillRun) -> None:
 def test_a_drill_ended_by_hand_in_mid_wave_is_clean_red_and_on_record(
     plans: Path, stack: Stack, start_drill: Drill
 ) -> None:
-    """Nobody judged its servers; the record tells by DRS what was launched, and that it is gone."""
+    """Its launch jobs are live, and DRS cannot cancel them: clean-up waits for them, then terminates. No task
+    judged the servers; the record says, by what DRS reports, what was launched and that it is gone.
+    """
     write_plan(plans, "ended", [("database", DATABASE[:2]), ("web", WEB[:1])], top=OBJECTIVES)
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=15)
     run = start_drill("ended", {"reason": "to be ended by hand"})
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
+    assert {job["status"] for job in run.jobs()} <= {"PENDING", "STARTED"}
     run.mark("failed")
     assert run.wait(timeout=150) == "failed", run.describe()
 

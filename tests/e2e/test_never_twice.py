@@ -27,7 +27,7 @@ DROPPED, LOST, DENIED = "ConnectionDropped", "InternalServerException", "AccessD
 
 
 def hang(when: str, server: str) -> dict[str, Any]:
-    """The first call for the server gets no reply, for longer than the test lets its process live."""
+    """The first call for the server gets no reply for longer than its process lives."""
     return {**drop(when, server), "seconds": 120}
 
 
@@ -41,12 +41,12 @@ def lose(kind: str, when: str, server: str) -> dict[str, Any]:
 
 
 def no_tags(server: str) -> dict[str, Any]:
-    """The account lets nobody tag jobs."""
+    """The account refuses tags on jobs."""
     return {"kind": "tags_refused", "servers": [server]}
 
 
 def lasting(server: str) -> dict[str, Any]:
-    """The server's job stays live until the test comes to it."""
+    """The server's job stays live until the test reaches it."""
     return {"kind": "stuck_conversion", "servers": [server], "seconds": 30}
 
 
@@ -113,7 +113,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def drills(running_stack: Stack, plans: Path) -> Iterator[dict[str, DrillRun]]:
-    """Every case's drill, at its end."""
+    """Each case's drill, after it has ended."""
     running_stack.simulator.disarm()
     for name, case in CASES.items():
         write_plan(plans, name, [("first", case.servers)])
@@ -134,7 +134,7 @@ def drills(running_stack: Stack, plans: Path) -> Iterator[dict[str, DrillRun]]:
 
 
 def strike_each_at_its_moment(runs: dict[str, DrillRun]) -> None:
-    """In whatever order the moments come: botocore lets a call hang for a minute and no longer."""
+    """Strike in the order in which the moments come: botocore lets a call hang for one minute only."""
     waiting = {name: case.strike for name, case in CASES.items() if case.strike}
 
     def all_struck() -> bool:
@@ -148,9 +148,10 @@ def strike_each_at_its_moment(runs: dict[str, DrillRun]) -> None:
     some_run.wait_until(all_struck, 300, f"the moments of {', '.join(waiting)}")
 
 
+@pytest.mark.xdist_group("never twice")
 @pytest.mark.parametrize("name", CASES)
 def test_drs_makes_one_job_a_server(drills: dict[str, DrillRun], name: str) -> None:
-    """The drill goes on where it was, or ends if a person ended it, and leaves nothing."""
+    """The drill continues where it was, or ends if a person ended it, and leaves nothing."""
     run, case = drills[name], CASES[name]
     assert_launched_once(run, state=case.state)
     assert answers(run) == case.answers, run.describe()

@@ -1,4 +1,4 @@
-"""What people are told of a drill, and what is measured: by SNS and CloudWatch, from a real Airflow."""
+"""A real Airflow notifies people of a drill by SNS and sends its metrics to CloudWatch."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_drill_is_told_and_measured_and_a_broken_notifier_fails_nothing(
 def test_a_failure_and_a_passed_rto_are_told_when_they_happen(
     stack: Stack, plans: Path, topic: str, start_drill: Drill
 ) -> None:
-    """The alarm rings at the RTO, though the run goes on; each failure is told once, and the end with it."""
+    """The alarm rings at the RTO while the run continues; each failure and the end are sent once."""
     top = f"objectives: {{rto: 12s}}\nnotifications: {{sns_topic_arn: {topic!r}}}"
     write_plan(
         plans, "late", [("application", APPLICATION[:1])], top=top, first_wave_extra="delay_before: 40s"

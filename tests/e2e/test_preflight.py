@@ -1,4 +1,4 @@
-"""Preflight on a real Airflow: all that is wrong is told at once, and what heals is waited for."""
+"""On a real Airflow, preflight reports all that is wrong at once, and waits for what clears by itself."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ IN_PLACE = {"subnet": SUBNET}
 
 @pytest.fixture(scope="module")
 def troubled(running_stack: Stack) -> None:
-    """Servers of which each has a trouble of its own."""
+    """Servers that each have a different fault."""
     traits: dict[str, dict[str, Any]] = {
         STALLED: {"replication": {"state": "STALLED", "lag": "2h"}},
         SILENT: {"replication": {"last_contact": "3h"}},
@@ -55,7 +55,7 @@ def write_troubled_plan(folder: Path, name: str) -> None:
 def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_launched(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """As a drill and as a dry run: red, without waiting for what would heal, since other things do not."""
+    """Drill and dry run are red without waiting for the held server, because other findings stay."""
     write_troubled_plan(plans, "troubled")
     stack.simulator.arm(kind="foreign_job", servers=[HELD], seconds=600)
     for conf in ({}, {"dry_run": True}):
@@ -97,7 +97,7 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_launched(
 def test_a_held_server_is_waited_for_and_the_drill_goes_on(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
-    """The wait costs no worker and ends with its holder, not with the backoff; a dry run does not wait."""
+    """The wait costs no worker and ends with the holder, before the backoff; a dry run does not wait."""
     held = DATABASE[4]
     quick = QUICK.replace("}", ", conflict_backoff: [90s]}")
     write_plan(plans, "waits", [("database", [held, DIRECTORY[1]])], launch=quick)

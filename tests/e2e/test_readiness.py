@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
+from drs.cli.airflow_api import TaskInstance
 from tests.e2e.plans import DATABASE, DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
@@ -40,7 +40,7 @@ def test_exactly_the_plans_that_cannot_be_drilled_are_red(
     assert stack.api.wait_for_run(DAG_ID, run_id, timeout=240) == "failed"
 
     instances = [each for each in stack.api.task_instances(DAG_ID, run_id) if each["task_id"] == "preflight"]
-    asked: dict[str, dict[str, Any]] = {each["rendered_map_index"]: each for each in instances}
+    asked = {each["rendered_map_index"]: each for each in instances}
     states = {name: each["state"] for name, each in asked.items() if name.startswith("ready-")}
     assert states == {
         "ready-busy": "success",
@@ -67,5 +67,5 @@ def test_exactly_the_plans_that_cannot_be_drilled_are_red(
     assert busy.task_states()["wave_web.wait_until_launched"] in {"deferred", "running", "scheduled"}
 
 
-def log_of(stack: Stack, run_id: str, instance: dict[str, Any]) -> str:
+def log_of(stack: Stack, run_id: str, instance: TaskInstance) -> str:
     return stack.api.task_log(DAG_ID, run_id, "preflight", instance["try_number"], instance["map_index"])

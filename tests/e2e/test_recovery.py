@@ -1,4 +1,4 @@
-"""A real recovery: the one right way to it, and what becomes of every other."""
+"""A real recovery: the one way that starts it, and how every other way is refused."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_recovery_is_approved_launched_and_left_alone(stack: Stack, recover: D
 
 @pytest.mark.usefixtures("no_recovery_left")
 def test_a_recovery_that_is_marked_as_failed_terminates_nothing(stack: Stack, recover: Drill) -> None:
-    """What it launched goes on; the run is red."""
+    """What it launched keeps running; the run is red."""
     stack.simulator.arm(kind="stuck_conversion", servers=[SERVER], seconds=10)
     run = recover("abandoned")
     await_question(run, APPROVE)
@@ -128,7 +128,7 @@ def approve_the_wave_alone(stack: Stack, run: DrillRun) -> None:
 def test_without_a_yes_nothing_is_launched(
     stack: Stack, recover: Drill, act: Callable[[Stack, DrillRun], None], code: str
 ) -> None:
-    """Rejected, or its task marked as it pleases by hand: the run is red, and DRS was not asked to start
+    """A person rejects it, or marks its task by hand: the run is red, and DRS was not asked to start
     anything, not even as a drill.
     """
     approval = "approval: {}" if act is approve_the_wave_alone else ""
@@ -153,7 +153,7 @@ def test_without_a_yes_nothing_is_launched(
 def test_what_may_not_be_a_recovery_is_refused_before_anything_is_asked(
     recover: Drill, conf: dict[str, Any], allowed: bool, code: str
 ) -> None:
-    """By API, where the form does not help: with a code, and what to do."""
+    """Triggered by API, where no form helps, the run fails with a code and what to do."""
     run = recover(
         f"asked-{code.lower().replace('_', '-')}-{len(conf)}-{allowed}".lower(), conf, allowed=allowed
     )
@@ -164,7 +164,7 @@ def test_what_may_not_be_a_recovery_is_refused_before_anything_is_asked(
 
 
 def test_a_drill_of_a_plan_that_allows_a_recovery_asks_nobody(recover: Drill) -> None:
-    """It is a drill like any other, also while it looks at what a recovery would meet."""
+    """It is a drill like any other, and so is the dry run of a recovery."""
     run = recover("rehearsed", {})
     assert run.wait() == "success", run.describe()
     assert kinds(run) == [True]

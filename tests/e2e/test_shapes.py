@@ -42,7 +42,7 @@ def test_branches_run_side_by_side_with_one_job_a_wave(
 
 
 def test_a_drill_runs_without_a_triggerer(tmp_path: Path) -> None:
-    """With `[drs] deferrable = False` every wait is done in the worker, and the drill is the same."""
+    """With `[drs] deferrable = False` every wait happens in the worker, and the drill is the same."""
     folder = tmp_path / "plans"
     folder.mkdir()
     write_plan(

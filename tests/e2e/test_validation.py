@@ -70,7 +70,7 @@ def write(folder: Path, name: str, groups: dict[str, Any], waves: list[dict[str,
 def test_a_wave_that_passes_every_kind_of_check_lets_the_next_one_begin(
     stack: Stack, plans: Path, run_drill: Callable[..., DrillRun]
 ) -> None:
-    """Each is told in the log with what was seen; the next wave starts once all are passed."""
+    """The log shows each check with what was seen; the next wave starts once all have passed."""
     groups = {"sound": {"source_servers": [SOUND]}, "last": {"source_servers": [LAST]}}
     first = {"name": "sound", "protection_groups": ["sound"], "next_wave_when": "validated"}
     last = {"name": "last", "protection_groups": ["last"], "delay_before": "1s"}
@@ -100,7 +100,7 @@ def test_a_wave_that_passes_every_kind_of_check_lets_the_next_one_begin(
 def test_each_kind_of_check_that_fails_is_told_and_everything_is_terminated(
     stack: Stack, plans: Path, run_drill: Callable[..., DrillRun]
 ) -> None:
-    """One server for each kind: the others of the wave pass nothing over in silence."""
+    """One server fails for each kind of check, and the log names all of them."""
     failing = {
         "port_closed": ({"type": "tcp", "port": TCP, "timeout": "6s"}, f"127.77.40.3:{TCP}: "),
         "http_error": (

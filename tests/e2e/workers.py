@@ -12,7 +12,7 @@ from demo.drill_run import DrillRun
 
 
 def kill_worker(run: DrillRun, task_id: str) -> None:
-    """Kill a task with its worker, at once: nobody is left to report it, as when its machine is gone."""
+    """Kill a task and its worker, so that nothing reports the task's end, as when a machine is lost."""
     worker, task = _processes(run, task_id)
     os.kill(worker, signal.SIGKILL)  # first, or it would report the other's end
     os.kill(task, signal.SIGKILL)

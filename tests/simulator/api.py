@@ -57,7 +57,7 @@ class Api:
         operation = self.client.meta.method_to_api_mapping[name]
         with pytest.raises(ClientError) as error:
             getattr(self.client, name)(**parameters)
-        response: dict[str, Any] = error.value.response
+        response: Any = error.value.response
         code, status = response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]
         assert MODEL.shape_for(code).metadata["error"]["httpStatusCode"] == status
         declared = {shape.name for shape in MODEL.operation_model(operation).error_shapes}

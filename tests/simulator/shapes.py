@@ -11,7 +11,7 @@ MODEL = botocore.session.get_session().get_service_model("drs")
 
 # DRS writes job log events that its own model does not list (LAUNCH_END among them).
 OPEN_STRINGS = {"JobLogEvent"}
-_TYPES: dict[str, type | tuple[type, ...]] = {
+_TYPES: dict[str, Any] = {
     "string": str,
     "boolean": bool,
     "integer": int,

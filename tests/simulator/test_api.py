@@ -100,7 +100,7 @@ def test_the_default_version_of_the_launch_template_decides(api: Callable[..., A
     drs = api(fleet(servers(2, launch=launch)))
     ec2 = boto3.client("ec2", region_name=REGION)
     template = drs.get_launch_configuration(sourceServerID=server_id(2))["ec2LaunchTemplateID"]
-    broken = {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": "subnet-0000000000000dead"}]}
+    broken: Any = {"NetworkInterfaces": [{"DeviceIndex": 0, "SubnetId": "subnet-0000000000000dead"}]}
     ec2.create_launch_template_version(LaunchTemplateId=template, LaunchTemplateData=broken)
     ec2.modify_launch_template(LaunchTemplateId=template, DefaultVersion="2")
     job = drs.drill(1, 2)

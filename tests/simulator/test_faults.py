@@ -1,4 +1,4 @@
-"""What a fault does, to whom, how often, and what happens when it is taken out of service."""
+"""What a fault does, to which calls and servers, how often, and what happens when it is disarmed."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_fault_reaches_calls_that_name_its_servers_only(engine: Any) -> None:
 
 
 @pytest.mark.parametrize("member", [{"account": "444455556666"}, {"region": "eu-central-1"}])
-def test_a_fault_reaches_its_account_and_region_only(engine: Any, member: dict[str, str]) -> None:
+def test_a_fault_reaches_its_account_and_region_only(engine: Any, member: dict[str, Any]) -> None:
     """Elsewhere calls pass."""
     world = engine()
     _arm(world, "throttle", **member)
@@ -170,7 +170,8 @@ def test_a_stuck_conversion_leaves_its_server_pending(engine: Any) -> None:
     fault_id = _arm(world, "stuck_conversion", servers=[server_id(1)])
     job = world.drill(1, 2)
     world.pass_time(7200)
-    assert job.status is JobStatus.STARTED
+    status: JobStatus = job.status
+    assert status is JobStatus.STARTED
     assert [each.launch_status for each in job.participants] == [LaunchStatus.PENDING, LaunchStatus.LAUNCHED]
     world.simulation.disarm(fault_id)
     world.pass_time(600)

@@ -104,7 +104,7 @@ def test_all_errors_are_told_at_once() -> None:
 def test_a_server_cannot_stand_twice_in_a_region() -> None:
     """In one file, or in a fleet that is added to another."""
     (error,) = _errors(_document(*servers(1), *servers(1)))
-    assert f"server {server_id(1)} stands twice" in error
+    assert f"server {server_id(1)} is listed twice" in error
     simulation = Simulation(lambda account, region: MemoryEc2())
     simulation.load(fleet(servers(1)))
     with pytest.raises(FleetError, match="already"):
@@ -113,7 +113,7 @@ def test_a_server_cannot_stand_twice_in_a_region() -> None:
 
 def test_a_key_cannot_stand_twice() -> None:
     """YAML would silently take the last one."""
-    with pytest.raises(FleetError, match=r"f\.yaml: not readable as YAML: .*'accounts' stands twice"):
+    with pytest.raises(FleetError, match=r"f\.yaml: not readable as YAML: .*'accounts' is there twice"):
         Fleet.from_yaml("accounts: {}\naccounts: {}\n", "f.yaml")
 
 

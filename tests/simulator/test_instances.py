@@ -155,7 +155,7 @@ def test_a_series_counts_addresses_out() -> None:
         ({"address": "127.77.0.1", "listeners": [{"port": 80, "protocol": "udp"}]}, "'tcp' or 'http'"),
         (
             {"address": "127.77.0.1", "listeners": [{"port": 80, "protocol": "tcp", "status": 200}]},
-            "status and path are HTTP's",
+            "status and path need protocol http",
         ),
         (
             {"address": "127.77.0.1", "listeners": [{"port": 80, "protocol": p} for p in ("tcp", "http")]},

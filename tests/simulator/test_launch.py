@@ -27,12 +27,11 @@ def test_a_server_is_pending_until_its_launch_begins(engine: Any) -> None:
     """During snapshot and conversion a server stays PENDING; IN_PROGRESS comes with the launch."""
     world = engine()
     job = world.drill(1)
-    world.pass_time(200)
-    assert job.participants[0].launch_status is LaunchStatus.PENDING
-    world.pass_time(100)
-    assert job.participants[0].launch_status is LaunchStatus.IN_PROGRESS
-    world.pass_time(300)
-    assert job.participants[0].launch_status is LaunchStatus.LAUNCHED
+    seen = []
+    for seconds in (200, 100, 300):
+        world.pass_time(seconds)
+        seen.append(job.participants[0].launch_status)
+    assert seen == [LaunchStatus.PENDING, LaunchStatus.IN_PROGRESS, LaunchStatus.LAUNCHED]
 
 
 def test_speed_shortens_durations_only(engine: Any) -> None:

@@ -195,4 +195,4 @@ def test_a_port_in_use_is_told_and_kills_nothing(own_server: Server) -> None:
     _eventually(lambda: _is_open(WEB, 8080))
     assert server.control("GET", "listeners")["listeners"][0]["error"] is None
     code, errors = server.stop()
-    assert (code, errors) == (0, f"simulator: {reason}; it is to be {web} of {WEB}\n")
+    assert (code, errors) == (0, f"simulator: {reason}; it is for {web} of {WEB}\n")

@@ -136,7 +136,7 @@ def test_a_subnet_or_group_of_a_launch_template_may_be_missing(api: Callable[...
 @pytest.mark.parametrize("name", ["subnet", "security_groups"])
 def test_what_is_missing_must_be_named(name: str) -> None:
     """Else there is nothing to miss."""
-    with pytest.raises(FleetError, match=f"{name} is missing and not named"):
+    with pytest.raises(FleetError, match=f"{name} is in missing but not set"):
         fleet(servers(1, launch={"missing": [name]}))
 
 

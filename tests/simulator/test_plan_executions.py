@@ -1,4 +1,4 @@
-"""Executions of AWS's own recovery plans: what they show, how they end, and whom they do not hold."""
+"""Executions of AWS's own recovery plans: what they show, how they end, and what they do not hold."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def _iam() -> Any:
     return boto3.client("iam", region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key="x")
 
 
-def _decisions(actions: list[str], principal: str = USER, **more: Any) -> dict[tuple[str, str], str]:
+def _decisions(actions: Sequence[str], principal: str = USER, **more: Any) -> dict[tuple[str, str], str]:
     pages = _iam().get_paginator("simulate_principal_policy")
     results = pages.paginate(PolicySourceArn=principal, ActionNames=actions, **more).search(
         "EvaluationResults[]"

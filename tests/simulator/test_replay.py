@@ -93,4 +93,5 @@ def test_a_windows_drill_takes_1436_seconds() -> None:
     world = Engine(fleet([{"id": "s-" + "1" * 17, "hostname": "w", "os": "windows"}]), speed=1)
     job = world.drs.start_recovery([("s-" + "1" * 17, None)], is_drill=True, tags={})
     world.pass_time(1500)
+    assert job.ended
     assert (job.ended - job.created).total_seconds() == pytest.approx(1436, abs=0.1)

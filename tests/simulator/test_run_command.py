@@ -177,7 +177,7 @@ def test_a_command_to_an_agent_that_falls_silent_is_not_delivered(launched: Laun
 
 
 def test_a_stopped_or_terminated_instance_is_not_managed(launched: Launched) -> None:
-    """By EC2's state, whoever changed it; a command that runs meanwhile is not finished."""
+    """EC2's state decides, also when another client changed it; a running command does not finish."""
     drs, instances = launched(2)
     drs.clock.advance(AGENT)
     command = _send(*instances)

@@ -18,7 +18,7 @@ from typing import Any
 
 import boto3
 import pytest
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
@@ -48,7 +48,8 @@ class Server:
 
     def client(self, service: str, **settings: Any) -> Any:
         settings = {"region_name": "us-east-1", "aws_access_key_id": KEY, **settings}
-        return boto3.client(service, endpoint_url=self.url, aws_secret_access_key="x", **settings)
+        make: Any = boto3.client  # typed for services that are named in the code
+        return make(service, endpoint_url=self.url, aws_secret_access_key="x", **settings)
 
     def control(self, method: str, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -83,7 +84,7 @@ def running() -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server) -> Server:
-    """The running server with the default fleet anew."""
+    """The running server, with the default fleet loaded again."""
     fleet = (ROOT / "include" / "fleets" / "default.yaml").read_bytes()
     request = urllib.request.Request(f"{running.url}/_simulator/fleet?mode=replace", fleet, method="POST")
     urllib.request.urlopen(request).close()
@@ -100,7 +101,7 @@ def _eventually(condition: Callable[[], Any]) -> Any:
     raise AssertionError("it did not happen within 20 s")
 
 
-def _completed(drs: Any, job: dict[str, Any]) -> Any:
+def _completed(drs: Any, job: Any) -> Any:
     def done() -> Any:
         (found,) = drs.describe_jobs(filters={"jobIDs": [job["jobID"]]})["items"]
         return found if found["status"] == "COMPLETED" else None
@@ -123,7 +124,7 @@ def test_a_whole_drill_by_hand(server: Server, monkeypatch: pytest.MonkeyPatch) 
     }.items():
         monkeypatch.setenv(name, value)
     session = boto3.Session()
-    drs, ec2, sts = (session.client(name) for name in ("drs", "ec2", "sts"))
+    drs, ec2, sts = session.client("drs"), session.client("ec2"), session.client("sts")
     assert sts.get_caller_identity()["Arn"] == "arn:aws:iam::111122223333:user/simulator"
     before = time.monotonic()
     job = _completed(drs, _start(drs, DATABASE))
@@ -156,7 +157,8 @@ def test_ec2_does_not_lag_behind(server: Server) -> None:
 async def test_aiobotocore_is_served_as_well(server: Server) -> None:
     """With its own HTTP client, paginators included."""
     settings = {"region_name": "us-east-1", "aws_access_key_id": KEY, "aws_secret_access_key": "x"}
-    async with get_session().create_client("drs", endpoint_url=server.url, **settings) as drs:
+    session = AioSession()
+    async with session.create_client("drs", endpoint_url=server.url, **settings) as drs:
         job = (await drs.start_recovery(sourceServers=[{"sourceServerID": WEB[0]}], isDrill=True))["job"]
         assert (await drs.describe_jobs(filters={"jobIDs": [job["jobID"]]}))["items"][0]["type"] == "LAUNCH"
         pages = drs.get_paginator("describe_source_servers").paginate(PaginationConfig={"PageSize": 20})
@@ -178,7 +180,7 @@ def test_the_other_services_are_there(server: Server) -> None:
 
 def test_callers_without_a_known_key_belong_to_the_first_account(server: Server) -> None:
     """A known key leads into its own account."""
-    anybody = server.client("sts", aws_access_key_id="whoever").get_caller_identity()
+    anybody = server.client("sts", aws_access_key_id="unknown").get_caller_identity()
     billing = server.client("sts", aws_access_key_id="AKIASIMULATOR4444555").get_caller_identity()
     assert (anybody["Account"], billing["Account"]) == ("111122223333", "444455556666")
 
@@ -270,7 +272,7 @@ def test_policies_of_an_account_are_those_of_its_role(server: Server) -> None:
 
 
 @pytest.mark.parametrize("mode", ["legacy", "standard"])
-def test_what_is_not_simulated_is_asked_once(server: Server, mode: str) -> None:
+def test_what_is_not_simulated_is_asked_once(server: Server, mode: Any) -> None:
     """botocore does not retry the answer in either of its modes."""
     drs = server.client("drs", config=Config(retries={"mode": mode}))
     with pytest.raises(ClientError, match="DescribeSourceNetworks is not simulated"):

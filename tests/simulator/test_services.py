@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -31,7 +31,7 @@ def _code(call: Callable[..., Any], **parameters: Any) -> str:
 
 
 @pytest.mark.parametrize("style", ["path", "virtual"])
-def test_s3_keeps_lists_and_gives_back(server: Server, style: str) -> None:
+def test_s3_keeps_lists_and_gives_back(server: Server, style: Any) -> None:
     """In either style of address, page by page, with keys that need quoting."""
     s3 = server.client("s3", config=Config(s3={"addressing_style": style}))
     keys = [f"{style}/orders/run {n}+é.json" for n in range(3)]
@@ -53,7 +53,8 @@ def test_s3_keeps_lists_and_gives_back(server: Server, style: str) -> None:
 async def test_s3_is_there_for_aiobotocore(server: Server) -> None:
     """Which is what an object storage path speaks."""
     settings = {"region_name": "us-east-1", "aws_access_key_id": KEY, "aws_secret_access_key": "x"}
-    async with get_session().create_client("s3", endpoint_url=server.url, **settings) as s3:
+    session = AioSession()
+    async with session.create_client("s3", endpoint_url=server.url, **settings) as s3:
         await s3.put_object(Bucket=BUCKET, Key="async/run.json", Body=b"{}")
         found = await s3.get_object(Bucket=BUCKET, Key="async/run.json")
         assert await found["Body"].read() == b"{}"

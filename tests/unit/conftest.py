@@ -1,4 +1,4 @@
-"""How the unit tests reach AWS: by a connection of their own, and mostly a simulated DRS."""
+"""How the unit tests reach AWS: over a connection of their own, and mostly with a simulated DRS."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``aws_default``, with credentials from the environment; and no measure leaves for CloudWatch."""
+    """Define ``aws_default`` with credentials from the environment, and send no measures to CloudWatch."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
 
 
 @pytest.fixture(scope="module")
 def simulated_hook() -> Iterator[Any]:
-    """A hook whose DRS is the simulated one, beside moto's EC2; a client takes longer to make than a test."""
-    # Here, since most tests need neither moto, which takes seconds to import, nor DRS.
+    """A hook for the simulated DRS and moto's EC2. Each module has one: clients are slow to make."""
+    # Imported here, because moto takes seconds to import and most tests need neither moto nor DRS.
     from moto import mock_aws
 
     import simulator
@@ -27,9 +27,9 @@ def simulated_hook() -> Iterator[Any]:
 
     simulator.register()
     with pytest.MonkeyPatch.context() as environment:
-        # moto replaces the access key by which the simulator would tell the account.
+        # moto replaces the access key from which the simulator would take the account.
         environment.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
-        # Hundreds of images that nobody launches.
+        # Otherwise moto loads hundreds of images that no test uses.
         environment.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
         with mock_aws():
             yield make_hook()
@@ -37,7 +37,7 @@ def simulated_hook() -> Iterator[Any]:
 
 @pytest.fixture
 def drill(simulated_hook: Any) -> Callable[..., Any]:
-    """Begin a run against a DRS of its own: see ``tests.unit.simulated.SimulatedDrill``."""
+    """Begin a run with a DRS of its own; see ``tests.unit.simulated.SimulatedDrill``."""
     from tests.unit.simulated import SimulatedDrill
 
     return functools.partial(SimulatedDrill, simulated_hook)
@@ -45,7 +45,7 @@ def drill(simulated_hook: Any) -> Callable[..., Any]:
 
 @pytest.fixture
 def xcom(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The XCom of the run's first task, in memory; and tasks may be run without Airflow's task runner."""
+    """Keep the XCom of the run's first task in memory, and let tasks run without Airflow's task runner."""
     from airflow.sdk.bases.operator import ExecutorSafeguard
 
     from drs.tasks import drill_task

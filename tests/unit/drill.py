@@ -1,4 +1,4 @@
-"""What a run of a drill is made of, for tests: a plan, a ledger in memory, jobs and log events by hand."""
+"""The parts of a drill's run for tests: a plan, a ledger in memory, jobs and log events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ APPLICATION = ("s-57eae3bdae1f0a261", "s-57eae3bdae1f0a262")
 
 
 class MemoryStore:
-    """A run's XCom in memory: what goes in comes out as JSON has it."""
+    """A run's XCom in memory. Values pass through JSON, as in Airflow."""
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
@@ -29,12 +29,12 @@ class MemoryStore:
 
 
 def after(seconds: float) -> dt.datetime:
-    """A moment that long after ``NOW``."""
+    """The moment that many seconds after ``NOW``."""
     return NOW + dt.timedelta(seconds=seconds)
 
 
 def make_plan(**parts: Any) -> Plan:
-    """A plan of two waves, database and application; ``parts`` are laid over it."""
+    """A plan of two waves, database and application; ``parts`` replace its parts."""
     return Plan.model_validate(
         {
             "name": "orders",
@@ -70,7 +70,7 @@ def make_run(plan: Plan | None = None, **fields: Any) -> RunRecord:
 
 
 def make_job(job_id: str, *participants: str | Participant, **fields: Any) -> Job:
-    """A drill's LAUNCH job; a participant given by its id alone is PENDING."""
+    """A drill's LAUNCH job; a participant that is given only by its id is PENDING."""
     servers = tuple(p if isinstance(p, Participant) else Participant(p, "PENDING") for p in participants)
     known: dict[str, Any] = {
         "type": "LAUNCH",
@@ -83,5 +83,5 @@ def make_job(job_id: str, *participants: str | Participant, **fields: Any) -> Jo
 
 
 def make_event(seconds: float, event: str, server_id: str | None = None, **fields: Any) -> LogEvent:
-    """A job log event, that long after ``NOW``."""
+    """A job log event, that many seconds after ``NOW``."""
     return LogEvent(at=after(seconds), event=event, server_id=server_id, **fields)

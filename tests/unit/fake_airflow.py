@@ -1,4 +1,4 @@
-"""A server that answers as Airflow's does, for what a real one cannot be made to answer at will."""
+"""A server in the place of Airflow's API, for answers that a test cannot get from a real one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Answer = tuple[int, Any]
 
 
 class FakeAirflow:
-    """Gives a token, then what a test puts into `answers` by path; remembers what was asked."""
+    """Gives a token and the answers that a test puts into ``answers``; remembers every request."""
 
     def __init__(self) -> None:
         self.url = ""

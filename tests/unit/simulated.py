@@ -1,4 +1,4 @@
-"""A drill against the simulated DRS, with a clock that the test moves: minutes pass in no time."""
+"""A drill against the simulated DRS. The test moves the clock, so that minutes take no real time."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make
 
 ACCOUNT, REGION = "111122223333", "us-east-1"
 OTHERS = tuple(f"s-0123456789ab{number:05x}" for number in range(1, 21))
-"""Servers of nobody's plan: as many as DRS runs jobs at a time."""
+"""Servers that are in no plan: as many as DRS allows jobs in progress."""
 FLEET = Fleet.parse(
     {
         "accounts": {
@@ -62,7 +62,7 @@ LOG = logging.getLogger("drill")
 
 
 def make_hook(attempts: int = 1) -> DrsHook:
-    """A hook that asks once, so that a fault is met as it is armed; or more often, as botocore would."""
+    """A hook that sends each request once, so that it meets every fault; or more often, as botocore would."""
     retries = {"mode": "standard", "total_max_attempts": attempts}
     hook = DrsHook(region_name=REGION, config={"retries": retries})
     assert hook.conn
@@ -70,15 +70,15 @@ def make_hook(attempts: int = 1) -> DrsHook:
 
 
 class SimulatedDrill:
-    """One run of a plan, of four servers, in an account with 24.
+    """One run of a plan with four servers, in an account that has 24.
 
-    :param hook: reaches the simulated DRS
+    :param hook: calls the simulated DRS
     :param plan: the plan
     :param run: fields of the run's record
     """
 
     def __init__(self, hook: DrsHook, plan: Plan | None = None, **run: Any) -> None:
-        # By the wall clock at first: the hook asks for the live jobs of the last 24 hours.
+        # It starts at the real time, because the hook reads the live jobs of the last 24 real hours.
         self.clock = ManualClock(dt.datetime.now(dt.UTC))
         self.simulation = simulator.seed(FLEET, clock=self.clock)
         self.plan = plan or make_plan()
@@ -102,12 +102,12 @@ class SimulatedDrill:
         self.simulation.tick()
 
     def finish_jobs(self) -> None:
-        """Let every live job come to its end."""
+        """Let time pass until every live job has ended."""
         while any(job.live for job in self.drs.jobs.values()):
             self.pass_time(15)
 
     def drills(self, *servers: str) -> list[Job]:
-        """The drill jobs in DRS, of these servers or of all."""
+        """The drill jobs in DRS that have one of these servers; without servers, all drill jobs."""
         wanted = set(servers) or set(self.drs.servers)
         return [job for job in self.drs.jobs.values() if job.is_drill and wanted & set(job.server_ids)]
 
@@ -118,7 +118,7 @@ class SimulatedDrill:
     # --- launch -----------------------------------------------------------------------------------------
 
     def resolved(self, wave: str) -> list[ResolvedServer]:
-        """The wave's servers, as preflight resolves them."""
+        """The wave's servers as preflight resolves them."""
         return [
             ResolvedServer(
                 server_id=server, name=self.drs.servers[server].hostname, group=name, optional=group.optional
@@ -131,7 +131,7 @@ class SimulatedDrill:
     def start_launch(
         self, wave: str = "database", *, retry: bool = False, opens_at: dt.datetime | None = None
     ) -> WaveLaunch:
-        """One try of a wave's launch, as its task begins it."""
+        """Begin a wave's launch as its task does."""
         launch = WaveLaunch(
             hook=self.hook,
             ledger=self.ledger,
@@ -148,17 +148,17 @@ class SimulatedDrill:
         return launch
 
     def launch(self, wave: str = "database", *, retry: bool = False) -> LaunchRecord:
-        """A wave's launch from its beginning to its end."""
+        """Launch a wave from beginning to end."""
         return self.finish_launch(self.start_launch(wave, retry=retry))
 
     def finish_launch(self, launch: WaveLaunch) -> LaunchRecord:
-        """See a launch through, waiting as its task does: to the time, or to a holder's end."""
+        """Go on with a launch to its end, and wait as its task does: until a time, or until a holder ends."""
         while isinstance(step := launch.advance(), WaitUntil):
             self._wait(step.holders, step.at)
         return launch.record
 
     def end_wave(self, wave: str = "database", *, failed: Collection[str] = ()) -> None:
-        """Launch a wave and record its end: these servers were not launched, the others are validated."""
+        """Launch a wave and record its end: servers in ``failed`` did not launch, others are validated."""
         launch = self.launch(wave)
         self.finish_jobs()
         now = self.clock.now()
@@ -195,7 +195,7 @@ class SimulatedDrill:
     # --- clean-up ---------------------------------------------------------------------------------------
 
     def start_clean_up(self, *, resumed: bool = False) -> CleanUp:
-        """One try of the run's clean-up, as its task begins it."""
+        """Begin the run's clean-up as its task does."""
         rule = decide(self.ledger, self.run, self.states)
         clean_up = CleanUp(
             hook=self.hook,
@@ -210,7 +210,7 @@ class SimulatedDrill:
         return clean_up
 
     def clean_up(self) -> CleanupRecord:
-        """See the clean-up through: after each wait the task is a new one, with nothing but the ledger."""
+        """Clean up to the end. After each wait the task is a new one, which knows only the ledger."""
         clean_up = self.start_clean_up()
         while not isinstance(step := clean_up.advance(), Proven):
             assert isinstance(step, WaitForJobs)
@@ -219,7 +219,7 @@ class SimulatedDrill:
         return clean_up.record
 
     def _wait(self, job_ids: Iterable[str], until: dt.datetime) -> None:
-        """As the holders' trigger waits."""
+        """Wait as the task's trigger does: until the time, or until one of the jobs ends."""
         jobs = list(job_ids)
         while (left := (until - self.clock.now()).total_seconds()) > 0:
             if any(not self.drs.jobs[job].live for job in jobs):
@@ -228,8 +228,11 @@ class SimulatedDrill:
 
 
 def describe_ec2(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
-    """EC2's instances, as the task asks for them."""
+    """The EC2 instances that match the filters."""
     ec2 = boto3.client("ec2", region_name=REGION)
-    for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": item["Name"], "Values": item["Values"]} for item in filters]
+    )
+    for page in pages:
         for reservation in page["Reservations"]:
             yield from reservation["Instances"]

@@ -1,4 +1,4 @@
-"""A drill's task as Airflow runs it, for tests: what it asks Airflow for, and its waits in the triggerer."""
+"""Runs a drill's task as Airflow does, for tests: what it reads from Airflow, and its waits in triggers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow.triggers.base import BaseTrigger
 
 
 class FakeTaskInstance:
-    """A task instance, the states of the tasks of its run, and those of the runs of its DAG.
+    """A task instance that knows the states of its run's tasks and of its DAG's other runs.
 
-    :param states: task id to state
-    :param runs: run id to state, of the other runs that Airflow knows
+    :param states: the state of each task of the run, by task id
+    :param runs: the state of each other run, by run id
     """
 
     dag_id = "drs_drill__orders"
@@ -31,9 +31,9 @@ class FakeTaskInstance:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
         self.xcom: dict[str, Any] = {}
-        """What the tasks of the run returned."""
+        """What each task of the run returned, by task id."""
         self.pushed: dict[tuple[str, str], Any] = {}
-        """What they pushed besides, by task and key."""
+        """What the tasks pushed under other keys, by task id and key."""
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -65,10 +65,10 @@ def make_context(*, runs: Mapping[str, str] | None = None, **states: str | None)
 def see_through(
     make: Callable[[], BaseOperator], context: Any, deferrals: list[TaskDeferred] | None = None
 ) -> Any:
-    """Run a task to its end: it waits in its own trigger, and resumes in another process each time.
+    """Run a task to its end. It waits in its own trigger, and resumes as a new operator after each wait.
 
     :param make: makes the operator, as every process does
-    :param deferrals: where each of them is noted
+    :param deferrals: receives each deferral
     """
     method: str = "execute"
     event: tuple[dict[str, Any], ...] = ()
@@ -89,7 +89,7 @@ async def _first_event(trigger: BaseTrigger) -> dict[str, Any]:
 
 
 class AsyncClient:
-    """A boto3 client in the place of aiobotocore's, which moto does not reach."""
+    """A boto3 client in the place of aiobotocore's client, which moto does not replace."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

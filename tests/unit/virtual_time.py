@@ -1,4 +1,4 @@
-"""An event loop whose sleepers wait for no real time: it passes at once when nothing else is left to do."""
+"""An event loop in which sleeping takes no real time: the clock moves on when there is nothing else to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 PATIENCE = 0.02
-"""Seconds of real time in which a thread or a connection may still have something to say."""
+"""Seconds of real time for which the loop waits for a thread or a connection."""
 T = TypeVar("T")
 
 
@@ -29,7 +29,7 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with a clock of its own.
 
-    :param passed: is told how many seconds have passed
+    :param passed: called with the seconds that the clock moved on
     """
 
     def __init__(self, passed: Callable[[float], None]) -> None:
@@ -41,12 +41,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def _pass(self, seconds: float) -> None:
-        # A little more, or a timer that is due now would be missed by a rounding error.
+        # A little more, so that a rounding error does not hide a timer that is due now.
         self._now += seconds + 1e-6
         self._tell(seconds)
 
 
 def run(coroutine: Coroutine[Any, Any, T], passed: Callable[[float], None] = lambda _: None) -> T:
-    """Run it to its end, in no time."""
+    """Run the coroutine to its end."""
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(passed)) as runner:
         return runner.run(coroutine)

@@ -13,6 +13,9 @@ from typing import Any
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
 from drs.times import clock_time, duration
 
+SILENT_AFTER = 600.0
+"""Seconds without a log event after which a waiting task notes that a job is silent."""
+
 
 def parse_time(text: str) -> dt.datetime:
     """Read a DRS timestamp; DRS writes both ``...+00:00`` and ``...Z``."""
@@ -198,13 +201,11 @@ class JobWatch:
 
     :param near: seconds between two looks if a job may end soon
     :param far: seconds between two looks if no job can end soon
-    :param silent_after: seconds without an event after which a job gets a note
     """
 
-    def __init__(self, *, near: float, far: float, silent_after: float = 600.0) -> None:
-        self.near = near
-        self.far = far
-        self.silent_after = silent_after
+    def __init__(self, *, near: float, far: float) -> None:
+        self._near = near
+        self._far = far
         self._seen: dict[str, set[LogEvent]] = {}
         self._last: dict[str, LogEvent] = {}
         self._noted_at: dict[str, dt.datetime] = {}
@@ -225,13 +226,13 @@ class JobWatch:
         return fresh
 
     def silence(self, job: Job, now: dt.datetime) -> str | None:
-        """A note on a live job that has written no event for ``silent_after``, once in each such span."""
+        """A note on a live job that has written no event for :data:`SILENT_AFTER`, once in each such span."""
         if not job.live:
             return None
         last = self._last.get(job.job_id)
         since = last.at if last else job.created
         counted_from = max(since, self._noted_at.get(job.job_id, since))
-        if (now - counted_from).total_seconds() < self.silent_after:
+        if (now - counted_from).total_seconds() < SILENT_AFTER:
             return None
         self._noted_at[job.job_id] = now
         moved = f"{last.event} at {clock_time(last.at)}" if last else "none since it was made"
@@ -252,4 +253,4 @@ class JobWatch:
             )
             for job in jobs
         )
-        return self.near if near else self.far
+        return self._near if near else self._far

@@ -102,8 +102,10 @@ class DagRun(TypedDict):
 class TaskInstance(TypedDict):
     """The fields of a task instance that are used here; times are ISO 8601."""
 
+    id: str
     task_id: str
     map_index: int
+    rendered_map_index: str
     state: str | None
     try_number: int
     start_date: str | None

@@ -12,7 +12,7 @@ from demo.natively import missing_programs
 from tests.e2e.compose.plans import write_plans
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project, with the plans of these tests among those that come along."""
     if missing := missing_programs():
@@ -20,14 +20,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return new_project(tmp_path_factory.mktemp("project"), "flower")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def plans(project: Path) -> Path:
     """The plans that are mounted; Airflow looks at them every 30 s, so they are all there from the start."""
     write_plans(project / "include" / "plans")
     return project / "include" / "plans"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def running_stack(
     tmp_path_factory: pytest.TempPathFactory, project: Path, plans: Path
 ) -> Iterator[ComposeStack]:

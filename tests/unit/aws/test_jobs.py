@@ -1,9 +1,8 @@
-"""What jobs and their logs say about each server, and what of it is news."""
+"""What jobs and their logs show of each server, and which log events are new."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 import pytest
 
@@ -16,7 +15,7 @@ A, B = ("s-" + "a" * 17, "s-" + "b" * 17)
 
 @pytest.mark.parametrize("written", ["2022-12-07T19:15:38.846723+00:00", "2022-12-07T19:15:38.846723Z"])
 def test_both_of_drs_ways_to_write_a_time_are_read(written: str) -> None:
-    """A job bears one, a source server the other."""
+    """DRS writes the times of a job in one way and those of a source server in the other."""
     moment = dt.datetime(2022, 12, 7, 19, 15, 38, 846723, tzinfo=dt.UTC)
     job = Job.from_api({"jobID": "drsjob-1", "creationDateTime": written, "endDateTime": written})
     assert (job.created, job.ended) == (moment, moment)
@@ -24,7 +23,9 @@ def test_both_of_drs_ways_to_write_a_time_are_read(written: str) -> None:
 
 
 def test_a_job_is_read_as_the_api_writes_it() -> None:
-    """Only id and creation are there in every job; a participant without a server is no server's."""
+    """Every job has an id and a creation time; the rest may be missing. A participant without a source
+    server is skipped.
+    """
     job = Job.from_api(
         {
             "jobID": "drsjob-1",
@@ -46,7 +47,9 @@ def test_a_job_is_read_as_the_api_writes_it() -> None:
 
 
 def test_an_event_tells_time_server_and_raw_error() -> None:
-    """The line of the task's log; events that DRS's model does not list are read like the others."""
+    """These make one line in the task's log. An event that DRS's model does not list is read like the
+    others.
+    """
     event = LogEvent.from_api(
         {
             "logDateTime": "2026-03-01T06:00:00Z",
@@ -59,19 +62,19 @@ def test_an_event_tells_time_server_and_raw_error() -> None:
 
 
 def test_a_time_is_told_in_utc() -> None:
-    """Whatever the offset it came with."""
+    """The time is converted from any offset."""
     assert clock_time(NOW.astimezone(dt.timezone(dt.timedelta(hours=5)))) == "06:00:00 UTC"
 
 
 @pytest.mark.parametrize(("status", "live"), [("PENDING", True), ("STARTED", True), ("COMPLETED", False)])
 def test_only_a_live_job_holds_its_servers(status: str, live: bool) -> None:
-    """PENDING and STARTED hold, COMPLETED does not."""
+    """A job holds its servers while it is PENDING or STARTED, and no longer once it is COMPLETED."""
     job = make_job("drsjob-1", A, B, status=status)
     assert live_holders([job], [A]) == ({A: job} if live else {})
 
 
 def test_a_job_of_other_servers_holds_none_of_these() -> None:
-    """Servers are matched one by one."""
+    """A live job holds only its own servers."""
     assert live_holders([make_job("drsjob-1", B)], [A]) == {}
 
 
@@ -125,7 +128,7 @@ JUDGED: dict[str, tuple[Participant | None, list[LogEvent], bool, str | None, st
 
 @pytest.mark.parametrize("case", JUDGED)
 def test_a_server_is_judged_by_its_own_status(case: str) -> None:
-    """The job is COMPLETED in every case: that proves nothing."""
+    """The job is COMPLETED in every case, which proves nothing about its servers."""
     participant, events, launched, instance, error = JUDGED[case]
     job = make_job("drsjob-1", *([participant] if participant else []), status="COMPLETED", ended=after(99))
     (outcome,) = judge(job, events, {}, [A])
@@ -133,7 +136,7 @@ def test_a_server_is_judged_by_its_own_status(case: str) -> None:
 
 
 def test_the_instance_is_also_found_among_those_that_drs_lists() -> None:
-    """By job and server: an instance of another job is another launch's."""
+    """It is found by job and server. An instance of another job belongs to another launch."""
     job = make_job("drsjob-1", Participant(A, "LAUNCHED"), Participant(B, "LAUNCHED"), status="COMPLETED")
     listed = {("drsjob-1", A): "i-1", ("drsjob-0", B): "i-0"}
     first, second = judge(job, [], listed, [A, B])
@@ -142,19 +145,21 @@ def test_the_instance_is_also_found_among_those_that_drs_lists() -> None:
 
 
 def test_one_failed_server_does_not_fail_the_others_of_its_job() -> None:
-    """And each has its own time: that of its last event, else the job's end."""
+    """Each server also has its own end: the time of its last event, or the job's end if it has no event."""
     job = make_job("drsjob-1", Participant(A, "LAUNCHED", "i-1"), Participant(B, "FAILED"), ended=after(99))
     first, second = judge(job, [make_event(40, "LAUNCH_END", A), make_event(99, "JOB_END")], {}, [A, B])
     assert (first.launched, first.finished_at) == (True, after(40))
     assert (second.launched, second.finished_at) == (False, after(99))
 
 
-def watch(**changes: Any) -> JobWatch:
-    return JobWatch(**{"near": 3, "far": 15, **changes})
+def watch() -> JobWatch:
+    return JobWatch(near=3, far=15)
 
 
 def test_each_event_is_told_once() -> None:
-    """The log is read whole at every look; only what was not there before is news, oldest first."""
+    """The whole log is read at every look. Only the events that were not there before are new, oldest
+    first.
+    """
     first, second, third = (make_event(n, "SNAPSHOT_START", A) for n in (1, 2, 3))
     seen, job = watch(), make_job("drsjob-1", A)
     assert seen.new_events(job, [second, first]) == [first, second]
@@ -163,7 +168,9 @@ def test_each_event_is_told_once() -> None:
 
 
 def test_an_event_that_is_listed_late_is_told_too() -> None:
-    """And nothing in its stead a second time."""
+    """DRS may list an earlier event after a later one. The late one is new, and the other is not shown
+    twice.
+    """
     early, late = make_event(1, "LAUNCH_START", A), make_event(2, "LAUNCH_START", B)
     seen, job = watch(), make_job("drsjob-1", A, B)
     assert seen.new_events(job, [late]) == [late]
@@ -171,14 +178,14 @@ def test_an_event_that_is_listed_late_is_told_too() -> None:
 
 
 def test_jobs_have_their_news_apart() -> None:
-    """What one job has written is news in the other."""
+    """The same event in the logs of two jobs is new in both."""
     event, seen = make_event(1, "JOB_START"), watch()
     assert seen.new_events(make_job("drsjob-1", A), [event]) == [event]
     assert seen.new_events(make_job("drsjob-2", B), [event]) == [event]
 
 
-def test_a_long_silence_is_remarked_on_once_in_a_while() -> None:
-    """The remark counts from the last event, whatever was remarked before."""
+def test_a_long_silence_is_noted_once_in_a_while() -> None:
+    """The minutes count from the last event, and the note comes again after the same span."""
     seen, job = watch(), make_job("drsjob-1", A)
     seen.new_events(job, [make_event(60, "CONVERSION_START", A)])
     assert seen.silence(job, after(659)) is None
@@ -190,7 +197,7 @@ def test_a_long_silence_is_remarked_on_once_in_a_while() -> None:
 
 
 def test_news_ends_the_silence() -> None:
-    """It is counted anew from there."""
+    """After a new event the span starts again."""
     seen, job = watch(), make_job("drsjob-1", A)
     assert "none since it was made" in str(seen.silence(job, after(600)))
     seen.new_events(job, [make_event(610, "CONVERSION_END", A)])
@@ -199,7 +206,7 @@ def test_news_ends_the_silence() -> None:
 
 
 def test_an_ended_job_is_not_silent() -> None:
-    """It has nothing more to say."""
+    """A job that has ended writes no more events, so that nothing is noted."""
     assert watch().silence(make_job("drsjob-1", A, status="COMPLETED"), after(9999)) is None
 
 
@@ -218,7 +225,9 @@ def test_an_ended_job_is_not_silent() -> None:
 def test_it_looks_often_only_when_an_end_is_near(
     status: str, server: str, event: str | None, near: bool
 ) -> None:
-    """A job about to start, or with a server that launches; conversions take minutes."""
+    """The watch looks often at a job that is about to start or that launches a server; a conversion takes
+    minutes.
+    """
     seen, job = watch(), make_job("drsjob-1", Participant(A, server), status=status)
     if event:
         seen.new_events(job, [make_event(1, event, A)])

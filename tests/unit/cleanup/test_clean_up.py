@@ -1,4 +1,4 @@
-"""Clean-up: everything that the run launched is gone and proven so, and nothing else is touched."""
+"""Clean-up terminates everything that the run launched, proves it, and touches nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ from drs.run.records import (
 )
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
-    CallFault,
     ForeignJob,
     InternalError,
     NoRecoveryInstanceId,
@@ -55,7 +54,7 @@ def ec2_state(instance: str) -> str:
 
 
 def launched(drill: Drill, *waves: str, **run: Any) -> SimulatedDrill:
-    """A run that has launched these waves; their jobs have ended."""
+    """A run that has launched these waves and whose jobs have ended."""
     drilled = drill(make_plan(launch={"jobs": "per_wave"}), **run)
     for wave in waves or ("database",):
         drilled.launch(wave)
@@ -68,14 +67,14 @@ def terminations(run: SimulatedDrill) -> list[Job]:
 
 
 def foreign(run: SimulatedDrill, *servers: str, seconds: float) -> Job:
-    """Somebody else's job that holds these servers from now on."""
+    """Somebody else's job, which holds these servers from now on."""
     fault = ForeignJob(kind="foreign_job", servers=servers, seconds=dt.timedelta(seconds=seconds))
     run.simulation.arm(fault)
     return list(run.drs.jobs.values())[-1]
 
 
 def assert_clean(run: SimulatedDrill, record: CleanupRecord) -> None:
-    """Proven, and true: neither DRS nor EC2 has any of it left."""
+    """The clean-up is proven, and neither DRS nor EC2 has anything of the run left."""
     assert record.proven
     assert run.instances() == set()
     assert {ec2_state(item.ec2_instance_id) for item in record.instances} <= {"terminated"}
@@ -85,7 +84,9 @@ def assert_clean(run: SimulatedDrill, record: CleanupRecord) -> None:
 
 
 def test_everything_that_the_run_launched_is_terminated_and_proven_gone(drill: Drill) -> None:
-    """All waves' instances in one job, and the record names each with its server and its job."""
+    """One job terminates the instances of all waves, and the record names each with its server and its
+    launch job.
+    """
     run = launched(drill, "database", "application")
     record = run.clean_up()
     assert_clean(run, record)
@@ -95,14 +96,14 @@ def test_everything_that_the_run_launched_is_terminated_and_proven_gone(drill: D
 
 
 def test_a_run_that_launched_nothing_has_nothing_to_clean_up(drill: Drill) -> None:
-    """That is proven too, without a call."""
+    """Clean-up proves that nothing is there and makes no TERMINATE call."""
     run = drill()
     assert_clean(run, run.clean_up())
     assert terminations(run) == []
 
 
 def test_other_people_s_instances_stay(drill: Drill) -> None:
-    """A drill of somebody else and a real recovery, in the same account, at the same time."""
+    """Somebody else's drill and a real recovery exist in the same account at the same time."""
     run = launched(drill)
     run.drs.start_recovery([(OTHERS[0], None)], is_drill=True, tags={"drs-drills:run": "another"})
     run.drs.start_recovery([(OTHERS[1], None)], is_drill=False, tags={})
@@ -116,7 +117,7 @@ def test_other_people_s_instances_stay(drill: Drill) -> None:
 
 @pytest.mark.parametrize("is_drill", [True, False], ids=["a drill", "a real recovery"])
 def test_what_replaced_the_run_s_instance_stays(drill: Drill, is_drill: bool) -> None:
-    """Somebody launched the same server anew: DRS replaced this run's instance by theirs."""
+    """Somebody launched the same server again, and DRS replaced this run's instance by theirs."""
     run = launched(drill)
     run.drs.start_recovery([(A, None)], is_drill=is_drill, tags={})
     run.finish_jobs()
@@ -128,7 +129,7 @@ def test_what_replaced_the_run_s_instance_stays(drill: Drill, is_drill: bool) ->
 
 
 def test_an_instance_that_is_no_drill_is_never_terminated(drill: Drill) -> None:
-    """DRS's own mark decides, even for a job that the run takes for its own."""
+    """DRS does not mark the instance as a drill, although a job of this run launched it."""
     run = launched(drill)
     for instance in run.drs.recovery_instances.values():
         instance.is_drill = instance.server_id != A
@@ -138,7 +139,7 @@ def test_an_instance_that_is_no_drill_is_never_terminated(drill: Drill) -> None:
 
 
 def test_instances_are_found_whose_job_does_not_name_them(drill: Drill) -> None:
-    """By server and job, as DRS lists them."""
+    """They are found by server and job among the instances that DRS lists."""
     run = drill(make_plan(launch={"jobs": "per_wave"}))
     run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
     run.launch()
@@ -149,7 +150,7 @@ def test_instances_are_found_whose_job_does_not_name_them(drill: Drill) -> None:
 
 
 def test_a_kept_run_terminates_nothing(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
-    """It waits for its jobs, lists what goes on costing money, and does not claim to be proven clean."""
+    """It waits for its jobs, lists what keeps costing money, and does not claim that everything is gone."""
     run = drill(make_plan(launch={"jobs": "per_wave"}), keep_instances=True)
     run.launch()
     record = run.clean_up()
@@ -164,7 +165,7 @@ def test_a_kept_run_terminates_nothing(drill: Drill, caplog: pytest.LogCaptureFi
 
 
 def test_a_run_that_keeps_and_launched_nothing_is_proven_clean(drill: Drill) -> None:
-    """There is nothing to keep; a call without a reply is given its time first."""
+    """There is nothing to keep. A call without a reply first gets its time to show a job."""
     run = drill(keep_instances=True)
     launch = run.start_launch()
     intent = Call(at=run.clock.now(), servers=(A,))
@@ -176,7 +177,7 @@ def test_a_run_that_keeps_and_launched_nothing_is_proven_clean(drill: Drill) -> 
 
 
 def test_each_instance_is_recorded_with_what_it_is_and_costs_by(drill: Drill) -> None:
-    """Type, launch time and state of EC2; of which moment its data is, from DRS."""
+    """EC2 gives type, launch time and state; DRS gives the moment of the instance's data."""
     run = launched(drill)
     listed = {item["recoveryInstanceID"]: item for item in run.hook.recovery_instances(DATABASE)}
     record = run.clean_up()
@@ -194,7 +195,7 @@ def test_each_instance_is_recorded_with_what_it_is_and_costs_by(drill: Drill) ->
 def test_an_ec2_that_tells_no_types_does_not_stop_the_termination(
     drill: Drill, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The cost is not known; the instances go all the same."""
+    """The cost is then not known, and the instances are terminated all the same."""
     run = launched(drill)
     denied: Any = {"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}
 
@@ -214,7 +215,7 @@ def test_an_ec2_that_tells_no_types_does_not_stop_the_termination(
 
 
 def resolved(run: SimulatedDrill, *waves: str) -> None:
-    """What preflight resolved: these waves are all that the run launches."""
+    """Record what preflight resolved: the run launches only these waves."""
     names = {
         wave.name: WaveResolution(servers=tuple(run.resolved(wave.name)))
         if wave.name in waves
@@ -225,7 +226,7 @@ def resolved(run: SimulatedDrill, *waves: str) -> None:
 
 
 def passed(drill: Drill, *, failed: tuple[str, ...] = (), **cleanup_rule: Any) -> SimulatedDrill:
-    """A run whose only wave has ended, with these servers not launched."""
+    """A run whose only wave has ended; the servers in ``failed`` were not launched."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup_rule))
     resolved(run, "database")
     run.end_wave(failed=failed)
@@ -241,7 +242,7 @@ def rule(run: SimulatedDrill) -> Terminate | Keep:
 
 
 def test_on_success_a_drill_that_passed_is_terminated(drill: Drill) -> None:
-    """As with always."""
+    """After a success, ``on_success`` does the same as ``always``."""
     run = passed(drill, when="on_success")
     assert_clean(run, run.clean_up())
 
@@ -249,7 +250,7 @@ def test_on_success_a_drill_that_passed_is_terminated(drill: Drill) -> None:
 def test_on_success_a_drill_that_failed_is_kept_and_says_why(
     drill: Drill, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With the cost of what stays."""
+    """The log gives the reason and the cost of what is kept."""
     run = passed(drill, failed=(A,), when="on_success")
     record = run.clean_up()
     assert (record.kept, record.proven) == (True, False)
@@ -261,14 +262,14 @@ def test_on_success_a_drill_that_failed_is_kept_and_says_why(
 
 
 def test_on_success_a_gate_marked_as_failed_by_hand_is_no_success(drill: Drill) -> None:
-    """Though every record says launched."""
+    """Somebody marked the task as failed, although every record says that the servers were launched."""
     run = passed(drill, when="on_success")
     run.states["wave_database.wait_until_launched"] = "failed"
     assert isinstance(rule(run), Keep)
 
 
 def test_on_success_the_states_of_an_earlier_end_do_not_count(drill: Drill) -> None:
-    """A clean-up that failed and is cleared alone still terminates what passed."""
+    """Clean-up failed before and somebody cleared only that task. It still terminates what passed."""
     run = passed(drill, when="on_success")
     run.states |= {"terminate": "failed", "verdict": "failed"}
     assert rule(run) == Terminate()
@@ -283,7 +284,7 @@ def test_on_success_a_failed_drill_that_launched_nothing_is_proven_clean(drill: 
 
 
 def test_never_keeps_whatever_happened(drill: Drill) -> None:
-    """The record says by which rule."""
+    """The record gives the rule as the reason."""
     run = passed(drill, when="never")
     record = run.clean_up()
     assert (record.kept, record.why_kept) == (True, "the plan says so (cleanup: {when: never})")
@@ -292,7 +293,9 @@ def test_never_keeps_whatever_happened(drill: Drill) -> None:
 
 @pytest.mark.parametrize("approved", [True, False, None], ids=["terminate", "keep", "no answer"])
 def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool | None) -> None:
-    """A question that was skipped, or never asked, leaves no answer: the instances are terminated at once."""
+    """If the question was skipped or never asked, there is no answer, and the instances are terminated at
+    once.
+    """
     run = passed(drill, when="after_approval")
     if approved is not None:
         answer = ApprovalRecord(
@@ -307,7 +310,7 @@ def test_after_approval_only_a_person_s_keep_keeps(drill: Drill, approved: bool 
 
 
 def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
-    """When its last server had passed its checks."""
+    """A wave ends when its last server has passed its checks."""
     run = passed(drill, keep_for="10m")
     ended = run.clock.now()
     assert rule(run) == Terminate(not_before=ended + dt.timedelta(minutes=10))
@@ -316,7 +319,7 @@ def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
 
 
 def test_keep_for_is_for_drills_that_passed(drill: Drill) -> None:
-    """What failed is terminated at once."""
+    """The instances of a drill that failed are terminated at once."""
     assert rule(passed(drill, failed=(A,), keep_for="10m")) == Terminate()
 
 
@@ -324,7 +327,7 @@ def test_keep_for_is_for_drills_that_passed(drill: Drill) -> None:
 
 
 def test_live_jobs_are_waited_for(drill: Drill) -> None:
-    """DRS cannot cancel a job: what it launches is terminated when it has ended."""
+    """DRS cannot cancel a job, so what it launches is terminated once it has ended."""
     run = drill(make_plan(launch={"jobs": "per_wave"}))
     run.launch()
     (job,) = run.drills()
@@ -336,7 +339,7 @@ def test_live_jobs_are_waited_for(drill: Drill) -> None:
 
 
 def test_a_job_that_has_ended_does_not_wait_for_one_that_has_not(drill: Drill) -> None:
-    """Its instances are terminated at once."""
+    """The instances of the ended job are terminated at once."""
     run = launched(drill)
     run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=APPLICATION))
     run.launch("application")
@@ -346,7 +349,7 @@ def test_a_job_that_has_ended_does_not_wait_for_one_that_has_not(drill: Drill) -
 
 @pytest.mark.parametrize("tags", [True, False], ids=["tags", "no tags"])
 def test_a_call_without_reply_is_given_time_to_show_its_job(drill: Drill, tags: bool) -> None:
-    """The task was killed in the middle of its call: its job appears when clean-up has already begun."""
+    """The task was killed in the middle of its call, and the job appears after clean-up has begun."""
     run = drill()
     if not tags:
         run.simulation.arm(TagsRefused(kind="tags_refused"))
@@ -365,7 +368,7 @@ def test_a_call_without_reply_is_given_time_to_show_its_job(drill: Drill, tags: 
 
 
 def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) -> None:
-    """It was not made."""
+    """The call was never made, so clean-up waits for it only once."""
     run = drill()
     launch = run.start_launch()
     intent = Call(at=run.clock.now(), servers=(A,))
@@ -376,7 +379,7 @@ def test_a_call_that_never_shows_a_job_is_not_waited_for_longer(drill: Drill) ->
 
 
 def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning(drill: Drill) -> None:
-    """Its task may have lived until then, in the middle of the call."""
+    """The call's task may have lived until then, in the middle of the call."""
     run = drill()
     launch = run.start_launch()
     intent = Call(at=run.clock.now(), servers=(A,))
@@ -387,7 +390,7 @@ def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning
 
 
 def test_a_job_that_drs_dates_before_the_run_is_covered(drill: Drill) -> None:
-    """DRS's clock is late by more than it should be: the run's own record names the job."""
+    """DRS's clock is further behind than it should be, but the run's own record names the job."""
     run = drill(make_plan(launch={"jobs": "per_wave"}))
     (job_id,) = run.launch().jobs
     run.finish_jobs()
@@ -399,7 +402,7 @@ def test_a_job_that_drs_dates_before_the_run_is_covered(drill: Drill) -> None:
 
 
 def test_a_job_that_drs_dates_before_the_run_is_waited_for(drill: Drill) -> None:
-    """While it is live."""
+    """The run's own record names the job, and it is live."""
     run = drill(make_plan(launch={"jobs": "per_wave"}))
     (job_id,) = run.launch().jobs
     run.drs.jobs[job_id].created -= dt.timedelta(hours=1)
@@ -418,9 +421,9 @@ def test_a_job_that_drs_dates_before_the_run_is_waited_for(drill: Drill) -> None
     ids=["throttled", "internal error"],
 )
 def test_a_drs_that_cannot_be_read_is_waited_for(
-    drill: Drill, caplog: pytest.LogCaptureFixture, fault: CallFault, operation: str
+    drill: Drill, caplog: pytest.LogCaptureFixture, fault: Throttle | InternalError, operation: str
 ) -> None:
-    """Every 30 s: hours are left, and instances cost money."""
+    """Clean-up tries again every 30 s, because hours are left and instances cost money."""
     run = launched(drill)
     run.simulation.arm(fault.model_copy(update={"operations": (operation,)}))
     began = run.clock.now()
@@ -431,8 +434,8 @@ def test_a_drs_that_cannot_be_read_is_waited_for(
 
 
 def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
-    """One held server would refuse the whole call: the free ones are terminated at once, the held one when
-    its holder has ended.
+    """DRS would refuse the whole call for one held server. So clean-up terminates the free ones at once,
+    and the held one when its holder has ended.
     """
     run = launched(drill, "database", "application")
     holder = foreign(run, A, seconds=300)
@@ -453,7 +456,7 @@ def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
     ids=["throttled", "internal error"],
 )
 def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
-    """Every 30 s."""
+    """Clean-up repeats the call every 30 s."""
     run = launched(drill)
     run.simulation.arm(fault)
     began = run.clock.now()
@@ -464,7 +467,7 @@ def test_a_refusal_for_now_is_tried_again(drill: Drill, fault: Any) -> None:
 
 
 def test_a_used_up_quota_of_jobs_is_waited_for(drill: Drill) -> None:
-    """All of the call is tried again: one by one would need more jobs yet."""
+    """The whole call is repeated, because a call for each instance would need even more jobs."""
     run = launched(drill)
     terminate = run.hook.terminate_recovery_instances
     asked: list[list[str]] = []
@@ -485,7 +488,7 @@ def test_a_used_up_quota_of_jobs_is_waited_for(drill: Drill) -> None:
 
 
 def test_a_hundred_instances_go_in_one_job(drill: Drill) -> None:
-    """As many as DRS takes; the rest in another."""
+    """DRS takes at most 100 in one job; the rest go in another."""
     run = launched(drill)
     (job_id,) = (job.id for job in run.drills())
     listed = [
@@ -512,8 +515,8 @@ def test_a_hundred_instances_go_in_one_job(drill: Drill) -> None:
     assert asked == [100, 1]
 
 
-def test_a_termination_under_way_is_not_begun_again(drill: Drill) -> None:
-    """Though DRS may list the TERMINATE job without its servers."""
+def test_a_live_termination_is_not_started_again(drill: Drill) -> None:
+    """The TERMINATE job is live, although DRS may list it without its servers."""
     run = launched(drill)
     run.start_clean_up().advance()
     (job,) = terminations(run)
@@ -525,7 +528,7 @@ def test_a_termination_under_way_is_not_begun_again(drill: Drill) -> None:
 
 
 def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:
-    """A job that DRS does not list holds one of two: the other is terminated at once, the held one later."""
+    """A job that DRS does not list holds one of two. The other is terminated at once, the held one later."""
     run = launched(drill)
     foreign(run, A, seconds=70)
     listed = run.hook.jobs_since
@@ -540,7 +543,9 @@ def test_one_held_instance_does_not_keep_the_others_running(drill: Drill) -> Non
 
 
 def test_one_instance_that_drs_refuses_does_not_keep_the_others_running(drill: Drill) -> None:
-    """It fails back, say: the whole call is refused for it, so each is tried by itself, and again later."""
+    """DRS refuses the whole call for one instance, for example because it fails back. So each is tried
+    alone, and that one again later.
+    """
     run = launched(drill)
     terminate = run.hook.terminate_recovery_instances
     (stubborn,) = [each.id for each in run.drs.recovery_instances.values() if each.server_id == A]
@@ -564,7 +569,7 @@ def test_one_instance_that_drs_refuses_does_not_keep_the_others_running(drill: D
 
 
 def test_one_instance_that_drs_refuses_for_good_is_named(drill: Drill) -> None:
-    """At the bound; the other is gone."""
+    """When the time is over, the error names it; the other instance is gone."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "10m"}))
     run.launch()
     run.finish_jobs()
@@ -587,7 +592,9 @@ def test_one_instance_that_drs_refuses_for_good_is_named(drill: Drill) -> None:
 
 
 def test_a_lost_reply_to_a_termination_is_no_harm(drill: Drill) -> None:
-    """The job runs; the next look finds it, waits for it, and finds the instances gone."""
+    """The job runs all the same: the next look finds it, waits for it, and sees that the instances are
+    gone.
+    """
     run = launched(drill)
     run.simulation.arm(InternalError(kind="internal_error", operations=TERMINATE, when="after", count=1))
     assert_clean(run, run.clean_up())
@@ -595,7 +602,9 @@ def test_a_lost_reply_to_a_termination_is_no_harm(drill: Drill) -> None:
 
 
 def test_an_instance_that_somebody_terminates_meanwhile_is_no_harm(drill: Drill) -> None:
-    """Listed, and gone when it is to be terminated: DRS refuses the call, and the next one leaves it out."""
+    """The instance was listed and is gone when clean-up terminates it. DRS refuses that call, and the
+    next one leaves it out.
+    """
     run = launched(drill)
     terminate = run.hook.terminate_recovery_instances
     gone: list[str] = []
@@ -621,7 +630,7 @@ def test_an_instance_that_somebody_terminates_meanwhile_is_no_harm(drill: Drill)
 
 
 def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
-    """With server and job, the cost, and the command that terminates it; the others are gone."""
+    """The error gives its server, job and cost, and the command that terminates it. The others are gone."""
     run = launched(drill)
     run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
     with pytest.raises(CleanupIncomplete, match="each was given 2 TERMINATE jobs") as failed:
@@ -646,7 +655,7 @@ def test_a_survivor_is_named_after_two_tries(drill: Drill) -> None:
 
 
 def test_an_instance_is_not_given_a_second_job_before_another_look(drill: Drill) -> None:
-    """DRS may list it a little longer than the job that terminated it: the next look comes 10 s later."""
+    """DRS may still list the instance shortly after its TERMINATE job, so clean-up looks again 10 s later."""
     run = launched(drill)
     run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,), count=1))
     assert_clean(run, run.clean_up())
@@ -657,7 +666,7 @@ def test_an_instance_is_not_given_a_second_job_before_another_look(drill: Drill)
 
 
 def test_an_instance_that_drs_lists_a_little_longer_is_no_survivor(drill: Drill) -> None:
-    """Gone at the second look: one job was enough."""
+    """At the second look it is gone, so one job was enough."""
     run = launched(drill)
     recovery_instances = run.hook.recovery_instances
     listed = recovery_instances(DATABASE)
@@ -674,7 +683,7 @@ def test_an_instance_that_drs_lists_a_little_longer_is_no_survivor(drill: Drill)
 
 
 def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: Drill) -> None:
-    """They may run on: DRS cannot say."""
+    """They may still run, and DRS cannot be read to find out."""
     run = launched(drill)
     run.start_clean_up().advance()
     known = run.instances()
@@ -693,7 +702,9 @@ def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: 
 def test_where_nothing_can_be_read_the_run_s_own_records_name_what_it_launched(
     drill: Drill, fault: str
 ) -> None:
-    """Servers, jobs, and the instances as far as a gate has noted them: a person can look for them."""
+    """The error lists servers and jobs, and the instances that a gate recorded, so that a person can look
+    for them.
+    """
     run = launched(drill, "database", "application")
     (first, second) = [job.id for job in run.drills()]
     server = ServerRecord(
@@ -721,7 +732,7 @@ def test_where_nothing_can_be_read_the_run_s_own_records_name_what_it_launched(
 
 
 def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
-    """With its whole time, and two jobs more."""
+    """It has its whole time again, and two more jobs for the survivor."""
     run = launched(drill)
     fault = run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
     with pytest.raises(CleanupIncomplete):
@@ -736,7 +747,7 @@ def test_a_cleared_clean_up_tries_a_survivor_again(drill: Drill) -> None:
 
 
 def test_an_instance_protected_against_termination_is_a_survivor(drill: Drill) -> None:
-    """The TERMINATE job completes all the same; EC2 refused."""
+    """EC2 refuses, but the TERMINATE job is COMPLETED all the same."""
     run = launched(drill)
     instance = next(iter(run.instances()))
     ec2 = boto3.client("ec2", region_name=REGION)
@@ -748,7 +759,7 @@ def test_an_instance_protected_against_termination_is_a_survivor(drill: Drill) -
 
 
 def test_a_job_that_outlives_the_bound_is_named(drill: Drill) -> None:
-    """Its instance may still come: a person has to know."""
+    """It may still launch an instance, so a person has to know of it."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}))
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -761,7 +772,7 @@ def test_a_job_that_outlives_the_bound_is_named(drill: Drill) -> None:
 
 
 def test_a_kept_run_does_not_wait_for_its_jobs_for_ever(drill: Drill) -> None:
-    """The bound is the same."""
+    """Its clean-up has the same time limit."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -770,7 +781,7 @@ def test_a_kept_run_does_not_wait_for_its_jobs_for_ever(drill: Drill) -> None:
 
 
 def test_an_end_that_comes_with_the_bound_is_still_an_end(drill: Drill) -> None:
-    """The task was resumed late: everything is gone, so nothing is incomplete."""
+    """The task was resumed after its deadline. Everything is gone, so nothing is incomplete."""
     run = launched(drill)
     run.start_clean_up().advance()
     run.pass_time(86400)
@@ -778,7 +789,7 @@ def test_an_end_that_comes_with_the_bound_is_still_an_end(drill: Drill) -> None:
 
 
 def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
-    """No wait would mend it; what runs on is listed, and the statement to add."""
+    """Waiting would not help. The error lists what still runs and the IAM statement to add."""
     run = launched(drill)
     run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=TERMINATE))
     with pytest.raises(AccessDenied) as failed:
@@ -788,7 +799,7 @@ def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
 
 
 def test_an_ambiguous_job_is_reported_and_not_touched(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
-    """Two untagged drills fit a call without reply: both instances stay, and the log names both jobs."""
+    """Two untagged drills fit a call without a reply: both instances stay, and the log names both jobs."""
     run = drill()
     launch = run.start_launch()
     intent = Call(at=run.clock.now(), servers=(A,), tagged=False)
@@ -811,7 +822,9 @@ def test_an_ambiguous_job_is_reported_and_not_touched(drill: Drill, caplog: pyte
 
 
 def test_what_drs_forgot_and_ec2_still_runs_is_not_proven(drill: Drill) -> None:
-    """DRS lists nothing any more; EC2 is asked itself, and the command that ends it is named."""
+    """DRS lists nothing any more, but EC2 shows the instance. The remedy has the command that terminates
+    it.
+    """
     run = launched(drill)
     instance = run.drs.recovery_instances[next(iter(run.instances()))]
     run.start_clean_up()
@@ -824,7 +837,9 @@ def test_what_drs_forgot_and_ec2_still_runs_is_not_proven(drill: Drill) -> None:
 
 
 def test_an_instance_that_is_going_is_waited_for(drill: Drill) -> None:
-    """EC2 takes its time to shut an instance down: no look at one that is going counts against it."""
+    """EC2 takes its time to shut an instance down, and a look that finds it shutting down does not count
+    as a try.
+    """
     run = launched(drill)
     looks = 0
 
@@ -847,7 +862,7 @@ class Crash(BaseException):
 
 @pytest.mark.parametrize("point", ["before", "after"])
 def test_a_clean_up_that_dies_at_its_call_is_taken_up_again(drill: Drill, point: str) -> None:
-    """Made or not, recorded or not: the next try waits for the job that there is, or starts one."""
+    """Whether the call was made or not, the next try waits for the job that exists, or starts one."""
     run = launched(drill)
     terminate = run.hook.terminate_recovery_instances
 
@@ -864,7 +879,7 @@ def test_a_clean_up_that_dies_at_its_call_is_taken_up_again(drill: Drill, point:
 
 
 def test_clean_up_again_is_proven_again(drill: Drill) -> None:
-    """Cleared after it succeeded: nothing is there, and nothing is called."""
+    """Somebody cleared it after it succeeded. Nothing is there, and no TERMINATE call is made."""
     run = launched(drill)
     run.clean_up()
     assert_clean(run, run.clean_up())

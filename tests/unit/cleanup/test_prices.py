@@ -1,4 +1,4 @@
-"""What instances cost: from the table, or not at all."""
+"""What instances cost: the cost comes from the table or is not known."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def instance(**fields: Any) -> InstanceRecord:
 
 
 def test_the_table_says_what_it_is_and_of_when() -> None:
-    """A date, a Region, a source; and only prices that can be."""
+    """It has a date, a Region and a source, and every price in it is plausible."""
     table = prices()
     assert dt.date.fromisoformat(table.as_of) < dt.date.today()  # noqa: DTZ011
     assert table.region == "us-east-1"
@@ -42,7 +42,7 @@ def test_the_table_says_what_it_is_and_of_when() -> None:
 
 @pytest.mark.parametrize("family", ["c6i", "m6i", "m7i", "r6i", "t3", "t3a", "c7g", "i4i"])
 def test_a_larger_instance_of_a_family_costs_more(family: str) -> None:
-    """The table is in the order of its prices; no figure has slipped."""
+    """The prices of a family rise in the order of the table, so no figure is in the wrong place."""
     costs = [price for name, price in prices().per_hour.items() if name.split(".")[0] == family]
     assert len(costs) >= 7
     assert costs == sorted(costs)
@@ -53,12 +53,12 @@ def test_a_larger_instance_of_a_family_costs_more(family: str) -> None:
     [("m5.large", 0.096), ("t3.micro", 0.0104), ("r6i.4xlarge", 1.008), ("x9.large", None), (None, None)],
 )
 def test_the_price_of_an_hour(instance_type: str | None, price: float | None) -> None:
-    """A type that the table does not hold has none."""
+    """A type that is not in the table has no price."""
     assert per_hour(instance_type) == price
 
 
 def test_the_cost_so_far_is_price_and_age() -> None:
-    """To the second."""
+    """The cost is the hourly price times the age, to the second."""
     assert cost_so_far(instance(), NOW + DAY) == pytest.approx(0.096 * 24)
     assert cost_so_far(instance(), after(1800)) == pytest.approx(0.048)
     assert cost_so_far(instance(), NOW - DAY) == 0
@@ -70,13 +70,17 @@ def test_the_cost_so_far_is_price_and_age() -> None:
     ids=str,
 )
 def test_a_cost_that_is_not_known_is_not_guessed(fields: dict[str, Any]) -> None:
-    """No type, no price, no launch time; or stopped, since nobody knows when."""
+    """The type, the price or the launch time is missing; or the instance is stopped, and nobody knows
+    since when.
+    """
     assert cost_so_far(instance(**fields), NOW + DAY) is None
     assert " USD" not in cost_cells(instance(**fields), NOW + DAY)[2]
 
 
 def test_a_listing_tells_type_age_and_cost() -> None:
-    """Of each, and of all together; what the figures are, and what is not in them."""
+    """The listing has the cost of each instance and of all together, what the figures are based on, and
+    what is not in them.
+    """
     listed = [instance(), instance(recovery_instance_id="i-2", instance_type="x9.large")]
     lines = cost_listing(listed, NOW + dt.timedelta(hours=26)).splitlines()
     assert lines[2].split()[:3] == ["i-1", "i-1", DATABASE[0]]
@@ -90,7 +94,7 @@ def test_a_listing_tells_type_age_and_cost() -> None:
 
 
 def test_a_stopped_instance_is_not_in_the_sum() -> None:
-    """It costs no hours; its disks are not in the table."""
+    """EC2 does not charge its hours, and its disks are not in the table."""
     assert total([instance(), instance(state="stopped")], NOW + DAY) == (
         "Together 2.30 USD so far, 0.10 USD an hour, 2.30 USD a day."
     )
@@ -101,6 +105,6 @@ def test_a_stopped_instance_is_not_in_the_sum() -> None:
     ("seconds", "told"), [(0, "0 min"), (59 * 60, "59 min"), (3700, "1 h 1 min"), (100_000, "1 d 3 h")]
 )
 def test_an_age_is_told_in_two_units(seconds: float, told: str) -> None:
-    """Minutes, hours, days."""
+    """The units are minutes, hours and days."""
     assert age(NOW, after(seconds)) == told
     assert age(None, NOW) == "-"

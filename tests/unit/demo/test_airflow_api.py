@@ -34,7 +34,7 @@ def test_the_log_of_one_try_is_text(airflow: tuple[FakeAirflow, AirflowApi]) -> 
 
 
 def test_a_missing_dag_is_told_with_the_import_errors(airflow: tuple[FakeAirflow, AirflowApi]) -> None:
-    """Whoever waits for a plan's DAG learns why it does not come."""
+    """A caller that waits for a plan's DAG learns why the DAG does not come."""
     fake, api = airflow
     fake.answers["/api/v2/dags"] = lambda _: (200, {"dags": [{"dag_id": "other"}], "total_entries": 1})
     error = {"filename": "recovery_plans.py", "stack_trace": "KeyError: waves"}

@@ -1,4 +1,4 @@
-"""Launching a wave: never a server twice, whatever happens on the way."""
+"""Launching a wave: whatever happens, no server is launched twice."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ def foreign(*servers: str, seconds: float, **fields: Any) -> ForeignJob:
 
 
 def hurry(run: SimulatedDrill) -> None:
-    """Let jobs end within seconds: what comes after them still falls into the time of their call."""
+    """Let jobs end within seconds, so that what comes after them still falls into the time of their call."""
     for server in run.drs.servers.values():
         server.timings = Timings(conversion_wait=0, conversion=0, launch=5)
 
 
 def outcomes(record: LaunchRecord) -> list[str | None]:
-    """How each call ended; a job is only told to be one."""
+    """How each call ended; a call that made a job is given as ``job``, without the job's id."""
     return ["job" if call.job_id else "not-made" if call.not_made else call.error for call in record.calls]
 
 
 def started_after(drill: SimulatedDrill, *servers: str) -> list[float]:
-    """When the drill jobs of these servers were made, in seconds from the run's beginning."""
+    """When the drill jobs of these servers were made, in seconds since the run began."""
     return [round((job.created - drill.run.began_at).total_seconds(), 3) for job in drill.drills(*servers)]
 
 
@@ -65,7 +65,7 @@ def started_after(drill: SimulatedDrill, *servers: str) -> list[float]:
 
 
 def test_servers_are_launched_a_delay_apart(drill: Drill) -> None:
-    """One job each, a drill, with the run's tags."""
+    """Each server gets its own job, which is a drill and has the run's tags."""
     run = drill()
     record = run.launch()
     first, second = run.drills()
@@ -76,7 +76,7 @@ def test_servers_are_launched_a_delay_apart(drill: Drill) -> None:
 
 
 def test_a_wave_may_be_launched_in_one_job(drill: Drill) -> None:
-    """One call for all of its servers."""
+    """One call launches all of its servers."""
     run = drill(per_wave())
     record = run.launch()
     (job,) = run.drills()
@@ -84,7 +84,7 @@ def test_a_wave_may_be_launched_in_one_job(drill: Drill) -> None:
 
 
 def test_a_task_that_resumes_goes_on_where_it_was(drill: Drill) -> None:
-    """After a deferral it is another process: all it knows is in the ledger."""
+    """After a deferral the task is another process, and everything it knows is in the ledger."""
     run = drill()
     step = run.start_launch().advance()
     assert step == WaitUntil(at=run.clock.now() + dt.timedelta(seconds=15))
@@ -94,7 +94,7 @@ def test_a_task_that_resumes_goes_on_where_it_was(drill: Drill) -> None:
 
 
 def test_waves_have_their_records_apart(drill: Drill) -> None:
-    """Each its own jobs."""
+    """Each wave's record has only its own jobs."""
     run = drill(per_wave())
     assert set(run.launch("database").jobs) != set(run.launch("application").jobs)
     assert [job.server_ids for job in run.drills()] == [list(DATABASE), list(APPLICATION)]
@@ -108,7 +108,7 @@ class Crash(BaseException):
 
 
 class Steps:
-    """Counts the steps of a launch that leave a trace outside of the process; dies at the chosen one."""
+    """Counts the steps of a launch that leave a trace outside of the process, and dies at the chosen one."""
 
     def __init__(self, crash_at: int | None = None) -> None:
         self.count = 0
@@ -121,7 +121,7 @@ class Steps:
 
 
 class MortalStore(MemoryStore):
-    """Every record written is two steps: before, and after."""
+    """Each record that is written is two steps: one before it and one after."""
 
     def __init__(self, values: dict[str, str], step: Steps) -> None:
         self.values = values
@@ -134,8 +134,8 @@ class MortalStore(MemoryStore):
 
 
 def launch_and_crash(run: SimulatedDrill, step: Steps) -> None:
-    """A launch by a worker that dies at a step; every StartRecovery is two: before it is made, and after,
-    its answer unread.
+    """A launch by a worker that dies at a step. Every StartRecovery call is two steps: one before it is
+    made, and one after it, before its reply is read.
     """
     start_recovery, store = run.hook.start_recovery, run.store
     assert isinstance(store, MemoryStore)
@@ -164,7 +164,7 @@ CRASHES = [(*kind, point) for kind, points in STEPS.items() for point in range(p
 
 
 def begin_run(drill: Drill, jobs: str, tags: str) -> SimulatedDrill:
-    """A run in an account that takes tags, or refuses them."""
+    """A run in an account that accepts tags, or refuses them."""
     run = drill(make_plan(launch={"jobs": jobs}))
     if tags == "no tags":
         run.simulation.arm(TagsRefused(kind="tags_refused"))
@@ -173,7 +173,7 @@ def begin_run(drill: Drill, jobs: str, tags: str) -> SimulatedDrill:
 
 @pytest.mark.parametrize(("jobs", "tags"), STEPS)
 def test_these_are_all_the_points_at_which_a_launch_can_die(drill: Drill, jobs: str, tags: str) -> None:
-    """None is left out below."""
+    """The test below covers every one of these steps."""
     step = Steps()
     launch_and_crash(begin_run(drill, jobs, tags), step)
     assert step.count == STEPS[jobs, tags]
@@ -184,7 +184,9 @@ def test_these_are_all_the_points_at_which_a_launch_can_die(drill: Drill, jobs: 
 def test_a_worker_that_dies_never_makes_a_second_job(
     drill: Drill, jobs: str, tags: str, point: int, late: float
 ) -> None:
-    """Wherever it dies, the next try finds what was launched, by tag or by what was about to be launched."""
+    """Wherever the worker dies, the next try finds what was launched, by its tag or by the intent of the
+    call.
+    """
     run = begin_run(drill, jobs, tags)
     launch_and_crash(run, Steps(crash_at=point))
     run.pass_time(late)
@@ -198,7 +200,7 @@ def test_a_worker_that_dies_never_makes_a_second_job(
 
 @pytest.mark.parametrize(("jobs", "tags"), STEPS)
 def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str, tags: str) -> None:
-    """DRS made the job and answered 500: its job is found, and the launch goes on."""
+    """DRS made the job and answered 500. The launch finds the job and goes on."""
     run = begin_run(drill, jobs, tags)
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     record = run.launch()
@@ -209,7 +211,7 @@ def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str, tags
 
 
 def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
-    """DRS answered 500 and did nothing: after a pause the call is repeated."""
+    """DRS answered 500 and did nothing. The call is repeated after a pause."""
     run = drill(per_wave())
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="before", count=1))
     assert outcomes(run.launch()) == ["not-made", "job"]
@@ -219,8 +221,9 @@ def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
 @pytest.mark.parametrize(("jobs", "tags"), STEPS)
 @pytest.mark.parametrize("then", ["throttled", "conflict"])
 def test_botocore_never_repeats_a_launch(drill: Drill, jobs: str, tags: str, then: str) -> None:
-    """DRS made the job and answered 500. Repeated, the call would end in another answer, of throttling or of
-    a conflict with its own job, which would hide that it had made one.
+    """DRS made the job and answered 500. If botocore repeated the call, that would end in another answer,
+    of throttling or of a conflict with the run's own job, which would hide that the first call made a
+    job.
     """
     run = begin_run(drill, jobs, tags)
     run.hook = make_hook(attempts=4)
@@ -234,7 +237,7 @@ def test_botocore_never_repeats_a_launch(drill: Drill, jobs: str, tags: str, the
 
 
 def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(drill: Drill) -> None:
-    """It may have made its job: only a call that DRS accepts says that it has not."""
+    """It may have made its job. Only a later call that DRS accepts shows that it did not."""
     run = drill(per_wave())
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="before", count=1))
     run.simulation.arm(Throttle(kind="throttle", operations=START, count=1, retry_after=0))
@@ -250,7 +253,9 @@ def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(dril
 
 @pytest.mark.parametrize("tags", ["tags", "no tags"])
 def test_a_job_that_drs_lists_late_is_found_at_the_next_call(drill: Drill, tags: str) -> None:
-    """Its reply was lost and DRS listed no job yet; the next call is refused: the holder is the run's own."""
+    """The reply was lost and DRS did not list the job yet. DRS refuses the next call, and the job that
+    holds the servers is the run's own.
+    """
     run = begin_run(drill, "per_wave", tags)
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     launch = run.start_launch()
@@ -265,7 +270,9 @@ def test_a_job_that_drs_lists_late_is_found_at_the_next_call(drill: Drill, tags:
 
 
 def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
-    """Without tags, somebody else's drill of the same servers looks the same: none is taken for our own."""
+    """Without tags, somebody else's drill of the same servers looks the same, so neither job is taken for
+    this run's.
+    """
     run = begin_run(drill, "per_wave", "no tags")
     hurry(run)
     launch_and_crash(run, Steps(crash_at=2 + 7 + 3))  # the call without tags is made, its answer unread
@@ -280,8 +287,8 @@ def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
 
 
 def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
-    """DRS refuses the whole wave for one held server: the free one is launched at once, the held one as soon
-    as its holder ends. The log names the server, the holder and what is going to happen.
+    """DRS refuses the whole wave for one held server. The free one is launched at once, the held one as
+    soon as its holder ends. The log names the server, the holder and what happens next.
     """
     run = drill(per_wave())
     run.simulation.arm(foreign(A, seconds=45))
@@ -300,7 +307,7 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
 
 
 def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Drill) -> None:
-    """Without tags it looks the same, but a call that went out once and was refused has made no job."""
+    """Without tags it looks the same, but a call that was sent once and refused has made no job."""
     run = begin_run(drill, "per_wave", "no tags")
     theirs = run.hook.start_recovery(DATABASE, tags={})
     record = run.launch()
@@ -313,7 +320,7 @@ def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Dr
 
 
 def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill: Drill) -> None:
-    """That the call was refused is on record before DRS is asked who holds the servers."""
+    """The launch records that the call was refused before it asks DRS who holds the servers."""
     run = begin_run(drill, "per_wave", "no tags")
     theirs = run.hook.start_recovery(DATABASE, tags={})
     with (
@@ -332,7 +339,9 @@ def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill:
 
 
 def test_a_wave_that_is_held_throughout_backs_off_as_planned(drill: Drill) -> None:
-    """30, 60, 120 s, then every 120 s, up to the bound; then the server is given up, and no job was made."""
+    """The waits are 30, 60, 120 s and then 120 s each, up to the time limit. Then the servers are given
+    up, without a job.
+    """
     run = drill(make_plan(launch={"jobs": "per_wave", "conflict_timeout": "8m"}))
     run.simulation.arm(foreign(A, B, seconds=7200))
     record = run.launch()
@@ -349,7 +358,7 @@ def test_a_wave_that_is_held_throughout_backs_off_as_planned(drill: Drill) -> No
 def test_a_refusal_without_a_visible_holder_is_retried_on_the_backoff(
     drill: Drill, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The holder may be a job that DRS does not list; then every server of the call waits."""
+    """DRS may not list the job that holds a server. Then every server of the call waits."""
     run = drill(per_wave())
     run.simulation.arm(foreign(A, seconds=40))
     with mock.patch.object(run.hook, "live_jobs", list):
@@ -363,7 +372,7 @@ def test_a_refusal_without_a_visible_holder_is_retried_on_the_backoff(
 
 
 def test_throttling_is_waited_out(drill: Drill) -> None:
-    """With growing pauses, none shorter than DRS asks for."""
+    """The pauses grow, and none is shorter than DRS asks for."""
     run = drill(per_wave())
     run.simulation.arm(Throttle(kind="throttle", operations=START, count=3, retry_after=8))
     assert outcomes(run.launch()) == [*["ThrottlingException"] * 3, "job"]
@@ -371,7 +380,7 @@ def test_throttling_is_waited_out(drill: Drill) -> None:
 
 
 def test_throttling_without_end_is_an_unavailable_drs(drill: Drill) -> None:
-    """After ten minutes; a person who clears the task later gives it ten minutes more."""
+    """The launch fails after ten minutes. If a person clears the task later, it has ten minutes again."""
     run = drill(per_wave())
     fault = run.simulation.arm(Throttle(kind="throttle", operations=START))
     with pytest.raises(DrsUnavailable, match=r"throttles this account, for 1\d min( \d+ s)? now"):
@@ -384,7 +393,7 @@ def test_throttling_without_end_is_an_unavailable_drs(drill: Drill) -> None:
 
 
 def test_a_drs_out_of_reach_is_waited_for(drill: Drill) -> None:
-    """No connection, no call: there is no job to look for."""
+    """Without a connection no call was made, so there is no job to look for."""
     run = drill(per_wave())
     unreached = EndpointConnectionError(endpoint_url="https://drs")
     job = run.hook.start_recovery([*DATABASE], tags={})
@@ -393,7 +402,7 @@ def test_a_drs_out_of_reach_is_waited_for(drill: Drill) -> None:
 
 
 def test_a_used_up_quota_is_waited_for(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
-    """20 jobs are in progress; the launch goes on when they have ended, and names them until then."""
+    """20 jobs are in progress. The log names them, and the launch goes on when they have ended."""
     run = drill(per_wave())
     for server in OTHERS:
         run.simulation.arm(foreign(server, seconds=100))
@@ -404,7 +413,7 @@ def test_a_used_up_quota_is_waited_for(drill: Drill, caplog: pytest.LogCaptureFi
 
 
 def test_five_hundred_servers_in_jobs_are_waited_for(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
-    """Five jobs of somebody else's use the quota up; the launch goes on when they have ended."""
+    """Five jobs of somebody else use the quota up. The launch goes on when they have ended."""
     run = drill(per_wave())
     crowd = {"count": 500, "id_prefix": "s-0123456789ac", "hostname": "crowd-{n}"}
     more = {"accounts": {ACCOUNT: {"regions": {REGION: {"servers": [crowd]}}}}}
@@ -419,7 +428,7 @@ def test_five_hundred_servers_in_jobs_are_waited_for(drill: Drill, caplog: pytes
 
 
 def test_a_quota_used_up_for_good_names_the_jobs(drill: Drill) -> None:
-    """Once the bound for conflicts is over."""
+    """The launch fails once the time limit for conflicts is over."""
     run = drill(per_wave(conflict_timeout="2m"))
     for server in OTHERS:
         run.simulation.arm(foreign(server, seconds=7200))
@@ -432,7 +441,7 @@ def test_a_quota_used_up_for_good_names_the_jobs(drill: Drill) -> None:
 def test_an_account_that_refuses_tags_is_drilled_without(
     drill: Drill, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is asked once; the message names the permission that would make it certain."""
+    """Tags are tried once. The message names the permission that would allow them."""
     run = drill()
     fault = run.simulation.arm(TagsRefused(kind="tags_refused"))
     run.launch()
@@ -442,7 +451,7 @@ def test_an_account_that_refuses_tags_is_drilled_without(
 
 
 def test_a_missing_permission_ends_the_launch(drill: Drill) -> None:
-    """With the statement to add; no wait would mend it."""
+    """Waiting would not help. The remedy has the IAM statement to add."""
     run = drill(per_wave())
     run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=START))
     with pytest.raises(AccessDenied, match=r"to start .*db-1") as failed:
@@ -454,7 +463,7 @@ def test_a_missing_permission_ends_the_launch(drill: Drill) -> None:
 
 
 def test_an_optional_server_that_drs_no_longer_knows_is_given_up(drill: Drill) -> None:
-    """It was removed since preflight: the others are launched."""
+    """It was removed after preflight, and the others are launched."""
     groups = {
         "spare": {"source_servers": [A], "optional": True},
         "main": {"source_servers": [B]},
@@ -470,7 +479,7 @@ def test_an_optional_server_that_drs_no_longer_knows_is_given_up(drill: Drill) -
 
 
 def test_a_required_server_that_drs_no_longer_knows_ends_the_launch(drill: Drill) -> None:
-    """By name, and with what to compare."""
+    """The error names the server."""
     run = drill()
     launch = run.start_launch()
     del run.drs.servers[A]
@@ -479,7 +488,7 @@ def test_a_required_server_that_drs_no_longer_knows_ends_the_launch(drill: Drill
 
 
 def test_what_nobody_expects_is_raised_as_it_is(drill: Drill) -> None:
-    """DRS's own words, and Airflow's retries."""
+    """The error keeps DRS's own words, and Airflow may retry the task."""
     run = drill(per_wave())
     refusal = ClientError({"Error": {"Code": "ValidationException", "Message": "no"}}, "StartRecovery")
     with (
@@ -493,7 +502,9 @@ def test_what_nobody_expects_is_raised_as_it_is(drill: Drill) -> None:
 
 
 def test_a_run_that_is_being_cleaned_up_launches_nothing(drill: Drill) -> None:
-    """A task that outlives its run looks before every call; its intent is settled as not made."""
+    """A task that outlives its run checks for clean-up before every call, and records the call's intent
+    as not made.
+    """
     run = drill()
     run.closed = lambda: bool(run.drills())
     with pytest.raises(DrillFailed, match="Clean-up of this run has begun"):
@@ -505,7 +516,7 @@ def test_a_run_that_is_being_cleaned_up_launches_nothing(drill: Drill) -> None:
 
 
 def test_the_intent_is_written_before_the_run_s_end_is_looked_for(drill: Drill) -> None:
-    """Clean-up does the same the other way round: one of the two sees the other."""
+    """Clean-up does it the other way round, so that one of the two sees the other."""
     run = drill()
     seen: list[int] = []
 
@@ -524,7 +535,7 @@ def test_the_intent_is_written_before_the_run_s_end_is_looked_for(drill: Drill) 
 
 
 def test_a_cleared_wave_launches_just_the_servers_that_failed(drill: Drill) -> None:
-    """What stands is kept."""
+    """The servers that were launched are kept."""
     run = drill()
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), count=1))
     first = run.launch()
@@ -537,14 +548,14 @@ def test_a_cleared_wave_launches_just_the_servers_that_failed(drill: Drill) -> N
 
 
 def test_a_cleared_wave_leaves_a_live_job_alone(drill: Drill) -> None:
-    """Its servers may still launch."""
+    """The servers of a live job may still launch."""
     run = drill()
     first = run.launch()
     assert run.launch(retry=True).jobs == first.jobs
 
 
-def test_a_wave_cleared_after_clean_up_is_launched_anew(drill: Drill) -> None:
-    """Its instances are gone: there is nothing to keep."""
+def test_a_wave_cleared_after_clean_up_is_launched_again(drill: Drill) -> None:
+    """Its instances are gone, so there is nothing to keep."""
     run = drill(per_wave())
     first = run.launch()
     run.finish_jobs()
@@ -554,8 +565,8 @@ def test_a_wave_cleared_after_clean_up_is_launched_anew(drill: Drill) -> None:
     assert not set(first.jobs) & set(second.jobs)
 
 
-def test_a_server_whose_instance_is_gone_is_launched_anew(drill: Drill) -> None:
-    """Terminated by somebody, though its job still says LAUNCHED."""
+def test_a_server_whose_instance_is_gone_is_launched_again(drill: Drill) -> None:
+    """Somebody terminated the instance, although its job still says LAUNCHED."""
     run = drill()
     run.launch()
     run.finish_jobs()
@@ -567,7 +578,7 @@ def test_a_server_whose_instance_is_gone_is_launched_anew(drill: Drill) -> None:
 
 
 def test_a_relaunch_does_not_take_its_first_job_for_its_second(drill: Drill) -> None:
-    """The first job bears the same tags and holds the same server; it failed, and its call has its answer."""
+    """The first job has the same tags and the same server, but it failed and its call has its reply."""
     one = {"database": {"source_servers": [A]}, "application": {"source_servers": APPLICATION}}
     run = drill(make_plan(protection_groups=one))
     hurry(run)
@@ -580,7 +591,7 @@ def test_a_relaunch_does_not_take_its_first_job_for_its_second(drill: Drill) -> 
 
 
 def test_a_server_given_up_is_tried_again_when_the_wave_is_cleared(drill: Drill) -> None:
-    """Its holder may be gone by then, as the remedy says."""
+    """The job that held it may have ended by then, as the remedy says."""
     run = drill(make_plan(launch={"conflict_timeout": "0s"}))
     run.simulation.arm(foreign(A, seconds=3600))
     assert run.launch().timeline.slot(A).given_up
@@ -590,8 +601,8 @@ def test_a_server_given_up_is_tried_again_when_the_wave_is_cleared(drill: Drill)
 
 
 def test_a_preflight_that_resolved_other_servers_is_followed(drill: Drill) -> None:
-    """Cleared with the wave, after tags were changed: what stands is kept, what is new is launched, and what
-    is no longer of the wave stays on record for clean-up.
+    """Somebody changed tags, and cleared preflight and the wave. Launched servers are kept, new ones are
+    launched, and a server that left the wave stays on record for clean-up.
     """
     run = drill()
     first = run.launch()
@@ -605,8 +616,8 @@ def test_a_preflight_that_resolved_other_servers_is_followed(drill: Drill) -> No
     assert second.all_job_ids == {job.id for job in run.drills()}
 
 
-def test_what_is_launched_anew_waits_for_the_wave_to_open(drill: Drill) -> None:
-    """The wave before was cleared too: its gate was reached only now."""
+def test_what_is_launched_again_waits_for_the_wave_to_open(drill: Drill) -> None:
+    """The wave before it was cleared too, and has just reached its gate again."""
     run = drill()
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), count=1))
     run.launch()
@@ -617,7 +628,7 @@ def test_what_is_launched_anew_waits_for_the_wave_to_open(drill: Drill) -> None:
 
 
 def test_what_was_not_launched_yet_waits_for_the_wave_to_open(drill: Drill) -> None:
-    """The same, for a launch that was cut off half-way."""
+    """The launch was interrupted half-way, and the wave before it has just reached its gate again."""
     run = drill()
     run.start_launch().advance()
     run.finish_jobs()
@@ -642,7 +653,7 @@ def in_recovery(run: SimulatedDrill) -> list[str]:
 
 @pytest.mark.parametrize("jobs", ["per_server", "per_wave"])
 def test_a_server_that_was_recovered_since_preflight_is_not_launched(drill: Drill, jobs: str) -> None:
-    """As during an approval of hours: the launch would terminate the real recovery instance."""
+    """An approval may take hours. The launch would terminate the real recovery instance."""
     run = drill(make_plan(launch={"jobs": jobs}))
     recover(run, A)
     run.finish_jobs()
@@ -652,7 +663,7 @@ def test_a_server_that_was_recovered_since_preflight_is_not_launched(drill: Dril
 
 
 def test_a_holder_that_was_the_servers_real_recovery_leaves_it_alone(drill: Drill) -> None:
-    """The retry after its end is refused; the server that was free stays launched."""
+    """The launch does not retry the server after its recovery has ended; the free server stays launched."""
     run = drill(make_plan(launch={"conflict_timeout": "60m"}))
     recover(run, A)
     with pytest.raises(RecoveryInstanceExists, match=A):
@@ -661,7 +672,9 @@ def test_a_holder_that_was_the_servers_real_recovery_leaves_it_alone(drill: Dril
 
 
 def test_a_real_recovery_that_ends_right_before_the_call_leaves_it_alone(drill: Drill) -> None:
-    """After the look at the instances nothing holds the server any more: DRS would grant the call."""
+    """After the launch has looked at the instances, no job holds the server any more, and DRS would
+    accept the call.
+    """
     run = drill(make_plan(launch={"conflict_timeout": "60m"}))
     recover(run, A)
     look = run.hook.recovery_instances
@@ -680,7 +693,7 @@ def test_a_real_recovery_that_ends_right_before_the_call_leaves_it_alone(drill: 
 
 
 def test_an_optional_server_that_runs_in_recovery_is_given_up(drill: Drill) -> None:
-    """The others of its job are launched without it."""
+    """The other servers of the job are launched without it."""
     groups = {
         "database": {"source_servers": [A], "optional": True},
         "application": {"source_servers": [B]},
@@ -695,7 +708,7 @@ def test_an_optional_server_that_runs_in_recovery_is_given_up(drill: Drill) -> N
 
 
 def test_a_cleared_recovery_never_replaces_its_own_instance(drill: Drill) -> None:
-    """DRS forgets jobs in time; what one of them launched may by then carry production."""
+    """DRS removes old jobs, and the instance of a real recovery may carry production by then."""
     plan = make_plan(allow_recovery=True)
     run = drill(plan, execution_type="RECOVERY")
     answer = ApprovalRecord(approved=True, answered="by a person", by="ada", at=run.clock.now())
@@ -708,8 +721,8 @@ def test_a_cleared_recovery_never_replaces_its_own_instance(drill: Drill) -> Non
     assert sorted(in_recovery(run)) == [A, B]
 
 
-def test_instances_that_are_not_told_for_the_moment_are_asked_for_again(drill: Drill) -> None:
-    """Nothing is launched meanwhile."""
+def test_instances_that_cannot_be_read_for_the_moment_are_read_again(drill: Drill) -> None:
+    """DRS throttles the read of the instances. Nothing is launched until it answers."""
     run = drill()
     run.simulation.arm(Throttle(kind="throttle", operations=("DescribeRecoveryInstances",), count=1))
     record = run.launch()

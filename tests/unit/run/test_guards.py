@@ -1,4 +1,4 @@
-"""The rails: every way but one to launch a real recovery ends before DRS is called."""
+"""The guards: in every case but one, a real recovery ends before DRS is called."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def save_answer(drill: SimulatedDrill, fields: dict[str, Any] | None) -> None:
 def test_one_way_alone_leads_to_a_real_recovery(
     drill: MakeDrill, execution_type: str, run_type: str, allowed: bool, answer: str
 ) -> None:
-    """By hand, of a plan that allows it, approved by a person. A drill is a drill whatever else is true; and
-    what may not be a recovery is not turned into a drill either.
+    """A person starts it by hand, its plan allows it, and a person approves it. A drill stays a drill
+    whatever else is true, and a recovery that is not allowed does not become a drill.
     """
     run = drill(make_plan(allow_recovery=allowed), execution_type=execution_type, run_type=run_type)
     save_answer(run, ANSWERS[answer])
@@ -67,7 +67,7 @@ def test_one_way_alone_leads_to_a_real_recovery(
 
 
 def test_all_that_a_recovery_lacks_is_told_at_once(drill: MakeDrill) -> None:
-    """With the one right way."""
+    """The error lists everything that is missing, and the remedy says how to do it."""
     run = drill(execution_type="RECOVERY", run_type="scheduled")
     with pytest.raises(InvalidExecutionType) as refused:
         run.launch()
@@ -77,7 +77,9 @@ def test_all_that_a_recovery_lacks_is_told_at_once(drill: MakeDrill) -> None:
 
 
 def test_an_approval_that_is_taken_back_stops_the_rest_of_a_recovery(drill: MakeDrill) -> None:
-    """The question is cleared in mid-launch: every call is preceded by a look, not every wave."""
+    """Somebody clears the question during the launch. The guard checks before every call, not once for a
+    wave.
+    """
     run = drill(make_plan(allow_recovery=True), execution_type="RECOVERY")
     save_answer(run, ANSWERS["yes"])
     launch = run.start_launch()
@@ -119,7 +121,7 @@ def save_wave_answer(run: SimulatedDrill, answered: str, *, approved: bool = Tru
 def test_a_wave_is_launched_once_it_is_approved_as_its_plan_has_it(
     drill: MakeDrill, approval: dict[str, Any], run_fields: dict[str, Any], answered: str
 ) -> None:
-    """By a person, by silence, or passed by."""
+    """A person approved it, the time-out did, or the run skipped the approval."""
     run = drill(wants(**approval), **run_fields)
     save_wave_answer(run, answered)
     run.launch()
@@ -139,7 +141,7 @@ def test_a_wave_is_launched_once_it_is_approved_as_its_plan_has_it(
 def test_a_wave_without_its_approval_is_not_launched(
     drill: MakeDrill, approval: dict[str, Any], run_fields: dict[str, Any], answered: str | None
 ) -> None:
-    """Though its task 'approve' may be green: somebody marked it so."""
+    """The task 'approve' may be green all the same, because somebody marked it as success."""
     run = drill(wants(**approval), **run_fields)
     if answered:
         save_wave_answer(run, answered)
@@ -149,7 +151,7 @@ def test_a_wave_without_its_approval_is_not_launched(
 
 
 def test_a_no_stays_a_no(drill: MakeDrill) -> None:
-    """On record as the answer, it is not passed by."""
+    """A rejection on record is not passed over."""
     run = drill(wants())
     save_wave_answer(run, "by a person", approved=False)
     with pytest.raises(ApprovalRejected):
@@ -158,7 +160,7 @@ def test_a_no_stays_a_no(drill: MakeDrill) -> None:
 
 
 def test_silence_approves_no_wave_of_a_real_recovery(drill: MakeDrill) -> None:
-    """Also where it approves that of a drill."""
+    """The same plan lets the time-out approve the wave of a drill."""
     run = drill(wants(on_timeout="approve"), execution_type="RECOVERY")
     save_answer(run, ANSWERS["yes"])
     save_wave_answer(run, "by time-out")
@@ -177,7 +179,7 @@ def test_silence_approves_no_wave_of_a_real_recovery(drill: MakeDrill) -> None:
 def test_nothing_of_a_real_recovery_is_ever_terminated(
     drill: MakeDrill, keep: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the run was asked about its instances: clean-up makes no job, and says what goes on."""
+    """With or without ``keep_instances``, clean-up starts no job and logs what keeps running."""
     run = drill(make_plan(allow_recovery=True), execution_type="RECOVERY", keep_instances=keep)
     save_answer(run, ANSWERS["yes"])
     launched = run.launch()
@@ -186,14 +188,15 @@ def test_nothing_of_a_real_recovery_is_ever_terminated(
     assert len(before) == 2
     with caplog.at_level("WARNING"):
         record = run.clean_up()
-    assert (record.kept, record.proven, set(record.jobs)) == (True, False, launched.all_job_ids)
+    assert (record.kept, record.proven) == (True, False)
+    assert frozenset(record.jobs) == launched.all_job_ids
     assert run.instances() == before
     assert len(run.drs.jobs) == 2
     assert "This is a real recovery: nothing is terminated" in caplog.text
 
 
 def test_the_clean_up_of_a_real_recovery_waits_for_nothing(drill: MakeDrill) -> None:
-    """Its run was marked as failed while a job was live: there is nothing to wait for."""
+    """Somebody marked the run as failed while a job was live, and clean-up does not wait for it."""
     run = drill(make_plan(allow_recovery=True), execution_type="RECOVERY")
     save_answer(run, ANSWERS["yes"])
     run.launch()

@@ -1,4 +1,4 @@
-"""A run's records: written as JSON, read back as they were."""
+"""A run's records are written as JSON and read back unchanged."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ RECORDS: dict[str, tuple[tuple[str, ...], Any]] = {
 
 @pytest.mark.parametrize("kind", RECORDS)
 def test_a_record_comes_back_as_it_was_written(kind: str) -> None:
-    """Another task reads it from the same store, as JSON."""
+    """Another task reads it as JSON from the same store."""
     key, record = RECORDS[kind]
     store = MemoryStore()
     getattr(Ledger(store), f"save_{kind}")(*key, record)
@@ -98,7 +98,7 @@ def test_a_record_comes_back_as_it_was_written(kind: str) -> None:
 
 
 def test_a_gate_comes_back_as_the_moment_it_was_reached() -> None:
-    """Each wave has its own, and each gate."""
+    """Each gate of each wave has its own moment."""
     ledger = Ledger(MemoryStore())
     ledger.save_reached("database", "started", NOW)
     ledger.save_reached("database", "launched", after(60))
@@ -108,7 +108,7 @@ def test_a_gate_comes_back_as_the_moment_it_was_reached() -> None:
 
 
 def test_what_was_never_written_is_none() -> None:
-    """A wave that was not launched has no record; the others are told apart by wave and task."""
+    """One wave's record is not another's, and one task's failure is not another's."""
     ledger = Ledger(MemoryStore())
     ledger.save_launch("database", make_launch((A, None)))
     ledger.save_failure("begin", FailureRecord(code="X", message="x"))
@@ -118,13 +118,13 @@ def test_what_was_never_written_is_none() -> None:
 
 
 def test_a_run_that_did_not_begin_says_so() -> None:
-    """The one record that every task needs."""
+    """Every task needs the record of the run."""
     with pytest.raises(DrillFailed, match="no record of its beginning"):
         Ledger(MemoryStore()).run()
 
 
 def test_the_plan_of_a_run_is_the_plan_it_began_with() -> None:
-    """Durations and all: the digest is the same."""
+    """The plan and its digest come back unchanged, durations included."""
     plan = make_plan(
         launch={"conflict_backoff": ["1m30s", "PT2M"], "server_delay": "0.5s"},
         cleanup={"timeout": "1h"},
@@ -136,14 +136,14 @@ def test_the_plan_of_a_run_is_the_plan_it_began_with() -> None:
 
 
 def test_jobs_are_told_with_the_servers_started_in_them() -> None:
-    """One job may hold several servers; a server without a job is in none."""
+    """One job may have several servers. A server without a job is in none."""
     third = "s-" + "c" * 17
     launch = make_launch((A, "drsjob-1"), (B, None), (third, "drsjob-1"))
     assert launch.jobs == {"drsjob-1": (A, third)}
 
 
 def test_jobs_of_earlier_tries_are_the_run_s_too() -> None:
-    """A server was launched anew: its first job is only in the calls."""
+    """A server was launched again, so that only the calls name its first job."""
     calls = tuple(
         Call(at=NOW, servers=(A,), **ended)
         for ended in (

@@ -20,7 +20,7 @@ def untagged_call(*servers: str, **fields: Any) -> Call:
 
 
 def launch(*calls: Call, **jobs: str) -> LaunchRecord:
-    """A wave's record with these calls; ``jobs`` are server names (a, b) to the ids of their jobs."""
+    """A wave's record with these calls; ``jobs`` gives the job id of server a and of server b."""
     slots = tuple(
         ServerSlot(server_id={"a": A, "b": B}[name], not_before=NOW, job_id=job) for name, job in jobs.items()
     )
@@ -31,14 +31,16 @@ def launch(*calls: Call, **jobs: str) -> LaunchRecord:
 
 
 def own(jobs: list[Job], *launches: LaunchRecord, run: RunRecord | None = None) -> list[str]:
-    """The ids of the jobs that are the run's, where nothing is ambiguous."""
-    found, remarks = own_launch_jobs(jobs, run or make_run(), launches)
-    assert remarks == []
+    """The ids of the run's own jobs, if nothing is ambiguous."""
+    found, notes = own_launch_jobs(jobs, run or make_run(), launches)
+    assert notes == []
     return [job.job_id for job in found]
 
 
 def test_a_job_bears_its_run_and_its_wave() -> None:
-    """A person in the DRS console can tell whose it is; a run id may hold what a tag may not."""
+    """A person in the DRS console can see whose job it is. Characters of a run id that a tag may not have
+    are replaced.
+    """
     run = make_run(run_id="manual__2026-03-01T06:00:00+00:00 (dräft) {1}")
     tags = job_tags(run, "database")
     assert tags[RUN_TAG] == run.token
@@ -48,12 +50,12 @@ def test_a_job_bears_its_run_and_its_wave() -> None:
 
 
 def test_a_tag_is_never_longer_than_aws_admits() -> None:
-    """256 characters."""
+    """AWS allows 256 characters."""
     assert len(job_tags(make_run(run_id="r" * 300), "database")["drs-drills:dag-run"]) == 256
 
 
 def test_a_run_knows_its_token_and_no_other_run_s() -> None:
-    """Two Airflows may run one plan under one run id; their tokens differ."""
+    """Two Airflows may run one plan with the same run id, but their tokens differ."""
     run = make_run()
     assert own_tagged(make_job("drsjob-1", A, tags=job_tags(run, "database")), run)
     assert not own_tagged(make_job("drsjob-1", A, tags=job_tags(make_run(token="ffff"), "database")), run)
@@ -77,17 +79,19 @@ def test_a_run_knows_its_token_and_no_other_run_s() -> None:
     ],
 )
 def test_an_untagged_job_fits_only_the_call_that_would_have_made_it(job: Job, is_own: bool) -> None:
-    """A drill of just these servers, in the call's own time; a job with a run's tag is that run's."""
+    """It is a drill of exactly these servers within the call's time. A job with the tag of a run belongs
+    to that run.
+    """
     assert fits(job, untagged_call(A), make_run()) is is_own
 
 
 def test_an_untagged_job_never_fits_a_call_that_had_tags() -> None:
-    """That call's job would bear them."""
+    """The job of such a call would have tags."""
     assert not fits(make_job("drsjob-1", A), Call(at=NOW, servers=(A,)), make_run())
 
 
 def test_a_tagged_job_is_found_by_its_tag_whatever_the_time() -> None:
-    """Clocks need not agree."""
+    """The clocks of DRS and of the worker need not agree."""
     run = make_run()
     mine = make_job("drsjob-1", A, tags=job_tags(run, "database"), created=after(-9000))
     other = make_job("drsjob-2", A)
@@ -96,14 +100,14 @@ def test_a_tagged_job_is_found_by_its_tag_whatever_the_time() -> None:
 
 
 def test_a_job_that_another_call_made_is_not_found_again() -> None:
-    """Two waves, or two tries, do not share a job."""
+    """Two waves, or two tries, never share a job."""
     assert (
         find_made_by(untagged_call(A), [make_job("drsjob-1", A)], make_run(), frozenset({"drsjob-1"})) == []
     )
 
 
 def test_recorded_and_tagged_jobs_are_own() -> None:
-    """A job of an earlier try, whose servers were launched anew since, is still the run's."""
+    """A job of an earlier try is still the run's, although its servers were launched again since."""
     run = make_run()
     jobs = [make_job(f"drsjob-{n}", A) for n in range(3)]
     tagged = make_job("drsjob-3", B, tags=job_tags(run, "database"))
@@ -115,34 +119,38 @@ def test_recorded_and_tagged_jobs_are_own() -> None:
     "ended", [{"not_made": True}, {"error": "ConflictException"}, {"job_id": "drsjob-9"}], ids=str
 )
 def test_a_foreign_job_is_never_own(ended: dict[str, Any]) -> None:
-    """Even a drill of the same servers in the same minute, once every call has its answer."""
+    """Once the end of every call is known, even a drill of the same servers in the same minute is not the
+    run's.
+    """
     assert own([make_job("drsjob-1", A)], launch(untagged_call(A, **ended))) == []
 
 
 def test_a_terminate_job_is_no_launch_of_the_run() -> None:
-    """Not even with the run's tag."""
+    """It is none even with the run's tag."""
     run = make_run()
     tags = job_tags(run, "database")
     assert own([make_job("drsjob-1", A, type="TERMINATE", tags=tags)], launch(), run=run) == []
 
 
 def test_a_call_without_reply_owns_the_one_job_that_fits() -> None:
-    """Clean-up finds what a killed task launched."""
+    """In this way clean-up finds what a killed task launched."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", B)]
     assert own(jobs, launch(untagged_call(A))) == ["drsjob-1"]
 
 
 def test_what_is_ambiguous_is_reported_and_not_own() -> None:
-    """Two jobs would fit: neither is touched, both are named."""
+    """Two jobs would fit, so both are named and neither is touched."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
-    found, (remark,) = own_launch_jobs(jobs, make_run(), [launch(untagged_call(A))])
+    found, (note,) = own_launch_jobs(jobs, make_run(), [launch(untagged_call(A))])
     assert found == []
-    assert f"StartRecovery of {A} was lost" in remark
-    assert "2 jobs would fit: drsjob-1, drsjob-2. None of them is touched" in remark
+    assert f"StartRecovery of {A} was lost" in note
+    assert "2 jobs would fit: drsjob-1, drsjob-2. None of them is touched" in note
 
 
 def test_a_job_that_the_run_knows_makes_the_other_one_certain() -> None:
-    """Of two jobs that fit, one is recorded: the other is the lost call's."""
+    """Two jobs fit and one is on record for another call, so the other one belongs to the call without a
+    reply.
+    """
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
     record = launch(untagged_call(A, job_id="drsjob-1"), untagged_call(A))
     assert own(jobs, record) == ["drsjob-1", "drsjob-2"]

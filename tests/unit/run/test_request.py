@@ -1,4 +1,4 @@
-"""What a run may ask for: each parameter is either understood or refused with what is allowed."""
+"""What a person may ask of a run: each parameter is accepted, or refused with what is allowed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def refused(kind: type[DrillError], plan: Plan | None = None, **asked: Any) -> s
 
 
 def test_the_form_and_the_record_have_the_same_parameters() -> None:
-    """None is read that cannot be given, and none can be given that is not read."""
+    """Every parameter of the form is read, and no other one is."""
     assert set(run_parameters(make_plan())) == set(RUN_PARAMETERS)
 
 
 def test_a_run_of_which_nothing_is_asked_is_a_drill_of_the_whole_plan() -> None:
-    """From the latest state, with clean-up, and asking wherever the plan wants it."""
+    """It launches from the latest state, cleans up, and waits for every approval of the plan."""
     assert read() == Request(
         execution_type="DRILL",
         waves=("database", "application"),
@@ -55,7 +55,7 @@ def test_a_run_of_which_nothing_is_asked_is_a_drill_of_the_whole_plan() -> None:
 
 
 def test_a_recovery_is_started_by_hand_with_a_reason_where_the_plan_allows_it() -> None:
-    """Only so."""
+    """The tests below leave out one of these conditions each."""
     assert read(RECOVERABLE, execution_type="RECOVERY", reason="fire").execution_type == "RECOVERY"
 
 
@@ -64,12 +64,12 @@ def test_a_recovery_is_started_by_hand_with_a_reason_where_the_plan_allows_it() 
     ("plan", "allowed"), [(make_plan(), "DRILL alone"), (RECOVERABLE, "DRILL or RECOVERY")]
 )
 def test_another_type_is_refused_with_what_is_allowed(plan: Plan, allowed: str, asked: str | None) -> None:
-    """Nothing is guessed, also not from another case."""
+    """Nothing is guessed, not even when only the case of the letters differs."""
     assert f"may be {allowed}" in refused(InvalidExecutionType, plan, execution_type=asked, reason="fire")
 
 
 def test_a_plan_must_allow_a_recovery() -> None:
-    """The message says how."""
+    """The message says how to allow it."""
     assert "allow_recovery: true" in refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
 
 
@@ -77,7 +77,7 @@ def test_a_plan_must_allow_a_recovery() -> None:
     "run_type", ["scheduled", "backfill", "operator_triggered", "asset_triggered", "asset_materialization"]
 )
 def test_nothing_but_a_person_starts_a_recovery(run_type: str) -> None:
-    """Every other way in which Airflow makes a run is named and refused."""
+    """Airflow can start a run in other ways. Each is named and refused."""
     told = refused(
         InvalidExecutionType, RECOVERABLE, run_type=run_type, execution_type="RECOVERY", reason="fire"
     )
@@ -86,7 +86,7 @@ def test_nothing_but_a_person_starts_a_recovery(run_type: str) -> None:
 
 @pytest.mark.parametrize("reason", [None, "", "  "])
 def test_a_recovery_needs_a_reason(reason: str | None) -> None:
-    """With an example to copy."""
+    """The remedy has an example to copy."""
     told = refused(MissingField, RECOVERABLE, execution_type="RECOVERY", reason=reason)
     assert '"execution_type": "RECOVERY", "reason": "' in told
 
@@ -96,13 +96,13 @@ def test_a_recovery_needs_a_reason(reason: str | None) -> None:
 
 @pytest.mark.parametrize("asked", [None, "", "latest"])
 def test_the_latest_state_is_the_default(asked: str | None) -> None:
-    """And has a name."""
+    """It can also be asked for by the word latest."""
     assert read(recovery_point=asked).recovery_point is None
 
 
 @pytest.mark.parametrize("asked", ["2026-03-01T05:00Z", "2026-03-01T06:00:00+01:00"])
 def test_a_recovery_point_is_a_moment(asked: str) -> None:
-    """In whatever zone it is told."""
+    """It may be given in any time zone."""
     assert read(recovery_point=asked).recovery_point == dt.datetime(2026, 3, 1, 5, tzinfo=dt.UTC)
 
 
@@ -116,7 +116,7 @@ def test_a_recovery_point_is_a_moment(asked: str) -> None:
     ],
 )
 def test_what_is_no_moment_of_the_past_is_refused_with_an_example(asked: str, told: str) -> None:
-    """The example is one that would be taken."""
+    """The example in the message would be accepted."""
     text = refused(InvalidField, recovery_point=asked)
     assert told in text
     assert "such as 2026-03-01T05:00Z" in text
@@ -127,25 +127,27 @@ def test_what_is_no_moment_of_the_past_is_refused_with_an_example(asked: str, to
 
 
 def test_approvals_may_be_skipped_where_one_is_skippable() -> None:
-    """The others ask all the same."""
+    """The other approvals are still asked for."""
     assert read(make_plan(waves=WAVES), skip_approvals=True).skip_approvals
 
 
 def test_skipping_what_cannot_be_skipped_is_an_error() -> None:
-    """Who asks for it counts on it; the waves that would ask are named."""
+    """A person who asks to skip approvals expects that some are skipped. The message names the waves that
+    would ask.
+    """
     strict = make_plan(waves=[WAVES[0], {**WAVES[1], "approval": {}}])
     assert "it asks before wave database, application" in refused(InvalidField, strict, skip_approvals=True)
     assert "asks for no approval before a wave" in refused(InvalidField, skip_approvals=True)
 
 
 def test_the_approval_of_a_recovery_is_never_skippable() -> None:
-    """It is said where somebody tries."""
+    """The message says so to a person who tries."""
     told = refused(InvalidField, RECOVERABLE, execution_type="RECOVERY", reason="fire", skip_approvals=True)
     assert "The approval of a RECOVERY can never be skipped." in told
 
 
 def test_every_parameter_that_is_unknown_is_named() -> None:
-    """With all that are known."""
+    """The message also lists the parameters that exist."""
     told = refused(InvalidField, wave=["database"], dry=True)
     assert "Unknown run parameter(s): dry, wave." in told
     assert "execution_type, waves, exclude_servers, recovery_point, dry_run" in told

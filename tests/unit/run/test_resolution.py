@@ -1,4 +1,6 @@
-"""From protection groups to servers: by id and by tags, without the excluded, with every finding at once."""
+"""From protection groups to servers, by id and by tags, without the excluded ones. All problems are
+reported together.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,20 @@ from drs.run.records import Resolution
 from drs.run.resolution import ResolutionProblem, resolve, server_name
 from tests.unit.drill import make_plan
 
+Groups = Mapping[str, Mapping[str, Any]]
+
 
 def server(number: int) -> str:
     return f"s-{number:017x}"
 
 
 def item(number: int, **tags: str) -> dict[str, Any]:
-    """What DescribeSourceServers says of a server."""
+    """A server as DescribeSourceServers lists it."""
     return {"sourceServerID": server(number), "tags": tags}
 
 
 def resolved(
-    groups: Mapping[str, Mapping[str, Any]],
+    groups: Groups,
     known: Sequence[Mapping[str, Any]],
     *,
     exclude: Sequence[str] = (),
@@ -51,7 +55,7 @@ def only_problem(problems: Sequence[ResolutionProblem], code: Code) -> str:
 
 
 def test_listed_servers_keep_the_order_of_the_plan() -> None:
-    """Not that of DRS's answer."""
+    """The order of DRS's answer does not matter."""
     resolution, problems = resolved(
         {"db": {"source_servers": [server(2), server(1)]}}, [item(1), item(2), item(3)]
     )
@@ -60,7 +64,7 @@ def test_listed_servers_keep_the_order_of_the_plan() -> None:
 
 
 def test_tagged_servers_must_bear_every_tag() -> None:
-    """In the order of their ids; further tags do not matter."""
+    """They come in the order of their ids, and may have more tags."""
     known = [
         item(3, App="x", Tier="web", Name="web-3"),
         item(1, App="x", Tier="web"),
@@ -73,8 +77,8 @@ def test_tagged_servers_must_bear_every_tag() -> None:
 
 
 def test_only_the_chosen_waves_are_resolved() -> None:
-    """What is wrong in a wave left out does not stop the drill."""
-    groups = {"db": {"source_servers": [server(1)]}, "web": {"server_tags": {"Tier": "web"}}}
+    """A problem in a wave that is not chosen does not stop the drill."""
+    groups: Groups = {"db": {"source_servers": [server(1)]}, "web": {"server_tags": {"Tier": "web"}}}
     resolution, problems = resolved(groups, [item(1)], only=["db"])
     assert problems == []
     assert list(resolution.waves) == ["db"]
@@ -89,12 +93,12 @@ def test_only_the_chosen_waves_are_resolved() -> None:
     ],
 )
 def test_a_server_is_called_by_its_name_tag_its_host_or_its_id(known: dict[str, Any], name: str) -> None:
-    """The first that there is."""
+    """The first of these that exists is used."""
     assert server_name({"sourceServerID": "s-1", **known}) == name
 
 
 def test_an_unknown_server_is_named_with_its_group() -> None:
-    """With what the plan is compared: this account and Region."""
+    """The message says that this account and Region were searched."""
     _, problems = resolved({"db": {"source_servers": [server(1), server(9)]}}, [item(1)])
     text = only_problem(problems, Code.SOURCE_SERVER_NOT_FOUND)
     assert f"Group db names {server(9)}, which DRS does not know" in text
@@ -109,7 +113,7 @@ def test_an_unknown_server_is_named_with_its_group() -> None:
     ],
 )
 def test_tags_that_match_nothing_are_told_with_what_there_is(wanted: dict[str, str], hint: str) -> None:
-    """A misspelt key, a misspelt value, or a combination that no server has."""
+    """The key is misspelt, the value is misspelt, or no server has the combination."""
     known = [item(1, App="x", Tier="web"), item(2, App="y", Tier="db")]
     _, problems = resolved({"web": {"server_tags": wanted}}, known)
     assert hint in only_problem(problems, Code.TAG_RESOLUTION_EMPTY)
@@ -117,7 +121,7 @@ def test_tags_that_match_nothing_are_told_with_what_there_is(wanted: dict[str, s
 
 def test_an_optional_group_without_servers_is_a_warning_and_its_wave_left_out() -> None:
     """The rest of the drill goes on."""
-    groups = {
+    groups: Groups = {
         "db": {"source_servers": [server(1)]},
         "web": {"server_tags": {"Tier": "web"}, "optional": True},
         "old": {"source_servers": [server(2), server(9)], "optional": True},
@@ -132,14 +136,14 @@ def test_an_optional_group_without_servers_is_a_warning_and_its_wave_left_out() 
 
 
 def test_a_server_in_two_waves_is_a_conflict() -> None:
-    """Two groups' tags may overlap, which the plan itself cannot show."""
+    """The tags of two groups may overlap, which nobody can see in the plan itself."""
     groups = {"db": {"server_tags": {"App": "x"}}, "web": {"server_tags": {"Tier": "web"}}}
     _, problems = resolved(groups, [item(1, App="x", Tier="web")])
     assert f"{server(1)} is in wave db and again in wave web" in only_problem(problems, Code.SERVER_CONFLICT)
 
 
 def test_excluded_servers_are_left_out_and_recorded() -> None:
-    """A wave that loses all of its servers is left out, and says why."""
+    """A wave that loses all of its servers is left out, and the record says why."""
     groups = {"db": {"source_servers": [server(1), server(2)]}, "web": {"source_servers": [server(3)]}}
     resolution, problems = resolved(groups, [item(n) for n in (1, 2, 3)], exclude=[server(2), server(3)])
     assert problems == []
@@ -150,7 +154,7 @@ def test_excluded_servers_are_left_out_and_recorded() -> None:
 
 
 def test_a_server_that_is_gone_can_be_drilled_around() -> None:
-    """Excluded, it need not be known: in a disaster nobody wants to edit plans."""
+    """An excluded server need not exist in DRS: in a disaster nobody wants to edit plans."""
     groups = {"db": {"source_servers": [server(1), server(2)]}}
     resolution, problems = resolved(groups, [item(1)], exclude=[server(2)])
     assert problems == []
@@ -159,7 +163,7 @@ def test_a_server_that_is_gone_can_be_drilled_around() -> None:
 
 
 def test_a_server_excluded_in_vain_is_an_error() -> None:
-    """A typing error there would launch the very server that was to be left out."""
+    """With a misspelt id, the drill would launch the server that was meant to be left out."""
     _, problems = resolved({"db": {"source_servers": [server(1)]}}, [item(1)], exclude=[server(7)])
     text = only_problem(problems, Code.INVALID_FIELD)
     assert f"exclude_servers names {server(7)}, which no chosen wave holds" in text
@@ -167,7 +171,7 @@ def test_a_server_excluded_in_vain_is_an_error() -> None:
 
 
 def test_a_drill_of_nothing_is_refused() -> None:
-    """Green, with nothing launched, it would look like a success."""
+    """A green run that launched nothing would look like a success."""
     _, problems = resolved({"db": {"source_servers": [server(1)]}}, [item(1)], exclude=[server(1)])
     only_problem(problems, Code.PLAN_HAS_NO_WAVES)
 
@@ -183,7 +187,9 @@ def test_a_drill_of_nothing_is_refused() -> None:
     ],
 )
 def test_a_wave_must_fit_drs_s_quotas(count: int, jobs: str, code: Code | None) -> None:
-    """20 jobs in progress, 100 servers in a job; what tags resolve to is known only now."""
+    """DRS allows 20 jobs in progress and 100 servers in a job. How many servers a tag matches is known
+    only now.
+    """
     known = [item(n, Tier="web") for n in range(count)]
     _, problems = resolved({"web": {"server_tags": {"Tier": "web"}}}, known, jobs=jobs)
     assert [problem.error.code for problem in problems] == ([code] if code else [])
@@ -197,8 +203,8 @@ def test_excluded_servers_do_not_count_against_the_quotas() -> None:
 
 
 def test_every_finding_is_told_at_once() -> None:
-    """A person mends all of them in one go."""
-    groups = {"db": {"source_servers": [server(9)]}, "web": {"server_tags": {"Tier": "web"}}}
+    """So a person can fix all of them together."""
+    groups: Groups = {"db": {"source_servers": [server(9)]}, "web": {"server_tags": {"Tier": "web"}}}
     _, problems = resolved(groups, [item(1)], exclude=[server(7)])
     assert [problem.error.code for problem in problems] == [
         Code.SOURCE_SERVER_NOT_FOUND,

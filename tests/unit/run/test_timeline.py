@@ -1,4 +1,4 @@
-"""When each server of a wave is called next: spacing, refusals, pauses."""
+"""When each server of a wave is launched next: delays, refusals and pauses."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ def seconds(at: dt.datetime) -> float:
 
 
 def call(line: Timeline, at: float, job: str) -> Timeline:
-    """The call that is due then succeeds."""
+    """Make the call that is due then; it succeeds."""
     step = line.next_step(after(at))
     assert isinstance(step, CallNow)
     return line.called(after(at)).started(step.server_ids, job)
 
 
 def refuse(line: Timeline, at: float, *, holder: str | None = "drsjob-h") -> Timeline:
-    """The call that is due then is refused; the holder, if it can be seen, holds all of its servers."""
+    """Make the call that is due then; it is refused. If ``holder`` is given, that job holds all of its
+    servers.
+    """
     step = line.next_step(after(at))
     assert isinstance(step, CallNow)
     holders = {server: make_job(holder, server) for server in step.server_ids} if holder else {}
@@ -47,14 +49,14 @@ def refuse(line: Timeline, at: float, *, holder: str | None = "drsjob-h") -> Tim
 
 
 def test_nothing_is_due_before_the_wave_opens() -> None:
-    """The delay before a wave is the first servers' retry time."""
+    """The delay before a wave is the first retry time of its servers."""
     line = timeline(A, B, opens=30)
     assert line.next_step(after(29)) == WaitUntil(at=after(30))
     assert line.next_step(after(30)) == CallNow(server_ids=(A,))
 
 
 def test_servers_are_called_one_by_one_a_delay_apart() -> None:
-    """The spacing counts from the last call, in the order of the plan."""
+    """The delay counts from the last call, and servers come in the order of the plan."""
     line = call(timeline(A, B, C), 0, "drsjob-1")
     assert line.next_step(after(14)) == WaitUntil(at=after(15))
     line = call(line, 20, "drsjob-2")
@@ -63,7 +65,7 @@ def test_servers_are_called_one_by_one_a_delay_apart() -> None:
 
 
 def test_a_wave_in_one_job_is_one_call_without_spacing() -> None:
-    """server_delay is for jobs of one server each."""
+    """``server_delay`` applies only to jobs of one server each."""
     line = timeline(A, B, C, jobs="per_wave")
     assert line.next_step(NOW) == CallNow(server_ids=(A, B, C))
     held = {B: make_job("drsjob-h", B)}
@@ -72,14 +74,14 @@ def test_a_wave_in_one_job_is_one_call_without_spacing() -> None:
 
 
 def test_it_is_finished_when_every_server_has_its_answer() -> None:
-    """Started or given up; an empty wave is finished from the start."""
+    """Each server was started or given up. A wave without servers is finished from the start."""
     line = call(call(timeline(A, B), 0, "drsjob-1"), 15, "drsjob-2")
     assert line.next_step(after(15)) == Finished()
     assert timeline().next_step(NOW) == Finished()
 
 
 def test_a_held_server_does_not_keep_the_others_waiting() -> None:
-    """Its next call comes at its own retry time; the free ones keep their spacing."""
+    """Its next call comes at its own retry time, and the free servers keep their delay."""
     line = refuse(timeline(A, B, C), 0)
     assert line.next_step(after(15)) == CallNow(server_ids=(B,))
     line = call(call(line, 15, "drsjob-2"), 30, "drsjob-3")
@@ -89,7 +91,7 @@ def test_a_held_server_does_not_keep_the_others_waiting() -> None:
 
 
 def test_refusals_back_off_and_the_last_pause_repeats() -> None:
-    """30 s, 60 s, 120 s, and then every 120 s while the holder is live."""
+    """The waits are 30, 60 and 120 s, then 120 s each while the holder is live."""
     line, at, pauses = timeline(A), 0.0, []
     for _ in range(6):
         line = refuse(line, at)
@@ -100,7 +102,7 @@ def test_refusals_back_off_and_the_last_pause_repeats() -> None:
 
 
 def test_the_last_try_comes_at_the_timeout_and_then_it_is_given_up() -> None:
-    """A pause is cut short by the timeout, so that the whole of it is used."""
+    """The last wait is cut short, so that one try comes exactly at the time limit."""
     line = refuse(refuse(refuse(timeline(A, conflict_timeout=100, server_delay=0), 0), 30), 90)
     assert line.next_step(after(90)) == WaitUntil(at=after(100), holders=("drsjob-h",))
     line = refuse(line, 100)
@@ -109,18 +111,18 @@ def test_the_last_try_comes_at_the_timeout_and_then_it_is_given_up() -> None:
 
 
 def test_without_a_timeout_the_first_refusal_is_the_last() -> None:
-    """``conflict_timeout: 0s`` asks for no retry."""
+    """``conflict_timeout: 0s`` means no retry."""
     assert refuse(timeline(A, conflict_timeout=0), 0).next_step(NOW) == Finished()
 
 
 def test_a_refusal_without_a_holder_is_held_against_every_server_of_the_call() -> None:
-    """DRS does not name the held server: any of them may be it."""
+    """DRS does not name the held server, so it may be any of them."""
     line = refuse(timeline(A, B, jobs="per_wave"), 0, holder=None)
     assert line.next_step(NOW) == WaitUntil(at=after(30))
 
 
 def test_a_server_that_nobody_seems_to_hold_is_given_up_after_the_backoff() -> None:
-    """Four calls, after 30, 60 and 120 s; then there is nothing to wait for."""
+    """There are four calls, the last three after 30, 60 and 120 s. Then there is nothing to wait for."""
     line = timeline(A)
     for at in (0, 30, 90, 210):
         line = refuse(line, at, holder=None)
@@ -128,7 +130,9 @@ def test_a_server_that_nobody_seems_to_hold_is_given_up_after_the_backoff() -> N
 
 
 def test_a_holder_that_was_seen_before_leaves_the_whole_backoff() -> None:
-    """A job that has just ended may hold its servers a moment longer: one refusal by nobody is not four."""
+    """A job that has just ended may hold its servers a moment longer, so one refusal without a holder
+    does not use up all four.
+    """
     line, at = timeline(A), 0.0
     for _ in range(5):
         line = refuse(line, at)
@@ -139,7 +143,7 @@ def test_a_holder_that_was_seen_before_leaves_the_whole_backoff() -> None:
 
 
 def test_a_server_is_due_as_soon_as_its_holder_ends() -> None:
-    """And only its own: another holder's servers stay where they are."""
+    """The servers of another holder still wait."""
     line = timeline(A, B, jobs="per_wave").called(NOW)
     held = {A: make_job("drsjob-1", A), B: make_job("drsjob-2", B)}
     line = line.refused((A, B), held, NOW)
@@ -148,7 +152,7 @@ def test_a_server_is_due_as_soon_as_its_holder_ends() -> None:
 
 
 def test_a_started_server_has_no_refusals_left() -> None:
-    """Neither count nor time nor holder outlive the conflict."""
+    """The number, the time and the holder of earlier refusals are removed."""
     slot = call(refuse(timeline(A), 0), 30, "drsjob-1").slot(A)
     assert (slot.job_id, slot.refusals, slot.refused_since, slot.holder) == ("drsjob-1", 0, None, None)
 
@@ -160,7 +164,7 @@ def test_a_started_server_has_no_refusals_left() -> None:
 def test_pauses_grow_and_are_never_shorter_than_drs_asks(
     retry_after: float | None, pauses: list[float]
 ) -> None:
-    """Throttled again and again, DRS is asked ever less often, and never before its Retry-After is over."""
+    """While DRS throttles, it is called less and less often, and never before its Retry-After is over."""
     line, at, seen = timeline(A), 0.0, []
     for _ in pauses:
         line = line.paused(after(at), "throttled", retry_after=retry_after)
@@ -173,14 +177,14 @@ def test_pauses_grow_and_are_never_shorter_than_drs_asks(
 
 
 def test_a_pause_holds_every_server_back() -> None:
-    """It is the account that is throttled, not the server."""
+    """DRS throttles the account, not one server."""
     line = timeline(A, B, jobs="per_wave").paused(NOW, "throttled", retry_after=7)
     assert line.next_step(after(6)) == WaitUntil(at=after(7))
     assert line.next_step(after(7)) == CallNow(server_ids=(A, B))
 
 
 def test_an_answer_ends_the_pauses() -> None:
-    """A refusal for a conflict is an answer in earnest too; the next pause is short again."""
+    """A refusal because of a conflict is an answer too, and the next pause is short again."""
     line = refuse(timeline(A).paused(NOW, "throttled").paused(after(5), "throttled"), 15)
     assert line.paused_for(after(15)) == 0
     assert line.paused(after(45), "throttled").next_step(after(45)) == WaitUntil(
@@ -189,14 +193,14 @@ def test_an_answer_ends_the_pauses() -> None:
 
 
 def test_servers_put_back_start_from_scratch() -> None:
-    """A server given up, or whose launch failed, is launched again with its whole time before it."""
+    """A server that was given up or whose launch failed is launched again, with its whole time."""
     line = refuse(call(timeline(A, B, conflict_timeout=0), 0, "drsjob-1"), 15).relaunched([A, B], after(600))
     assert line.next_step(after(600)) == CallNow(server_ids=(A,))
     assert line.slot(B) == ServerSlot(server_id=B, not_before=after(600))
 
 
 def test_a_new_try_has_its_whole_time_again() -> None:
-    """What was refused or throttled before a person cleared the task does not count against it; a place that
+    """What was refused or throttled before a person cleared the task does not count. A server whose time
     is still to come stays where it is.
     """
     line = refuse(timeline(A, B), 0).paused(after(5), "throttled").task_retried(after(3600))
@@ -207,13 +211,13 @@ def test_a_new_try_has_its_whole_time_again() -> None:
 
 
 def test_a_timeline_survives_json() -> None:
-    """It is kept in XCom between the calls."""
+    """It is stored in XCom between the calls."""
     line = refuse(call(timeline(A, B, C), 0, "drsjob-1"), 15).paused(after(16), "throttled", retry_after=3)
     assert Timeline.model_validate_json(line.model_dump_json()) == line
 
 
 def test_each_reason_for_a_pause_has_a_span_of_its_own() -> None:
-    """A throttled call after a long wait for quota begins anew."""
+    """A throttled call after a long wait for quota starts with the shortest pause."""
     line = timeline(A).paused(NOW, "quota").paused(after(900), "quota")
     assert line.paused_for(after(900)) == 900
     throttled = line.paused(after(901), "throttled")
