@@ -159,7 +159,7 @@ def fork(work: Callable[[], int]) -> int:
 
 
 def run_tests(tests: Sequence[str], *plugins: object) -> int:
-    return int(pytest.main(["-xq", "-p", "no:cacheprovider", "--timeout=120", *tests], plugins=list(plugins)))
+    return int(pytest.main(["-xq", "-p", "no:cacheprovider", "--timeout=45", *tests], plugins=list(plugins)))
 
 
 def watch_tests(paths: Sequence[Path], tests: str) -> tuple[list[str], dict[tuple[Path, int], set[str]]]:
