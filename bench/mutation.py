@@ -56,7 +56,7 @@ MODULES = {
     ),
     "cleanup": (
         ("cleanup/clean_up.py", "cleanup/look.py", "cleanup/situation.py", "cleanup/drill_instances.py"),
-        "cleanup/test_clean_up.py",
+        "cleanup",
     ),
 }
 """By the name of each module: its files, and the unit tests that are to notice its mutants."""
