@@ -1,11 +1,13 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test check lint format mutation requirements clean
+.PHONY: help venv services drill airflow simulator test check lint format mutation requirements release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
 # End-to-end tests mostly wait: four at a time, each process with an Airflow of its own (tests/conftest.py shares them out).
 PYTEST := $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder --durations 10
+# What requirements.txt is made by, and compared with.
+EXPORT := $(BIN)/uv export --quiet --locked --no-dev --no-emit-project
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do
@@ -13,7 +15,7 @@ help: ## list what there is to do
 
 venv: $(READY) ## install everything, at the versions of uv.lock, into .venv
 
-services: ## install PostgreSQL and Redis for the tests of docker-compose.yaml (Debian, as root)
+services: ## install PostgreSQL and Redis for the tests of docker-compose.yaml (Debian)
 	@.ci/services
 
 drill: $(READY) ## run a drill from start to end against a simulated DRS      [PLAN= FLEET= SPEED=]
@@ -32,6 +34,9 @@ check: lint ## run the linters, then every test that starts no Airflow: for the 
 	$(PYTEST) -n 2 -m 'not e2e'
 
 lint: $(READY) ## run the linters and the type checker
+	@$(EXPORT) | diff requirements.txt - > /dev/null || { echo 'requirements.txt is not what uv.lock pins: run `make requirements`.' >&2; exit 1; }
+	@.ci/shellcheck
+	@.ci/github
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -42,15 +47,18 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff format
 
 mutation: $(READY) ## change the code in small ways; show what no unit test notices   [MODULE=]
-	@$(or $(shell command -v uv),.drill/bootstrap/bin/uv) sync --frozen --inexact --group mutation
+	@$(BIN)/uv sync --frozen --inexact --group mutation
 	@$(BIN)/python -m bench.mutation $(MODULE)
 
-requirements: $(READY) ## write requirements.txt again, from pyproject.toml and uv.lock
-	$(BIN)/python .ci/requirements.py > requirements.txt
+requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
+	$(EXPORT) > requirements.txt
+
+release: $(READY) ## build the distributions, check them, and tag the version
+	@.ci/release
 
 clean: ## remove what the other targets made
 	rm -rf .venv .drill .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
 
-$(READY): pyproject.toml uv.lock
+$(READY): pyproject.toml uv.lock plugins/drs/version.py
 	@.ci/install
 	@touch $@

@@ -1,7 +1,7 @@
-"""One Airflow DAG that asks every recovery plan, each day, whether a drill of it could begin.
+"""One Airflow DAG that checks every day, for each recovery plan, whether a drill of it could begin.
 
-Which plans there are is found out by its first task: nothing is read when this file is parsed, and a plan
-that was added since is asked for like any other.
+Its first task lists the plans. So no plan is read when this file is parsed, and a new plan is checked like
+any other.
 """
 
 from datetime import timedelta
@@ -28,6 +28,6 @@ with DAG(
     DrsReadinessOperator.partial(
         task_id="preflight",
         map_index_template="{{ task.plan }}",
-        # Leaves workers to the drills, and spares DRS, which publishes no rates for its API.
+        # Leaves workers free for drills, and limits the calls to DRS, which publishes no rates for its API.
         max_active_tis_per_dagrun=4,
     ).expand(plan=plans.output)

@@ -1,6 +1,6 @@
 """Defines no Airflow DAG: raises one import error that lists every broken recovery plan.
 
-A file that raises loses all of its DAGs, so the errors are told by a file that has none.
+Airflow drops all DAGs of a file that raises, so this file raises the errors and has no DAGs.
 """
 
 from drs import settings
@@ -10,6 +10,9 @@ broken = [plan for plan in load_folder(settings.plans_folder()) if isinstance(pl
 if broken:
     raise RuntimeError(
         "\n\n".join(
-            ["Recovery plans that cannot be drilled until they are mended:", *(b.describe() for b in broken)]
+            [
+                "Recovery plans that cannot be drilled until their files are fixed:",
+                *(b.describe() for b in broken),
+            ]
         )
     )

@@ -1,4 +1,4 @@
-"""One Airflow DAG for each recovery plan in the plans folder; in a worker only the one asked for."""
+"""One Airflow DAG for each recovery plan in the plans folder; in a worker, only the DAG that it runs."""
 
 from airflow.sdk import get_parsing_context
 

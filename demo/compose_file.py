@@ -16,7 +16,7 @@ from demo.processes import StackError
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<word>[^}]*))?\})")
 KNOWN_KEYS = {
     "build", "command", "depends_on", "deploy", "env_file", "environment", "healthcheck", "image", "init",
-    "logging", "ports", "profiles", "restart", "stop_grace_period", "volumes",
+    "logging", "ports", "profiles", "pull_policy", "restart", "stop_grace_period", "volumes",
 }  # fmt: skip
 """What is understood here. Any other key would change what runs, unseen."""
 
@@ -71,11 +71,20 @@ def read_compose_file(path: Path, variables: Mapping[str, str]) -> dict[str, Ser
         for name, body in document["services"].items()
         if profiles & set(body.get("profiles", profiles))
     }
-    return {name: _service(name, body, path.parent, variables, set(found)) for name, body in found.items()}
+    targets = {body["image"]: body["build"]["target"] for body in found.values() if "build" in body}
+    return {
+        name: _service(name, body, targets.get(body["image"]), path.parent, variables, set(found))
+        for name, body in found.items()
+    }
 
 
 def _service(
-    name: str, body: dict[str, Any], project: Path, variables: Mapping[str, str], active: set[str]
+    name: str,
+    body: dict[str, Any],
+    target: str | None,
+    project: Path,
+    variables: Mapping[str, str],
+    active: set[str],
 ) -> Service:
     if unknown := body.keys() - KNOWN_KEYS:
         raise StackError(f"Service {name} has keys that are not understood: {', '.join(sorted(unknown))}.")
@@ -97,7 +106,7 @@ def _service(
     return Service(
         name=name,
         image=body["image"],
-        target=body["build"]["target"] if "build" in body else None,
+        target=target,
         command=tuple(body["command"]),
         environment=environment,
         health=_health(body["healthcheck"]) if "healthcheck" in body else None,

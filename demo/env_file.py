@@ -1,24 +1,25 @@
-"""Files of environment variables, in the form that docker compose reads: `.env`, `include/airflow.env`."""
+"""Reads files of environment variables as docker compose reads them: `.env`, `include/airflow.env`."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-LINE = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<quote>['\"]?)(?P<value>.*)(?P=quote)")
+from dotenv.parser import parse_stream
 
 
 def read_env_file(path: Path) -> dict[str, str]:
     """The variables of a file, in its order.
 
-    :raises ValueError: a line is neither a variable, nor a comment, nor empty.
+    :raises ValueError: a line is not a variable with its value. Docker compose would look up the value of a
+        bare name, and of `$NAME` within a value, in other places.
     """
     variables: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = LINE.fullmatch(line.rstrip())
-        if match is None or " #" in line:
-            raise ValueError(f"{path}, line {number}: not NAME=value on a line of its own: {line}")
-        variables[match["name"]] = match["value"]
+    with path.open(encoding="utf-8") as stream:
+        for binding in parse_stream(stream):
+            if binding.error or (binding.key and (binding.value is None or "$" in binding.value)):
+                text = binding.original.string
+                number = binding.original.line + text[: -len(text.lstrip())].count("\n")
+                raise ValueError(f"{path}, line {number}: not NAME=value: {text.strip()}")
+            if binding.key and binding.value is not None:
+                variables[binding.key] = binding.value
     return variables

@@ -13,7 +13,8 @@ def _run() -> int:
         code = main()
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read along has seen enough, as `head` has; nothing may be written at exit either.
+        # The reader closed the pipe, as `head` does. Python must not fail at exit either, when it flushes
+        # stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + 13
     return code

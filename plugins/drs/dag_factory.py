@@ -1,13 +1,13 @@
-"""Makes one DAG of each recovery plan.
+"""Makes one DAG for each recovery plan.
 
     open ─► begin ─► preflight ─► wave … ─► wave … ─► terminate ─► evidence ─► verdict
     (setup)                                           (teardown)   (teardown)  (teardown)
 
-A plan that allows a real recovery has ``approve_recovery`` after preflight; one that cleans up after an
-approval has ``approve_cleanup`` before ``terminate``. The three teardowns run after a wave's failure, a
-skipped task and a run marked failed by hand, because their setup succeeded. That setup does nothing: whoever
-clears a task clears its setup and teardowns too, and a setup that held the run's records would lose them.
-Only the verdict decides the run's state.
+If the plan allows a real recovery, ``approve_recovery`` follows preflight; if it cleans up after an approval,
+``approve_cleanup`` comes before ``terminate``. The three teardowns run even after a failed wave, a skipped
+task or a run that somebody marked failed, because their setup succeeded. The setup does nothing: when
+somebody clears a task, Airflow clears its setup and teardowns too, and a setup that held the run's records
+would lose them. Only the verdict decides the state of the run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
-from airflow.sdk.definitions.param import ParamsDict
 
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
@@ -52,15 +51,15 @@ from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 SETUP_TASK_ID = "open"
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
-"""The key of a wave's first task: its approval, if it has one."""
+"""The key of a wave's first task, which is its approval if it has one."""
 GATE_TASKS = {"started": "wait_until_started", "launched": "wait_until_launched", "validated": LAST_TASK}
 DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
 
 
 def build_dags(folder: Path, *, only: str | None = None) -> dict[str, DAG]:
-    """The DAG of every plan of the folder, by DAG id; a broken plan's DAG refuses new runs.
+    """The DAG of every plan in the folder, by DAG id. The DAG of a broken plan refuses new runs.
 
-    :param only: the one DAG id that is wanted, as in a worker; other plans are not even read
+    :param only: build only this DAG, as a worker does; other plans are not even read
     :raises drs.plan.PlanError: the folder cannot be read
     """
     stem = only.removeprefix(DAG_ID_PREFIX) if only else None
@@ -92,7 +91,7 @@ def drill_dag(plan: Plan) -> DAG:
         setup >> begin >> preflight
         ready: BaseOperator = preflight
         if plan.allow_recovery:
-            # Skips itself in a drill, which the first tasks of the waves let pass.
+            # Skips itself in a drill; the first tasks of the waves run all the same.
             ready = DrsApproveRecoveryOperator(task_id=APPROVE_RECOVERY_TASK_ID)
             preflight >> ready
         tasks = {wave.name: wave_tasks(wave) for wave in plan.waves}
@@ -104,21 +103,21 @@ def drill_dag(plan: Plan) -> DAG:
                 ready >> first
         last: list[BaseOperator] = [wave[LAST_TASK] for wave in tasks.values()]
         if plan.cleanup.when == "after_approval":
-            # Whatever became of the waves; skips itself where there is nothing to ask about.
+            # Runs however the waves ended, and skips itself if there is nothing to ask about.
             ask = DrsApproveCleanupOperator(
                 task_id=APPROVE_CLEANUP_TASK_ID, trigger_rule=TriggerRule.ALL_DONE
             )
             last >> ask
             last = [ask]
         closing_tasks(plan.name, setup, last)
-    # Only now: a task copies the parameters that its DAG has when it is made, which would triple the DAG.
-    # Past attrs, which would check each one's JSON schema in every parse: almost half of the build.
-    object.__setattr__(dag, "params", ParamsDict(run_parameters(plan)))
+    # Only now, when every task is made: a task copies the parameters that its DAG has at that moment, and
+    # with those copies the serialised DAG would be three times as large.
+    dag.params.update(run_parameters(plan))
     return dag
 
 
 def rto_alert(plan: Plan) -> DeadlineAlert | None:
-    """Airflow's own alarm at the plan's RTO; whether there is anything to tell is seen when it rings."""
+    """Airflow's own alarm at the plan's RTO. Its callback decides whether people need to be notified."""
     if plan.objectives.rto is None:
         return None
     return DeadlineAlert(
@@ -130,12 +129,12 @@ def rto_alert(plan: Plan) -> DeadlineAlert | None:
 
 
 def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
-    """The tasks of one wave, in its task group, by name; the first of them also as :data:`FIRST`."""
+    """The tasks of one wave in its task group, by name; the first one also under :data:`FIRST`."""
     with TaskGroup(group_id=group_id(wave.name), prefix_group_id=True):
         start = DrsStartRecoveryOperator(
             task_id="start_recovery",
             wave=wave.name,
-            # A wave that this run leaves out is skipped, and lets those after it pass.
+            # A wave that this run leaves out is skipped; later waves still run.
             trigger_rule=TriggerRule.NONE_FAILED,
         )
         started = DrsJobStartedSensor(task_id="wait_until_started", wave=wave.name)
@@ -157,9 +156,9 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
 
 
 def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
-    """Clean-up, evidence and verdict, which run whatever happened to the tasks before them."""
+    """Clean-up, evidence and verdict, which run however the tasks before them ended."""
     terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
-    # The asset bears the DAG's name: who follows a plan's drills schedules by it.
+    # The asset is named after the DAG: other DAGs can be scheduled by a plan's drills.
     evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))])
     verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
     list(last) >> terminate
@@ -170,8 +169,8 @@ def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperat
 
 
 def refusing_dag(broken: BrokenPlan) -> DAG:
-    """What stands in for the DAG of a broken plan: it refuses new runs, and lets a run that began before the
-    file broke clean up and end.
+    """The DAG of a broken plan. It refuses new runs; a run that began before the file broke still cleans up
+    and ends.
     """
     with DAG(
         dag_id=dag_id(broken.stem),
@@ -191,16 +190,16 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
 
 
 def run_parameters(plan: Plan) -> dict[str, Any]:
-    """The form in the Airflow UI, and ``conf`` by API."""
+    """The parameters of a run: the form in the Airflow UI, and ``conf`` in the API."""
     waves = [wave.name for wave in plan.waves]
     return {
-        # No enum: begin answers a wrong value with a code of ours, and what this plan allows.
+        # No enum: for a wrong value, begin gives an error code and says what this plan allows.
         "execution_type": Param(
             "DRILL",
             type="string",
             examples=["DRILL", "RECOVERY"] if plan.allow_recovery else ["DRILL"],
             title="Execution type",
-            description="DRILL; or RECOVERY, a real one: where the plan allows it, and once approved.",
+            description="DRILL, or RECOVERY for a real one: the plan must allow it, and a person approve it.",
         ),
         "waves": Param(
             waves,
@@ -208,49 +207,52 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             items={"type": "string", "enum": waves},
             examples=waves,
             title="Waves",
-            description="The waves to drill. A wave left out lets those after it pass.",
+            description="Remove a wave and its servers are not launched; later waves still run.",
         ),
-        # "null" too: the form does not let a run be triggered while any other field is empty.
+        # "null" is allowed, because the form does not trigger a run while a field of another type is empty.
         "exclude_servers": Param(
             None,
             type=["null", "array"],
             items={"type": "string", "pattern": "^s-[0-9a-f]{17}$"},
             title="Exclude servers",
-            description="Source server ids to leave out of this run, one a line.",
+            description="Source servers that this run leaves out: one id on each line.",
         ),
         "recovery_point": Param(
             None,
             type=["null", "string"],
             title="Recovery point",
-            description="latest, or a time with its zone: the newest snapshot at or before it.",
+            description=(
+                "Leave empty for the latest data, or give a time such as 2026-11-27T03:00Z, "
+                "which takes the newest snapshot up to then."
+            ),
         ),
         "dry_run": Param(
-            False, type="boolean", title="Dry run", description="End after preflight: launch nothing."
+            False, type="boolean", title="Dry run", description="Run preflight only; launch nothing."
         ),
         "keep_instances": Param(
             False,
             type="boolean",
             title="Keep instances",
-            description="Do not terminate what this run launches. The instances cost money until you do.",
+            description="Do not terminate what this run launches. It costs money until you terminate it.",
         ),
         "skip_approvals": Param(
             False,
             type="boolean",
             title="Skip approvals",
-            description="Do not ask where the plan's approvals are skippable.",
+            description="Do not wait for approvals that the plan allows to be skipped.",
         ),
         "reason": Param(
             None,
             type=["null", "string"],
             maxLength=500,
             title="Reason",
-            description="Why this run; it stands in the evidence. A RECOVERY needs one.",
+            description="Why this run is started. It is kept in the evidence. A RECOVERY needs a reason.",
         ),
     }
 
 
 def document(plan: Plan) -> str:
-    """What the DAG's page tells. The digest makes a changed plan a new version of the DAG."""
+    """The text on the DAG's page. Because of the digest, a changed plan makes a new version of the DAG."""
     target = plan.target
     lines = [
         plan.description,

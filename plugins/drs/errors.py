@@ -1,12 +1,11 @@
 """Every failure of a drill: its code, what it means, and what to do about it.
 
     DrillError
-    ├── one class for each code below, named after it, but for LEFTOVER_DRILL_INSTANCE, which only warns
-    └── raised anywhere below the operators; the operators turn it into a task failure
+    └── one class for each code below, named after it; only LEFTOVER_DRILL_INSTANCE, a warning, has none
 
-A message is complete on its own: what happened, to which server or job, why; the remedy follows it.
-Whether Airflow may retry the task is part of the error: ``retryable`` is false where the same call would
-meet the same refusal.
+These errors are raised below the operators, which turn them into failed tasks. A message is complete on its
+own: what happened, to which server or job, and why. The remedy follows it. ``retryable`` says whether Airflow
+may retry the task; it is false where the same call would be refused again.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import ClassVar
 
 
 class Code(enum.StrEnum):
-    """The codes that a task log, the verdict and the command line name."""
+    """The codes in task logs, in the verdict and on the command line."""
 
     MISSING_FIELD = "MISSING_FIELD"
     INVALID_FIELD = "INVALID_FIELD"
@@ -56,8 +55,8 @@ class DrillError(Exception):
     """A failure with a code, a message and a remedy.
 
     :param message: what happened, to which server or job, and why
-    :param remedy: what the reader should do now; defaults to the class's own
-    :param details: what a task's log shows above the message, such as a table of servers
+    :param remedy: what the reader should do now; by default the remedy of the class
+    :param details: text that a task's log shows above the message, such as a table of servers
     """
 
     code: ClassVar[Code]
@@ -111,10 +110,10 @@ class PlanAlreadyExecuting(DrillError):
 
 
 class PlanChanged(DrillError):
-    """The plan file was edited while a run was under way, so that its tasks no longer fit the run's plan."""
+    """The plan file was edited while a run was active, and the tasks no longer fit the run's plan."""
 
     code = Code.PLAN_CHANGED
-    remedy = "Nothing to mend: this run cleans up and ends. Trigger a new run to drill the edited plan."
+    remedy = "Nothing to fix: this run cleans up and ends. Start a new run to drill the edited plan."
 
 
 class AccountMismatch(DrillError):
@@ -134,7 +133,7 @@ class DrsUnavailable(DrillError):
     retryable = True
     remedy = (
         "Check the AWS Health Dashboard and the network path from the workers to the DRS endpoint. "
-        "Once DRS answers, clear this task or trigger a new run."
+        "Once DRS answers, clear this task or start a new run."
     )
 
 
@@ -143,10 +142,10 @@ class AccessDenied(DrillError):
 
 
 class CheckUnavailable(DrillError):
-    """A check of preflight that could not be made: what it would have found is unknown, so it fails."""
+    """A check of preflight could not be made. What it would have found is unknown, so preflight fails."""
 
     code = Code.CHECK_UNAVAILABLE
-    remedy = "Mend what kept the check from being made, then trigger a new run."
+    remedy = "Fix what prevented the check, then start a new run."
 
 
 class SourceServerNotFound(DrillError):
@@ -165,20 +164,20 @@ class ServerConflict(DrillError):
     code = Code.SERVER_CONFLICT
     remedy = (
         "Wait for the job that holds the server to end (DRS cannot cancel a job), then clear this task "
-        "or trigger a new run."
+        "or start a new run."
     )
 
 
 class WaveSizeLimitExceeded(DrillError):
     code = Code.WAVE_SIZE_LIMIT_EXCEEDED
-    remedy = "Split the wave: DRS takes at most 100 source servers in one job."
+    remedy = "Split the wave: DRS accepts at most 100 source servers in one job."
 
 
 class ConcurrentJobsLimitExceeded(DrillError):
     code = Code.CONCURRENT_JOBS_LIMIT_EXCEEDED
     remedy = (
-        "Wait for the jobs in progress to end, or set `launch: {jobs: per_wave}`, which makes one job of a "
-        "wave. DRS allows 20 jobs in progress and 500 servers in all jobs; neither can be raised."
+        "Wait for the jobs in progress to end, or set `launch: {jobs: per_wave}`, which launches a wave with "
+        "one job. DRS allows 20 jobs in progress and 500 servers in all jobs; neither can be raised."
     )
 
 
@@ -193,8 +192,8 @@ class UnhealthyServerReplication(DrillError):
 class AgentNotReporting(DrillError):
     code = Code.AGENT_NOT_REPORTING
     remedy = (
-        "Look at the replication agent on the source server (is the machine up, can it reach the DRS "
-        "endpoint on TCP 443?), or leave the server out of this run with `exclude_servers`."
+        "Check the replication agent on the source server: is the machine up, and can it reach the DRS "
+        "endpoint on TCP 443? Or leave the server out of this run with `exclude_servers`."
     )
 
 
@@ -218,26 +217,26 @@ class RecoveryPointNotFound(DrillError):
 
 class ApprovalRejected(DrillError):
     code = Code.APPROVAL_REJECTED
-    remedy = "Settle with the person named, then trigger a new run."
+    remedy = "Agree with the person who is named, then start a new run."
 
 
 class ApprovalTimeout(DrillError):
     code = Code.APPROVAL_TIMEOUT
-    remedy = "Trigger a new run, and have somebody answer under Required Actions in the Airflow UI in time."
+    remedy = "Start a new run, and have somebody answer in time under Required Actions in the Airflow UI."
 
 
 class JobStartTimeout(DrillError):
     code = Code.JOB_START_TIMEOUT
     remedy = (
-        "Look at the job in the DRS console. A job that stays PENDING is DRS's to start: if it never does, "
-        "open a support case with the job id. Trigger a new run when it has ended."
+        "Look at the job in the DRS console. Only DRS can start a PENDING job: if it never does, open a "
+        "support case with the job id. Start a new run when the job has ended."
     )
 
 
 class JobTimeout(DrillError):
     code = Code.JOB_TIMEOUT
     remedy = (
-        "See the job's last event: a conversion that hangs is usually a missing permission, subnet or "
+        "See the job's last event. A conversion that hangs usually lacks a permission, a subnet, or "
         "instance capacity for the conversion server. If launches of this size take longer, raise "
         "`launch.job_timeout` in the plan."
     )
@@ -246,16 +245,16 @@ class JobTimeout(DrillError):
 class ServerLaunchFailed(DrillError):
     code = Code.SERVER_LAUNCH_FAILED
     remedy = (
-        "Read DRS's own error above, mend its cause (permissions, launch settings, quota), then clear this "
-        "wave before clean-up, or trigger a new run."
+        "Read DRS's own error above and fix its cause (permissions, launch settings, quota). Before "
+        "clean-up: clear start_recovery to launch again. After it: start a new run."
     )
 
 
 class ValidationFailed(DrillError):
     code = Code.VALIDATION_FAILED
     remedy = (
-        "See what each check saw above. The instances stand until clean-up ends them; keep them for a look "
-        "with the run parameter keep_instances, or with cleanup: {when: on_success} in the plan."
+        "See above what each check saw. The instances run until clean-up terminates them. To keep them for "
+        "a closer look, use the run parameter keep_instances, or cleanup: {when: on_success} in the plan."
     )
 
 
@@ -264,17 +263,17 @@ class CleanupIncomplete(DrillError):
 
 
 class EvidenceIncomplete(DrillError):
-    """The record of the run could not be written, or its chain could not be closed."""
+    """The record of the run could not be written, or the chain before it is broken."""
 
     code = Code.EVIDENCE_INCOMPLETE
     retryable = True
     remedy = (
         "Make sure that evidence_path (section [drs] of Airflow's configuration) exists, can be written by "
-        "every worker and has room, then clear the task 'evidence': it assembles the record anew."
+        "every worker and has room. Then clear the task 'evidence': it assembles and writes the record again."
     )
 
 
 class DrillFailed(DrillError):
-    """The verdict on a run that did not prove what it set out to prove."""
+    """The verdict on a run that did not prove everything that it was started to prove."""
 
     code = Code.DRILL_FAILED

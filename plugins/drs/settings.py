@@ -13,7 +13,7 @@ SECTION = "drs"
 
 
 def plans_folder() -> Path:
-    """Where the recovery plans are; by default ``include/plans`` beside the DAGs folder."""
+    """The folder of the recovery plans; by default ``include/plans`` beside the DAGs folder."""
     configured = conf.get(SECTION, "plans_folder", fallback="")
     if configured:
         return Path(configured)
@@ -21,41 +21,41 @@ def plans_folder() -> Path:
 
 
 def evidence_path() -> str:
-    """Where the records of runs are kept: a folder, or ``s3://bucket/prefix``; every worker must reach it."""
+    """Where evidence records are kept: a folder or ``s3://bucket/prefix`` that every worker can reach."""
     configured = str(conf.get(SECTION, "evidence_path", fallback="")).strip()
     return configured or str(default_evidence_folder(os.environ))
 
 
 def evidence_conn_id() -> str | None:
-    """The connection by which an object store is reached; ``None`` is the worker's own credentials."""
+    """The connection to the object store of the evidence; ``None`` uses the worker's own credentials."""
     return str(conf.get(SECTION, "evidence_conn_id", fallback="")).strip() or None
 
 
 def deferrable() -> bool:
-    """Whether waiting is left to the triggerer (the default) or done in the worker."""
+    """Whether tasks wait in the triggerer (the default) or in the worker."""
     return bool(conf.getboolean(SECTION, "deferrable", fallback=True))
 
 
 def poll_interval() -> float:
-    """Seconds between two looks at jobs of which none can end soon."""
+    """Seconds between two looks at jobs while none of them can end soon."""
     return float(conf.getfloat(SECTION, "poll_interval", fallback=15.0))
 
 
 def poll_interval_near() -> float:
-    """Seconds between two looks when an end is near, or of one check of a launched server."""
+    """Seconds between two looks at jobs while one may end soon, and between two tries of a check."""
     return float(conf.getfloat(SECTION, "poll_interval_near", fallback=3.0))
 
 
 def readiness_schedule() -> str:
-    """When all plans are asked whether a drill could begin: a cron expression in UTC; empty: by hand."""
+    """When all plans are checked for readiness: a cron expression in UTC. Empty: only by hand."""
     return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()
 
 
 def metrics() -> bool:
-    """Whether a drill's measures go to CloudWatch (the default)."""
+    """Whether a drill's measures are published to CloudWatch (the default)."""
     return bool(conf.getboolean(SECTION, "metrics", fallback=True))
 
 
 def base_url() -> str:
-    """Where people find the Airflow UI."""
+    """The address of the Airflow UI."""
     return str(conf.get("api", "base_url", fallback="http://localhost:8080"))

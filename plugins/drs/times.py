@@ -18,7 +18,7 @@ def utc_now() -> dt.datetime:
 
 
 def as_utc(at: dt.datetime) -> dt.datetime:
-    """The instant in UTC; one without a time zone is taken for UTC."""
+    """The instant in UTC. An instant without a time zone is taken as UTC."""
     return at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at.astimezone(dt.UTC)
 
 
@@ -38,7 +38,7 @@ def instant(at: dt.datetime | None, none: str = UNKNOWN) -> str:
 
 
 def duration(seconds: float | None, none: str = UNKNOWN) -> str:
-    """``8 min 53 s``; below ten seconds with a tenth, as in ``4.5 s``; ``none`` for no span."""
+    """``8 min 53 s``; below ten seconds with tenths, as in ``4.5 s``; ``none`` for no span."""
     if seconds is None:
         return none
     if seconds < 0:
@@ -57,7 +57,7 @@ def duration(seconds: float | None, none: str = UNKNOWN) -> str:
 def age(since: dt.datetime | None, now: dt.datetime) -> str:
     """How long something has existed, in its two largest units: ``3 min``, ``2 h 5 min``, ``4 d 3 h``.
 
-    :return: ``-`` where its beginning is not known
+    :return: ``-`` if its beginning is not known
     """
     if since is None:
         return "-"

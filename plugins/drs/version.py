@@ -1,3 +1,3 @@
-"""The version of this package; it may lie in a plugins folder, where no installer knows it."""
+"""The version of this package; stated here because a copy in a plugins folder has no package metadata."""
 
 VERSION = "0.1.0"

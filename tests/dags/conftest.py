@@ -15,7 +15,7 @@ EXAMPLES = REPOSITORY / "include" / "plans"
 
 @pytest.fixture
 def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of plans that Airflow is configured with: a copy of the examples, to add to and to edit."""
+    """The configured folder of plans: a copy of the examples that a test may change."""
     folder = tmp_path / "plans"
     shutil.copytree(EXAMPLES, folder)
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(folder))

@@ -32,21 +32,21 @@ def broken(plans: Path, name: str, *edits: tuple[str, str], more: str = "") -> P
 
 
 def line_of(path: Path, start: str) -> int:
-    """The line that begins so, indentation aside."""
+    """The number of the line that begins so, ignoring indentation."""
     lines = path.read_text().splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(start))
 
 
 def only_error(bag: DagBag) -> str:
-    """The one import error, which the file without DAGs raises."""
+    """The only import error, which the file without DAGs raises."""
     ((file, error),) = bag.import_errors.items()
     assert Path(file).name == "recovery_plan_errors.py"
     return error
 
 
 def test_every_file_in_dags_imports(dag_bag: Parse) -> None:
-    """In Airflow's safe mode, which skips files that do not look like DAGs: each plan is a DAG, and one more
-    asks all of them.
+    """In safe mode, Airflow skips files that do not look like DAGs. Each plan is a DAG, and one more DAG
+    checks all plans.
     """
     bag = dag_bag()
     assert bag.import_errors == {}
@@ -59,14 +59,14 @@ def test_every_file_in_dags_imports(dag_bag: Parse) -> None:
 
 
 def test_plans_are_found_beside_the_dags_by_default(dag_bag: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing to configure: include/plans, where the DAGs folder is dags."""
+    """Without configuration they are in include/plans, beside the DAGs folder."""
     monkeypatch.delenv("AIRFLOW__DRS__PLANS_FOLDER")
     monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(REPOSITORY / "dags"))
     assert set(dag_bag().dags) == DAG_IDS
 
 
 def test_broken_plans_are_told_in_one_error_and_the_others_stay(dag_bag: Parse, plans: Path) -> None:
-    """Each with its file, line and key, what is wrong and what to write instead."""
+    """The error names file, line and key, what is wrong, and what to write instead."""
     first = broken(plans, "first", ("region: us-east-1", "region: Virginia"), more="colour: red\n")
     second = broken(plans, "second", ("protection_groups: [server]", "protection_groups: [serve]"))
     bag = dag_bag()
@@ -80,8 +80,8 @@ def test_broken_plans_are_told_in_one_error_and_the_others_stay(dag_bag: Parse, 
 
 
 def test_a_broken_plan_s_dag_refuses_runs_and_ends_those_under_way(dag_bag: Parse, plans: Path) -> None:
-    """Known by the file's stem, without a schedule: begin tells what is wrong with the file; clean-up,
-    evidence and verdict are those of the whole plan.
+    """It is named after the file and has no schedule. Begin says what is wrong with the file; clean-up,
+    evidence and verdict are the same as in the DAG of a valid plan.
     """
     schedule = 'schedule: "0 6 1 * *"\n'
     path = broken(plans, "order-system", ("region: us-east-1", "region: Virginia"), more=schedule)
@@ -107,7 +107,7 @@ def test_a_broken_plan_s_dag_refuses_runs_and_ends_those_under_way(dag_bag: Pars
 
 
 def test_a_file_whose_name_no_dag_can_have_is_told_all_the_same(dag_bag: Parse, plans: Path) -> None:
-    """It has no DAG that could refuse; the import error names it."""
+    """No DAG can refuse its runs, but the import error names it."""
     (plans / "My Plan.yaml").write_text(GOOD)
     bag = dag_bag()
     assert set(bag.dags) == DAG_IDS
@@ -115,7 +115,7 @@ def test_a_file_whose_name_no_dag_can_have_is_told_all_the_same(dag_bag: Parse, 
 
 
 def test_a_plan_that_is_not_even_yaml_harms_no_other(dag_bag: Parse, plans: Path) -> None:
-    """Nor do two files of one name, or one that is empty."""
+    """Two files with the same name, or an empty file, do no harm either."""
     (plans / "torn.yaml").write_text("name: [\n")
     (plans / "empty.yaml").write_text("")
     (plans / "fleet.yml").write_text(GOOD)
@@ -145,7 +145,7 @@ def test_a_missing_folder_is_an_error_that_names_it(
 def test_a_worker_builds_only_the_dag_it_was_asked_for(
     dag_bag: Parse, plans: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A task's start does not depend on how many plans there are: no other file is read."""
+    """It reads no other file, so a task's start does not depend on the number of plans."""
     (plans / "torn.yaml").write_text("name: [\n")
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"drs_drill__{name}")
     read: list[str] = []
@@ -162,14 +162,14 @@ def test_a_worker_builds_only_the_dag_it_was_asked_for(
 
 
 def test_a_worker_of_another_dag_builds_none(plans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And does not fail."""
+    """It does not fail either."""
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "somebody_elses")
     bag = DagBag(dag_folder=REPOSITORY / "dags" / "recovery_plans.py", load_op_links=False)
     assert (bag.dags, bag.import_errors) == ({}, {})
 
 
 def test_the_plugin_manager_imports_nothing_of_the_package() -> None:
-    """It would execute each file of plugins/ under its bare name, __main__ and all."""
+    """It would execute each file of plugins/ under its bare name, even __main__."""
     code = (
         "import sys\n"
         "from airflow import plugins_manager\n"

@@ -17,7 +17,7 @@ from tests.dags.conftest import REPOSITORY
 
 @pytest.fixture
 def readiness(plans: Path) -> Callable[[], DAG]:
-    """Parse its file, and nothing else."""
+    """Parse the DAG's file only."""
 
     def parse() -> DAG:
         bag = DagBag(dag_folder=REPOSITORY / "dags" / "drs_readiness.py", load_op_links=False)
@@ -29,7 +29,7 @@ def readiness(plans: Path) -> Callable[[], DAG]:
 
 
 def test_each_plan_is_a_mapped_task_known_by_its_name(readiness: Callable[[], DAG]) -> None:
-    """One that fails does not stop the others; few run at a time."""
+    """One that fails does not stop the others, and only a few run at a time."""
     dag = readiness()
     mapped = dag.get_task("preflight")
     assert isinstance(mapped, MappedOperator)
@@ -39,7 +39,7 @@ def test_each_plan_is_a_mapped_task_known_by_its_name(readiness: Callable[[], DA
 
 
 def test_it_runs_daily_but_only_once_it_is_unpaused(readiness: Callable[[], DAG]) -> None:
-    """Nothing asks AWS before somebody says so. Runs never overlap; missed days are not made up for."""
+    """AWS is not asked before somebody unpauses it. Runs never overlap, and missed days are not caught up."""
     dag = readiness()
     assert isinstance(dag.timetable, CronTriggerTimetable)
     assert (dag.timetable.expression, str(dag.timetable.timezone)) == ("0 5 * * *", "UTC")
@@ -52,7 +52,7 @@ def test_it_runs_daily_but_only_once_it_is_unpaused(readiness: Callable[[], DAG]
 def test_its_schedule_is_a_setting(
     readiness: Callable[[], DAG], monkeypatch: pytest.MonkeyPatch, setting: str, schedule: str | None
 ) -> None:
-    """An empty one leaves it to be started by hand."""
+    """If it is empty, the DAG runs only by hand."""
     monkeypatch.setenv("AIRFLOW__DRS__READINESS_SCHEDULE", setting)
     assert getattr(readiness().timetable, "expression", None) == schedule
 
@@ -60,7 +60,7 @@ def test_its_schedule_is_a_setting(
 def test_parsing_it_reads_no_plan(
     readiness: Callable[[], DAG], plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It costs the same with one plan and with three hundred; not even the folder is looked into."""
+    """Parsing costs the same with one plan and with three hundred; the folder is not even listed."""
     looked: list[Path] = []
     iterdir, read_bytes = Path.iterdir, Path.read_bytes
 

@@ -29,7 +29,7 @@ def example(name: str) -> DAG:
 
 
 def edges(dag: DAG) -> set[tuple[str, str]]:
-    """What comes directly after what, but for the setup."""
+    """The direct successors of each task, without the setup."""
     return {
         (task.task_id, below) for task in dag.tasks if not task.is_setup for below in task.downstream_task_ids
     }
@@ -45,7 +45,7 @@ def wave(name: str) -> set[tuple[str, str]]:
 
 
 def gate(before: str, when: str, after: str) -> tuple[str, str]:
-    """One wave waits for another's gate."""
+    """An edge by which one wave waits for another's gate."""
     task = "validate" if when == "validated" else f"wait_until_{when}"
     return f"wave_{before}.{task}", f"wave_{after}.start_recovery"
 
@@ -81,25 +81,27 @@ EDGES = {
 
 
 def changed(**parts: Any) -> Plan:
-    """The order system's plan with other parts."""
+    """The plan of the order system, with other parts."""
     plan = load_plan(EXAMPLES / "order-system.yaml")
     return Plan.model_validate({**plan.model_dump(mode="json", exclude_unset=True), **parts})
 
 
 def test_every_example_is_a_dag() -> None:
-    """Known by the plan's name."""
+    """The DAG is named after the plan."""
     assert list(build_dags(EXAMPLES)) == [f"drs_drill__{name}" for name in NAMES]
     assert set(EDGES) == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_waves_follow_each_other_through_their_gates(name: str) -> None:
-    """And only preflight follows begin: whatever fails before it launches nothing."""
+    """Only preflight follows begin, so a failure before it launches nothing."""
     assert edges(example(name)) == EDGES[name]
 
 
 def test_a_wave_s_approval_comes_after_every_gate_and_before_its_launch() -> None:
-    """The other waves have none. A question that need not be asked is skipped, and lets the launch pass."""
+    """The other waves have none. If the question need not be asked, its task is skipped and the launch still
+    runs.
+    """
     waves = [
         {"name": "database", "protection_groups": ["database"]},
         {"name": "application", "protection_groups": ["application"], "depends_on": []},
@@ -123,7 +125,7 @@ def test_a_wave_s_approval_comes_after_every_gate_and_before_its_launch() -> Non
 
 
 def test_a_plan_that_allows_a_recovery_asks_between_preflight_and_the_first_waves() -> None:
-    """Every wave that comes after no other waits for the answer, also by way of its own approval."""
+    """Every wave that follows no other wave waits for the answer, directly or through its own approval."""
     waves = [
         {"name": "database", "protection_groups": ["database"]},
         {"name": "application", "protection_groups": ["application"], "depends_on": [], "approval": {}},
@@ -139,7 +141,7 @@ def test_a_plan_that_allows_a_recovery_asks_between_preflight_and_the_first_wave
 
 
 def test_a_plan_that_cleans_up_after_an_approval_asks_when_every_wave_has_ended() -> None:
-    """However it ended: a wave that failed is asked about too. Clean-up and all after it come then."""
+    """However they ended, also after a failure. Clean-up and the rest come after the question."""
     dag = drill_dag(changed(cleanup={"when": "after_approval"}))
     ask = dag.get_task("approve_cleanup")
     assert ask.upstream_task_ids == {f"wave_{name}.validate" for name in ("database", "application", "web")}
@@ -152,14 +154,14 @@ def test_a_plan_that_cleans_up_after_an_approval_asks_when_every_wave_has_ended(
 
 @pytest.mark.parametrize("when", ["always", "on_success", "never"])
 def test_other_rules_of_clean_up_ask_nobody(when: str, serialized_dag: Callable[[DAG], str]) -> None:
-    """Their DAG is as large as that of a plan without a rule, but for the digest."""
+    """Apart from the digest, their DAG is the same as that of a plan without a rule."""
     dag = drill_dag(changed(cleanup={"when": when}))
     assert "approve_cleanup" not in dag.task_ids
     assert len(serialized_dag(dag)) == len(serialized_dag(drill_dag(changed())))
 
 
 def test_a_wave_may_depend_on_several_and_on_none() -> None:
-    """It waits for each one's gate; without any it follows preflight."""
+    """It waits for each one's gate; a wave without dependencies follows preflight."""
     waves = [
         {"name": "database", "protection_groups": ["database"], "next_wave_when": "launched"},
         {
@@ -180,9 +182,7 @@ def test_a_wave_may_depend_on_several_and_on_none() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_end_runs_whatever_happened(name: str) -> None:
-    """One setup, the very first task, and three teardowns that belong to it; the verdict alone decides the
-    state of the run.
-    """
+    """One setup, the very first task, has three teardowns; only the verdict decides the state of the run."""
     dag = example(name)
     (setup,) = [task for task in dag.tasks if task.is_setup]
     assert setup.upstream_task_ids == set()
@@ -197,7 +197,9 @@ def test_the_end_runs_whatever_happened(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_wave_left_out_lets_the_next_one_pass(name: str) -> None:
-    """It is skipped; a wave that failed lets none pass. Within a wave every task needs the one before."""
+    """The wave is skipped and later waves still run; after a failed wave they do not. Within a wave every
+    task needs the one before.
+    """
     for task in example(name).tasks:
         if task.task_id.startswith("wave_"):
             starts = task.task_id.endswith(".start_recovery")
@@ -206,14 +208,14 @@ def test_a_wave_left_out_lets_the_next_one_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tasks_are_retried_but_for_the_verdict(name: str) -> None:
-    """Twice, ten seconds apart; the verdict would say the same again."""
+    """Twice, ten seconds apart. A retry of the verdict would give the same result."""
     for task in example(name).tasks:
         assert task.retries == (0 if task.task_id == "verdict" else 2)
         assert task.retry_delay == timedelta(seconds=10)
 
 
 def test_each_wave_s_tasks_know_their_wave() -> None:
-    """Nothing else: what to launch, and where, the run has recorded."""
+    """They know nothing else: the run's record says what to launch and where."""
     dag = example("fleet")
     for name in ("directory", "database", "reporting", "application", "web"):
         tasks = {task.task_id: task for task in dag.tasks if task.task_id.startswith(f"wave_{name}.")}
@@ -236,13 +238,15 @@ def test_waves_named_like_other_tasks_stay_apart() -> None:
 
 
 def test_begin_runs_once_at_a_time() -> None:
-    """Two runs that start together do not both pass it."""
+    """So two runs that start together cannot both pass it."""
     assert example("order-system").get_task("begin").max_active_tis_per_dag == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_run_is_ever_ended_without_its_clean_up(name: str) -> None:
-    """A dagrun_timeout would skip the teardowns; a start_date would fire a missed drill when unpaused."""
+    """A dagrun_timeout would skip the teardowns, and a start_date would start a missed drill when the DAG is
+    unpaused.
+    """
     dag = example(name)
     assert (dag.dagrun_timeout, dag.start_date, dag.catchup) == (None, None, False)
     assert {task.start_date for task in dag.tasks} == {None}
@@ -250,14 +254,14 @@ def test_no_run_is_ever_ended_without_its_clean_up(name: str) -> None:
 
 
 def test_a_plan_without_a_schedule_starts_by_hand() -> None:
-    """New, it is paused in any case."""
+    """Every new DAG is paused."""
     dag = example("order-system")
     assert dag.schedule is None
     assert dag.is_paused_upon_creation
 
 
 def test_a_schedule_runs_in_the_plan_s_time_zone() -> None:
-    """06:00 in Berlin, summer and winter."""
+    """06:00 in Berlin, in summer and winter."""
     dag = drill_dag(changed(schedule="0 6 1 * *", timezone="Europe/Berlin"))
     assert isinstance(dag.timetable, CronTriggerTimetable)
     assert dag.timetable.expression == "0 6 1 * *"
@@ -265,7 +269,7 @@ def test_a_schedule_runs_in_the_plan_s_time_zone() -> None:
 
 
 def test_owner_tags_and_description_are_the_plan_s() -> None:
-    """As Airflow's list shows them; every drill has one tag in common."""
+    """Airflow's list shows them; all drills share one tag."""
     dag = example("order-system")
     assert {task.owner for task in dag.tasks} == {"dr-team"}
     assert dag.tags == {"drs-drill", "tier-1"}
@@ -277,7 +281,7 @@ def test_owner_tags_and_description_are_the_plan_s() -> None:
 
 
 def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
-    """A scheduled run has none but the defaults; the waves are those of the plan, in its order."""
+    """A scheduled run has only the defaults: all waves of the plan, in its order."""
     assert example("order-system").params.dump() == {
         "execution_type": "DRILL",
         "waves": ["database", "application", "web"],
@@ -292,13 +296,13 @@ def test_without_parameters_everything_is_drilled_and_cleaned_up() -> None:
 
 @pytest.mark.parametrize("name", ["fleet", "order-system", "single-server"])
 def test_the_parameters_are_valid_as_they_stand(name: str) -> None:
-    """A scheduled run has no others, and Airflow is kept from checking them whenever it builds the DAG."""
+    """A scheduled run has no others, and building a DAG does not check them."""
     example(name).params.validate()
 
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_the_form_offers_a_recovery_where_the_plan_allows_it(allowed: bool) -> None:
-    """Another value is not refused by Airflow, but by begin, which says what is allowed."""
+    """Airflow accepts other values too; begin refuses them and says what is allowed."""
     params = drill_dag(changed(allow_recovery=allowed)).params
     offered = params.get_param("execution_type").schema["examples"]
     assert offered == (["DRILL", "RECOVERY"] if allowed else ["DRILL"])
@@ -308,7 +312,7 @@ def test_the_form_offers_a_recovery_where_the_plan_allows_it(allowed: bool) -> N
 
 @pytest.mark.parametrize("name", ["exclude_servers", "recovery_point", "reason"])
 def test_what_may_stay_empty_does_not_block_the_form(name: str) -> None:
-    """Airflow's form cannot be sent while a field is empty whose type does not admit null."""
+    """Airflow's form cannot be sent while a field is empty whose type does not allow null."""
     assert "null" in example("order-system").params.get_param(name).schema["type"]
 
 
@@ -326,19 +330,19 @@ def test_what_may_stay_empty_does_not_block_the_form(name: str) -> None:
     ],
 )
 def test_airflow_itself_refuses_wrong_parameters(key: str, value: object) -> None:
-    """By the form's own rules, before a run exists."""
+    """By the rules of the form, before a run exists."""
     params = example("order-system").params
     with pytest.raises(ParamValidationError):
         params[key] = value
 
 
 def test_tasks_do_not_copy_the_parameters() -> None:
-    """They are the DAG's; a copy in each task would make it three times as large."""
+    """They belong to the DAG; a copy in each task would make it three times as large."""
     assert {len(task.params) for task in example("fleet").tasks} == {0}
 
 
 def test_a_plan_s_dag_stays_small(serialized_dag: Callable[[DAG], str]) -> None:
-    """Airflow reads it at every step of a run: at most 14 KiB for three waves, an RTO included."""
+    """Airflow reads it at every step of a run: at most 14 KiB for three waves, including an RTO."""
     objectives = {"rto": "1h", "rpo": "15m"}
     plain = len(serialized_dag(drill_dag(changed(objectives=objectives))))
     assert plain <= 14 * 1024
@@ -353,7 +357,7 @@ def test_a_plan_s_dag_stays_small(serialized_dag: Callable[[DAG], str]) -> None:
 
 
 def test_the_doc_tells_where_and_in_which_order() -> None:
-    """Account, Region and connection; each wave with what it waits for."""
+    """It names account, Region and connection, and for each wave the waves before it."""
     doc = example("fleet").doc_md or ""
     assert "Account 111122223333, Region us-east-1, connection `aws_default`" in doc
     assert "| directory | - | directory | per_wave | launched |" in doc
@@ -372,7 +376,9 @@ def test_the_doc_tells_where_and_in_which_order() -> None:
 def test_a_changed_plan_is_another_version_of_its_dag(
     parts: dict[str, Any], serialized: Callable[[DAG], str]
 ) -> None:
-    """Even where no task changes: the digest stands in the doc. An unchanged one is the same to the byte."""
+    """Even if no task changes, because the digest is in the DAG's doc. An unchanged plan gives the same DAG
+    to the byte.
+    """
     plan, other = changed(), changed(**parts)
     assert f"Plan digest: `{plan.digest}`" in (drill_dag(plan).doc_md or "")
     assert serialized(drill_dag(plan)) == serialized(drill_dag(changed()))
@@ -397,5 +403,5 @@ def serialized() -> Callable[[DAG], str]:
 
 
 def test_the_dag_of_a_plan_is_known_by_its_name() -> None:
-    """With a prefix, so that it meets no other DAG of the installation."""
+    """A prefix keeps it apart from all other DAGs of the installation."""
     assert dag_id("billing") == "drs_drill__billing"

@@ -72,7 +72,7 @@ def test_a_no_fails_the_run_and_cleans_up(asking: Drill) -> None:
     answer(run, APPROVE, "Reject", "not today")
     assert end(run) == "failed", run.describe()
     assert started(run) == DATABASE[:1]
-    assert "[APPROVAL_REJECTED] No to wave web, by " in run.log(APPROVE)
+    assert "[APPROVAL_REJECTED] Wave web rejected by " in run.log(APPROVE)
     assert "not today" in run.log("verdict")
     assert run.task_states()["wave_web.start_recovery"] == "upstream_failed"
 
@@ -87,7 +87,7 @@ def test_silence_is_what_the_plan_says_it_is(plans: Path, run_drill: Drill) -> N
     assert end(run) == "failed", run.describe()
     assert started(run) == [DATABASE[0], WEB[0]]
     assert run.xcom("evidence")["approvals"]["web"]["answered"] == "by time-out"
-    assert "[APPROVAL_TIMEOUT] Nobody answered within 0:00:03" in run.log("verdict")
+    assert "[APPROVAL_TIMEOUT] Nobody answered within 3 s" in run.log("verdict")
 
 
 def test_an_answer_of_somebody_whom_the_plan_does_not_name_counts_for_nothing(asking: Drill) -> None:

@@ -134,7 +134,7 @@ def test_what_a_drill_measured_is_what_the_journal_says(plans: Path, stack: Stac
     told = run.xcom("evidence")
     assert told["rpo_seconds"] == objectives.rpo.measured_seconds
     log = run.log("evidence")
-    assert f"Evidence hash (also in the message): {record.hash}" in log
+    assert f"Evidence SHA-256: {record.hash}" in log
     (event,) = [each for each in stack.api.asset_events(run.dag_id) if each["source_run_id"] == run.run_id]
     assert (event["extra"]["result"], event["extra"]["hash"]) == ("passed", record.hash)
     assert event["extra"]["rto_launched_seconds"] == objectives.rto_launched.measured_seconds

@@ -101,12 +101,12 @@ def test_a_failed_optional_server_is_a_warning_and_a_missing_instance_id_is_foun
 def test_marked_failed_while_a_task_is_up_for_retry(stack: Stack, plans: Path, start_drill: Drill) -> None:
     """A run that is marked failed between two tries of a task terminates what it launched."""
     write_plan(plans, "ended-in-retry", [("database", DATABASE[:2])])
-    stack.simulator.arm(kind="stuck_pending", servers=DATABASE[:2], seconds=20)
+    stack.simulator.arm(kind="stuck_conversion", servers=DATABASE[:2], seconds=10)
     run = start_drill("ended-in-retry")
-    run.wait_for_task("wave_database.wait_until_started", "deferred", timeout=180)
-    # botocore tries four times: the trigger's look fails, then that of the task which it wakes.
-    stack.simulator.arm(kind="internal_error", operations=["DescribeJobs"], count=8)
-    run.wait_for_task("wave_database.wait_until_started", "up_for_retry", timeout=180)
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
+    # Only the task makes this call, not the trigger that wakes it; botocore sends it four times.
+    stack.simulator.arm(kind="internal_error", operations=["DescribeRecoveryInstances"], count=4)
+    run.wait_for_task("wave_database.wait_until_launched", "up_for_retry", timeout=180)
     run.mark("failed")
     run.wait(timeout=120)
     assert_clean_and_red(run)

@@ -86,7 +86,8 @@ def test_a_drill_is_told_and_measured_and_a_broken_notifier_fails_nothing(
     for message in told(run):
         assert "Reason: {{ 7 * 6 }} {% if" in message["Message"]
         assert f"{stack.api.url}/dags/{run.dag_id}/runs/{quote(run.run_id)}" in message["Message"]
-    lost = "Telling notifier tests.e2e.notifiers.Broken of started failed: ConnectionError: the pager is down"
+    broken = "notifier tests.e2e.notifiers.Broken"
+    lost = f"Notice 'started' by {broken} failed: ConnectionError: the pager is down"
     assert f"{lost}; unsaid: DRILL of told: begun" in run.log("begin")
     assert lost in run.xcom("begin", "remarks.begin")[0]
 

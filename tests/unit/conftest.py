@@ -16,6 +16,25 @@ def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def service_models() -> Iterator[None]:
+    """Parse each of botocore's service models once.
+
+    Every connection of Airflow has a session of its own, which would parse megabytes of JSON for each client.
+    """
+    from botocore.loaders import JSONFileLoader
+
+    load_file = JSONFileLoader.load_file
+
+    @functools.cache
+    def load_once(path: str) -> Any:
+        return load_file(JSONFileLoader(), path)
+
+    with pytest.MonkeyPatch.context() as loader:
+        loader.setattr(JSONFileLoader, "load_file", lambda _, path: load_once(path))
+        yield
+
+
 @pytest.fixture(scope="module")
 def simulated_hook() -> Iterator[Any]:
     """A hook for the simulated DRS and moto's EC2. Each module has one: clients are slow to make."""

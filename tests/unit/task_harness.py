@@ -42,7 +42,15 @@ class FakeTaskInstance:
         states = {name: state for name, state in self.states.items() if task_ids is None or name in task_ids}
         return {self.run_id: states} if states else {}
 
-    def xcom_pull(self, *, task_ids: str, key: str = "return_value") -> Any:
+    def xcom_pull(
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Any:
+        assert (dag_id or self.dag_id, run_id or self.run_id) == (self.dag_id, self.run_id)
         return self.xcom.get(task_ids) if key == "return_value" else self.pushed.get((task_ids, key))
 
     def xcom_push(self, *, key: str, value: Any) -> None:
@@ -57,8 +65,10 @@ class FakeTaskInstance:
         return self.runs[run_id]
 
 
-def make_context(*, runs: Mapping[str, str] | None = None, **states: str | None) -> Any:
-    """A task's context; ``states`` are those of the run's tasks."""
+def make_context(
+    states: Mapping[str, str | None] | None = None, *, runs: Mapping[str, str] | None = None
+) -> Any:
+    """A task's context; ``states`` are the states of the run's tasks."""
     return {"ti": FakeTaskInstance(states, runs)}
 
 

@@ -23,7 +23,7 @@ CLASSES = {cls.__name__: cls for cls in DrillError.__subclasses__()}
 
 
 def raises() -> Iterator[tuple[str, ast.Call]]:
-    """Every place of the package that makes a coded failure, and the call."""
+    """Every place in the package that makes a coded failure, with the call."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CLASSES:
@@ -31,7 +31,7 @@ def raises() -> Iterator[tuple[str, ast.Call]]:
 
 
 def test_every_code_has_exactly_one_class() -> None:
-    """Named after it. One code is never a failure: it only warns."""
+    """The class is named after the code. One code has no class, because it is only a warning."""
     codes = [cls.code for cls in CLASSES.values()]
     assert sorted([*codes, Code.LEFTOVER_DRILL_INSTANCE]) == sorted(Code)
     for name, cls in CLASSES.items():
@@ -40,7 +40,7 @@ def test_every_code_has_exactly_one_class() -> None:
 
 @pytest.mark.parametrize("place", list(raises()), ids=lambda place: place[0])
 def test_every_failure_names_a_remedy(place: tuple[str, ast.Call]) -> None:
-    """The class's own, or one given where it is raised."""
+    """The class's own remedy, or one that is given where it is raised."""
     _, call = place
     assert isinstance(call.func, ast.Name)
     own = CLASSES[call.func.id].remedy
@@ -56,11 +56,11 @@ def test_a_failure_tells_code_message_and_remedy() -> None:
 
 
 def test_a_given_remedy_takes_the_place_of_the_class_s_own() -> None:
-    """Only for that failure."""
+    """This holds only for that failure."""
     assert SourceServerNotFound("Gone.", remedy="Look.").remedy == "Look."
     assert "describe-source-servers" in SourceServerNotFound("Gone.").remedy
 
 
 def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
-    """DRS or a store that does not answer; every other failure would meet the same refusal."""
+    """DRS, or a store, did not answer. For every other failure the same call would be refused again."""
     assert [cls for cls in CLASSES.values() if cls.retryable] == [DrsUnavailable, EvidenceIncomplete]

@@ -1,4 +1,4 @@
-"""The command line. One module for each group of commands; none needs Airflow in the process."""
+"""The command line. Each group of commands has a module, and none of them imports Airflow."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ GROUPS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit code of the process."""
+    """Run one command.
+
+    :return: the exit code of the process
+    """
     parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in GROUPS:

@@ -1,4 +1,4 @@
-"""``accounts`` and ``quotas``: where a plan's credentials lead, and what of DRS's quotas is in use there."""
+"""``accounts`` and ``quotas``: the accounts that plans' credentials reach, and the use of DRS's quotas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from drs.aws.quotas import (
     MAX_SOURCE_SERVERS,
 )
 from drs.aws.states import ReplicationState
-from drs.cli.aws import access_for, access_to_place, add_place, add_profile, asking_aws, explained
+from drs.cli.aws import (
+    NO_AWS,
+    access_for,
+    access_to_place,
+    add_place,
+    add_profile,
+    explained,
+    reporting_aws_errors,
+)
 from drs.cli.common import (
     BROKEN,
     OK,
@@ -42,46 +50,47 @@ def add_commands(commands: Any) -> None:
     accounts = add_parser(
         commands,
         "accounts",
-        help="the account to which each plan's credentials lead",
-        description="Ask AWS to which account each plan's credentials lead, and compare it with the plan's.",
+        help="show the account that each plan's credentials reach",
+        description="Ask AWS which account each plan's credentials reach, and compare it with the plan's "
+        "account.",
         exit_codes={
-            0: "each plan's credentials lead to its account",
-            1: "some lead to another account, or a plan is broken",
+            0: "each plan's credentials reach its account",
+            1: "some credentials reach another account, or a plan is broken",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked for some of them",
+            3: "AWS could not be reached for some of the plans",
         },
     )
     accounts.add_argument(
-        "named", nargs="*", metavar="PLAN", help="plans, by name or file (default: all of the folder)"
+        "named", nargs="*", metavar="PLAN", help="plans, by name or file (default: all plans of the folder)"
     )
     add_plans_folder(accounts)
     add_profile(accounts)
     add_json(accounts)
-    accounts.set_defaults(run=asking_aws(_accounts))
+    accounts.set_defaults(run=reporting_aws_errors(_accounts))
 
     quotas = add_parser(
         commands,
         "quotas",
-        help="DRS's quotas, and how much of them is in use",
+        help="show DRS's quotas, and how much of each is in use",
         description=(
-            "Show DRS's quotas in a Region and how much of them is in use. The limits are AWS's defaults; "
-            "those that AWS raises on request are marked, and may be higher in this account."
+            "Show DRS's quotas in a Region and how much of each is in use. The limits are AWS's defaults. "
+            "AWS can raise the marked ones on request, so they may be higher in this account."
         ),
         exit_codes={
-            0: "there is room in every quota",
+            0: "no quota is used up",
             1: "a quota is used up",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
     add_place(quotas)
     add_json(quotas)
-    quotas.set_defaults(run=asking_aws(_quotas))
+    quotas.set_defaults(run=reporting_aws_errors(_quotas))
 
 
 @dataclass(frozen=True)
 class Reached:
-    """Where the credentials of one plan lead."""
+    """The account that the credentials of one plan reach."""
 
     plan: str
     connection: str
@@ -122,10 +131,10 @@ def _plans(arguments: argparse.Namespace) -> tuple[list[Plan], list[BrokenPlan]]
         return [find_plan(name, arguments.plans) for name in arguments.named], []
     found = load_folder(arguments.plans)
     if not found:
-        # A check that looks at nothing must not pass.
+        # A check of nothing must not pass.
         raise RecoveryPlanNotFound(
             f"The folder {arguments.plans} holds no recovery plan.",
-            remedy="Name the right one: --plans FOLDER.",
+            remedy="Name the folder of your plans: --plans FOLDER.",
         )
     return (
         [plan for plan in found if isinstance(plan, Plan)],
@@ -171,7 +180,7 @@ def _reached_table(reached: Iterable[Reached]) -> str:
         )
         for place in reached
     ]
-    header = ("plan", "connection", "credentials from", "region", "plan's account", "leads to", "as", "")
+    header = ("plan", "connection", "credentials from", "region", "plan's account", "reached", "as", "")
     return table(header, rows)
 
 
@@ -194,8 +203,8 @@ def _quotas(arguments: argparse.Namespace) -> int:
     access = access_to_place(arguments)
     quotas, largest = _in_use(access)
     if arguments.json:
-        told = [{**asdict(quota), "used_up": quota.used_up} for quota in quotas]
-        print_json({"region": access.region, "quotas": told, "largest_job_in_progress": largest})
+        listed = [{**asdict(quota), "used_up": quota.used_up} for quota in quotas]
+        print_json({"region": access.region, "quotas": listed, "largest_job_in_progress": largest})
     else:
         print(_quotas_table(quotas))
         print(

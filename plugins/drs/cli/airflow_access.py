@@ -1,4 +1,4 @@
-"""What the commands that speak to Airflow share: how they reach it, and how they end when it says no.
+"""What the commands that use Airflow share: how they reach it, and how they end when it refuses a request.
 
 ``drill`` is in :mod:`drs.cli.airflow_drill`, ``runs`` and ``logs`` are in :mod:`drs.cli.airflow_runs`,
 ``status`` is in :mod:`drs.cli.airflow_status`.
@@ -23,17 +23,18 @@ from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 
 DEFAULT_URL = "http://localhost:8080"
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, the same as in shells."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
-"""Seconds in which Airflow must answer; a cold API server takes a third of it."""
+"""Seconds in which Airflow must answer. An API server that has just started needs a third of it."""
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options that say where Airflow is and who asks."""
+    """Add the options for Airflow's address and the login."""
     group = parser.add_argument_group(
         "Airflow",
-        "Without a token, one is fetched for DRS_AIRFLOW_USER with DRS_AIRFLOW_PASSWORD;\n"
-        "without these, for everybody, where Airflow lets everybody be its administrator.",
+        "Without a token, the command logs in with DRS_AIRFLOW_USER and DRS_AIRFLOW_PASSWORD.\n"
+        "Without these, it asks for a token without a login; Airflow gives one only if it\n"
+        "is set up so that everybody is its administrator.",
     )
     group.add_argument(
         "--airflow-url",
@@ -42,11 +43,13 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help=f"Airflow's address (default: DRS_AIRFLOW_URL, or {DEFAULT_URL})",
     )
-    group.add_argument("--token", metavar="TOKEN", help="a token of its API (default: DRS_AIRFLOW_TOKEN)")
+    group.add_argument(
+        "--token", metavar="TOKEN", help="a token for Airflow's API (default: DRS_AIRFLOW_TOKEN)"
+    )
 
 
 def connect(arguments: argparse.Namespace) -> AirflowApi:
-    """A client of the Airflow that the arguments and the environment name."""
+    """A client for the Airflow that the arguments and the environment name."""
     login = Login(
         token=arguments.token or os.environ.get("DRS_AIRFLOW_TOKEN") or None,
         user=os.environ.get("DRS_AIRFLOW_USER") or None,
@@ -55,11 +58,11 @@ def connect(arguments: argparse.Namespace) -> AirflowApi:
     return AirflowApi(httpx.Client(base_url=arguments.airflow_url, timeout=TIMEOUT), login)
 
 
-def telling_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Turn what Airflow refused, and Ctrl-C, into a message and an exit code."""
+def reporting_airflow_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Wrap a command: Airflow's errors and Ctrl-C become a message and an exit code."""
 
     @functools.wraps(run)
-    def told(arguments: argparse.Namespace) -> int:
+    def wrapped(arguments: argparse.Namespace) -> int:
         try:
             return run(arguments)
         except AirflowError as error:
@@ -69,13 +72,14 @@ def telling_errors(run: Callable[[argparse.Namespace], int]) -> Callable[[argpar
             print("\nInterrupted.", file=sys.stderr)
             return INTERRUPTED
 
-    return told
+    return wrapped
 
 
 def plan_dag(api: AirflowApi, plan: str) -> Dag:
-    """The DAG of a plan that is named by its name or its file.
+    """The DAG of a plan.
 
-    :raises NotFound: Airflow has none; with the plans that it has
+    :param plan: the plan's name, or its file
+    :raises NotFound: Airflow has no such DAG; the error lists the plans whose DAGs it has
     """
     name = named_plan(plan)
     found = api.dag(dag_id(name))
@@ -87,18 +91,19 @@ def plan_dag(api: AirflowApi, plan: str) -> Dag:
         f"[{Code.RECOVERY_PLAN_NOT_FOUND}] Airflow at {api.url} has no DAG {dag_id(name)}."
         + (f" Did you mean {close[0]}?" if close else ""),
         remedy=(
-            f"It has DAGs of these plans: {', '.join(known) or 'none'}. Put the plan's file where Airflow "
-            "reads plans; `python -m drs status` shows what it could not read."
+            f"It has the DAGs of these plans: {', '.join(known) or 'none'}. Put the plan's file in the "
+            "folder from which Airflow reads plans; `python -m drs status` shows which plans it could not "
+            "read."
         ),
     )
 
 
 def named_plan(plan: str) -> str:
-    """The name of a plan that is named by its name, its file or its DAG."""
+    """The name of a plan, given by its name, its file or its DAG."""
     return plan_name(Path(plan).stem if plan.endswith(SUFFIXES) else plan)
 
 
 def _url(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise argparse.ArgumentTypeError(f"{text!r} is no address; write it like this: {DEFAULT_URL}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as {DEFAULT_URL}")
     return text

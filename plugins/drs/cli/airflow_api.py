@@ -1,13 +1,13 @@
-"""A client of Airflow's public REST API. It gives what Airflow answers, and says clearly what it did not.
+"""A client of Airflow's public REST API. It returns Airflow's answers, and raises these errors:
 
     AirflowError
-    ├── Unreachable   no answer, or a server error that lasts
-    ├── NotAllowed    401 and 403: no login, or one that may not do this
+    ├── Unreachable   no answer, or repeated server errors
+    ├── NotAllowed    401 and 403: no login, or a login without this permission
     ├── NotFound      404
-    └── Refused       any other 4xx: what was asked for is wrong
+    └── Refused       any other 4xx: the request is wrong
 
-A GET is repeated when its reply is lost. Nothing else is: a run is triggered under an id that is known
-before, so that after a lost reply Airflow can be asked whether the run is there.
+Only a GET is repeated when its reply is lost. A run is triggered with an id that the client chooses, so that
+after a lost reply the client can ask Airflow whether the run exists.
 
 .. seealso:: https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 """
@@ -32,15 +32,15 @@ FINISHED = frozenset({"success", "failed"})
 PAUSES = (0.5, 1.5)
 """Seconds before each repetition of a GET."""
 LONGEST_DETAIL = 1000
-"""Characters of a refusal that are passed on."""
+"""The longest part of Airflow's own error message that is shown, in characters."""
 PAGE = 100
-"""Entries in one answer: Airflow's own limit by default."""
+"""Entries in one answer; it is Airflow's default limit."""
 
 
 class AirflowError(Exception):
-    """Airflow did not do what was asked.
+    """Airflow did not do what it was asked to do.
 
-    :param message: what was asked, and what came of it
+    :param message: the request, and how Airflow answered
     :param remedy: what to do now
     """
 
@@ -56,21 +56,21 @@ class AirflowError(Exception):
 
 
 class Unreachable(AirflowError):
-    """No answer, or a server error that lasts."""
+    """No answer, or repeated server errors."""
 
 
 class NotAllowed(AirflowError):
-    """No login, or one that may not do this."""
+    """No login, or a login without this permission."""
 
 
 class NotFound(AirflowError):
-    """Airflow does not know what was named."""
+    """Airflow does not know the DAG, run or task that was named."""
 
     exit_code = USAGE
 
 
 class Refused(AirflowError):
-    """What was asked for is wrong."""
+    """The request is wrong."""
 
     exit_code = USAGE
 
@@ -113,7 +113,7 @@ class TaskInstance(TypedDict):
 
 
 class ImportFailure(TypedDict):
-    """A DAG file that could not be built, or our list of broken plans."""
+    """A DAG file that Airflow could not import, or the list of broken plans that this package reports."""
 
     filename: str
     stack_trace: str
@@ -122,7 +122,10 @@ class ImportFailure(TypedDict):
 
 @dataclass(frozen=True)
 class Login:
-    """Who asks. Without any of it: everybody, where Airflow lets everybody be its administrator."""
+    """Who makes the requests.
+
+    Without token and user: anybody, if Airflow makes everybody its administrator.
+    """
 
     token: str | None = None
     user: str | None = None
@@ -130,10 +133,10 @@ class Login:
 
 
 class AirflowApi:
-    """Speaks to one API server.
+    """A client of one API server.
 
-    :param http: its base URL is Airflow's, a path prefix included
-    :param login: who asks
+    :param http: a client whose base URL is Airflow's, including a path prefix
+    :param login: who makes the requests
     :param sleep: waits before a repetition
     """
 
@@ -151,21 +154,22 @@ class AirflowApi:
         return str(self._json("GET", "/version")["version"])
 
     def health(self) -> dict[str, Any]:
-        """The state and the last heartbeat of every component, as the API server sees them. Needs no login;
-        asked once, since whoever looks at health wants to know of a missing answer.
+        """The state and the last heartbeat of every component, as the API server sees them.
+
+        It needs no login. The request is not repeated: a missing answer is part of the health report.
         """
-        return _object(_judged(self._once("GET", "/api/v2/monitor/health"), "GET /monitor/health"))
+        return _object(_checked(self._once("GET", "/api/v2/monitor/health"), "GET /monitor/health"))
 
     def dag(self, dag_id: str) -> Dag | None:
-        """One DAG, or None while the DAG processor has not built it."""
+        """One DAG, or None if the DAG processor has not read it yet."""
         return self._json_or_none(f"/dags/{_part(dag_id)}")  # type: ignore[return-value]
 
     def dags(self) -> list[Dag]:
-        """All DAGs that can run, stale ones left out."""
+        """All DAGs except stale ones, which cannot run."""
         return self._list("/dags", "dags")
 
     def import_errors(self) -> list[ImportFailure]:
-        """Every DAG file that could not be built."""
+        """Every DAG file that could not be imported."""
         return self._list("/importErrors", "import_errors")
 
     def unpause(self, dag_id: str) -> None:
@@ -173,11 +177,12 @@ class AirflowApi:
         self._request("PATCH", f"/dags/{_part(dag_id)}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
-        """Start a run by hand, and give its id.
+        """Trigger a run by hand.
 
-        :raises Unreachable: the reply was lost and the run is not there, or nobody can say whether it is
+        :return: the id of the run
+        :raises Unreachable: the reply was lost, and the run is not listed or cannot be asked about
         """
-        # Airflow's own form, in microseconds and with a tail: two drills may be asked for in one moment.
+        # The form of Airflow's own ids, with a random tail: two drills may be triggered at the same moment.
         run_id = f"manual__{dt.datetime.now(dt.UTC).isoformat()}_{uuid.uuid4().hex[:8]}"
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf or {}}
         try:
@@ -185,7 +190,8 @@ class AirflowApi:
         except Unreachable as error:
             if not self._has_run(dag_id, run_id, error):
                 raise Unreachable(
-                    f"Airflow did not confirm run {run_id} of {dag_id}, nor does it list it. {error.message}",
+                    f"Airflow did not confirm run {run_id} of {dag_id}, and does not list it. "
+                    f"{error.message}",
                     remedy=_LOOK_FIRST,
                 ) from error
         return run_id
@@ -203,8 +209,8 @@ class AirflowApi:
     ) -> list[DagRun]:
         """The last runs, newest first.
 
-        :param dag_id: of this DAG; by default of all
-        :param filters: further parameters of the request, such as ``dag_id_prefix_pattern``
+        :param dag_id: only runs of this DAG (default: of all DAGs)
+        :param filters: additional parameters of the request, such as ``dag_id_prefix_pattern``
         """
         parameters: dict[str, Any] = {"order_by": "-run_after", "limit": limit, **filters}
         if state:
@@ -212,13 +218,13 @@ class AirflowApi:
         return list(self._json("GET", f"/dags/{_part(dag_id)}/dagRuns", params=parameters)["dag_runs"])
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
-        """Every task instance of a run, the indices of mapped tasks included."""
+        """Every task instance of a run, including each index of mapped tasks."""
         return self._list(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances")
 
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
     ) -> Any:
-        """What a task left for others, or None if it left nothing under this key."""
+        """The XCom value that a task stored under this key, or None if it stored none."""
         path = f"{_task_path(dag_id, run_id, task_id)}/xcomEntries/{_part(key)}"
         entry = self._json_or_none(path, map_index=map_index, deserialize=True)
         return None if entry is None else entry["value"]
@@ -226,18 +232,18 @@ class AirflowApi:
     def task_messages(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
     ) -> list[dict[str, Any]]:
-        """The log of one try of a task: messages with `timestamp`, `level`, `event` and their own fields."""
+        """The log of one try of a task: messages with `timestamp`, `level`, `event` and additional fields."""
         path = f"{_task_path(dag_id, run_id, task_id)}/logs/{try_number}"
         log = self._json_or_none(path, map_index=map_index, full_content=True)
         content = [] if log is None else log["content"]
         return [{"event": message} if isinstance(message, str) else message for message in content]
 
     def run_link(self, dag_id: str, run_id: str) -> str:
-        """Where a browser shows the run."""
+        """The address of the run's page in Airflow."""
         return f"{self.url}/dags/{_part(dag_id)}/runs/{_part(run_id)}"
 
     def answer_link(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """Where a person answers what the task asks."""
+        """The address of the page on which a person answers the task's question."""
         return f"{self.run_link(dag_id, run_id)}/tasks/{_part(task_id)}/required_actions"
 
     def _has_run(self, dag_id: str, run_id: str, lost: Unreachable) -> bool:
@@ -245,8 +251,8 @@ class AirflowApi:
             return self._json_or_none(_run_path(dag_id, run_id)) is not None
         except Unreachable:
             raise Unreachable(
-                f"Airflow did not confirm run {run_id} of {dag_id}, and cannot be asked whether it began. "
-                f"{lost.message}",
+                f"Airflow did not confirm run {run_id} of {dag_id}, and cannot be asked whether the run "
+                f"exists. {lost.message}",
                 remedy=_LOOK_FIRST,
             ) from lost
 
@@ -268,13 +274,13 @@ class AirflowApi:
             return None
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        response = self._as_somebody(method, path, **arguments)
+        response = self._logged_in(method, path, **arguments)
         if response.status_code == httpx.codes.UNAUTHORIZED and self._login.token is None:
-            self._token = None  # one that was fetched here lasts for a day; a drill may wait longer
-            response = self._as_somebody(method, path, **arguments)
-        return _judged(response, f"{method} {path}")
+            self._token = None  # a fetched token is valid for a day, and a drill may take longer
+            response = self._logged_in(method, path, **arguments)
+        return _checked(response, f"{method} {path}")
 
-    def _as_somebody(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+    def _logged_in(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         if self._token is None:
             self._token = self._fetch_token()
         headers = {"Authorization": f"Bearer {self._token}"}
@@ -287,7 +293,7 @@ class AirflowApi:
             named = {"username": self._login.user, "password": self._login.password}
             response = self._answer("POST", "/auth/token", json=named)
         if response.is_client_error:
-            who = f"user {self._login.user}" if self._login.user else "anybody without a login"
+            who = f"user {self._login.user}" if self._login.user else "clients without a login"
             raise NotAllowed(
                 f"Airflow at {self.url} gives no token to {who}: {response.status_code}, {_detail(response)}",
                 remedy=LOGIN_REMEDY,
@@ -314,29 +320,32 @@ class AirflowApi:
             if not response.is_server_error:
                 return response
             problem = f"{method} {path} was answered with {response.status_code}: {_detail(response)}"
-        raise Unreachable(f"Airflow at {self.url} cannot be asked: {problem}", remedy=URL_REMEDY)
+        raise Unreachable(f"Airflow at {self.url} cannot be reached: {problem}", remedy=URL_REMEDY)
 
 
 LOGIN_REMEDY = (
-    "Set DRS_AIRFLOW_TOKEN, or DRS_AIRFLOW_USER and DRS_AIRFLOW_PASSWORD, to those of an Airflow user."
+    "Set DRS_AIRFLOW_TOKEN, or DRS_AIRFLOW_USER and DRS_AIRFLOW_PASSWORD, to the login of an Airflow user."
 )
-URL_REMEDY = "See that Airflow's API server runs, and name its address with --airflow-url or DRS_AIRFLOW_URL."
-_LOOK_FIRST = "Look whether the run is there (`python -m drs runs`) before you trigger another."
+URL_REMEDY = (
+    "Check that Airflow's API server runs, and give its address with --airflow-url or DRS_AIRFLOW_URL."
+)
+_LOOK_FIRST = "Check whether the run exists (`python -m drs runs`) before you trigger another."
 
 
-def _judged(response: httpx.Response, asked: str) -> httpx.Response:
+def _checked(response: httpx.Response, request: str) -> httpx.Response:
+    """Return the response if it is a success; raise the right error otherwise."""
     if response.is_success:
         return response
-    told = f"{asked} was answered with {response.status_code}: {_detail(response)}"
+    answer = f"{request} was answered with {response.status_code}: {_detail(response)}"
     if response.status_code == httpx.codes.UNAUTHORIZED:
-        raise NotAllowed(f"Airflow does not accept this login. {told}", remedy=LOGIN_REMEDY)
+        raise NotAllowed(f"Airflow does not accept this login. {answer}", remedy=LOGIN_REMEDY)
     if response.status_code == httpx.codes.FORBIDDEN:
         remedy = "Ask Airflow's administrator for this permission, or log in as another user."
-        raise NotAllowed(f"Airflow does not let this user do that. {told}", remedy=remedy)
+        raise NotAllowed(f"Airflow does not let this user do that. {answer}", remedy=remedy)
     if response.status_code == httpx.codes.NOT_FOUND:
-        raise NotFound(told)
+        raise NotFound(answer)
     if response.is_client_error:
-        raise Refused(told)
+        raise Refused(answer)
     raise _not_airflow(response)
 
 
@@ -360,7 +369,7 @@ def _not_airflow(response: httpx.Response) -> AirflowError:
 
 
 def _detail(response: httpx.Response) -> str:
-    """What Airflow says was wrong, which stands in the body."""
+    """Airflow's own explanation, from the body of its answer."""
     try:
         detail = response.json()["detail"]
     except (ValueError, KeyError, TypeError):
@@ -369,7 +378,7 @@ def _detail(response: httpx.Response) -> str:
 
 
 def _part(text: str) -> str:
-    """One part of a path. Airflow's own ids need no quoting; what a person types may."""
+    """One part of a path, quoted. Airflow's own ids need no quoting, but a person may type anything."""
     return quote(text, safe="~:+")
 
 

@@ -1,8 +1,9 @@
-"""``drill``: triggers a run of a plan through Airflow's API and follows it to its end."""
+"""``drill``: triggers a run of a plan through Airflow's API and follows it until it ends."""
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,26 +11,35 @@ from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 
-from drs.cli.airflow_access import INTERRUPTED, add_connection, connect, plan_dag, telling_errors
+from drs.cli.airflow_access import INTERRUPTED, add_connection, connect, plan_dag, reporting_airflow_errors
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
 from drs.cli.airflow_follow import Follower
 from drs.cli.airflow_records import Failure, failures
-from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_parser, print_json
-from drs.plan.durations import parse
+from drs.cli.common import (
+    BROKEN,
+    OK,
+    RECOVERY_POINT_HELP,
+    UNANSWERED,
+    USAGE,
+    add_parser,
+    counted,
+    duration,
+    print_json,
+)
 from drs.plan.naming import plan_name
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord
 from drs.tables import table
+from drs.times import duration as span
 
 TIMED_OUT = 4
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",
     BROKEN: "the run failed",
-    USAGE: "wrong usage; Airflow has no DAG of this plan, or it is paused, or Airflow refuses what was asked",
-    UNANSWERED: "Airflow cannot be reached or asked",
+    USAGE: "wrong usage, Airflow has no DAG of this plan, the DAG is paused, or Airflow refuses the run",
+    UNANSWERED: "Airflow cannot be reached, or does not accept the login",
     TIMED_OUT: "--timeout passed; the run goes on",
     INTERRUPTED: "Ctrl-C; the run goes on",
 }
@@ -39,30 +49,39 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "drill",
-        help="trigger a drill in Airflow, and follow it to its end",
-        description="Trigger a run of a plan's DAG in Airflow, and follow it to its end.",
+        help="trigger a drill in Airflow, and follow it until it ends",
+        description="Trigger a run of a plan's DAG in Airflow, and follow it until it ends.",
         exit_codes=_EXIT_CODES,
     )
     parser.add_argument("plan", metavar="PLAN", help="the plan's name, or its file")
-    asked = parser.add_argument_group("what the run is to do")
+    asked = parser.add_argument_group("what the run does")
     asked.add_argument("--waves", nargs="+", metavar="WAVE", help="only these waves (default: all)")
+    asked.add_argument("--exclude", nargs="+", metavar="SERVER", help="source servers that are not launched")
+    asked.add_argument("--reason", metavar="TEXT", help="why you start this run; the evidence shows it")
+    asked.add_argument("--dry-run", action="store_true", help="run preflight only; nothing is launched")
     asked.add_argument(
-        "--exclude", nargs="+", metavar="SERVER", help="source servers that the drill leaves out"
+        "--keep-instances", action="store_true", help="do not terminate the instances that are launched"
     )
-    asked.add_argument("--reason", metavar="TEXT", help="why this run; it stands in the evidence")
-    asked.add_argument("--dry-run", action="store_true", help="preflight only; nothing is launched")
-    asked.add_argument("--keep-instances", action="store_true", help="do not terminate what is launched")
     asked.add_argument(
         "--recovery-point",
         metavar="TIME",
-        help="launch from the newest snapshot at or before this time, ISO 8601 with a UTC offset",
+        help=RECOVERY_POINT_HELP,
     )
     asked.add_argument("--execution-type", choices=("DRILL", "RECOVERY"), help="default: DRILL")
-    asked.add_argument("--skip-approvals", action="store_true", help="do not ask where the plan allows that")
-    parser.add_argument("--unpause", action="store_true", help="unpause the plan's DAG, its schedule with it")
-    parser.add_argument("--no-wait", action="store_true", help="trigger the run, and do not follow it")
+    asked.add_argument(
+        "--skip-approvals",
+        action="store_true",
+        help="do not wait for approvals that the plan allows to be skipped",
+    )
     parser.add_argument(
-        "--timeout", type=_duration, metavar="TIME", help="stop following after this long, such as 90m"
+        "--unpause", action="store_true", help="unpause the plan's DAG, which also starts its schedule"
+    )
+    parser.add_argument("--no-wait", action="store_true", help="trigger the run and do not follow it")
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        help="stop following the run after this time, such as 90m; the run goes on",
     )
     parser.add_argument(
         "--json", action="store_true", help="write the result as JSON; progress goes to stderr"
@@ -93,26 +112,27 @@ class Run:
         }
 
 
-@telling_errors
+@reporting_airflow_errors
 def _drill(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     dag = plan_dag(api, arguments.plan)
     _make_ready(api, dag, unpause=arguments.unpause)
     run = Run(api, dag["dag_id"], api.trigger(dag["dag_id"], parameters(arguments)))
-    told = sys.stderr if arguments.json else sys.stdout
-    print(f"Run {run.run_id} of {run.dag_id}: {run.link}", file=told, flush=True)
+    progress = sys.stderr if arguments.json else sys.stdout
+    print(f"Run {run.run_id} of {run.dag_id}: {run.link}", file=progress, flush=True)
     if not arguments.no_wait:
-        return _follow(run, arguments, told)
+        return _follow(run, arguments, progress)
     if arguments.json:
         print_json({**run.names, "state": "queued"})
     return OK
 
 
-def _follow(run: Run, arguments: argparse.Namespace, told: TextIO) -> int:
+def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     began = time.monotonic()
-    follower = Follower(run.api, run.dag_id, run.run_id, _teller(told))
+    follower = Follower(run.api, run.dag_id, run.run_id, _with_seconds(progress))
     try:
-        state = follower.follow(arguments.timeout)
+        timeout: dt.timedelta | None = arguments.timeout
+        state = follower.follow(None if timeout is None else timeout.total_seconds())
         seconds = time.monotonic() - began
         failed = list(failures(follower.ledger, run.api.task_instances(run.dag_id, run.run_id)))
         if arguments.json:
@@ -124,25 +144,26 @@ def _follow(run: Run, arguments: argparse.Namespace, told: TextIO) -> int:
             for line in _summary(run, state, seconds, follower.ledger, failed):
                 print(line)
     except TimeoutError:
-        why, code = "The time is up.", TIMED_OUT
+        why, code = "The --timeout has passed.", TIMED_OUT
     except KeyboardInterrupt:
-        why, code = "\nDetached.", INTERRUPTED
+        why, code = "\nInterrupted.", INTERRUPTED
     except AirflowError as error:
-        why, code = f"{error}\nHow the run ends is not known here.", UNANSWERED
+        why, code = f"{error}\nThis command cannot tell how the run ends.", UNANSWERED
     else:
         return OK if state == "success" else BROKEN
     if arguments.json:
         print_json({**run.names, "state": None})
     print(
         f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
-        "To stop it, mark the run as failed there: it terminates what it launched, and ends.",
+        "To stop it, mark the run as failed in Airflow. It then terminates the instances that it launched, "
+        "and ends.",
         file=sys.stderr,
     )
     return code
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The run's parameters: only what was asked for, so that the plan's DAG decides about the rest."""
+    """The run's parameters: only those that the user gave. The plan's DAG has defaults for the others."""
     asked = {
         "waves": arguments.waves,
         "exclude_servers": arguments.exclude,
@@ -161,14 +182,15 @@ def _make_ready(api: AirflowApi, dag: Dag, *, unpause: bool) -> None:
         return
     if not unpause:
         raise Refused(
-            f"The DAG {dag['dag_id']} is paused, so that a run of it would not begin. None was triggered.",
-            remedy="Unpause it in Airflow, or here with --unpause; the plan's schedule, if any, then counts.",
+            f"The DAG {dag['dag_id']} is paused, so its runs do not begin. No run was triggered.",
+            remedy="Unpause it in Airflow or with --unpause. This also starts the plan's schedule, if it "
+            "has one.",
         )
     api.unpause(dag["dag_id"])
 
 
-def _teller(out: TextIO) -> Callable[[str], None]:
-    """Prints each change with the seconds since now before it."""
+def _with_seconds(out: TextIO) -> Callable[[str], None]:
+    """A function that prints each text after the number of seconds since now."""
     began = time.monotonic()
 
     def say(text: str) -> None:
@@ -181,11 +203,11 @@ def _summary(
     run: Run, state: str, seconds: float, ledger: Ledger, failed: Sequence[Failure]
 ) -> Iterator[str]:
     ended = "passed" if state == "success" else "failed"
-    yield f"\nThe run of {plan_name(run.dag_id)} {ended} after {seconds:.0f} s."
+    yield f"\nThe run of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
     try:
         yield from _servers(ledger)
     except ValidationError:
-        yield "What it recorded cannot be read here: its drs-drills is of another version than this one."
+        yield "The run's records cannot be read: another version of drs-drills wrote them."
     for failure in failed:
         yield f"  {failure.code or 'no code'}: {failure.task_id}"
     yield f"  {run.link}"
@@ -202,19 +224,12 @@ def _servers(ledger: Ledger) -> Iterator[str]:
         yield from (f"  {line}" for line in table(("wave", "servers", "launched"), rows).splitlines())
     cleanup = ledger.cleanup()
     if cleanup is not None:
-        yield f"  clean-up: {_cleaned(cleanup)}"
+        yield f"  clean-up: {_cleanup(cleanup)}"
 
 
-def _cleaned(cleanup: CleanupRecord) -> str:
+def _cleanup(cleanup: CleanupRecord) -> str:
     if cleanup.kept:
-        return f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
+        return f"{counted(len(cleanup.instances), 'instance')} kept and costing money: {cleanup.why_kept}"
     if cleanup.proven:
-        return f"of {len(cleanup.instances)} instance(s) that were launched, all are gone"
-    return "NOT complete; the log of task terminate names what is left"
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse(text).total_seconds()
-    except PydanticCustomError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write it like this: 90m") from None
+        return f"{counted(len(cleanup.instances), 'instance')} launched, all gone"
+    return "NOT complete; the log of the task terminate names the instances that are left"

@@ -1,4 +1,4 @@
-"""Follows a run from outside and tells each change: its tasks, its waves' launches, why something failed."""
+"""Follows a run through Airflow's API and reports each change of its tasks and waves, and its failures."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from pydantic import ValidationError
 from drs.cli.airflow_api import FINISHED, AirflowApi, NotAllowed, TaskInstance, Unreachable
 from drs.cli.airflow_logs import for_operators
 from drs.cli.airflow_records import RunStore
+from drs.cli.common import counted
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord, WaveOutcome
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 LONG_QUEUED = 30.0
-"""Seconds that no run waits for a scheduler that works."""
+"""Seconds in the queue after which Airflow's scheduler most likely does not run."""
 SILENCE = 120.0
-"""Seconds without an answer after which Airflow counts as lost; a restart takes less."""
+"""Seconds without an answer after which following ends with an error; a restart of Airflow takes less."""
 
 _QUIET = frozenset({None, "scheduled", "queued", "up_for_reschedule"})
-"""States of a task that nothing has happened to yet, or that waits a moment for its worker."""
-_UNDER_WAY = frozenset({"running", "deferred", "restarting"})
-"""A task that waits in the triggerer is under way; it goes to and fro between these many times."""
+"""States of a task that has not begun yet, or that waits a moment for a worker."""
+_ACTIVE = frozenset({"running", "deferred", "restarting"})
+"""States of an active task. A task that waits in the triggerer changes between them many times."""
 _FAILED = frozenset({"failed", "up_for_retry"})
 _WAVE = "wave_"
 
@@ -31,9 +32,9 @@ _WAVE = "wave_"
 class Follower:
     """Follows one run.
 
-    :param say: tells one change, of one line or several
+    :param say: reports one change, in one line or several
     :param clock: seconds, monotonic
-    :param sleep: waits between two looks
+    :param sleep: waits between two polls
     """
 
     def __init__(
@@ -53,14 +54,15 @@ class Follower:
         self._say = say
         self._clock = clock
         self._sleep = sleep
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
 
     def follow(self, timeout: float | None = None) -> str:
-        """Tell what happens until the run has ended, and give its state.
+        """Report what happens until the run has ended.
 
-        :param timeout: seconds after which it is left alone; the run goes on
-        :raises TimeoutError: the run has not ended by then
-        :raises Unreachable: Airflow has not answered for a long while
+        :param timeout: seconds after which following ends; the run itself goes on
+        :return: the state of the run
+        :raises TimeoutError: the run has not ended within the timeout
+        :raises Unreachable: Airflow has not answered for 2 minutes
         """
         began = answered = self._clock()
         while True:
@@ -73,29 +75,32 @@ class Follower:
                 answered = self._clock()
                 if state in FINISHED:
                     return state
-                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._told:
+                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._reported:
                     self._say("still queued; `python -m drs status` shows whether Airflow's scheduler runs")
-                    self._told["queued"] = state
+                    self._reported["queued"] = state
             if timeout is not None and self._clock() - began >= timeout:
                 raise TimeoutError
             self._sleep(LOOK_EVERY)
 
     def _look(self) -> str:
-        # The run first: what one that has ended shows of its tasks is then final.
+        # The run first: if it has ended, the states of its tasks are final.
         state = self._api.run_state(self._dag_id, self._run_id)
         instances = self._api.task_instances(self._dag_id, self._run_id)
-        moved = [instance for instance in sorted(instances, key=_began) if self._tell_task(instance)]
-        under_way = [instance for instance in instances if instance["state"] in _UNDER_WAY]
-        for wave in dict.fromkeys(_wave(instance) for instance in (*moved, *under_way)):
+        moved = [instance for instance in sorted(instances, key=_began) if self._report_task(instance)]
+        active = [instance for instance in instances if instance["state"] in _ACTIVE]
+        for wave in dict.fromkeys(_wave(instance) for instance in (*moved, *active)):
             if wave:
-                self._tell_wave(wave)
+                self._report_wave(wave)
         return state
 
-    def _tell_task(self, instance: TaskInstance) -> bool:
-        """Tell a task's state, if it is news."""
+    def _report_task(self, instance: TaskInstance) -> bool:
+        """Report a task's state if it is new.
+
+        :return: whether it was new
+        """
         state, task_id = instance["state"], instance["task_id"]
         fact = f"{instance['try_number']} {_word(state)}"
-        if state in _QUIET or self._told.get(task_id) == fact:
+        if state in _QUIET or self._reported.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
         if state == "awaiting_input":
@@ -104,42 +109,44 @@ class Follower:
         if state in _FAILED:
             lines += [f"  {line}" for line in self._why(instance)]
         self._say("\n".join(lines))
-        self._told[task_id] = fact  # not before: when Airflow is lost half-way, the next look tells it
+        self._reported[task_id] = (
+            fact  # only now: if Airflow does not answer before, the next poll reports it
+        )
         return True
 
     def _why(self, instance: TaskInstance) -> list[str]:
-        """The end of the failed try's log, and the task's code and remedy."""
+        """The end of the log of the failed try, and the task's code and remedy."""
         task_id = instance["task_id"]
         try:
             messages = self._api.task_messages(
                 self._dag_id, self._run_id, task_id, instance["try_number"], instance["map_index"]
             )
-        except NotAllowed:  # a user may see runs and no logs
+        except NotAllowed:  # a user may be allowed to see runs but not logs
             messages = []
         lines = for_operators(messages)
         failure = self.ledger.failure(task_id)
         if failure and f"[{failure.code}]" not in "\n".join(lines):
             lines += f"[{failure.code}] {failure.message}\nWhat to do: {failure.remedy}".splitlines()
         if instance["state"] == "up_for_retry":
-            lines.append("Airflow tries this task again by itself.")
-        return lines or ["Its log holds nothing; Airflow's scheduler or worker may have more."]
+            lines.append("Airflow retries this task by itself.")
+        return lines or ["The task's log is empty; look at the logs of Airflow's scheduler and worker."]
 
-    def _tell_wave(self, wave: str) -> None:
-        """Tell how far a wave's launch is, if it is news."""
+    def _report_wave(self, wave: str) -> None:
+        """Report the progress of a wave's launch if it is new."""
         try:
             launch, outcome = self.ledger.launch(wave), self.ledger.outcome(wave)
-        except ValidationError:  # the run's drs-drills is of another version than this one
+        except ValidationError:  # another version of drs-drills wrote the records
             return
         for key, text in (("launch", launch and started(launch)), ("outcome", outcome and launched(outcome))):
-            if text and self._told.get(f"{wave} {key}") != text:
+            if text and self._reported.get(f"{wave} {key}") != text:
                 self._say(f"wave {wave}: {text}")
-                self._told[f"{wave} {key}"] = text
+                self._reported[f"{wave} {key}"] = text
 
 
 def started(launch: LaunchRecord) -> str:
-    """How many servers of a wave were started, and what keeps the others."""
+    """How many servers of a wave were started, and what holds the others back."""
     slots = launch.timeline.servers
-    parts = [f"{sum(slot.job_id is not None for slot in slots)} of {_servers(len(slots))} started"]
+    parts = [f"{sum(slot.job_id is not None for slot in slots)} of {counted(len(slots), 'server')} started"]
     if held := [slot for slot in slots if slot.waiting and slot.refused_since]:
         holders = sorted({slot.holder for slot in held if slot.holder})
         parts.append(f"{len(held)} held by {', '.join(holders) or 'a job that DRS does not show'}")
@@ -151,18 +158,14 @@ def started(launch: LaunchRecord) -> str:
 
 
 def launched(outcome: WaveOutcome) -> str:
-    """How many servers of a wave came up, and which did not."""
+    """How many servers of a wave were launched, and which were not."""
     missing = [f"{server.server_id} ({server.name})" for server in outcome.servers if not server.launched]
-    text = f"{len(outcome.servers) - len(missing)} of {_servers(len(outcome.servers))} launched"
+    text = f"{len(outcome.servers) - len(missing)} of {counted(len(outcome.servers), 'server')} launched"
     return f"{text}; not launched: {', '.join(missing)}" if missing else text
 
 
-def _servers(number: int) -> str:
-    return "1 server" if number == 1 else f"{number} servers"
-
-
 def _word(state: str | None) -> str:
-    return "running" if state in _UNDER_WAY else str(state)
+    return "running" if state in _ACTIVE else str(state)
 
 
 def _title(task_id: str) -> str:

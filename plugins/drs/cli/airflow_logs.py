@@ -1,4 +1,4 @@
-"""Airflow's task logs as a person reads them: whole, or what a failed task said to the operator."""
+"""Airflow's task logs as text for people: whole messages, or only what explains a failure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 TAIL = 20
-"""How many messages are shown of a task that failed without a word of ours."""
+"""How many messages of a failed task are shown if this package logged no warning or error."""
 
 _SERIOUS = frozenset({"warning", "error", "critical"})
 
 _REPEATED = frozenset(
     {"ti_id", "dag_id", "run_id", "task_id", "map_index", "try_number", "logger", "filename", "lineno"}
 )
-"""Fields that every message of a task's log carries; they say nothing that the request did not."""
+"""Fields that every message of a task's log has. They repeat what was asked for."""
 
 
 def as_text(message: dict[str, Any]) -> str:
-    """One message of a task's log as a line, with exceptions below it."""
+    """One message of a task's log as a line, followed by the exceptions."""
     head = " ".join(str(message[key]) for key in ("timestamp", "level", "event") if message.get(key))
     shown = _REPEATED | {"timestamp", "level", "event", "error_detail"}
     fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in shown)
@@ -28,9 +28,11 @@ def as_text(message: dict[str, Any]) -> str:
 
 
 def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
-    """Our own warnings and errors, which Airflow's report of the exception repeats; without any, the end.
+    """The warnings and errors that this package logged; if there are none, the end of the log.
 
-    :param messages: one try's log
+    Airflow's own report of the exception is left out, since it repeats them.
+
+    :param messages: the log of one try
     :return: lines
     """
     own = [

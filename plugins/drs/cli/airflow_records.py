@@ -1,4 +1,4 @@
-"""What a run recorded about itself, read from outside through Airflow's API."""
+"""The records of a run, read through Airflow's API."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERDICT_TASK_ID = "verdict"
 
 @dataclass(frozen=True)
 class RunStore:
-    """The XCom of the run's first task, which holds its ledger: read here, written by the run alone."""
+    """The XComs of the run's first task, which hold its ledger. They are read-only here."""
 
     api: AirflowApi
     dag_id: str
@@ -24,14 +24,14 @@ class RunStore:
         return self.api.xcom(self.dag_id, self.run_id, BEGIN_TASK_ID, key)
 
     def set(self, key: str, value: Any) -> None:
-        raise TypeError(f"{key} = {value}: the records of a run are written by its own tasks alone")
+        raise TypeError(f"{key} = {value}: only the tasks of a run write its records")
 
 
 @dataclass(frozen=True)
 class Failure:
     """Why a task failed.
 
-    :param code: None where the task left no code, as when its process was killed
+    :param code: None if the task recorded no code, for example because its process was killed
     """
 
     task_id: str
@@ -41,9 +41,9 @@ class Failure:
 
 
 def failures(ledger: Ledger, instances: Iterable[TaskInstance]) -> Iterator[Failure]:
-    """Every failed task with its code, in the order in which they ended.
+    """Every failed task with its code, in the order in which the tasks ended.
 
-    The verdict only sums up what failed before it, so it is left out where anything did.
+    The task verdict only sums up the failures before it, so it is left out if there are any.
     """
     failed = [instance for instance in instances if instance["state"] == "failed"]
     failed.sort(key=lambda instance: instance["end_date"] or "~")

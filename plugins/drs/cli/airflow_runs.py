@@ -1,4 +1,4 @@
-"""``runs`` and ``logs``: what the plans' DAGs ran, what failed, and why."""
+"""``runs`` and ``logs``: the runs of the plans' DAGs, what failed in them, and why."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drs.cli.airflow_access import add_connection, connect, named_plan, plan_dag, telling_errors
+from drs.cli.airflow_access import add_connection, connect, named_plan, plan_dag, reporting_airflow_errors
 from drs.cli.airflow_api import PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
 from drs.cli.airflow_logs import as_text
 from drs.cli.airflow_records import Failure, RunStore, failures
-from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json
+from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json, whole_number
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.run.ledger import Ledger
 from drs.tables import table
+from drs.times import duration, instant, utc_now
 
 _LAST = "last"
 _EXIT_CODES = {
-    OK: "it was shown",
+    OK: "the runs or logs were shown",
     USAGE: "wrong usage, or Airflow does not know the plan, run or task",
-    UNANSWERED: "Airflow cannot be reached or asked",
+    UNANSWERED: "Airflow cannot be reached, or does not accept the login",
 }
 
 
@@ -34,19 +35,23 @@ def _add_runs(commands: Any) -> None:
     parser = add_parser(
         commands,
         "runs",
-        help="the last runs of the plans, and what failed",
+        help="show the last runs of the plans, and what failed",
         description="Show the last runs of the plans' DAGs, newest first. Times are UTC.",
         exit_codes=_EXIT_CODES,
     )
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="of this plan only: its name, or its file")
-    parser.add_argument("--failed", action="store_true", help="failed runs only")
-    parser.add_argument("--limit", type=_limit, default=10, metavar="N", help="at most N (default: 10)")
+    parser.add_argument(
+        "plan", nargs="?", metavar="PLAN", help="show only runs of this plan, by its name or file"
+    )
+    parser.add_argument("--failed", action="store_true", help="show only failed runs")
+    parser.add_argument(
+        "--limit", type=_limit, default=10, metavar="N", help="show at most N runs (default: 10)"
+    )
     add_json(parser)
     add_connection(parser)
     parser.set_defaults(run=_runs)
 
 
-@telling_errors
+@reporting_airflow_errors
 def _runs(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     dag = plan_dag(api, arguments.plan)["dag_id"] if arguments.plan else None
@@ -67,7 +72,7 @@ def drill_runs(api: AirflowApi, dag: str | None, **filters: Any) -> list[DagRun]
     if dag:
         return api.runs(dag_id=dag, limit=PAGE, **filters)
     found = api.runs(limit=PAGE, dag_id_prefix_pattern=DAG_ID_PREFIX, **filters)
-    # Airflow cuts the underscores off the end of the pattern.
+    # Airflow removes the underscores at the end of the pattern, so it may find other DAGs too.
     return [run for run in found if run["dag_id"].startswith(DAG_ID_PREFIX)]
 
 
@@ -77,13 +82,12 @@ def _failures(api: AirflowApi, run: DagRun) -> Iterator[Failure]:
 
 
 def _row(run: DagRun, failed: Sequence[Failure]) -> tuple[str, ...]:
-    seconds = _seconds(run)
     return (
         plan_name(run["dag_id"]),
         run["dag_run_id"],
         run["state"],
-        _instant(run["start_date"]).strftime("%Y-%m-%d %H:%M:%S") if run["start_date"] else "-",
-        "-" if seconds is None else str(dt.timedelta(seconds=round(seconds))),
+        instant(_parsed(run["start_date"]), "-") if run["start_date"] else "-",
+        duration(_seconds(run), "-"),
         run["triggering_user_name"] or run["run_type"],
         ", ".join(f"{failure.code or 'no code'} ({failure.task_id})" for failure in failed),
     )
@@ -108,39 +112,38 @@ def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure]) -> dict[st
 def _seconds(run: DagRun) -> float | None:
     if run["start_date"] is None:
         return None
-    end = _instant(run["end_date"]) if run["end_date"] else dt.datetime.now(dt.UTC)
-    return (end - _instant(run["start_date"])).total_seconds()
+    end = _parsed(run["end_date"]) if run["end_date"] else utc_now()
+    return (end - _parsed(run["start_date"])).total_seconds()
 
 
-def _instant(text: str) -> dt.datetime:
+def _parsed(text: str) -> dt.datetime:
     return dt.datetime.fromisoformat(text).astimezone(dt.UTC)
 
 
 def _limit(text: str) -> int:
-    number = int(text)
-    if not 0 < number <= PAGE:
-        raise argparse.ArgumentTypeError(f"a number from 1 to {PAGE}")
-    return number
+    return whole_number(text, PAGE)
 
 
 def _add_logs(commands: Any) -> None:
     parser = add_parser(
         commands,
         "logs",
-        help="the task logs of a run: of what failed, or of a task",
-        description="Show Airflow's logs of the tasks that failed in a run, the last try of each.",
+        help="show the logs of the failed tasks of a run, or of one task",
+        description="Show Airflow's logs of the tasks that failed in a run: the last try of each task.",
         exit_codes=_EXIT_CODES,
     )
-    parser.add_argument("run_id", metavar="RUN", help=f"a run's id, or {_LAST!r}")
-    parser.add_argument("--plan", metavar="PLAN", help="the run's plan: its name, or its file")
-    parser.add_argument("--task", metavar="TASK", help="of this task, such as wave_web.start_recovery")
-    parser.add_argument("--all", action="store_true", help="every try; without --task of every task")
+    parser.add_argument("run_id", metavar="RUN", help=f"the id of a run, or {_LAST!r} for the last run")
+    parser.add_argument("--plan", metavar="PLAN", help="the plan of the run, by its name or file")
+    parser.add_argument(
+        "--task", metavar="TASK", help="show the log of this task, such as wave_web.start_recovery"
+    )
+    parser.add_argument("--all", action="store_true", help="show every try; without --task, of every task")
     add_json(parser)
     add_connection(parser)
     parser.set_defaults(run=_logs)
 
 
-@telling_errors
+@reporting_airflow_errors
 def _logs(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     run = _find(api, arguments.run_id, arguments.plan)
@@ -166,7 +169,7 @@ def _logs(arguments: argparse.Namespace) -> int:
         return OK
     print(f"Run {run['dag_run_id']} of {run['dag_id']}: {run['state']}")
     if not logs:
-        print("No task of it has failed. --task TASK or --all shows the logs of others.")
+        print("No task of the run has failed. Use --task TASK or --all to see the logs of other tasks.")
     for instance, number, messages in logs:
         print(f"\n--- {instance['task_id']}, try {number}: {instance['state']}")
         for message in messages or [{"event": "(no log)"}]:
@@ -183,7 +186,7 @@ def _find(api: AirflowApi, run_id: str, plan: str | None) -> DagRun:
         found = [run for run in named if run["dag_run_id"] == run_id]
     if not found:
         whose = f"plan {named_plan(plan)}" if plan else "any plan"
-        remedy = "`python -m drs runs` lists the last ones."
+        remedy = "`python -m drs runs` lists the last runs."
         raise NotFound(f"Airflow at {api.url} knows no run {run_id} of {whose}.", remedy=remedy)
     if len(found) > 1:
         plans = ", ".join(sorted(plan_name(run["dag_id"]) for run in found))

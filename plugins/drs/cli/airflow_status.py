@@ -1,4 +1,4 @@
-"""``status``: whether a drill could run now: Airflow, its parts, the plans that it read, and DRS."""
+"""``status``: whether a drill could run now. It checks Airflow, its components, its plans, and DRS."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from typing import Any
 from drs.cli.airflow_access import add_connection, connect
 from drs.cli.airflow_api import AirflowApi, AirflowError
 from drs.cli.aws import add_profile, checked_access, explained
-from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, print_json
+from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, counted, print_json
 from drs.errors import DrillError
 from drs.plan import Plan, PlanError, load_folder
 from drs.plan.naming import DAG_ID_PREFIX
 from drs.tables import table
 
 _PARTS = {
-    "scheduler": "No task is started. Start `airflow scheduler`.",
-    "triggerer": "Drills stand still: nothing wakes the tasks that wait. Start `airflow triggerer`.",
+    "scheduler": "No task begins. Start `airflow scheduler`.",
+    "triggerer": "Drills do not advance, because waiting tasks are not resumed. Start `airflow triggerer`.",
     "dag_processor": "New and edited plans are not read. Start `airflow dag-processor`.",
-    "metadatabase": "Look at Airflow's database.",
+    "metadatabase": "Check Airflow's database.",
 }
-"""Airflow's parts as its health report names them, each with what it means if it is down."""
+"""The components of Airflow, by their names in its health report, with what happens if they are down."""
 
 _EXIT_CODES = {
-    OK: "all of it is good",
-    BROKEN: "something is not, or cannot be asked",
+    OK: "everything is good",
+    BROKEN: "something is not good, or cannot be reached",
     USAGE: "wrong usage",
 }
 
@@ -40,8 +40,8 @@ _NOWHERE = "no plan here says where"
 class Check:
     """One thing that a drill needs.
 
-    :param seen: one line
-    :param more: what there is to say besides, in lines
+    :param seen: what the check found, in one line
+    :param more: details, in several lines
     """
 
     what: str
@@ -54,13 +54,14 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "status",
-        help="whether Airflow, its triggerer and DRS can be reached",
-        description="Tell whether a drill could run now: Airflow with its parts, the plans that it read, and "
-        "DRS in the account and Region of each plan, as far as it can be reached from here.",
+        help="show whether Airflow, its triggerer and DRS can be reached",
+        description="Show whether a drill could run now. The command checks Airflow and its components, the "
+        "plans that Airflow read, and DRS in the account and Region of each plan. It calls DRS with your "
+        "credentials, not Airflow's.",
         exit_codes=_EXIT_CODES,
     )
     add_plans_folder(parser)
-    parser.add_argument("--no-aws", action="store_true", help="leave DRS out")
+    parser.add_argument("--no-aws", action="store_true", help="do not check DRS")
     add_profile(parser)
     add_json(parser)
     add_connection(parser)
@@ -83,14 +84,14 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def airflow_checks(api: AirflowApi) -> Iterator[Check]:
-    """Airflow and its parts, and the plans that it read."""
+    """Check Airflow, its components, and the plans that it read."""
     try:
         health = api.health()
     except AirflowError as error:
         yield Check("Airflow", False, f"no health report from {api.url}, see below", str(error))
         return
     for part, remedy in _PARTS.items():
-        # A part that never ran has no state.
+        # A component that never ran has no report.
         report = health.get(part) or {}
         seen = f"last heartbeat {beat}" if (beat := report.get(f"latest_{part}_heartbeat")) else ""
         good = report.get("status") == "healthy"
@@ -112,22 +113,22 @@ def _plan_checks(api: AirflowApi) -> Iterator[Check]:
     yield Check("plans in Airflow", bool(dags), f"{len(dags)}, of which {paused} paused")
     for failure in api.import_errors():
         raised = _RAISED.search(failure["stack_trace"])
-        told = failure["stack_trace"][raised.start() if raised else 0 :].strip()
-        yield Check(f"import of {failure['filename']}", False, "an import error, see below", told)
+        message = failure["stack_trace"][raised.start() if raised else 0 :].strip()
+        yield Check(f"import of {failure['filename']}", False, "an import error, see below", message)
 
 
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*: ", re.MULTILINE)
-"""Where a stack trace comes to what was raised."""
+"""The line of a stack trace that names the exception."""
 
 
 def drs_checks(arguments: argparse.Namespace) -> list[Check]:
-    """DRS at each place that a plan of the folder drills."""
+    """Check DRS in each account and Region of the plans in the folder."""
     try:
         plans = [plan for plan in load_folder(arguments.plans) if isinstance(plan, Plan)]
     except PlanError as error:
         return [Check("DRS", False, _NOWHERE, str(error))]
     if not plans:
-        more = f"{arguments.plans} holds no good plan. Name the folder of your plans with --plans."
+        more = f"{arguments.plans} holds no valid plan. Name the folder of your plans: --plans FOLDER."
         return [Check("DRS", False, _NOWHERE, more)]
     places = {(plan.target.region, plan.target.account_id, plan.target.aws_conn_id): plan for plan in plans}
     return [_drs_check(plan, arguments.profile) for plan in places.values()]
@@ -145,4 +146,4 @@ def _drs_check(plan: Plan, profile: str | None) -> Check:
     except (BotoCoreError, ClientError) as error:
         coded = explained(error)
         return Check(what, False, coded.code, str(coded))
-    return Check(what, True, f"{live} live job(s); reached by {access.origin}")
+    return Check(what, True, f"{counted(live, 'live job')}; credentials from {access.origin}")

@@ -1,8 +1,9 @@
-"""How the command line reaches AWS without Airflow, and what it says when it cannot.
+"""How the command line reaches AWS without Airflow, and what it reports when it cannot.
 
-``--profile`` wins; else the plan's connection, where the environment has it (``AIRFLOW_CONN_<ID>``); else
-boto3's default chain. A connection that stands in Airflow's own database is not seen here, so the account
-that was reached is compared with the plan's before anything else is asked.
+The credentials come from ``--profile`` if it is given, otherwise from the plan's connection if the
+environment
+has it (``AIRFLOW_CONN_<ID>``), otherwise from boto3's default chain. The command line cannot see connections
+in Airflow's own database, so it compares the account that it reaches with the plan's before any other call.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from drs.aws.clients import AwsClients
 
 CONNECT_TIMEOUT = 10
-"""Seconds; somebody is waiting at the terminal."""
+"""Seconds. It is short, because a person waits at the terminal."""
+NO_AWS = "AWS does not answer, refuses the credentials, or they are for another account"
+"""What the exit code 3 means in the commands that call AWS."""
 _EXIT_CODES = {
     Code.INVALID_FIELD: USAGE,
     Code.RECOVERY_PLAN_NOT_FOUND: USAGE,
@@ -43,7 +46,7 @@ _EXIT_CODES = {
 
 @dataclass(frozen=True)
 class Identity:
-    """Who AWS says that we are."""
+    """The account and principal of the credentials, according to AWS."""
 
     account: str
     arn: str
@@ -52,9 +55,9 @@ class Identity:
 class Access:
     """AWS in one Region.
 
-    :param connection: what is known of the way there
-    :param region: the Region; ``None`` is the connection's or the environment's own
-    :param origin: where the credentials come from, for people
+    :param connection: the settings with which AWS is reached
+    :param region: the Region; None means the Region of the connection or of the environment
+    :param origin: where the credentials come from, as text for people
     """
 
     def __init__(self, connection: Connection, region: str | None, origin: str) -> None:
@@ -68,16 +71,16 @@ class Access:
 
     @cached_property
     def region(self) -> str:
-        """The Region that is asked.
+        """The Region in which AWS is called.
 
-        :raises InvalidField: nobody named one
+        :raises InvalidField: no Region was given
         """
         if not self._session.region_name:
-            raise InvalidField("No AWS Region is named.", remedy="Name one: --region NAME, or --plan PLAN.")
+            raise InvalidField("No AWS Region was given.", remedy="Give one: --region NAME, or --plan PLAN.")
         return self._session.region_name
 
     def client(self, service: str) -> Any:
-        """A boto3 client; STS is never reached by the connection's endpoint, as in Airflow."""
+        """A boto3 client. As in Airflow, the connection's endpoint is not used for STS."""
         from botocore.config import Config
 
         from drs.aws.call_errors import RETRIES
@@ -95,12 +98,12 @@ class Access:
 
     @cached_property
     def identity(self) -> Identity:
-        """The caller, by STS."""
+        """The caller's identity, from STS."""
         reply = self.client("sts").get_caller_identity()
         return Identity(reply["Account"], reply["Arn"])
 
     def clients(self) -> AwsClients:
-        """Everything with which preflight looks."""
+        """All the clients that preflight needs."""
         from drs.aws.clients import AwsClients
 
         return AwsClients(
@@ -112,23 +115,23 @@ def add_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         metavar="NAME",
-        help="a profile of your AWS configuration, instead of the plan's connection",
+        help="use this profile of your AWS configuration instead of the plan's connection",
     )
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
-    """Add ``--plan`` and ``--region``: the two ways to say where to look."""
+    """Add ``--plan`` and ``--region``, the two ways to choose an account and Region."""
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--plan", metavar="PLAN", help="look in this plan's account and Region")
-    place.add_argument("--region", metavar="NAME", help="look in this Region of the credentials' own account")
+    place.add_argument("--plan", metavar="PLAN", help="use this plan's account and Region")
+    place.add_argument("--region", metavar="NAME", help="use this Region of the credentials' account")
     add_plans_folder(parser)
     add_profile(parser)
 
 
 def access_for(plan: Plan, profile: str | None) -> Access:
-    """The way to a plan's account and Region.
+    """Access to a plan's account and Region.
 
-    :raises InvalidField: the environment has the plan's connection, and it is not understood
+    :raises InvalidField: the environment has the plan's connection, but it cannot be understood
     """
     if profile:
         return Access(Connection(profile=profile), plan.target.region, f"profile {profile}")
@@ -140,26 +143,26 @@ def access_for(plan: Plan, profile: str | None) -> Access:
 
 
 def checked_access(plan: Plan, profile: str | None) -> Access:
-    """The way to a plan's account and Region, once it is known to lead there.
+    """Access to a plan's account and Region, after a check that the credentials are for that account.
 
-    :raises AccountMismatch: it leads to another account
+    :raises AccountMismatch: they are for another account
     """
     access = access_for(plan, profile)
     if access.identity.account != plan.target.account_id:
         raise AccountMismatch(
             f"The credentials ({access.origin}: {access.identity.arn}) lead to account "
-            f"{access.identity.account}, but plan {plan.name} is for account {plan.target.account_id}. "
-            "DRS was not asked.",
+            f"{access.identity.account}, but plan {plan.name} is for account {plan.target.account_id}. DRS "
+            "was not called.",
             remedy=(
-                f"Give credentials of {plan.target.account_id}: --profile NAME, or "
-                f"{variable(plan.target.aws_conn_id)}; or correct target.account_id in the plan."
+                f"Give credentials for account {plan.target.account_id} with --profile NAME or "
+                f"{variable(plan.target.aws_conn_id)}, or correct target.account_id in the plan."
             ),
         )
     return access
 
 
 def access_to_place(arguments: argparse.Namespace) -> Access:
-    """The way to the place that ``--plan`` or ``--region`` names."""
+    """Access to the account and Region that ``--plan`` or ``--region`` chooses."""
     if arguments.plan:
         return checked_access(find_plan(arguments.plan, arguments.plans), arguments.profile)
     profile = arguments.profile
@@ -167,11 +170,11 @@ def access_to_place(arguments: argparse.Namespace) -> Access:
     return Access(Connection(profile=profile), arguments.region, origin)
 
 
-def asking_aws(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """The command, with what went wrong told on standard error, and the exit code that it has."""
+def reporting_aws_errors(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Wrap a command: an error is printed on standard error and becomes the exit code."""
 
     @functools.wraps(command)
-    def told(arguments: argparse.Namespace) -> int:
+    def wrapped(arguments: argparse.Namespace) -> int:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -187,11 +190,11 @@ def asking_aws(command: Callable[[argparse.Namespace], int]) -> Callable[[argpar
             print(explained(error), file=sys.stderr)
             return UNANSWERED
 
-    return told
+    return wrapped
 
 
 def explained(error: BotoCoreError | ClientError) -> DrillError:
-    """What a refusal of AWS means at a terminal, where there is no task to clear."""
+    """Explain an error of AWS to a person at a terminal, where there is no Airflow task to clear."""
     from botocore.exceptions import ClientError
 
     from drs.aws import access_denied, call_errors
@@ -200,10 +203,10 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
     code = call_errors.error_code(error)
     if code in call_errors.DENIED and operation == "AssumeRole":
         return AccessDenied(
-            f"AWS does not let the caller take the connection's role: {error}",
+            f"AWS does not let the caller assume the connection's role: {error}",
             remedy=(
-                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the role's "
-                "trust policy."
+                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the "
+                "role's trust policy."
             ),
         )
     if code in call_errors.DENIED:
@@ -212,22 +215,22 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
             f"AWS denied a call: {error}",
             remedy=f"Add this statement to the caller's policy: {access_denied.statement([action])}",
         )
-    no_way = not isinstance(error, ClientError) and not call_errors.unavailable(error)
-    if code in call_errors.CREDENTIALS or no_way:
+    no_credentials = not isinstance(error, ClientError) and not call_errors.unavailable(error)
+    if code in call_errors.CREDENTIALS or no_credentials:
         return AccessDenied(
-            f"There are no credentials that AWS takes: {error}",
+            f"There are no credentials that AWS accepts: {error}",
             remedy=(
-                "Name a profile (--profile NAME), log in anew if the session has expired, or set the plan's "
+                "Give a profile (--profile NAME), log in again if the session has expired, or set the plan's "
                 "connection in the environment (AIRFLOW_CONN_<ID>)."
             ),
         )
     if call_errors.unavailable(error):
         return DrsUnavailable(
             f"AWS did not answer: {error}",
-            remedy="Check the network path to the endpoint and the AWS Health Dashboard, then ask again.",
+            remedy="Check the network path to the endpoint and the AWS Health Dashboard, then try again.",
         )
     return call_errors.explain(error, f"call {operation}") or DrsUnavailable(
-        f"AWS refused a call: {error}", remedy="AWS's own message says why."
+        f"AWS refused a call: {error}", remedy="Read AWS's own message above; it gives the reason."
     )
 
 
@@ -245,7 +248,7 @@ def _session(connection: Connection, region: str | None) -> boto3.Session:
 
 
 def _in_role(session: boto3.Session, connection: Connection, region: str | None) -> boto3.Session:
-    """The same in the connection's role, whose credentials are fetched anew before they expire."""
+    """A session in the connection's role. Its credentials are renewed before they expire."""
     import boto3
     from botocore.credentials import (
         AssumeRoleCredentialFetcher,

@@ -1,7 +1,8 @@
-"""``cleanup``: terminate the drill instances that a plan's runs have left.
+"""``cleanup``: terminate the drill instances that runs of a plan left behind.
 
-An instance is the plan's by the tags of the job that launched it, and by nothing else. What becomes of it is
-:mod:`drs.cleanup.clean_up`'s to decide, as in the drill itself.
+Only the tags of the job that launched an instance show whether it belongs to the plan. As in the drill
+itself,
+:mod:`drs.cleanup.clean_up` decides how it is terminated.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from drs.aws.calls import DrsCalls, chunks
 from drs.aws.jobs import Job
 from drs.cleanup.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
-from drs.cli.aws import Access, add_profile, asking_aws, checked_access, explained
-from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
+from drs.cli.aws import NO_AWS, Access, add_profile, checked_access, explained, reporting_aws_errors
+from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, counted, find_plan, print_json
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
 from drs.plan import Plan
 from drs.plan.naming import dag_id
@@ -33,25 +34,26 @@ if TYPE_CHECKING:
     from drs.cleanup.clean_up import CleanUp, WaitForJobs
 
 POLL = 5.0
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 JOBS_IN_A_CALL = 1000
-"""Job ids that one DescribeJobs admits."""
+"""The most job ids that one DescribeJobs call accepts."""
 
 
 def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "cleanup",
-        help="terminate the drill instances that a plan's runs have left",
+        help="terminate the drill instances that runs of a plan left behind",
         description=(
-            "List the drill instances that runs of a plan have left, and terminate them once you agree. Only "
-            "what DRS marks as a drill, and whose job bears the tags of the plan's runs, is touched."
+            "List the drill instances that runs of a plan left behind, and terminate them after you agree. "
+            "Only instances that DRS marks as drills, and whose job has the tags of a run of the plan, are "
+            "touched."
         ),
         exit_codes={
-            0: "no run of the plan has an instance left, or with --no-wait: all are being terminated",
+            0: "no run of the plan has an instance left; with --no-wait: all of them are being terminated",
             1: "instances are left",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
     add_plan(parser)
@@ -60,12 +62,12 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the instances are gone")
     add_profile(parser)
     add_json(parser)
-    parser.set_defaults(run=asking_aws(_cleanup))
+    parser.set_defaults(run=reporting_aws_errors(_cleanup))
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A drill instance, and the job that launched it where DRS still knows it."""
+    """A drill instance, and the job that launched it if DRS still lists that job."""
 
     instance: InstanceRecord
     job: Job | None
@@ -99,26 +101,28 @@ class Leftover:
 def _cleanup(arguments: argparse.Namespace) -> int:
     plan = find_plan(arguments.plan, arguments.plans)
     access = checked_access(plan, arguments.profile)
-    own, untold = _leftovers(access, plan, arguments.run_id)
+    own, unknown = _leftovers(access, plan, arguments.run_id)
     if arguments.json:
         now = utc_now()
         print_json(
-            {"left": [item.as_json(now) for item in own], "untold": [item.as_json(now) for item in untold]}
+            {"left": [item.as_json(now) for item in own], "untold": [item.as_json(now) for item in unknown]}
         )
     else:
-        _tell(plan, own, untold)
+        _print(plan, own, unknown)
     if not own:
         return OK
     if live := _live_runs(access.drs, plan):
         runs = ", ".join(sorted(live))
-        print(f"\nDRS has live jobs of {runs}: most likely still going on.", file=sys.stderr)
+        print(
+            f"\nDRS has live jobs of these runs, which are most likely still active: {runs}.", file=sys.stderr
+        )
     if not (arguments.yes or (not arguments.json and _agreed(plan, len(own)))):
         return BROKEN
     return _terminate(access, plan, own, wait=not arguments.no_wait)
 
 
 def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
-    """The drill instances of the plan's runs (or of one run), and those that nobody's tags explain."""
+    """The drill instances of the plan's runs (or of one run), and those whose run is unknown."""
     from drs.cleanup.drill_instances import with_types
 
     drills = [item for item in access.drs.every_recovery_instance() if item.get("isDrill") is True]
@@ -126,7 +130,7 @@ def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Lef
     jobs = {
         job.job_id: job for chunk in chunks(ids, JOBS_IN_A_CALL) for job in access.drs.describe_jobs(chunk)
     }
-    instances, remark = with_types(
+    instances, note = with_types(
         [
             InstanceRecord(
                 recovery_instance_id=str(item["recoveryInstanceID"]),
@@ -138,37 +142,40 @@ def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Lef
         ],
         lambda filters: _instances(access, filters),
     )
-    if remark:
-        print(remark, file=sys.stderr)
-    own, untold = [], []
+    if note:
+        print(note, file=sys.stderr)
+    own, unknown = [], []
     for instance in instances:
         job = jobs.get(instance.job_id)
         leftover = Leftover(instance, job)
         if job is None or DAG_TAG not in job.tags or RUN_TAG not in job.tags:
-            untold.append(leftover)
+            unknown.append(leftover)
         elif job.tags[DAG_TAG] == dag_id(plan.name) and run_id in (None, leftover.run_id):
             own.append(leftover)
-    return own, untold
+    return own, unknown
 
 
 def _live_runs(drs: DrsCalls, plan: Plan) -> set[str]:
-    """The plan's runs that have a live job: they are most likely still going on."""
+    """The plan's runs that have a live job. They are most likely still active."""
     tagged = [job.tags for job in drs.live_jobs() if job.tags.get(DAG_TAG) == dag_id(plan.name)]
     return {tags.get(RUN_ID_TAG, "?") for tags in tagged}
 
 
-def _tell(plan: Plan, own: Sequence[Leftover], untold: Sequence[Leftover]) -> None:
+def _print(plan: Plan, own: Sequence[Leftover], unknown: Sequence[Leftover]) -> None:
     if own:
-        print(f"{len(own)} drill instance(s) of plan {plan.name}; each costs money until it is terminated:")
+        print(
+            f"{counted(len(own), 'drill instance')} of plan {plan.name}; each costs money until it is "
+            "terminated:"
+        )
         print(_table(own))
     else:
         print(f"No run of plan {plan.name} has a drill instance left.")
-    if untold:
+    if unknown:
         print(
-            f"\n{len(untold)} drill instance(s) of which it cannot be told whose they are (the job bears no "
-            "tags of a run, or DRS no longer lists it); they are not touched:"
+            f"\n{counted(len(unknown), 'drill instance')} of an unknown run (the job has no tags of a run, "
+            "or DRS no longer lists the job). They are not touched:"
         )
-        print(_table(untold))
+        print(_table(unknown))
 
 
 def _table(items: Sequence[Leftover]) -> str:
@@ -192,14 +199,14 @@ def _table(items: Sequence[Leftover]) -> str:
 def _agreed(plan: Plan, count: int) -> bool:
     """Whether a person at the terminal agrees."""
     if not sys.stdin.isatty():
-        print("\nNothing was terminated: say --yes, or run this in a terminal.", file=sys.stderr)
+        print("\nNothing was terminated: use --yes, or run this command in a terminal.", file=sys.stderr)
         return False
     print(
-        "\nA run that is still going on owns its instances, and fails without them. Whether one goes on only "
-        f"Airflow knows: look at the DAG {dag_id(plan.name)} first."
+        "\nAn active run needs its instances and fails without them. Only Airflow knows whether a run is "
+        f"active: look at the DAG {dag_id(plan.name)} first."
     )
     try:
-        answer = input(f"Terminate these {count} drill instance(s)? [y/N] ")
+        answer = input(f"Terminate {counted(count, 'drill instance')}? [y/N] ")
     except EOFError:
         answer = ""
     if answer.strip().lower() in {"y", "yes"}:
@@ -209,7 +216,7 @@ def _agreed(plan: Plan, count: int) -> bool:
 
 
 class _Memory:
-    """The ledger of a run whose own is in an Airflow that is not asked."""
+    """A ledger in memory. The run's own ledger is in Airflow, which this command does not use."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
@@ -222,7 +229,7 @@ class _Memory:
 
 
 def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: bool) -> int:
-    """Clean up after each run, all of them side by side."""
+    """Clean up after each of the runs, at the same time."""
     runs = {item.token: _begin(access, plan, item.token, own) for item in own}
     steps: dict[str, WaitForJobs] = {}
     failed = False
@@ -248,18 +255,18 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
             ]
             if waiting:
                 print(
-                    f"{len(waiting)} of them cannot be terminated yet: a live job holds the server, or DRS "
-                    f"refused:\n{_table(waiting)}",
+                    f"{len(waiting)} of them cannot be terminated yet, because a live job holds the server "
+                    f"or DRS refused the call:\n{_table(waiting)}",
                     file=sys.stderr,
                 )
-            print("Not waiting: run the command again to see what is left.", file=sys.stderr)
+            print("Not waiting: run the command again to see which instances are left.", file=sys.stderr)
             return BROKEN if failed or waiting else OK
         due = _next_due(access.drs, steps)
     return BROKEN if failed else OK
 
 
 def _begin(access: Access, plan: Plan, token: str, own: Sequence[Leftover]) -> CleanUp:
-    """The clean-up of one run, as its task ``terminate`` would begin it."""
+    """Begin the clean-up of one run, in the same way as its task ``terminate``."""
     from drs.cleanup.clean_up import CleanUp
 
     jobs = [item.job for item in own if item.job and item.token == token]
@@ -284,7 +291,10 @@ def _begin(access: Access, plan: Plan, token: str, own: Sequence[Leftover]) -> C
 
 
 def _advance(clean_up: CleanUp) -> WaitForJobs | None:
-    """One step; what to wait for, or nothing when all is proven gone."""
+    """Take one step.
+
+    :return: what to wait for; None if all instances are proven gone
+    """
     from botocore.exceptions import ClientError
 
     from drs.cleanup.clean_up import Proven
@@ -294,18 +304,18 @@ def _advance(clean_up: CleanUp) -> WaitForJobs | None:
     except CleanupIncomplete as error:
         raise CleanupIncomplete(
             error.message,
-            remedy="Look for what keeps them (EC2 termination protection, a failback, a job of somebody "
-            "else), then run this command again.",
+            remedy="Find out what keeps them (EC2 termination protection, a failback, a job that someone "
+            "else started), then run this command again.",
         ) from error
     except AccessDenied as error:
-        # Its remedy speaks of a task.
+        # The remedy of the original error is about an Airflow task.
         remedy = explained(error.__cause__).remedy if isinstance(error.__cause__, ClientError) else None
         raise AccessDenied(error.message, remedy=remedy) from error
     return None if isinstance(step, Proven) else step
 
 
 def _next_due(drs: DrsCalls, steps: Mapping[str, WaitForJobs]) -> list[str]:
-    """Wait until something can be done again for one of the runs."""
+    """Wait until the clean-up of at least one run can take its next step."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from drs.aws.call_errors import unavailable
@@ -318,7 +328,7 @@ def _next_due(drs: DrsCalls, steps: Mapping[str, WaitForJobs]) -> list[str]:
         except (ClientError, BotoCoreError) as error:
             if not unavailable(error):
                 raise
-            live = ids  # as far as is known; each step has its bound
+            live = ids  # nothing else is known; every step has a time limit
         if due := [token for token, step in steps.items() if _is_due(step, live, utc_now())]:
             return due
     return []
@@ -335,7 +345,7 @@ def _instances(access: Access, filters: list[dict[str, Any]]) -> Iterator[Mappin
 
 
 def _log() -> logging.Logger:
-    """What clean-up says, on standard error as plain lines."""
+    """A logger that prints the messages of clean-up as plain lines on standard error."""
     log = logging.getLogger("drs.cli.cleanup")
     log.handlers = [logging.StreamHandler()]
     log.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, how a plan is named, how an answer is written."""
+"""What all commands share: exit codes, arguments, how a plan is found, how a result is written."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from drs.plan import BrokenPlan, Plan, PlanError, load_folder, load_plan
+from pydantic_core import PydanticCustomError
+
+from drs.plan import BrokenPlan, Plan, PlanError, durations, load_folder, load_plan
 
 PLANS_FOLDER = Path("include/plans")
 
 OK, BROKEN, USAGE, UNANSWERED = 0, 1, 2, 3
-"""Good; what was asked about is not good; wrong usage, or what was named does not exist; AWS or Airflow could
-not be asked."""
+"""The exit codes: good; the result is not good; wrong usage, or what the user named does not exist; AWS,
+Airflow
+or the records could not be reached."""
 
 
 def add_parser(
@@ -27,7 +30,7 @@ def add_parser(
     description: str,
     exit_codes: Mapping[int, str],
 ) -> argparse.ArgumentParser:
-    """Add a command whose help ends with its exit codes."""
+    """Add a command whose help text ends with its exit codes."""
     listed = "\n".join(f"  {code}  {meaning}" for code, meaning in exit_codes.items())
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
@@ -40,7 +43,7 @@ def add_parser(
 
 
 def add_plan(parser: argparse.ArgumentParser) -> None:
-    """Add the argument PLAN, and the folder in which names are looked up."""
+    """Add the argument PLAN, and the option for the folder in which plans are found by name."""
     parser.add_argument("plan", metavar="PLAN", help="the plan's name, or its file")
     add_plans_folder(parser)
 
@@ -51,8 +54,14 @@ def add_plans_folder(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=PLANS_FOLDER,
         metavar="FOLDER",
-        help=f"where plans are looked up by name (default: {PLANS_FOLDER})",
+        help=f"the folder in which plans are found by name (default: {PLANS_FOLDER})",
     )
+
+
+RECOVERY_POINT_HELP = (
+    "launch from the newest snapshot at or before this time, in ISO 8601 with a UTC offset, such as "
+    "2026-03-01T06:00Z (default: the latest data)"
+)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +69,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def find_plan(named: str, folder: Path) -> Plan:
-    """The plan of that name in the folder; what looks like a path is the file itself.
+    """Find a plan by its name in the folder, or by the path of its file.
 
-    :raises PlanError: there is none, with the names that exist; or its file is broken
+    :param named: a name; a text with a slash or a YAML suffix is a path
+    :raises PlanError: there is no such plan (the error lists those that exist), or its file is broken
     """
     if os.sep in named or named.lower().endswith((".yaml", ".yml")):
         return load_plan(Path(named))
@@ -74,8 +84,44 @@ def find_plan(named: str, folder: Path) -> Plan:
     return load_plan(folder / f"{named}.yaml")
 
 
+def duration(text: str) -> dt.timedelta:
+    """The type of an argument that is a length of time, such as 90m."""
+    try:
+        return durations.parse(text)
+    except PydanticCustomError:
+        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30m, 24h or 7d") from None
+
+
+def point_in_time(text: str) -> dt.datetime:
+    """The type of an argument that is a time with a time zone, in ISO 8601."""
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-03-01T06:00:00Z") from None
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no time zone: write {text}Z for UTC")
+    return at
+
+
+def whole_number(text: str, most: int | None = None) -> int:
+    """The type of an argument that is a number of things: at least 1.
+
+    :param most: the greatest number that is allowed
+    """
+    number = int(text)
+    if number < 1 or (most is not None and number > most):
+        wanted = "at least 1" if most is None else f"from 1 to {most}"
+        raise argparse.ArgumentTypeError(f"{text} is not a number {wanted}")
+    return number
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 wave``, ``3 waves``"""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def print_json(value: Any) -> None:
-    """Write a result for programs: times as ISO 8601."""
+    """Print a result as JSON for programs, with times in ISO 8601."""
     print(json.dumps(value, indent=2, default=_as_text))
 
 

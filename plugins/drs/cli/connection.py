@@ -1,7 +1,7 @@
-"""What an Airflow connection in the environment says about AWS, read without Airflow.
+"""Reads an Airflow connection to AWS from the environment, without Airflow.
 
-``AIRFLOW_CONN_<ID>`` holds a connection as a URI or as JSON. Only what leads to an account is read; anything
-else is refused by name, since a key that is passed over might have led elsewhere.
+``AIRFLOW_CONN_<ID>`` holds a connection as a URI or as JSON. Only the settings that select an account are
+supported. Any other key is refused by name, because ignoring it might select another account.
 
 .. seealso:: https://airflow.apache.org/docs/apache-airflow-providers-amazon/stable/connections/aws.html
 """
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from drs.errors import InvalidField
 
-UNDERSTOOD = (
+SUPPORTED = (
     "aws_access_key_id",
     "aws_secret_access_key",
     "aws_session_token",
@@ -30,15 +30,15 @@ UNDERSTOOD = (
 
 
 def variable(connection_id: str) -> str:
-    """The environment variable in which Airflow looks for the connection."""
+    """The environment variable from which Airflow reads the connection."""
     return f"AIRFLOW_CONN_{connection_id.upper()}"
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An AWS connection. An absent value leaves the choice to boto3's default chain.
+    """An AWS connection. For an absent value, boto3's default chain decides.
 
-    :param role_arguments: further arguments of AssumeRole, such as ``ExternalId``
+    :param role_arguments: additional arguments of AssumeRole, such as ``ExternalId``
     """
 
     access_key_id: str | None = None
@@ -54,13 +54,13 @@ class Connection:
     def parse(cls, name: str, text: str) -> Connection:
         """Read the value of a variable.
 
-        :param name: the variable, for messages
-        :raises InvalidField: it is no AWS connection, or says more than is understood here
+        :param name: the name of the variable, for messages
+        :raises InvalidField: it is not an AWS connection, or has keys that are not supported here
         """
         login, password, extra = (
             _from_json(name, text) if text.lstrip().startswith("{") else _from_uri(name, text)
         )
-        unknown = sorted(key for key in extra if key not in UNDERSTOOD)
+        unknown = sorted(key for key in extra if key not in SUPPORTED)
         method = extra.get("assume_role_method") or "assume_role"
         if method != "assume_role":
             unknown.append(f"assume_role_method: {method}")
@@ -69,8 +69,8 @@ class Connection:
             unknown.append("assume_role_kwargs, which is not a mapping")
         if unknown:
             raise _refused(
-                f"{name} says more than the command line understands: {', '.join(unknown)}.",
-                f"Understood are {', '.join(UNDERSTOOD)}.",
+                f"{name} has settings that the command line does not support: {', '.join(unknown)}.",
+                f"Supported are {', '.join(SUPPORTED)}.",
             )
         return cls(
             access_key_id=login or extra.get("aws_access_key_id"),
@@ -120,5 +120,5 @@ def _require_aws(name: str, kind: str) -> None:
 
 def _refused(message: str, remedy: str = "") -> InvalidField:
     return InvalidField(
-        message, remedy=f"{remedy} Name a profile of your AWS configuration instead: --profile NAME.".lstrip()
+        message, remedy=f"{remedy} Use a profile of your AWS configuration instead: --profile NAME.".lstrip()
     )

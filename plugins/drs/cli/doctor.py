@@ -1,13 +1,23 @@
-"""``doctor``: the whole preflight of a plan, without Airflow."""
+"""``doctor``: runs the whole preflight of a plan, without Airflow."""
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 from typing import Any
 
-from drs.cli.aws import add_profile, asking_aws, checked_access
-from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
+from drs.cli.aws import NO_AWS, add_profile, checked_access, reporting_aws_errors
+from drs.cli.common import (
+    BROKEN,
+    OK,
+    RECOVERY_POINT_HELP,
+    add_json,
+    add_parser,
+    add_plan,
+    counted,
+    find_plan,
+    point_in_time,
+    print_json,
+)
 from drs.errors import InvalidField
 from drs.plan import Plan
 
@@ -16,52 +26,42 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "doctor",
-        help="everything that would stop a drill of a plan now",
+        help="show everything that would stop a drill of a plan now",
         description=(
-            "Make every check that a drill makes before it launches anything, and tell all findings at once. "
+            "Run every check that a drill runs before it launches servers, and show all findings at once. "
             "Nothing is launched."
         ),
         exit_codes={
             0: "a drill could begin now; there may be warnings",
-            1: "a drill would be refused, or the plan is broken",
+            1: "preflight would refuse a drill, or the plan is broken",
             2: "wrong usage, or there is no such plan, wave or server",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
     add_plan(parser)
     parser.add_argument("--waves", nargs="+", metavar="WAVE", help="only these waves (default: all)")
     parser.add_argument(
-        "--exclude", nargs="+", default=[], metavar="SERVER", help="source servers that the drill leaves out"
+        "--exclude", nargs="+", default=[], metavar="SERVER", help="source servers that are not launched"
     )
     parser.add_argument(
         "--recovery-point",
-        type=_time,
+        type=point_in_time,
         metavar="TIME",
-        help="launch from the newest snapshot at or before this time, ISO 8601 with a UTC offset",
+        help=RECOVERY_POINT_HELP,
     )
     parser.add_argument(
         "--execution-type",
         choices=("DRILL", "RECOVERY"),
         default="DRILL",
-        help="for a RECOVERY, replication that lags or stalls only warns (default: DRILL)",
+        help="for a RECOVERY, delayed or stalled replication is only a warning (default: DRILL)",
     )
     add_profile(parser)
     add_json(parser)
-    parser.set_defaults(run=asking_aws(_doctor))
-
-
-def _time(text: str) -> dt.datetime:
-    try:
-        at = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-03-01T06:00:00Z") from None
-    if at.tzinfo is None:
-        raise argparse.ArgumentTypeError(f"{text} leaves the time zone open: write {text}Z for UTC")
-    return at
+    parser.set_defaults(run=reporting_aws_errors(_doctor))
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    # Preflight takes boto3 with it.
+    # Preflight imports boto3, which is slow.
     from drs.preflight import PreflightInputs, findings_table, inspect
 
     plan = find_plan(arguments.plan, arguments.plans)
@@ -75,8 +75,14 @@ def _doctor(arguments: argparse.Namespace) -> int:
     report = inspect(question, checked_access(plan, arguments.profile).clients())
     if arguments.json:
         resolution = report.resolution.model_dump(mode="json") if report.resolution else None
-        told = {"findings": report.as_json(), "notes": list(report.notes), "resolution": resolution}
-        print_json({"plan": plan.name, **told})
+        print_json(
+            {
+                "plan": plan.name,
+                "findings": report.as_json(),
+                "notes": list(report.notes),
+                "resolution": resolution,
+            }
+        )
         return BROKEN if report.errors else OK
     for note in report.notes:
         print(f"note: {note}")
@@ -85,9 +91,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
         remedies = dict.fromkeys((finding.code, finding.remedy) for finding in report.findings)
         for code, remedy in remedies:
             print(f"\n[{code}] What to do: {remedy}")
-    print(f"\nPlan {plan.name}: {len(report.errors)} error(s), {len(report.warnings)} warning(s).")
+    errors, warnings = counted(len(report.errors), "error"), counted(len(report.warnings), "warning")
+    print(f"\nPlan {plan.name}: {errors}, {warnings}.")
     if report.heals:
-        print("Time alone may mend all of these errors: a drill would wait for them before it gives up.")
+        print("These errors may clear by themselves: a drill would wait for that before it fails.")
     return BROKEN if report.errors else OK
 
 

@@ -1,4 +1,4 @@
-"""``evidence``: the records of the plans' runs, read, handed out and verified."""
+"""``evidence``: lists, shows, exports and verifies the records of the plans' runs."""
 
 from __future__ import annotations
 
@@ -8,39 +8,38 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, print_json
-from drs.cli.evidence_show import told
+from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, counted, print_json
+from drs.cli.evidence_show import RESULT_HEADER, result_cells, shown
 from drs.cli.evidence_store import (
     add_path,
     as_json,
-    asking_the_store,
     chosen_plans,
     find_record,
     open_store,
+    reporting_store_errors,
 )
 from drs.evidence.chain import LOST, ChainProblem, NotARecordError
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
-from drs.evidence.summary import codes, kind, mark, measured
+from drs.evidence.summary import codes, measured
 from drs.tables import table
-from drs.times import instant
 
 _SHOWN = {
-    OK: "it was shown",
+    OK: "the records were shown",
     BROKEN: "a record cannot be read",
     USAGE: "wrong usage, or there is no such record",
     UNANSWERED: "the records cannot be reached",
 }
 _EXPORTED = {
-    OK: "it is written",
+    OK: "the file was written",
     BROKEN: "the record cannot be read",
     USAGE: "wrong usage, there is no such record, or the file cannot be written",
     UNANSWERED: "the records cannot be reached",
 }
 _VERIFIED = {
-    OK: "every record is there and unchanged",
-    BROKEN: "a record was changed or is missing: it is named",
-    USAGE: "wrong usage, or there is no record of that plan, or none at all",
+    OK: "no record is missing or changed",
+    BROKEN: "a record was changed or is missing; the command names it",
+    USAGE: "wrong usage, or there is no record, or none of that plan",
     UNANSWERED: "the records cannot be reached",
 }
 
@@ -49,11 +48,11 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "evidence",
-        help="the records of the runs: list, show, export, verify",
-        description="Read, hand out and verify the records of the plans' runs. Airflow is not asked.",
+        help="list, show, export and verify the records of the runs",
+        description="List, show, export and verify the records of the plans' runs. Airflow is not needed.",
         exit_codes={
             OK: "good",
-            BROKEN: "verify: a record was changed or is missing; else: a record cannot be read",
+            BROKEN: "verify: a record was changed or is missing; other actions: a record cannot be read",
             USAGE: "wrong usage, or there is no such record",
             UNANSWERED: "the records cannot be reached",
         },
@@ -65,25 +64,24 @@ def add_commands(commands: Any) -> None:
     _add_verify(actions)
 
 
-# --- list -------------------------------------------------------------------------------------------------
-
-
 def _add_list(actions: Any) -> None:
     parser = add_parser(
         actions,
         "list",
-        help="the records, newest first",
+        help="list the records, newest first",
         description="List the records of a plan, or of all plans, newest first. Times are UTC.",
         exit_codes=_SHOWN,
     )
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="of this plan only, by its name")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="at most N a plan (default: 20)")
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="only records of this plan, by its name")
+    parser.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="show at most N records of each plan (default: 20)"
+    )
     add_path(parser)
     add_json(parser)
     parser.set_defaults(run=_list)
 
 
-@asking_the_store
+@reporting_store_errors
 def _list(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     found = [
@@ -94,7 +92,7 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([_short(name, record) for name, record in found])
     else:
-        header = ("record", "began", "kind", "result", "RTO", "validated", "RPO", "by", "failed")
+        header = ("record", *RESULT_HEADER, "by", "failed")
         print(table(header, [_row(name, record) for name, record in found]))
     return BROKEN if any(isinstance(record, str) for _, record in found) else OK
 
@@ -102,18 +100,7 @@ def _list(arguments: argparse.Namespace) -> int:
 def _row(name: str, record: Evidence | str) -> tuple[str, ...]:
     if isinstance(record, str):
         return (name, "-", "-", "unreadable", "-", "-", "-", "-", record.splitlines()[0])
-    objectives = record.objectives
-    return (
-        name,
-        instant(record.run.began_at, "-"),
-        kind(record),
-        record.result,
-        mark(objectives.rto_launched),
-        mark(objectives.rto_validated),
-        mark(objectives.rpo),
-        record.run.initiator,
-        ", ".join(codes(record)),
-    )
+    return (name, *result_cells(record), record.run.initiator, ", ".join(codes(record)))
 
 
 def _short(name: str, record: Evidence | str) -> dict[str, Any]:
@@ -134,15 +121,12 @@ def _short(name: str, record: Evidence | str) -> dict[str, Any]:
     }
 
 
-# --- show -------------------------------------------------------------------------------------------------
-
-
 def _add_show(actions: Any) -> None:
     parser = add_parser(
         actions,
         "show",
-        help="one record, for people",
-        description="Show one record: its waves, measures, failures and clean-up. Times are UTC.",
+        help="show one record",
+        description="Show one record: its waves, measured times, failures and clean-up. Times are UTC.",
         exit_codes=_SHOWN,
     )
     parser.add_argument("record", metavar="ID", help="the record's id, such as orders-000007")
@@ -151,7 +135,7 @@ def _add_show(actions: Any) -> None:
     parser.set_defaults(run=_show)
 
 
-@asking_the_store
+@reporting_store_errors
 def _show(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     record = _readable(store, arguments.record)
@@ -160,7 +144,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(as_json(record))
     else:
-        print("\n".join(told(record)))
+        print("\n".join(shown(record)))
     return OK
 
 
@@ -173,30 +157,29 @@ def _readable(store: EvidenceStore, record_id: str) -> Evidence | None:
         return None
 
 
-# --- export -----------------------------------------------------------------------------------------------
-
-
 def _add_export(actions: Any) -> None:
     parser = add_parser(
         actions,
         "export",
-        help="one record as a file, to hand out",
-        description="Write one record to a file: the JSON as it is stored, byte for byte, or its HTML page.",
+        help="write one record to a file",
+        description="Write one record to a file: the stored JSON, byte for byte, or an HTML page.",
         exit_codes=_EXPORTED,
     )
     parser.add_argument("record", metavar="ID", help="the record's id, such as orders-000007")
-    parser.add_argument("--to", type=Path, required=True, metavar="PATH", help="a file, or a folder")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="PATH", help="a file, or an existing folder"
+    )
     parser.add_argument("--format", choices=("json", "html"), default="json", help="(default: json)")
     add_path(parser)
     parser.set_defaults(run=_export)
 
 
-@asking_the_store
+@reporting_store_errors
 def _export(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     data, _ = find_record(store, arguments.record)
     if arguments.format == "html":
-        from drs.evidence.page import render_page  # draws: a tenth of a second that others need not pay
+        from drs.evidence.page import render_page  # slow to import, and only needed here
 
         record = _readable(store, arguments.record)
         if record is None:
@@ -214,34 +197,32 @@ def _export(arguments: argparse.Namespace) -> int:
     return OK
 
 
-# --- verify -----------------------------------------------------------------------------------------------
-
-
 def _add_verify(actions: Any) -> None:
     parser = add_parser(
         actions,
         "verify",
-        help="was a record changed, or is one missing",
-        description="Verify the chain of a plan's records, or of all plans: every hash, link and byte.",
+        help="check whether a record was changed or is missing",
+        description="Verify the chain of records of one plan or of all plans: every hash, link and byte.",
         exit_codes=_VERIFIED,
     )
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="of this plan only, by its name")
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="only records of this plan, by its name")
     parser.add_argument(
         "--hash",
         metavar="HASH",
-        help="also see that the record of this hash is there: the one that a message or a task's log told",
+        help="also check that there is a record with this hash, which you have from a notification or a "
+        "task's log",
     )
     add_path(parser)
     add_json(parser)
     parser.set_defaults(run=_verify)
 
 
-@asking_the_store
+@reporting_store_errors
 def _verify(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
     plans = chosen_plans(store, arguments.plan)
     found = {plan: store.verify(plan, sent=arguments.hash) for plan in plans}
-    # The hash is of one plan's record: only where no plan has it, it is missing.
+    # The hash belongs to the record of one plan, so it is missing only if no plan has it.
     lost = all(any(each.kind == LOST for each in problems) for problems in found.values())
     found = {plan: [each for each in problems if each.kind != LOST] for plan, problems in found.items()}
     if arguments.json:
@@ -251,17 +232,17 @@ def _verify(arguments: argparse.Namespace) -> int:
         for plan in plans:
             print("\n".join(_findings(store, plan, found[plan])))
         if arguments.hash:
-            print(f"Hash {arguments.hash} is in {'NO record' if lost else 'a record of these'}.")
+            print(f"Hash {arguments.hash} is the hash of {'NO record' if lost else 'one of these records'}.")
     return BROKEN if lost or any(found.values()) else OK
 
 
 def _findings(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> Iterator[str]:
     count = len(store.ids(plan))
     if not problems:
-        yield f"ok  {plan}: {count} record(s), each there and unchanged"
+        yield f"ok  {plan}: {counted(count, 'record')}, none missing or changed"
         return
-    yield f"NOT ok  {plan}: {count} record(s), {len(problems)} problem(s)"
-    yield table(("record", "what", "seen"), [(each.id, each.kind, each.says) for each in problems])
+    yield f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}"
+    yield table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
 
 
 def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:

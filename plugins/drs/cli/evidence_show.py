@@ -1,17 +1,33 @@
-"""A record for people at a terminal."""
+"""A record as text for people at a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from drs.cli.common import counted
 from drs.evidence.record import Evidence
-from drs.evidence.summary import judged, kind, seconds
+from drs.evidence.summary import judged, kind, mark, seconds
 from drs.tables import table
 from drs.times import instant
 
+RESULT_HEADER = ("began", "kind", "result", "RTO", "validated", "RPO")
 
-def told(record: Evidence) -> Iterator[str]:
-    """The record, line by line."""
+
+def result_cells(record: Evidence) -> tuple[str, ...]:
+    """The cells of a table's row that give the result of a run, below :data:`RESULT_HEADER`."""
+    objectives = record.objectives
+    return (
+        instant(record.run.began_at, "-"),
+        kind(record),
+        record.result,
+        mark(objectives.rto_launched),
+        mark(objectives.rto_validated),
+        mark(objectives.rpo),
+    )
+
+
+def shown(record: Evidence) -> Iterator[str]:
+    """The lines that show a record."""
     run, target, objectives = record.run, record.target, record.objectives
     yield f"{record.id}: {kind(record)} of {record.plan.name}, {record.result}"
     yield record.summary
@@ -34,8 +50,8 @@ def told(record: Evidence) -> Iterator[str]:
     for title, lines in (
         ("Why it did not pass", [*record.reasons]),
         ("Preflight", [f"{each.severity} {each.code}: {each.seen}" for each in record.findings]),
-        ("Left out", [f"{each.server_id}: {each.why}" for each in record.excluded]),
-        ("Remarks", [*record.remarks]),
+        ("Excluded servers", [f"{each.server_id}: {each.why}" for each in record.excluded]),
+        ("Notes", [*record.remarks]),
     ):
         if lines:
             yield f"\n{title}:"
@@ -43,7 +59,7 @@ def told(record: Evidence) -> Iterator[str]:
     yield f"\nClean-up: {_cleaned(record)}"
     yield f"Hash: {record.hash}"
     before = record.previous
-    yield f"After: {before.id} {before.hash}" if before else "The first record of its plan."
+    yield f"Previous record: {before.id} {before.hash}" if before else "This is the first record of its plan."
 
 
 def _waves(record: Evidence) -> Iterator[str]:
@@ -71,12 +87,12 @@ def _waves(record: Evidence) -> Iterator[str]:
 def _cleaned(record: Evidence) -> str:
     cleanup = record.cleanup
     if cleanup is None:
-        return "nothing was to be terminated."
+        return "there was nothing to terminate."
     if cleanup.kept:
         return f"the instances were kept. {cleanup.why_kept}".rstrip()
     gone = sum(item.gone for item in cleanup.instances)
     if cleanup.proven:
-        return f"of {len(cleanup.instances)} instance(s), all are proven gone in DRS and EC2."
+        return f"{counted(len(cleanup.instances), 'instance')} launched, all proven gone in DRS and EC2."
     left = [item.recovery_instance_id for item in cleanup.instances if not item.gone]
     listed = ", ".join(left) or "-"
-    return f"NOT proven; of {len(cleanup.instances)} instance(s), {gone} are gone. Left: {listed}"
+    return f"NOT proven: {gone} of {counted(len(cleanup.instances), 'instance')} gone. Left: {listed}"

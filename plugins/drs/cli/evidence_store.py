@@ -1,4 +1,4 @@
-"""How the command line reaches the records of runs: by a path or URL, and this process's own credentials."""
+"""How the command line reaches the records of runs: by a path or URL, with this process's credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIABLE = "AIRFLOW__DRS__EVIDENCE_PATH"
 
 
 class NotThereError(Exception):
-    """What was named is not in the store."""
+    """The record or plan that was named is not in the store."""
 
 
 def add_path(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,7 @@ def add_path(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(VARIABLE) or str(default_evidence_folder(os.environ)),
         metavar="PATH",
         help=f"where the records are: a folder, or s3://bucket/prefix (default: {VARIABLE}, "
-        "or drs-evidence in Airflow's home)",
+        "or the folder drs-evidence in Airflow's home)",
     )
 
 
@@ -37,9 +37,9 @@ def open_store(arguments: argparse.Namespace) -> EvidenceStore:
 
 
 def chosen_plans(store: EvidenceStore, plan: str | None) -> list[str]:
-    """The plan that is named, or all that have records.
+    """The given plan, or all plans that have records.
 
-    :raises NotThereError: there is no record of it, or none at all
+    :raises NotThereError: there is no record of the plan, or no record at all
     """
     known = store.plans()
     if plan is not None and plan not in known:
@@ -47,29 +47,37 @@ def chosen_plans(store: EvidenceStore, plan: str | None) -> list[str]:
             f"There is no record of plan {plan} in {store}. Plans with records: {', '.join(known) or 'none'}."
         )
     if not known:
-        raise NotThereError(f"There is no record in {store}. Say where they are: --path, or {VARIABLE}.")
+        raise NotThereError(
+            f"There is no record in {store}. Give the place of the records with --path or {VARIABLE}."
+        )
     return [plan] if plan else known
 
 
 def find_record(store: EvidenceStore, record_id: str) -> tuple[bytes, str]:
-    """The file of a record, and its plan.
+    """The content of a record's file, and the name of its plan.
 
-    :raises NotThereError: there is none of that id
+    :raises NotThereError: there is no record with this id
     """
     plan = record_id.rpartition("-")[0]
     data = store.read_file(plan, record_id) if plan else None
     if data is None:
         known = store.ids(plan) if plan else []
-        listed = f"Of {plan} there are {known[0]} to {known[-1]}." if known else "See: evidence list."
+        listed = (
+            f"Plan {plan} has the records {known[0]} to {known[-1]}."
+            if known
+            else "`python -m drs evidence list` lists all."
+        )
         raise NotThereError(f"There is no record {record_id} in {store}. {listed}")
     return data, plan
 
 
-def asking_the_store(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """The command, with what went wrong told on standard error, and the exit code that it has."""
+def reporting_store_errors(
+    command: Callable[[argparse.Namespace], int],
+) -> Callable[[argparse.Namespace], int]:
+    """Wrap a command: an error is printed on standard error and becomes the exit code."""
 
     @functools.wraps(command)
-    def told(arguments: argparse.Namespace) -> int:
+    def wrapped(arguments: argparse.Namespace) -> int:
         try:
             return command(arguments)
         except NotThereError as error:
@@ -87,12 +95,14 @@ def asking_the_store(command: Callable[[argparse.Namespace], int]) -> Callable[[
             )
             return UNANSWERED
 
-    return told
+    return wrapped
 
 
 def _of_the_store(error: Exception) -> bool:
-    """Whether a store failed, and not this program: an OSError, a protocol that nobody knows, a missing
-    library, or what botocore raises, which is imported only where it is used.
+    """Whether the store failed, and not this program.
+
+    That is an OSError, an unknown protocol, a missing library, or an error of botocore. botocore is slow to
+    import, so its errors are recognised by their module.
     """
     if isinstance(error, OSError | ImportError):
         return True

@@ -1,4 +1,4 @@
-"""``jobs`` and ``job``: what DRS does and did, and what one job's log means."""
+"""``jobs`` and ``job``: the jobs of DRS, and an explanation of one job's log."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic_core import PydanticCustomError
-
 from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
-from drs.cli.aws import access_to_place, add_place, asking_aws
-from drs.cli.common import BROKEN, OK, add_json, add_parser, print_json
+from drs.cli.aws import NO_AWS, access_to_place, add_place, reporting_aws_errors
+from drs.cli.common import BROKEN, OK, add_json, add_parser, duration, print_json
 from drs.errors import InvalidField
 from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_of
 from drs.plan import durations
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
 from drs.tables import table
+from drs.times import duration as span
 from drs.times import instant, utc_now
 
 DAY = dt.timedelta(hours=24)
@@ -32,49 +31,42 @@ def add_commands(commands: Any) -> None:
     jobs = add_parser(
         commands,
         "jobs",
-        help="DRS's jobs of late",
-        description="List the DRS jobs of an account and Region, the newest first.",
+        help="list recent DRS jobs",
+        description="List the DRS jobs of an account and Region, newest first.",
         exit_codes={
-            0: "DRS was asked",
+            0: "DRS answered",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
-    jobs.add_argument("--active", action="store_true", help="only jobs that hold their servers now")
+    jobs.add_argument("--active", action="store_true", help="only live jobs, which hold their servers now")
     jobs.add_argument(
         "--since",
-        type=_duration,
+        type=duration,
         default=DAY,
         metavar="DURATION",
-        help="how far back, such as 2h or 7d (default: 24h)",
+        help="only jobs that are younger than this, such as 2h or 7d (default: 24h)",
     )
     add_place(jobs)
     add_json(jobs)
-    jobs.set_defaults(run=asking_aws(_jobs))
+    jobs.set_defaults(run=reporting_aws_errors(_jobs))
 
     job = add_parser(
         commands,
         "job",
-        help="one job: its servers, its log, what went wrong",
-        description="Show one DRS job: how each of its servers ended, and its log, explained.",
+        help="show one DRS job: its servers, its log, and the causes of failures",
+        description="Show one DRS job: the result for each of its servers, and its log with explanations.",
         exit_codes={
-            0: "the job is live, or has done what it was to do",
-            1: "a server of it was not launched",
+            0: "the job is live, or it succeeded",
+            1: "a server of the job was not launched",
             2: "wrong usage, or DRS does not know the job",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
-    job.add_argument("job_id", metavar="JOB", type=_job_id, help="drsjob-...")
+    job.add_argument("job_id", metavar="JOB", type=_job_id, help="the id of the job: drsjob-...")
     add_place(job)
     add_json(job)
-    job.set_defaults(run=asking_aws(_job))
-
-
-def _duration(text: str) -> dt.timedelta:
-    try:
-        return durations.parse(text)
-    except PydanticCustomError:
-        raise argparse.ArgumentTypeError(f"{text} is not a duration such as 30m, 24h or 7d") from None
+    job.set_defaults(run=reporting_aws_errors(_job))
 
 
 def _job_id(text: str) -> str:
@@ -95,7 +87,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
         print(_jobs_table(listed))
     else:
         kind = "live DRS job" if arguments.active else "DRS job"
-        print(f"There is no {kind} in {access.region} of the last {durations.render(arguments.since)}.")
+        print(f"There is no {kind} of the last {durations.render(arguments.since)} in {access.region}.")
     return OK
 
 
@@ -118,7 +110,7 @@ def _summary(job: Job) -> dict[str, Any]:
 
 
 def _plan_of(job: Job) -> str | None:
-    """The plan whose drill made the job, where the job bears its tag."""
+    """The plan whose drill started the job, if the job has the tag of one."""
     dag = job.tags.get(DAG_TAG)
     return plan_name(dag) if dag else None
 
@@ -142,7 +134,7 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
 
 
 def _took(job: Job) -> str:
-    return f"{(job.ended - job.created).total_seconds():.0f} s" if job.ended else "live"
+    return span((job.ended - job.created).total_seconds()) if job.ended else "live"
 
 
 def _counts(job: Job) -> str:
@@ -157,7 +149,8 @@ def _job(arguments: argparse.Namespace) -> int:
         raise InvalidField(
             f"DRS does not know the job {arguments.job_id} in {access.region} of account "
             f"{access.identity.account}.",
-            remedy="Look where it was made: --plan PLAN or --region NAME. Old jobs may be forgotten.",
+            remedy="Give the account and Region in which it was started: --plan PLAN or --region NAME. "
+            "DRS does not keep old jobs for ever.",
         )
     job = found[0]
     log = access.drs.job_log(job.job_id)
@@ -172,9 +165,9 @@ def _job(arguments: argparse.Namespace) -> int:
             }
         )
     else:
-        _tell(job, log, outcomes)
+        _print(job, log, outcomes)
         for outcome in failed:
-            _tell_failure(outcome, _explained(job, log, outcome))
+            _print_failure(outcome, _explained(job, log, outcome))
     return BROKEN if failed else OK
 
 
@@ -185,7 +178,10 @@ def _outcome(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> dict[
 
 
 def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOutcome]:
-    """How the servers of a LAUNCH job stand; a TERMINATE job names none for certain."""
+    """The result for each server of a LAUNCH job.
+
+    Those of a TERMINATE job are not certain, so it has none.
+    """
     if job.type != JobType.LAUNCH:
         return []
     instances = {
@@ -195,12 +191,12 @@ def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOu
     return judge(job, log, instances, [part.server_id for part in job.participants])
 
 
-def _tell(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) -> None:
+def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) -> None:
     plan, run = _plan_of(job), job.tags.get(RUN_ID_TAG)
-    whose = f", made by run {run} of plan {plan}" if plan else ""
+    whose = f", started by run {run} of plan {plan}" if plan else ""
     print(f"{job.job_id}: {job.type} by {job.initiated_by}, {job.status}, {_took(job)}{whose}")
     if job.live:
-        print("It holds its servers: DRS refuses any other job that names one of them, and cannot cancel it.")
+        print("The job holds its servers: DRS refuses any other job for them, and cannot cancel this job.")
     if outcomes:
         statuses = dict(_statuses(job))
         rows = [
@@ -240,7 +236,7 @@ def _statuses(job: Job) -> list[tuple[str, str]]:
 
 
 def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> LaunchExplanation:
-    """What a server's failure means, or what its job hangs on: by the same patterns as in a drill's log."""
+    """Explain a server's failure, or what its live job waits for. A drill's log has the same explanations."""
     own = [event for event in log if event.server_id in (outcome.server_id, None)]
     last = max((event.at for event in log), default=job.created)
     return explain_failure(
@@ -252,7 +248,7 @@ def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Lau
     )
 
 
-def _tell_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
+def _print_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
     print(f"\n{outcome.server_id} was not launched: {outcome.error}")
     print(f"Cause: {explanation.cause}")
     print(f"What to do: {explanation.remedy}")

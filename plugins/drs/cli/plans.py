@@ -1,4 +1,4 @@
-"""``validate`` and ``schema``: what can be known about recovery plans without Airflow and without AWS."""
+"""``validate`` and ``schema``: check recovery plans and print their schema, without Airflow and AWS."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, print_json
+from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, counted, print_json
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
@@ -25,10 +25,10 @@ def _add_validate(commands: Any) -> None:
     parser = add_parser(
         commands,
         "validate",
-        help="check recovery plans; every error at once",
-        description="Check recovery plans without Airflow and without AWS, and tell every error at once.",
+        help="check recovery plans, and show every error at once",
+        description="Check recovery plans without Airflow and without AWS, and show every error at once.",
         exit_codes={
-            0: "every plan is good",
+            0: "every plan is valid",
             1: "a plan is broken",
             2: "wrong usage, or a file or folder of plans that does not exist",
         },
@@ -39,7 +39,7 @@ def _add_validate(commands: Any) -> None:
         type=Path,
         default=[PLANS_FOLDER],
         metavar="PATH",
-        help=f"a plan file, or a folder of them (default: {PLANS_FOLDER})",
+        help=f"a plan file, or a folder of plan files (default: {PLANS_FOLDER})",
     )
     add_json(parser)
     parser.set_defaults(run=_validate)
@@ -65,7 +65,7 @@ def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
         yield error.broken
         return
     if not found:
-        # A check that looks at nothing must not pass: the folder is most likely the wrong one.
+        # A check of nothing must not pass: the folder is most likely the wrong one.
         message, remedy = "The folder holds no recovery plan.", "Name the folder of your *.yaml plans."
         problem = PlanProblem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
         yield BrokenPlan(path.name, path, (problem,))
@@ -75,17 +75,13 @@ def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
 def _good_line(plan: Plan) -> str:
     listed = sum(len(plan.listed_servers(wave.name)) for wave in plan.waves)
     by_tags = sum(group.server_tags is not None for group in plan.protection_groups.values())
-    parts = [_count(len(plan.waves), "wave")]
+    parts = [counted(len(plan.waves), "wave")]
     if listed:
-        parts.append(_count(listed, "server"))
+        parts.append(counted(listed, "server"))
     if by_tags:
-        parts.append(f"{_count(by_tags, 'group')} by tags")
+        parts.append(f"{counted(by_tags, 'group')} by tags")
     names = " ".join(wave.name for wave in plan.waves)
     return f"ok  {plan.name}: {', '.join(parts)} ({names}), digest {plan.digest[:12]}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _as_json(result: Plan | BrokenPlan) -> dict[str, object]:
@@ -107,12 +103,12 @@ def _add_schema(commands: Any) -> None:
     parser = add_parser(
         commands,
         "schema",
-        help="the JSON Schema of a plan, for editors; or that of a run's record",
+        help="print the JSON Schema of a plan, for editors, or of a run's record",
         description="Print the JSON Schema of a recovery plan (draft 2020-12), or write it to a file.",
-        exit_codes={0: "the schema is written", 2: "wrong usage, or the file cannot be written"},
+        exit_codes={0: "the schema was written", 2: "wrong usage, or the file cannot be written"},
     )
-    parser.add_argument("--evidence", action="store_true", help="the schema of a run's record instead")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead")
+    parser.add_argument("--evidence", action="store_true", help="print the schema of a run's record instead")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write the schema to this file")
     parser.set_defaults(run=_schema)
 
 

@@ -1,4 +1,4 @@
-"""``report``: how the last drills of the plans went, when one last passed, and when the next one is due."""
+"""``report``: the results of each plan's last drills, when a drill last passed, and when the next is due."""
 
 from __future__ import annotations
 
@@ -18,35 +18,40 @@ from drs.cli.common import (
     add_parser,
     add_plans_folder,
     print_json,
+    whole_number,
 )
-from drs.cli.evidence_store import NotThereError, add_path, asking_the_store, open_store
+from drs.cli.evidence_show import RESULT_HEADER, result_cells
+from drs.cli.evidence_store import NotThereError, add_path, open_store, reporting_store_errors
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
-from drs.evidence.summary import codes, kind, mark, measured
+from drs.evidence.summary import codes, measured
 from drs.plan import Plan, load_folder
 from drs.plan.schedule import next_time
 from drs.tables import table
-from drs.times import instant, utc_now
+from drs.times import age, instant, utc_now
 
 
 def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "report",
-        help="how the last drills went, and when one last passed",
+        help="show the results of the last drills, and when a drill last passed",
         description=(
-            "Show how the last drills of a plan, or of all plans, went: result, RTO, RPO, failures; when one "
-            "last passed, and when the next is due. Dry runs are no drills. Times are UTC."
+            "Show the last drills of one plan or of all plans: result, RTO, RPO and failures. Also show "
+            "when a drill of the plan last passed and when the next one is due. Dry runs do not count. "
+            "Times are UTC."
         ),
         exit_codes={
             OK: "the last drill of each plan passed",
-            BROKEN: "that of a plan did not, it was never drilled, or a record cannot be read",
-            USAGE: "wrong usage, or no such plan",
+            BROKEN: "the last drill of a plan did not pass, it has no drill, or a record cannot be read",
+            USAGE: "wrong usage, or there is no such plan",
             UNANSWERED: "the records cannot be reached",
         },
     )
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="of this plan only, by its name")
-    parser.add_argument("--limit", type=_limit, default=5, metavar="N", help="the last N drills (default: 5)")
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="only drills of this plan, by its name")
+    parser.add_argument(
+        "--limit", type=whole_number, default=5, metavar="N", help="show the last N drills (default: 5)"
+    )
     add_path(parser)
     add_plans_folder(parser)
     add_json(parser)
@@ -55,12 +60,12 @@ def add_commands(commands: Any) -> None:
 
 @dataclass(frozen=True)
 class History:
-    """What became of one plan's drills.
+    """The drills of one plan.
 
     :param drills: the last ones, newest first
-    :param last_passed: the newest one that passed, however long ago
+    :param last_passed: the newest drill that passed, even if it is not among ``drills``
     :param unreadable: records that cannot be read
-    :param next_run: when the plan's schedule runs it next
+    :param next_run: the next time that the plan's schedule names
     """
 
     plan: str
@@ -74,7 +79,7 @@ class History:
         return bool(self.drills) and self.drills[0].result == "passed" and not self.unreadable
 
 
-@asking_the_store
+@reporting_store_errors
 def _report(arguments: argparse.Namespace) -> int:
     store, now = open_store(arguments), utc_now()
     files = plan_files(arguments.plans)
@@ -83,7 +88,7 @@ def _report(arguments: argparse.Namespace) -> int:
         if arguments.plan not in names:
             raise NotThereError(
                 f"There is no record of plan {arguments.plan} in {store}, and no such plan in "
-                f"{arguments.plans}. There are: {', '.join(names) or 'none'}."
+                f"{arguments.plans}. The plans are: {', '.join(names) or 'none'}."
             )
         names = [arguments.plan]
     if not names:
@@ -93,7 +98,7 @@ def _report(arguments: argparse.Namespace) -> int:
         print_json([_as_json(each, now) for each in histories])
     else:
         rows = [_row(drill) for each in histories for drill in each.drills]
-        header = ("record", "began", "kind", "result", "RTO", "validated", "RPO", "failed")
+        header = ("record", *RESULT_HEADER, "failed")
         if rows:
             print(table(header, rows))
             print()
@@ -103,16 +108,19 @@ def _report(arguments: argparse.Namespace) -> int:
 
 
 def plan_files(folder: Path) -> dict[str, Plan]:
-    """The good plans of the folder, by name; where there is no folder, the records have to do."""
+    """The valid plans of the folder, by name.
+
+    Without such a folder there are none: the records are enough.
+    """
     if not folder.is_dir():
         return {}
     return {plan.name: plan for plan in load_folder(folder) if isinstance(plan, Plan)}
 
 
 def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now: dt.datetime) -> History:
-    """Read a plan's records, newest first, as far back as is needed.
+    """Read a plan's records from the newest, as far back as necessary.
 
-    :param plan: the plan as its file stands; without it, its newest record says when it runs
+    :param plan: the plan from its file; without it, the schedule is taken from the newest record
     """
     drills: list[Evidence] = []
     unreadable: list[str] = []
@@ -143,35 +151,19 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
 
 
 def _row(record: Evidence) -> tuple[str, ...]:
-    objectives = record.objectives
-    return (
-        record.id,
-        instant(record.run.began_at, "-"),
-        kind(record),
-        record.result,
-        mark(objectives.rto_launched),
-        mark(objectives.rto_validated),
-        mark(objectives.rpo),
-        ", ".join(codes(record)),
-    )
+    return (record.id, *result_cells(record), ", ".join(codes(record)))
 
 
 def _lines(each: History, now: dt.datetime) -> Iterator[str]:
     if each.last_passed:
         began = each.last_passed.run.began_at
-        passed = f"last passed {instant(began, '-')}, {_age(now - began)} ago ({each.last_passed.id})"
+        passed = f"last passed {instant(began, '-')}, {age(began, now)} ago ({each.last_passed.id})"
     else:
         passed = "never passed" if each.drills else "never drilled"
     due = f"next run {instant(each.next_run, '-')}" if each.next_run else "no schedule"
     yield f"{each.plan}: {passed}; {due}"
     if each.unreadable:
         yield f"  cannot be read: {', '.join(each.unreadable)} (python -m drs evidence verify {each.plan})"
-
-
-def _age(span: dt.timedelta) -> str:
-    if span.days:
-        return f"{span.days} d"
-    return f"{span.seconds // 3600} h {span.seconds % 3600 // 60} min"
 
 
 def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
@@ -196,10 +188,3 @@ def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
         "next_run": each.next_run,
         "unreadable": each.unreadable,
     }
-
-
-def _limit(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it is at least 1")
-    return number

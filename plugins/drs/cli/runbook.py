@@ -1,4 +1,4 @@
-"""``runbook``: a plan as AWS CLI commands, for the day on which Airflow is down."""
+"""``runbook``: prints a plan as a script of AWS CLI commands, for a day on which Airflow is down."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import argparse
 import sys
 from typing import Any
 
-from drs.cli.aws import add_profile, asking_aws, checked_access
+from drs.cli.aws import NO_AWS, add_profile, checked_access, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_parser, add_plan, find_plan
+from drs.cli.servers import print_problems
 from drs.plan import Plan
 from drs.run.records import Resolution
 from drs.run.resolution import resolve
@@ -19,25 +20,28 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "runbook",
-        help="a plan as AWS CLI commands, for the day on which Airflow is down",
+        help="print a plan as a script of AWS CLI commands, for a day on which Airflow is down",
         description=(
             "Print a plan as a bash script of AWS CLI commands: the waves with their pauses and gates, the "
-            "judgement of each server, and clean-up. It needs bash and the AWS CLI, and neither Airflow nor "
-            "this package. Write it before you need it, and keep it where you find it then."
+            "check that each server was launched, and clean-up. The script needs bash and the AWS CLI, but "
+            "neither Airflow nor this package. Print it before you need it, and keep it where you can find "
+            "it."
         ),
         exit_codes={
             0: "the script is on standard output",
-            1: "the plan is broken, or its groups do not resolve",
+            1: "the plan is broken, or a group has no servers that can be launched",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked for the servers (--offline does not ask)",
+            3: f"{NO_AWS} (--offline does not call AWS)",
         },
     )
     add_plan(parser)
     parser.add_argument(
-        "--offline", action="store_true", help="ask nobody: the script looks up tagged servers when it runs"
+        "--offline",
+        action="store_true",
+        help="do not call AWS: the script looks up servers by their tags when it runs",
     )
     add_profile(parser)
-    parser.set_defaults(run=asking_aws(_runbook))
+    parser.set_defaults(run=reporting_aws_errors(_runbook))
 
 
 def _runbook(arguments: argparse.Namespace) -> int:
@@ -52,12 +56,11 @@ def _runbook(arguments: argparse.Namespace) -> int:
 
 
 def _resolved(plan: Plan, profile: str | None) -> Resolution | None:
-    """The plan's servers now, or nothing after what is wrong was told."""
+    """The plan's servers now; None, after printing the errors, if they cannot be resolved."""
     servers = list(checked_access(plan, profile).drs.source_servers())
     resolution, problems = resolve(plan, [wave.name for wave in plan.waves], (), servers)
-    for problem in problems:
-        print(f"{'warning' if problem.optional else 'error'}: {problem.error}", file=sys.stderr)
+    print_problems(problems)
     if all(problem.optional for problem in problems):
         return resolution
-    print("No runbook was written: mend the errors above, or use --offline.", file=sys.stderr)
+    print("No runbook was printed: fix the errors above, or use --offline.", file=sys.stderr)
     return None

@@ -1,34 +1,32 @@
-"""``servers`` and ``groups``: the source servers that DRS knows, and what a plan makes of them."""
+"""``servers`` and ``groups``: the source servers that DRS knows, and those that a plan's groups contain."""
 
 from __future__ import annotations
 
 import argparse
-import datetime as dt
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from drs.aws.jobs import parse_time
-from drs.cli.aws import access_to_place, add_place, add_profile, asking_aws, checked_access
+from drs.cli.aws import NO_AWS, access_to_place, add_place, add_profile, checked_access, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
 from drs.errors import InvalidField
-from drs.plan import durations
 from drs.run.resolution import ResolutionProblem, resolve
 from drs.tables import table
-from drs.times import instant
+from drs.times import duration, instant
 
 
 def add_commands(commands: Any) -> None:
     servers = add_parser(
         commands,
         "servers",
-        help="the source servers, with their replication",
+        help="list the source servers, with their replication",
         description="List the source servers of an account and Region, with their replication.",
         exit_codes={
             0: "there are such servers",
-            1: "there is none",
+            1: "there are no such servers",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
     servers.add_argument(
@@ -41,24 +39,25 @@ def add_commands(commands: Any) -> None:
     )
     add_place(servers)
     add_json(servers)
-    servers.set_defaults(run=asking_aws(_servers))
+    servers.set_defaults(run=reporting_aws_errors(_servers))
 
     groups = add_parser(
         commands,
         "groups",
-        help="the servers that a plan's groups stand for now",
-        description="Resolve the groups of a plan to source servers, wave by wave, as a drill would now.",
+        help="list the servers that a plan's groups contain now",
+        description="Find the source servers of a plan's groups, wave by wave, as a drill would find them "
+        "now.",
         exit_codes={
-            0: "every group that is not optional has its servers",
-            1: "a group has no server, or a drill could not launch what the groups hold",
+            0: "every group that is not optional has servers",
+            1: "a group has no server, or a drill could not launch the servers of the groups",
             2: "wrong usage, or there is no such plan",
-            3: "AWS could not be asked",
+            3: NO_AWS,
         },
     )
     add_plan(groups)
     add_profile(groups)
     add_json(groups)
-    groups.set_defaults(run=asking_aws(_groups))
+    groups.set_defaults(run=reporting_aws_errors(_groups))
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -72,7 +71,7 @@ def _servers(arguments: argparse.Namespace) -> int:
     wanted = dict(arguments.tags)
     if len(wanted) < len(arguments.tags):
         raise InvalidField(
-            "A tag is named twice.", remedy="Name each key once: a server has one value for it."
+            "A tag's key is given twice.", remedy="Give each key once: a server has one value for it."
         )
     access = access_to_place(arguments)
     servers = [
@@ -91,7 +90,7 @@ def _servers(arguments: argparse.Namespace) -> int:
 
 
 def _server(item: Mapping[str, Any]) -> dict[str, Any]:
-    # Preflight takes boto3 with it.
+    # Preflight imports boto3, which is slow.
     from drs.preflight.facts import SourceServer
 
     server = SourceServer.from_api(item)
@@ -117,7 +116,7 @@ def _servers_table(servers: list[dict[str, Any]]) -> str:
             server["server_id"],
             server["name"],
             _replication(server),
-            _lag(server["lag_seconds"]),
+            duration(server["lag_seconds"], "-"),
             instant(server["last_contact"], "-"),
             f"{server['last_launch'] or '-'} {instant(server['last_launch_at'], '-')}".removesuffix(" -"),
             " ".join(f"{key}={value}" for key, value in sorted(server["tags"].items()) if key != "Name"),
@@ -130,10 +129,6 @@ def _servers_table(servers: list[dict[str, Any]]) -> str:
 def _replication(server: dict[str, Any]) -> str:
     error = server["replication_error"]
     return f"{server['replication_state']} ({error})" if error else str(server["replication_state"])
-
-
-def _lag(seconds: float | None) -> str:
-    return "-" if seconds is None else durations.render(dt.timedelta(seconds=round(seconds)))
 
 
 def _groups(arguments: argparse.Namespace) -> int:
@@ -157,9 +152,14 @@ def _groups(arguments: argparse.Namespace) -> int:
         print_json({"servers": rows, "findings": [_problem(problem) for problem in problems]})
     else:
         print(table(("wave", "group", "server", "name", "replication", ""), _group_rows(rows)))
-        for problem in problems:
-            print(f"{'warning' if problem.optional else 'error'}: {problem.error}", file=sys.stderr)
+        print_problems(problems)
     return OK if all(problem.optional for problem in problems) else BROKEN
+
+
+def print_problems(problems: Iterable[ResolutionProblem]) -> None:
+    """Print on standard error what is wrong with the groups."""
+    for problem in problems:
+        print(f"{'warning' if problem.optional else 'error'}: {problem.error}", file=sys.stderr)
 
 
 def _problem(problem: ResolutionProblem) -> dict[str, Any]:

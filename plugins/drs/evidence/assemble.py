@@ -1,4 +1,4 @@
-"""Puts together what a run showed, from its own records and from DRS, on whichever path it ended. Pure."""
+"""Assembles what a run showed, from its own records and from DRS, however the run ended. Pure."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from drs.run.records import (
 )
 
 CONFLICT = "ConflictException"
-"""The error code of a call that DRS refused because a live job held one of its servers."""
+"""DRS's error code for a call that it refused because a live job holds one of the servers."""
 CUT_OFF = {
-    "failed": "It failed without a code, or was ended by hand; its log says more.",
+    "failed": "It failed without an error code, or somebody marked it failed; see its log.",
     "upstream_failed": "It did not run: a task before it failed.",
-    "removed": "It did not run: the plan's file was edited, or broke, while the run was under way.",
+    "removed": "It did not run: the plan's file was edited, or broke, while the run was active.",
 }
 
 
 def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime) -> RunFindings:
-    """What the run showed, ready to be sealed.
+    """What the run showed. The store seals it into a record.
 
     :param now: the time of assembly
     """
@@ -93,19 +93,19 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
 
 
 def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecord]]:
-    """The answers to the run's questions, by what they are about."""
+    """The answers to the run's questions, with what they are about."""
     for subject in (RECOVERY_APPROVAL, *run.waves, CLEANUP_APPROVAL):
         if (answer := ledger.approval(subject)) is not None:
             yield subject, answer
 
 
 def failures(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[FailureEvidence]:
-    """The tasks that failed or were cut off, those that failed first; evidence and verdict are left out."""
+    """The tasks that failed or were cut off, without evidence and verdict. Those that failed come first."""
     for wanted in CUT_OFF:
         for task_id, state in sorted(states.items()):
             if state != wanted or task_id in {EVIDENCE_TASK_ID, VERDICT_TASK_ID}:
                 continue
-            # One that did not run may have failed in an earlier try, which is no failure of this one.
+            # A task that did not run may have a record of an earlier try, which does not concern this one.
             known = ledger.failure(task_id) if state != "upstream_failed" else None
             yield FailureEvidence(
                 task_id=task_id,
@@ -147,7 +147,7 @@ def _wave(ledger: Ledger, run: RunRecord, plan: Plan, name: str, account: Accoun
     launched_at = last_launch(servers)
     validated_at = ledger.reached(name, "validated")
     if validated_at is None or launched_at is None or validated_at < launched_at:
-        validated_at = None  # it was reached by an earlier try, or not at all
+        validated_at = None  # an earlier try reached it, or none did
     return WaveEvidence(
         name=name,
         state=state,
@@ -174,7 +174,7 @@ def _judged(
     launch: LaunchRecord | None,
     account: Account,
 ) -> tuple[WaveState, str]:
-    """How the wave ended, and why it did not pass."""
+    """How the wave ended, and why if it did not pass."""
     if name not in run.waves:
         return "left_out", "It was not chosen for this run."
     if resolved is not None and resolved.left_out:
@@ -200,7 +200,7 @@ def _why_not_reached(
     if first is not None:
         return f"The run ended before it. {first.task_id}: {first.message}"
     if resolved is None:
-        return "The run ended before preflight had resolved its servers."
+        return "The run ended before preflight had resolved the wave's servers."
     state = account.states.get(f"{group_id(name)}.start_recovery")
     return (
         f"The run ended before it: nothing was launched (its start_recovery is {state or 'without a state'})."
@@ -217,7 +217,7 @@ def _excluded(ledger: Ledger, run: RunRecord, plan: Plan) -> Iterator[Exclusion]
     listed = {server: wave.name for wave in plan.waves for server in plan.listed_servers(wave.name)}
     for server in run.exclude_servers:
         wave = waves.get(server) or listed.get(server) or ""
-        yield Exclusion(server_id=server, wave=wave, why="Excluded by the run's parameter exclude_servers.")
+        yield Exclusion(server_id=server, wave=wave, why="Excluded by the run parameter exclude_servers.")
 
 
 def _finding(found: Mapping[str, Any]) -> FindingEvidence:
@@ -260,7 +260,7 @@ def _cleanup(ledger: Ledger, plan: Plan, account: Account) -> CleanupEvidence | 
 
 
 def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> Iterator[JobEvidence]:
-    """The run's jobs, oldest first; those that DRS could not be asked about last."""
+    """The run's jobs, oldest first. Jobs that DRS gave no answer about come last."""
     cleanup = ledger.cleanup()
     known = {job.job_id: job for job in account.jobs}
     of_wave = {job_id: wave.name for wave in waves for job_id in wave.jobs}
@@ -270,7 +270,7 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)
     for job_id in sorted(ids, key=lambda one: known[one].created if one in known else latest):
         job = known.get(job_id)
-        told = {server.server_id for wave in waves if job_id in wave.jobs for server in wave.servers}
+        with_server = {server.server_id for wave in waves if job_id in wave.jobs for server in wave.servers}
         yield JobEvidence(
             job_id=job_id,
             type=job.type if job else (JobType.TERMINATE if job_id in terminating else JobType.LAUNCH).value,
@@ -279,12 +279,14 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
             created_at=job.created if job else None,
             ended_at=job.ended if job else None,
             events=tuple(
-                event_evidence(event) for event in account.logs.get(job_id, ()) if event.server_id not in told
+                event_evidence(event)
+                for event in account.logs.get(job_id, ())
+                if event.server_id not in with_server
             ),
         )
 
 
 def _remarks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
     for task_id in states:
-        for remark in ledger.notes(task_id):
-            yield f"{task_id}: {remark}"
+        for note in ledger.notes(task_id):
+            yield f"{task_id}: {note}"

@@ -1,4 +1,4 @@
-"""The time axis of a drawn timeline: from instants to CSS pixels, long idle times left out. Pure."""
+"""The time axis of a drawn timeline: maps instants to CSS pixels and leaves out long idle times. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from drs.times import as_utc, duration
 
 LEFT, RIGHT = 150.0, 570.0
-"""The ends of the plot; on its left stand the names, on its right the results."""
+"""The ends of the plot. The names are on its left, the results on its right."""
 WIDTH = 680.0
-"""That of an A4 page's text, with margins of 15 mm."""
+"""The width of the text on an A4 page with margins of 15 mm."""
 SHORTEST = 60.0
-"""Seconds that an axis spans at the least."""
+"""The fewest seconds that an axis spans."""
 IDLE = 1.5
-"""An idle stretch this many times as long as everything else together is left out ..."""
+"""An idle stretch is left out if it is longer than this many times all busy stretches together ..."""
 SQUEEZED = 0.12
-"""... but for this part of the time that something was going on."""
+"""... and is drawn as long as this part of all busy stretches together."""
 TICK_ROOM = 52.0
-"""Pixels between two ticks at the least, so that their labels stand apart."""
+"""The fewest pixels between two ticks, so that their labels do not touch."""
 STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 720, 1440)
-"""Minutes between two ticks; above the last, multiples of it."""
+"""The allowed minutes between two ticks; after the last one, multiples of it."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A round minute of the axis: counted from the run's start, and by the clock."""
+    """A round minute on the axis: counted from the run's start, and as clock time."""
 
     x: float
     minutes: int
@@ -43,11 +43,11 @@ class Break:
 
 
 class Axis:
-    """Instants to pixels, linear but for the breaks.
+    """Maps instants to pixels: linear, except for the breaks.
 
-    :param start: the run's start, which stands at the left end
-    :param moments: everything else that is drawn
-    :param busy: stretches in which something was going on
+    :param start: the run's start, which is the left end
+    :param moments: all other instants that are drawn
+    :param busy: stretches in which something happened
     """
 
     def __init__(
@@ -74,7 +74,9 @@ class Axis:
         self._unit = (RIGHT - LEFT) / self._knots[-1][1]
 
     def x(self, at: dt.datetime) -> float:
-        """Where an instant stands; one before the start or after the end stands there."""
+        """The position of an instant. One before the start is at the left end, one after the end at the
+        right.
+        """
         return round(LEFT + self._unit * self._place(self._seconds(at)), 2)
 
     @property
@@ -87,9 +89,9 @@ class Axis:
 
     @property
     def ticks(self) -> tuple[Tick, ...]:
-        """Round minutes outside of the breaks, no two of them too near for their labels.
+        """Round minutes outside of the breaks, no two of them so close that their labels touch.
 
-        The first after a break matters more than the last before it.
+        If there is room for one only, the first tick after a break replaces the last before it.
         """
         ticks: list[Tick] = []
         for minutes, after_break in self._round_minutes():
@@ -104,7 +106,7 @@ class Axis:
         return tuple(ticks)
 
     def _round_minutes(self) -> Iterator[tuple[int, bool]]:
-        """Minutes that may bear a tick, and whether it is the first after a break."""
+        """The minutes that may get a tick, and whether it is the first after a break."""
         widest = TICK_ROOM / self._unit / 60
         step = next((step for step in STEPS if step >= widest), STEPS[-1] * (int(widest / STEPS[-1]) + 1))
         stretches = []
@@ -131,7 +133,7 @@ class Axis:
 
 
 def _united(stretches: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The same stretches without overlaps."""
+    """The stretches, with those that overlap joined into one."""
     united: list[tuple[float, float]] = []
     for begin, end in sorted(stretches):
         if united and begin <= united[-1][1]:

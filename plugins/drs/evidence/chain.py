@@ -1,7 +1,7 @@
 """The chain of a plan's records: each carries its own hash and that of the record before it. Pure.
 
-A record's file is one rendering of its JSON and no other, so that a changed byte shows, white space included.
-It is read here as plain JSON: a record of an earlier version of this package is verified as well.
+A record has exactly one rendering as a file, so that every changed byte is noticed, even white space. Files
+are read here as plain JSON, so that a record of an earlier version of this package can be verified too.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ FIRST = 1
 
 Kind = Literal["changed", "missing", "out of order", "unreadable", "head differs", "not in the chain"]
 LOST: Kind = "not in the chain"
-"""A hash that was told elsewhere, and is no record's."""
+"""A hash that was sent elsewhere, and that no record has."""
 
 
 class Head(Part):
-    """The newest record of a plan, in a file of its own: the last record cannot vanish unseen."""
+    """The newest record of a plan, in a file of its own, so that removing the last record is noticed."""
 
     plan: str
     sequence: int
@@ -36,8 +36,8 @@ class ChainProblem:
     """What is wrong with a chain.
 
     :param id: the record, or ``head.json``
-    :param kind: in a word
-    :param says: in a sentence
+    :param kind: the problem in a word or two
+    :param says: the problem in a sentence
     """
 
     id: str
@@ -46,7 +46,7 @@ class ChainProblem:
 
 
 class NotARecordError(ValueError):
-    """A file is no record that was written here."""
+    """A file is not a record that this package wrote."""
 
 
 def record_id(plan: str, sequence: int) -> str:
@@ -54,7 +54,7 @@ def record_id(plan: str, sequence: int) -> str:
 
 
 def sequence_of(plan: str, name: str) -> int | None:
-    """The place in the plan's chain that a record's id says; ``None`` where it is no such id."""
+    """The sequence number in a record's id; ``None`` if the name is not an id of this plan."""
     digits = name.removeprefix(f"{plan}-")
     if not digits.isascii() or not digits.isdigit() or record_id(plan, int(digits)) != name:
         return None
@@ -62,18 +62,18 @@ def sequence_of(plan: str, name: str) -> int | None:
 
 
 def render(content: Mapping[str, Any]) -> bytes:
-    """The one form in which a record, or a head, is stored."""
+    """The only form in which a record or a head is stored."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def record_hash(content: Mapping[str, Any]) -> str:
-    """The hash that a record must carry."""
+    """The hash that a record with this content must have."""
     bare = {name: value for name, value in content.items() if name != "hash"}
     return hashlib.sha256(json.dumps(bare, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
 def seal(found: RunFindings, previous: Link | None, sequence: int) -> Evidence:
-    """Give what a run showed its place in the chain, and its hash."""
+    """Make the record of a run: add its place in the chain, and its hash."""
     record = Evidence(
         **{name: getattr(found, name) for name in RunFindings.model_fields},
         id=record_id(found.plan.name, sequence),
@@ -93,7 +93,7 @@ def head_of(record: Evidence) -> Head:
 
 
 def says_the_same(found: RunFindings, record: Evidence) -> bool:
-    """Whether the record holds just this, whenever it was assembled."""
+    """Whether the record has the same content, apart from the time when it was assembled."""
     return all(
         getattr(found, name) == getattr(record, name)
         for name in RunFindings.model_fields
@@ -104,35 +104,37 @@ def says_the_same(found: RunFindings, record: Evidence) -> bool:
 def parse(data: bytes) -> dict[str, Any]:
     """A stored file as JSON.
 
-    :raises NotARecordError: it is no JSON object
+    :raises NotARecordError: it is not a JSON object
     """
     try:
         content = json.loads(data.decode("utf-8"))
         if isinstance(content, dict):
-            render(content)  # JSON can name half a character, which no file can hold
+            render(content)  # JSON can escape half a character, which cannot be written as UTF-8
             return content
     except (ValueError, RecursionError) as error:
         raise NotARecordError(f"it is not JSON: {error}") from error
-    raise NotARecordError("it is no JSON object")
+    raise NotARecordError("it is not a JSON object")
 
 
 def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None, ChainProblem | None]:
-    """One record by itself: is it readable, unchanged, and the one that its file's name says?"""
+    """Check one record by itself: is it readable, unchanged, and the record that its file is named after?"""
     try:
         content = parse(data)
     except NotARecordError as error:
         return None, ChainProblem(name, "unreadable", f"The record cannot be read: {error}.")
     if content.get("hash") != record_hash(content):
         return content, ChainProblem(
-            name, "changed", "The record was changed: its hash is not that of its content."
+            name, "changed", "The record was changed: its hash does not match its content."
         )
     if data != render(content):
         return content, ChainProblem(
-            name, "changed", "The record's file was changed: the same content in another form (white space)."
+            name,
+            "changed",
+            "The record's file was changed: it has the same content in another form (white space).",
         )
     if content.get("id") != name or content.get("sequence") != sequence_of(plan, name):
         return content, ChainProblem(
-            name, "out of order", f"The file holds record {content.get('id')}, and is named {name}."
+            name, "out of order", f"The file is named {name}, but holds record {content.get('id')}."
         )
     return content, None
 
@@ -140,11 +142,11 @@ def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None
 def verify(
     plan: str, files: Mapping[str, bytes], head: bytes | None, *, sent: str | None = None
 ) -> list[ChainProblem]:
-    """Everything that is wrong with a plan's chain; empty where every record is there and unchanged.
+    """All problems of a plan's chain; empty if every record is there and unchanged.
 
-    :param files: the records' files, by the record's id
-    :param head: the file of the head
-    :param sent: a hash that was told elsewhere (in a message, in a log), which must be in the chain
+    :param files: the content of the records' files, by record id
+    :param head: the content of the head's file
+    :param sent: a hash that was sent elsewhere (in a message, in a log) and must be in the chain
     """
     chain = _Chain(plan, files)
     problems = [*chain.problems, *chain.broken_links(), *_head_problems(chain, head)]
@@ -157,7 +159,7 @@ def verify(
 
 
 class _Chain:
-    """The records of a plan, each read once, and what is wrong with them one by one."""
+    """The records of a plan, each read once, and the problems of each record by itself."""
 
     def __init__(self, plan: str, files: Mapping[str, bytes]) -> None:
         self.plan = plan
@@ -169,7 +171,7 @@ class _Chain:
             sequence = sequence_of(plan, name)
             if sequence is None or sequence < FIRST:
                 self.problems.append(
-                    ChainProblem(name, "out of order", f"{name} is no record of plan {plan}.")
+                    ChainProblem(name, "out of order", f"{name} is not a record of plan {plan}.")
                 )
                 continue
             self.present.add(sequence)
@@ -185,11 +187,11 @@ class _Chain:
         return record_id(self.plan, sequence)
 
     def broken_links(self) -> Iterator[ChainProblem]:
-        """Records that are missing, and records that the one after them does not know."""
+        """Records that are missing, and records whose successor names another hash."""
         for sequence in range(FIRST, self.newest + 1):
             if sequence not in self.present:
                 yield ChainProblem(
-                    self.id(sequence), "missing", "The record is missing: one after it is there."
+                    self.id(sequence), "missing", "The record is missing, although a later one exists."
                 )
             after = self.contents.get(sequence)
             if after is None:
@@ -199,15 +201,15 @@ class _Chain:
             if sequence == FIRST:
                 if said is not None:
                     yield ChainProblem(
-                        self.id(sequence), "out of order", f"The first record names one before it: {said}."
+                        self.id(sequence), "out of order", f"The first record names a predecessor: {said}."
                     )
             elif before is not None and said != {"id": before["id"], "hash": before["hash"]}:
                 known = said.get("hash") if isinstance(said, dict) else None
                 yield ChainProblem(
                     self.id(sequence - 1),
                     "changed",
-                    f"The record was changed and its hash computed anew: {self.id(sequence)} knows it by "
-                    f"{known}, and it is now {before['hash']}.",
+                    f"The record was changed and its hash computed again: {self.id(sequence)} names the hash "
+                    f"{known}, but it is now {before['hash']}.",
                 )
 
 
@@ -215,7 +217,7 @@ def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
     if head is None:
         if chain.present:
             yield ChainProblem(
-                HEAD, "missing", f"The plan's {HEAD} is missing, which names the newest record."
+                HEAD, "missing", f"The plan's {HEAD}, which names the newest record, is missing."
             )
         return
     try:
@@ -231,7 +233,7 @@ def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
         return
     if head != render(content):
         yield ChainProblem(
-            HEAD, "changed", f"{HEAD} was changed: the same content in another form (white space)."
+            HEAD, "changed", f"{HEAD} was changed: it has the same content in another form (white space)."
         )
     for sequence in range(chain.newest + 1, said.sequence + 1):
         yield ChainProblem(
@@ -242,11 +244,13 @@ def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
         return
     if said.sequence < chain.newest:
         yield ChainProblem(
-            HEAD, "head differs", f"{HEAD} names {said.id} as the newest; {chain.id(chain.newest)} is there."
+            HEAD,
+            "head differs",
+            f"{HEAD} names {said.id} as the newest record, but {chain.id(chain.newest)} exists.",
         )
     elif newest is not None and said.hash != newest["hash"]:
         yield ChainProblem(
             chain.id(chain.newest),
             "head differs",
-            f"The newest record has the hash {newest['hash']}; {HEAD} knows {said.id} by {said.hash}.",
+            f"The newest record has the hash {newest['hash']}, but {HEAD} names {said.hash} for {said.id}.",
         )

@@ -1,7 +1,7 @@
-"""Where everything of a run stands in its drawn timeline: rows, bars and marks, in CSS pixels. Pure.
+"""Lays out the drawn timeline of a run: rows, bars and marks, in CSS pixels. Pure.
 
-A figure is as wide as the text of an A4 page and no higher than one. A large run has several, the first of
-which shows its waves alone.
+A figure is as wide as the text of an A4 page and at most as high as the page. A large run has several
+figures; the first one shows only its waves.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from drs.times import as_utc, duration, instant
 
 ROW = 13.0
 TOP, BOTTOM = 34.0, 28.0
-"""Room for the axis above the rows, and for the labels of the run's start and of the RTO below them."""
+"""Room above the rows for the axis, and below them for the labels of the run's start and the RTO."""
 ROWS_OF_A_PAGE = 64
 ROWS_BELOW_THE_HEADING = 57
-"""On the page on which the heading of the timeline and its legend stand."""
+"""The rows that fit on the page with the heading of the timeline and its legend."""
 FEWEST_ROWS = 4
-"""Where fewer rows than these are left on a page, a wave begins on the next."""
+"""If a page has room for fewer rows than these, a wave begins on the next page."""
 PHASES = ("SNAPSHOT", "CONVERSION", "LAUNCH")
 
 Moments = tuple[dt.datetime, dt.datetime]
@@ -54,7 +54,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Row:
-    """A wave, a server, or what concerns the run as a whole."""
+    """A wave, a server, or something that concerns the whole run."""
 
     kind: Literal["run", "wave", "server", "cleanup"]
     label: str
@@ -80,7 +80,7 @@ class Figure:
 
     @property
     def bottom(self) -> float:
-        """Where the last row ends."""
+        """The lower end of the last row."""
         return TOP + ROW * len(self.rows)
 
     @property
@@ -89,7 +89,7 @@ class Figure:
 
 
 def draw(record: Evidence) -> tuple[Figure, ...]:
-    """The figures of a run's timeline; none where nothing was launched."""
+    """The figures of a run's timeline; none if nothing was launched."""
     if not any(wave.first_call_at or any(map(extent, wave.servers)) for wave in record.waves):
         return ()
     drawing = _Drawing(record)
@@ -110,7 +110,7 @@ def draw(record: Evidence) -> tuple[Figure, ...]:
 
 
 def extent(server: ServerEvidence) -> Moments | None:
-    """From when a server was requested until it was launched, or until the last that is known of it."""
+    """The time from a server's request to its launch, or to the last event that is known of it."""
     seen = sorted(as_utc(event.at) for event in server.events)
     begin = server.requested_at or (seen[0] if seen else server.launched_at)
     if begin is None:
@@ -120,7 +120,7 @@ def extent(server: ServerEvidence) -> Moments | None:
 
 
 def phases(server: ServerEvidence, within: Moments) -> Iterator[tuple[str, Moments]]:
-    """The stretches of DRS's own work on a server; one without an end lasts as long as the server's bar."""
+    """The phases of DRS's work on a server. A phase without an end lasts to the end of the server's bar."""
     first, last = within
     opened: dict[str, dt.datetime] = {}
     for event in sorted(server.events, key=lambda event: as_utc(event.at)):
@@ -137,7 +137,7 @@ def phases(server: ServerEvidence, within: Moments) -> Iterator[tuple[str, Momen
 
 
 class _Drawing:
-    """One axis for all the figures of a run."""
+    """The figures of a run. All of them have the same axis."""
 
     def __init__(self, record: Evidence) -> None:
         self._record = record
@@ -166,11 +166,11 @@ class _Drawing:
         )
 
     def overview(self) -> list[Row]:
-        """Every wave's own row, and those of the run."""
+        """One row for each wave, and the rows of the run."""
         return [*self._first_rows(), *map(self._wave_row, self._record.waves), *self._last_rows()]
 
     def pages(self) -> Iterator[list[Row]]:
-        """All rows, as many together as stand on a page."""
+        """All rows, in pages."""
         page = self._first_rows()
         for wave in self._record.waves:
             if len(page) + min(FEWEST_ROWS, 1 + len(wave.servers)) > ROWS_OF_A_PAGE:
@@ -225,7 +225,7 @@ class _Drawing:
         )
 
     def _gate_before(self, wave: WaveEvidence, begin: dt.datetime) -> dt.datetime | None:
-        """The last gate that a wave which this one hangs on had reached, else the run's start."""
+        """When the last gate before this wave was reached; the run's start if it depends on no other wave."""
         before = [other for other in self._record.waves if other.name in wave.depends_on]
         gates = [
             as_utc(at)
@@ -250,7 +250,7 @@ class _Drawing:
         )
 
     def _first_rows(self) -> list[Row]:
-        """The answers that are about the run as a whole, not about a wave or its end."""
+        """A row for the answers that concern the whole run and not one wave."""
         if not self._of_the_run:
             return []
         marks = tuple(self._approval(answer) for answer in self._of_the_run.values())
@@ -275,7 +275,7 @@ class _Drawing:
 
 
 def _wave_extent(wave: WaveEvidence) -> Moments | None:
-    """From a wave's first call to the last that is known of it or of its servers."""
+    """The time from a wave's first call to the last instant that is known of it or of its servers."""
     servers = [own for server in wave.servers if (own := extent(server))]
     gates = [at for at in (wave.first_call_at, wave.started_at, wave.launched_at, wave.validated_at) if at]
     known = [*map(as_utc, gates), *(at for own in servers for at in own)]

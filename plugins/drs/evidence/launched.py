@@ -1,4 +1,4 @@
-"""What became of the servers of a wave: by the run's records, and by DRS where the run was cut off. Pure."""
+"""How the launch of each server ended, by the run's records, or by DRS if the run was cut off. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAUNCH_END = "LAUNCH_END"
 def launched_servers(
     ledger: Ledger, wave: str, resolved: WaveResolution | None, account: Account
 ) -> tuple[ServerEvidence, ...]:
-    """The servers of a wave, in the order in which preflight resolved them; none where it did not."""
+    """The servers of a wave, in the order in which preflight resolved them; empty if it resolved none."""
     if resolved is None:
         return ()
     jobs = wave_jobs(ledger, wave, resolved, account)
@@ -31,9 +31,10 @@ def launched_servers(
 def wave_jobs(
     ledger: Ledger, wave: str, resolved: WaveResolution | None, account: Account
 ) -> tuple[str, ...]:
-    """Every LAUNCH job that the run made for the wave, oldest first.
+    """Every LAUNCH job that the run started for the wave, oldest first.
 
-    Those that the wave recorded, and those that only clean-up found, since their call's reply was lost.
+    These are the jobs that the wave recorded, and those that only clean-up found because the reply to their
+    call was lost.
     """
     launch, cleanup = ledger.launch(wave), ledger.cleanup()
     recorded = launch.all_job_ids if launch else frozenset[str]()
@@ -72,7 +73,7 @@ class _Launch:
 
 
 class _Server:
-    """One server of a wave, and all that is known of its launch.
+    """One server of a wave and everything that is known about its launch.
 
     :param server: as preflight resolved it
     :param jobs: the wave's LAUNCH jobs, oldest first
@@ -94,7 +95,7 @@ class _Server:
             (
                 record
                 for record in (outcome.servers if outcome else ())
-                # The record of an earlier job says nothing of this one.
+                # A record of an earlier job says nothing about this job.
                 if record.server_id == server.server_id and record.job_id == self._job_id
             ),
             None,
@@ -110,7 +111,7 @@ class _Server:
         self._results = validation.results if validation else ()
 
     def _found_job(self, jobs: Sequence[str]) -> str | None:
-        """The newest job that names the server, where the run does not know which it is."""
+        """The newest job that contains the server, for a run that has no record of the server's job."""
         newest_first = (self._account.job(job_id) for job_id in reversed(jobs))
         return next(
             (job.job_id for job in newest_first if job and self._server.server_id in job.server_ids), None
@@ -148,14 +149,14 @@ class _Server:
         )
 
     def _ended(self) -> _Launch:
-        """By the wave's own judgement; else, for the run was cut off before it, by what DRS says."""
+        """Uses the wave's own result; if the run was cut off before the wave ended, uses what DRS reports."""
         if self._record is not None:
             return _Launch(self._record.launched, self._record.instance_id, self._record.error)
         if self._job is None:
             why = self._slot.given_up if self._slot else None
-            known = f"What became of job {self._job_id} is not known." if self._job_id else None
+            known = f"How job {self._job_id} ended is not known." if self._job_id else None
             instance_id = self._instance.recovery_instance_id if self._instance else None
-            return _Launch(False, instance_id, why or known or "It was not called for.")
+            return _Launch(False, instance_id, why or known or "No launch of it was requested.")
         instances = (
             {(self._instance.job_id, self._instance.server_id): self._instance.recovery_instance_id}
             if self._instance
@@ -166,7 +167,9 @@ class _Server:
         return _Launch(outcome.launched, outcome.instance_id, outcome.error)
 
     def _before_its_end(self, part: Participant) -> Participant:
-        """By now clean-up has run: DRS calls a server TERMINATED that it had launched, as the log tells."""
+        """The server's status before clean-up. DRS now says TERMINATED, but the log shows that it had
+        launched.
+        """
         ended = any(event.event == LAUNCH_END for event in self._own_events())
         if part.server_id == self._server.server_id and part.status == LaunchStatus.TERMINATED and ended:
             return replace(part, status=LaunchStatus.LAUNCHED)
@@ -190,7 +193,7 @@ class _Server:
         return (event for event in self._log if event.server_id == self._server.server_id)
 
     def _checks(self, instance_id: str | None) -> Iterator[CheckResult]:
-        """The checks of this launch; those of an instance before it are not of this one."""
+        """The checks of this launch, without those of an earlier instance of the server."""
         for result in self._results:
             if result.server_id == self._server.server_id and result.instance_id in {None, instance_id}:
                 yield result

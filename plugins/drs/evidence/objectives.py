@@ -1,7 +1,7 @@
-"""RTO and RPO as they were measured: arithmetic on instants, and nothing else. Pure.
+"""Computes the measured RTO and RPO from instants. Pure.
 
-What counts are the required servers. Where all are optional, those that were launched count. A measure of
-which any part is unknown is unknown.
+The required servers count. If all servers are optional, those that launched count. If any part of a measure
+is unknown, the measure is unknown.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from drs.plan import Plan
 
 
 def rpo_seconds(requested_at: dt.datetime | None, point_in_time: dt.datetime | None) -> float | None:
-    """How old the data was when its server's launch was asked for.
+    """How old the data was when the launch of its server was requested.
 
     :param requested_at: when DRS created the job
-    :param point_in_time: of which moment the launched instance holds the data
+    :param point_in_time: the moment of the data that the launched instance holds
     """
     if requested_at is None or point_in_time is None:
         return None
@@ -25,30 +25,30 @@ def rpo_seconds(requested_at: dt.datetime | None, point_in_time: dt.datetime | N
 
 
 def span(begin: dt.datetime, end: dt.datetime | None) -> float | None:
-    """Seconds from one to the other."""
+    """Seconds from ``begin`` to ``end``."""
     return None if end is None else (end - begin).total_seconds()
 
 
 def counting(servers: Sequence[ServerEvidence]) -> list[ServerEvidence]:
-    """The servers by which a wave is measured."""
+    """The servers that count in the measures of a wave."""
     return [server for server in servers if not server.optional] or [s for s in servers if s.launched]
 
 
 def last_launch(servers: Sequence[ServerEvidence]) -> dt.datetime | None:
-    """When the last server of a wave was launched; ``None`` unless all that count were."""
+    """When the last server of a wave launched; ``None`` unless every server that counts did."""
     return _last(server.launched_at if server.launched else None for server in counting(servers))
 
 
 def worst_rpo(servers: Sequence[ServerEvidence]) -> float | None:
-    """The RPO of a wave's worst server; ``None`` unless that of every one that counts is known."""
+    """The RPO of a wave's worst server; ``None`` unless it is known for every server that counts."""
     return _worst(server.rpo_seconds if server.launched else None for server in counting(servers))
 
 
 def measure(plan: Plan, waves: Sequence[WaveEvidence]) -> Objectives:
-    """The whole run against the plan's objectives.
+    """Measure the whole run against the plan's objectives.
 
-    :param waves: every wave that the run was to launch, those that it did not reach included; one of which
-        no server counts does not matter
+    :param waves: every wave that the run was to launch, including waves that it did not reach; waves without
+        servers that count are ignored
     """
     waves = [wave for wave in waves if not wave.servers or counting(wave.servers)]
     return Objectives(

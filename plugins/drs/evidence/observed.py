@@ -1,4 +1,4 @@
-"""What Airflow and DRS say of a run, beside its own records; read by whoever asks them. Pure."""
+"""What Airflow and DRS say about a run, in addition to its own records. Pure: the caller asks them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from drs.evidence.record import Explanation
 
 
 class Explain(Protocol):
-    """Explains why a server was not launched, if it can."""
+    """Explains why a server did not launch, if it can."""
 
     def __call__(
         self, error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
     ) -> Explanation | None:
-        """By what is known of it.
+        """Explain it from what is known.
 
-        :param error: as the record has it
+        :param error: the error in the record
         :param events: the server's part of the job's log, and the job's own events
         """
 
@@ -27,19 +27,20 @@ class Explain(Protocol):
 def explains_nothing(
     _error: str, _events: Sequence[LogEvent], _job_status: str | None, _launch_status: str | None, /
 ) -> None:
-    """The explanation of those who have none."""
+    """Explanation for servers that have none of their own."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """What Airflow and DRS say of a run.
+    """What Airflow and DRS say about a run.
 
     :param states: the states of the run's tasks
-    :param jobs: DRS's jobs of the run; empty where DRS could not be asked
+    :param jobs: DRS's jobs of the run; empty if DRS did not answer
     :param logs: their logs, by job id
-    :param listed: the recovery instances that DRS still lists of its servers; ``None`` where it was not asked
-    :param findings: what preflight found, as it left it in XCom
-    :param remarks: what was met in reading all this
+    :param listed: the recovery instances of the run's servers that DRS still lists; ``None`` if it was not
+        asked
+    :param findings: preflight's findings, from its XCom
+    :param remarks: what went wrong when all this was read
     :param url: the run's page in Airflow
     :param next_run: when the plan's schedule runs it next
     :param software: versions, by package

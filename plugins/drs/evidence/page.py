@@ -1,4 +1,4 @@
-"""A run's record as one HTML page that needs nothing else: for an auditor, or to print on A4. Pure."""
+"""Renders a run's record as one self-contained HTML page, for an auditor and to print on A4. Pure."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from drs.run.records import RECOVERY_APPROVAL
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-"""Control characters, and those that turn the direction of the text around them."""
+"""Control characters, and characters that reverse the direction of the text around them."""
 
 
 def render_page(record: Evidence) -> str:
-    """The record as an HTML page, the same for the same record.
+    """The record as an HTML page. The same record always gives the same page.
 
-    Everything in it is text from outside: it is escaped, and characters that nobody would see are spelt out.
+    All values come from outside, so they are escaped, and invisible characters are shown as escape sequences.
     """
     return _template().render(
         record=record,
@@ -63,39 +63,39 @@ def _template() -> Template:
 
 
 def _seen(value: Any) -> Any:
-    """Spell out the characters of a text that would not be seen, or would hide others."""
+    """Show characters that are invisible, or that hide others, as escape sequences."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", value.replace("\r\n", "\n"))
 
 
 def _known(value: object) -> object:
-    """The value, or a dash for none."""
+    """The value, or a dash if there is none."""
     return "–" if value in (None, "", ()) else value
 
 
 def _number(value: float) -> str:
-    """A coordinate: at most two decimals, and none where there are none to tell."""
+    """A coordinate with at most two decimals and without trailing zeros."""
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _css_word(text: str) -> str:
-    """What of a text may stand in a CSS string."""
+    """The text without the characters that a CSS string may not contain."""
     return re.sub(r"[^A-Za-z0-9._-]", "", text)
 
 
 def _subject(key: str) -> str:
-    """What an approval was about, by its key."""
+    """What an approval was about."""
     return "the recovery as a whole" if key == RECOVERY_APPROVAL else key.strip("*")
 
 
 def _instance_name(instance: InstanceEvidence) -> str:
-    """Both ids of an instance where they differ."""
+    """The id of an instance; both ids if DRS and EC2 use different ones."""
     if instance.ec2_instance_id == instance.recovery_instance_id:
         return instance.recovery_instance_id
     return f"{instance.recovery_instance_id} (EC2: {instance.ec2_instance_id})"
 
 
 def _is_web_address(url: str) -> bool:
-    """Whether a link may lead there; nothing else is made one, ``javascript:`` least of all."""
+    """Whether the page may link to this URL. Other URLs, such as ``javascript:``, stay text."""
     return url.startswith(("https://", "http://"))

@@ -1,7 +1,7 @@
-"""The record of one run, as it is kept and handed to an auditor. Pure, and a public format.
+"""The format of the record of one run, which is kept and given to auditors. Pure, and a public format.
 
-All instants are UTC, all spans are seconds. What is not known is null, never a guess. The record's own hash
-stands in it (``hash``), and so does that of the record before it of the same plan (``previous``).
+All instants are in UTC, all spans in seconds. What is not known is null, never a guess. The record holds its
+own hash (``hash``) and the hash of the previous record of the same plan (``previous``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Part(BaseModel):
 
 
 class Link(Part):
-    """The record before this one in its plan's chain."""
+    """The previous record in the plan's chain."""
 
     id: str
     hash: str
@@ -36,12 +36,12 @@ class PlanEvidence(Part):
     name: str
     description: str
     owner: str
-    digest: str = Field(description="SHA-256 of what the plan says, defaults filled in.")
+    digest: str = Field(description="SHA-256 of the plan's content, with defaults filled in.")
     content: dict[str, Any]
 
 
 class RunEvidence(Part):
-    """How the run came about, and what it was asked to do."""
+    """How the run was started, and its parameters."""
 
     dag_id: str
     run_id: str
@@ -53,10 +53,12 @@ class RunEvidence(Part):
     waves: tuple[str, ...] = Field(description="The waves that were chosen for this run.")
     keep_instances: bool
     skip_approvals: bool
-    recovery_point: dt.datetime | None = Field(description="The time asked for; null is the latest state.")
+    recovery_point: dt.datetime | None = Field(
+        description="The time that was asked for; null for the latest data."
+    )
     url: str | None = Field(description="The run's page in Airflow.")
     began_at: dt.datetime
-    next_run: dt.datetime | None = Field(description="When the plan's schedule runs it next.")
+    next_run: dt.datetime | None = Field(description="When the plan's schedule starts the next run.")
 
 
 class TargetEvidence(Part):
@@ -66,11 +68,11 @@ class TargetEvidence(Part):
 
 
 class Measure(Part):
-    """A recovery objective against what was measured."""
+    """A recovery objective and what was measured."""
 
     target_seconds: float | None
     measured_seconds: float | None
-    met: bool | None = Field(description="Null where there is no target, or nothing could be measured.")
+    met: bool | None = Field(description="Null if there is no target, or nothing could be measured.")
 
 
 class Objectives(Part):
@@ -108,15 +110,15 @@ class ServerEvidence(Part):
     optional: bool
     lag_at_start_seconds: float | None
     launched: bool
-    valid: bool | None = Field(description="Whether it passed every check; null where none was made.")
+    valid: bool | None = Field(description="Whether it passed every check; null if it was not checked.")
     job_id: str | None
     instance_id: str | None
     snapshot_id: str | None
     requested_at: dt.datetime | None = Field(description="When DRS created the job that launched it.")
     launched_at: dt.datetime | None
     launch_seconds: float | None = Field(description="From requested_at to launched_at.")
-    point_in_time: dt.datetime | None = Field(description="Of which moment the instance holds the data.")
-    rpo_seconds: float | None = Field(description="From point_in_time to requested_at, and not below 0.")
+    point_in_time: dt.datetime | None = Field(description="The moment of the data that the instance holds.")
+    rpo_seconds: float | None = Field(description="From point_in_time to requested_at; never below 0.")
     error: str | None = Field(description="DRS's raw error, or why there is no instance.")
     explanation: Explanation | None
     events: tuple[EventEvidence, ...]
@@ -128,9 +130,9 @@ class WaveEvidence(Part):
 
     name: str
     state: WaveState
-    why: str = Field(description="Why it was left out, not reached or failed; empty where it passed.")
+    why: str = Field(description="Why it was left out, not reached or failed; empty if it passed.")
     depends_on: tuple[str, ...]
-    jobs: tuple[str, ...] = Field(description="Every LAUNCH job that the run made for it.")
+    jobs: tuple[str, ...] = Field(description="Every LAUNCH job that the run started for it.")
     first_call_at: dt.datetime | None
     started_at: dt.datetime | None
     launched_at: dt.datetime | None = Field(description="The last LAUNCH_END of its servers.")
@@ -170,7 +172,7 @@ class FailureEvidence(Part):
 
 
 class InstanceEvidence(Part):
-    """A drill instance that the run launched, and its end."""
+    """A drill instance that the run launched, and how it was terminated."""
 
     recovery_instance_id: str
     ec2_instance_id: str
@@ -187,47 +189,49 @@ class CleanupEvidence(Part):
     when: str
     started_at: dt.datetime | None
     ended_at: dt.datetime | None
-    proven: bool = Field(description="DRS and EC2 both showed every instance gone.")
+    proven: bool = Field(description="DRS and EC2 both showed that every instance is gone.")
     kept: bool
     why_kept: str
     instances: tuple[InstanceEvidence, ...]
 
 
 class JobEvidence(Part):
-    """One of DRS's jobs that the run made, to launch or to terminate."""
+    """A DRS job that the run started, to launch or to terminate."""
 
     job_id: str
     type: str = Field(description="LAUNCH or TERMINATE.")
-    wave: str | None = Field(description="Null for a job that terminates.")
-    status: str | None = Field(description="Null where DRS could not be asked, or no longer knows the job.")
+    wave: str | None = Field(description="Null for a TERMINATE job.")
+    status: str | None = Field(description="Null if DRS did not answer, or no longer knows the job.")
     created_at: dt.datetime | None
     ended_at: dt.datetime | None
     events: tuple[EventEvidence, ...] = Field(
-        description="What its log says of no single server of a wave; those events stand with the server."
+        description="The events of its log that concern no server of a wave; the others are with the server."
     )
 
 
 class Place(Part):
-    """Where a record stands in its plan's chain."""
+    """The place of a record in its plan's chain."""
 
     record: Literal["drs-drills/evidence/1"] = "drs-drills/evidence/1"
-    id: str = Field(description="<plan>-<sequence>, unlike any other of the plan.")
+    id: str = Field(description="<plan>-<sequence>, unique in the plan.")
     sequence: int = Field(ge=1)
     previous: Link | None = Field(description="Null in a plan's first record.")
 
 
 class RunFindings(Part):
-    """What a run showed, before it has its place in the chain."""
+    """What a run showed, before it gets its place in the chain."""
 
     assembled_at: dt.datetime
     result: Result
     summary: str = Field(description="The result in a sentence.")
-    reasons: tuple[str, ...] = Field(description="Everything that kept the run from passing.")
+    reasons: tuple[str, ...] = Field(description="Every reason why the run did not pass.")
     plan: PlanEvidence
     run: RunEvidence
     target: TargetEvidence
     objectives: Objectives
-    approvals: dict[str, ApprovalRecord] = Field(description="Answers, by the wave that they are about.")
+    approvals: dict[str, ApprovalRecord] = Field(
+        description="Answers, by the wave (or other subject) that they are about."
+    )
     waves: tuple[WaveEvidence, ...]
     excluded: tuple[Exclusion, ...]
     findings: tuple[FindingEvidence, ...]
@@ -235,7 +239,7 @@ class RunFindings(Part):
     cleanup: CleanupEvidence | None
     jobs: tuple[JobEvidence, ...] = Field(default=(), description="DRS's jobs of the run, oldest first.")
     remarks: tuple[str, ...] = Field(
-        description="What went wrong beside the drill: a message not sent, a log that could not be read."
+        description="What went wrong apart from the drill: a message not sent, a log that could not be read."
     )
     software: dict[str, str] = Field(description="Versions, by the name of the package.")
 
@@ -244,6 +248,6 @@ class Evidence(RunFindings, Place):
     """The record of one run of a recovery plan."""
 
     hash: str = Field(
-        description="SHA-256 (hex) of the record without this member, as JSON without white space, its "
-        "members in their order, in UTF-8."
+        description="SHA-256 (hex) of the record without this member, written as JSON in UTF-8 without white "
+        "space, with its members in their order."
     )

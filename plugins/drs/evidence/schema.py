@@ -1,4 +1,4 @@
-"""The JSON Schema of a run's record, made from its model: for whoever reads records by program."""
+"""The JSON Schema of a run's record, made from its model, for programs that read records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class _EvidenceSchema(GenerateJsonSchema):
 
 
 def evidence_schema_text() -> str:
-    """The schema (draft 2020-12) as its file holds it."""
+    """The schema (draft 2020-12), as text of its file."""
     generated = Evidence.model_json_schema(schema_generator=_EvidenceSchema, mode="serialization")
     schema = {
         "$schema": _EvidenceSchema.schema_dialect,

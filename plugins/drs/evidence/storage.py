@@ -1,4 +1,6 @@
-"""Where evidence is kept: a local folder, or an object store by fsspec. Files go in whole or not at all."""
+"""Where evidence is kept: a local folder, or an object store by fsspec. A file is written whole or not at
+all.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +12,30 @@ from typing import Any, Protocol
 
 
 class RecordStorage(Protocol):
-    """Files by name, ``/`` between folders. What a place meets (an OSError, say) is raised as it is."""
+    """Files by name, with ``/`` between folders. Errors such as an OSError are passed on unchanged."""
 
     def __str__(self) -> str: ...
 
     def read(self, name: str) -> bytes | None:
-        """The file; ``None`` where there is none."""
+        """The content of the file; ``None`` if it does not exist."""
 
     def names(self, folder: str) -> list[str]:
-        """What the folder holds, each by its own name; the root is ``""``. Empty where there is no folder."""
+        """The names of the entries in the folder (the root is ``""``); empty if the folder does not exist."""
 
     def create(self, name: str, data: bytes) -> None:
         """Write a new file.
 
-        :raises FileExistsError: there is one of that name, which is left as it is
+        :raises FileExistsError: the file exists already; it is not changed
         """
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write a file, whether there was one or not."""
+        """Write a file, whether it exists already or not."""
 
 
 class LocalStorage:
-    """A folder of this machine, or one that is mounted.
+    """A folder of this machine, local or mounted.
 
-    :param root: the folder; it need not exist yet
+    :param root: the folder; it is created when it is needed
     """
 
     def __init__(self, root: Path) -> None:
@@ -58,7 +60,7 @@ class LocalStorage:
         path = self._root / name
         scratch = _written(path, data)
         try:
-            # A link is made in one step, and never over a file; a rename would be.
+            # A hard link is made in one step and never replaces a file; a rename would replace it.
             path.hardlink_to(scratch)
         finally:
             scratch.unlink()
@@ -73,9 +75,9 @@ class LocalStorage:
 class ObjectStorage:
     """A prefix of an object store.
 
-    :param fs: the store, by fsspec
+    :param fs: the fsspec file system
     :param root: bucket and prefix
-    :param shown: how people name it
+    :param shown: the URL to show to people
     """
 
     def __init__(self, fs: Any, root: str, shown: str) -> None:
@@ -100,7 +102,8 @@ class ObjectStorage:
         return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in found)
 
     def create(self, name: str, data: bytes) -> None:
-        # s3fs makes it If-None-Match; a store that does not know that is at least asked first.
+        # s3fs sends If-None-Match. For a store that does not support that, look first, which is better than
+        # nothing.
         if self.read(name) is not None:
             raise FileExistsError(f"{self}/{name}")
         self._fs.pipe_file(self._at(name), data, mode="create")
@@ -113,17 +116,17 @@ class ObjectStorage:
 
 
 def default_evidence_folder(environment: Mapping[str, str]) -> Path:
-    """Where records are kept unless somebody says otherwise: ``drs-evidence`` in Airflow's home."""
+    """Where records are kept by default: ``drs-evidence`` in Airflow's home."""
     return Path(environment.get("AIRFLOW_HOME") or "~/airflow").expanduser() / "drs-evidence"
 
 
 def open_storage(path: str) -> RecordStorage:
-    """The place of that path or URL, reached by this process's own credentials."""
+    """The storage at that path or URL, reached with this process's own credentials."""
     if not is_url(path):
         return LocalStorage(Path(path.removeprefix("file://")))
-    from fsspec.core import url_to_fs  # takes longer to import than a local place does to answer
+    from fsspec.core import url_to_fs  # the import takes longer than reading a local folder
 
-    # Not one that was made for another environment of this process.
+    # Without the cache, which may hold a file system that was made with other environment variables.
     fs, root = url_to_fs(path, skip_instance_cache=True)
     return ObjectStorage(fs, root, path)
 
@@ -134,7 +137,7 @@ def is_url(path: str) -> bool:
 
 
 def _written(path: Path, data: bytes) -> Path:
-    """The data on the disk, under another name beside the path."""
+    """Write the data to a temporary file beside the path, and return that file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     scratch = Path(name)
@@ -142,7 +145,9 @@ def _written(path: Path, data: bytes) -> Path:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(file.fileno(), 0o644)  # mkstemp gives it to nobody else; an auditor may be another user
+            os.fchmod(
+                file.fileno(), 0o644
+            )  # mkstemp allows the owner only, and an auditor may be another user
             os.fsync(file.fileno())
     except BaseException:
         scratch.unlink()

@@ -1,4 +1,6 @@
-"""Keeps records: ``<plan>/<id>.json``, the page ``<id>.html``, and ``head.json``; none over another."""
+"""Keeps records as ``<plan>/<id>.json``, with a page ``<id>.html``, and ``head.json``. No record is
+overwritten.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from drs.evidence.storage import RecordStorage
 from drs.times import SEARCH_CLOCK_SKEW
 
 TRIES = 3
-"""Writers of one plan that come together, before this one gives up."""
+"""How often to try again if other runs of the plan write their records at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Kept:
 
     :param record: the record
     :param path: its file
-    :param new: false when the run had this very record already
+    :param new: false if the run had the same record already
     """
 
     record: Evidence
@@ -31,9 +33,9 @@ class Kept:
 
 
 class EvidenceStore:
-    """The records of all plans in one place.
+    """The records of all plans in one storage.
 
-    :param place: where
+    :param place: the storage
     :param page: renders a record as its HTML page
     """
 
@@ -47,7 +49,7 @@ class EvidenceStore:
     # --- reading ----------------------------------------------------------------------------------------
 
     def plans(self) -> list[str]:
-        """The plans that have records, or a head that says that they had."""
+        """The plans that have files here: records, or at least a head."""
         return [name for name in self._place.names("") if self._place.names(name)]
 
     def ids(self, plan: str) -> list[str]:
@@ -57,24 +59,24 @@ class EvidenceStore:
         return [name for _, name in sorted(numbered)]
 
     def read_file(self, plan: str, record_id: str) -> bytes | None:
-        """A record's file as it stands."""
+        """The unchanged content of a record's file."""
         return self._place.read(f"{plan}/{record_id}.json")
 
     def read(self, plan: str, record_id: str) -> Evidence:
         """A record.
 
-        :raises NotARecordError: the file is none, or one of another version
+        :raises NotARecordError: the file is missing, is not a record, or is one of another version
         """
         data = self.read_file(plan, record_id)
         if data is None:
-            raise NotARecordError(f"{record_id} is not there")
+            raise NotARecordError(f"{record_id} does not exist")
         try:
             return Evidence.model_validate(chain.parse(data))
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
     def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
-        """What is wrong with the plan's chain: see :func:`drs.evidence.chain.verify`."""
+        """The problems of the plan's chain: see :func:`drs.evidence.chain.verify`."""
         files = {}
         for name in self._place.names(plan):
             if name.endswith(".json") and name != HEAD:
@@ -88,17 +90,17 @@ class EvidenceStore:
     def keep(self, found: RunFindings) -> Kept:
         """Seal what a run showed and write it after the plan's newest record.
 
-        A run that has just this record already gets no second one; what an earlier try did not come to (the
-        page, the head) is made up for.
+        If the run has the same record already, no second one is written; a page or head that an earlier try
+        did not write is written now.
 
-        :raises EvidenceIncomplete: it cannot be written; or it is written, and the records before it are not
-            what the head says that they were
+        :raises EvidenceIncomplete: the record cannot be written; or it is written, but the records before it
+            are not those that the head names
         """
         try:
             return self._keep(found)
         except EvidenceIncomplete:
             raise
-        except Exception as error:  # what a store may raise is as open as the stores are
+        except Exception as error:  # every kind of store raises its own errors
             raise EvidenceIncomplete(
                 f"The record of run {found.run.run_id} could not be written to {self}/{found.plan.name}: "
                 f"{type(error).__name__}: {error}"
@@ -115,23 +117,27 @@ class EvidenceStore:
             try:
                 self._create(record)
             except FileExistsError:
-                continue  # another run of the plan came in between
+                continue  # another run of the plan wrote its record first
             kept = self._closed(record, new=True)
             if doubt:
                 raise EvidenceIncomplete(
                     f"The record of this run is written ({kept.path}, hash {record.hash}), but the chain "
                     f"before it is broken: {doubt}",
                     remedy=(
-                        f"Run `python -m drs evidence verify {plan}`, find out who touched the files, and "
-                        "put them back. Clear the task 'evidence' if this run is to end by its own result."
+                        f"Run `python -m drs evidence verify {plan}`, find out who changed the files, and "
+                        "restore them. Clear the task 'evidence' if this run should end with its own result."
                     ),
                     retryable=False,
                 )
             return kept
-        raise EvidenceIncomplete(f"{TRIES} other writers came first to {self}/{plan}.")
+        raise EvidenceIncomplete(
+            f"{TRIES} times, another run wrote its record to {self}/{plan} before this run could."
+        )
 
     def _of_the_same_run(self, found: RunFindings) -> Evidence | None:
-        """The run's last record, if it says the same. No record before the run's beginning is looked at."""
+        """The run's last record, if it has the same content. Records from before the run's start are not
+        read.
+        """
         for name in reversed(self.ids(found.plan.name)):
             try:
                 record = self.read(found.plan.name, name)
@@ -144,7 +150,7 @@ class EvidenceStore:
         return None
 
     def _newest(self, plan: str) -> tuple[_Before, str]:
-        """What the next record comes after, and what speaks against it."""
+        """The record that the next one follows, and why the chain is in doubt (empty if it is not)."""
         ids = self.ids(plan)
         head = self._head(plan)
         newest = _Before(None, 0)
@@ -159,16 +165,17 @@ class EvidenceStore:
         if isinstance(head, str):
             return newest, doubt or head
         if head is None or head.sequence < newest.sequence:
-            return newest, doubt  # a writer ended between the record and the head
-        told = Link(id=head.id, hash=head.hash)
+            return newest, doubt  # a writer was cut off after the record and before the head
+        named = Link(id=head.id, hash=head.hash)
         if head.sequence > newest.sequence:
-            doubt = f"{HEAD} names {head.id}, and the newest record there is {ids[-1] if ids else 'none'}."
-        elif told != newest.link:
-            doubt = doubt or f"{HEAD} knows {head.id} by the hash {head.hash}, which its file no longer has."
-        return _Before(told, head.sequence), doubt
+            last = ids[-1] if ids else "none"
+            doubt = f"{HEAD} names {head.id} as the newest record, but the newest file is {last}."
+        elif named != newest.link:
+            doubt = doubt or f"{HEAD} names the hash {head.hash} for {head.id}, but its file has another."
+        return _Before(named, head.sequence), doubt
 
     def _head(self, plan: str) -> Head | str | None:
-        """The head; as a text why it cannot be believed."""
+        """The head; ``None`` if there is none; a text that says why if it cannot be read."""
         data = self._place.read(f"{plan}/{HEAD}")
         if data is None:
             return None
@@ -182,12 +189,12 @@ class EvidenceStore:
         try:
             self._place.create(name, data)
         except FileExistsError:
-            # A request whose reply was lost is sent again, and meets its own file.
+            # A request whose reply was lost is sent again, and finds the file that it wrote itself.
             if self._place.read(name) != data:
                 raise
 
     def _closed(self, record: Evidence, *, new: bool) -> Kept:
-        """The record with its page, and the head at the plan's newest."""
+        """Write the record's page, and the head if this record is the newest."""
         plan = record.plan.name
         page = f"{plan}/{record.id}.html"
         if self._page is not None and (new or self._place.read(page) is None):
@@ -198,7 +205,7 @@ class EvidenceStore:
         return Kept(record, f"{self}/{plan}/{record.id}.json", new)
 
     def newest_first(self, plan: str) -> Iterator[tuple[str, Evidence | str]]:
-        """The plan's records by their ids, newest first; as a text why one cannot be read."""
+        """The plan's records with their ids, newest first. A text says why a record cannot be read."""
         for name in reversed(self.ids(plan)):
             try:
                 yield name, self.read(plan, name)

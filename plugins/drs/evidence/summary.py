@@ -1,4 +1,4 @@
-"""A record in short: its measures as numbers, and as a person reads them. Pure."""
+"""A record in short: its measures as numbers and in words. Pure."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def measured(record: Evidence) -> dict[str, float | None]:
 
 
 def judged(measure: Measure) -> str:
-    """A measure against its target."""
+    """A measure and its target, in words."""
     if measure.measured_seconds is None:
-        told = "not measured, for it is not known of every server"
+        value = "not measured: not every server launched"
     else:
-        told = seconds(measure.measured_seconds)
+        value = seconds(measure.measured_seconds)
     if measure.target_seconds is None:
-        return f"{told} (the plan has no target)"
+        return f"{value} (the plan has no target)"
     target = seconds(measure.target_seconds)
     if measure.met is None:
-        return f"{told} (target {target})"
-    return f"{told}, {'within' if measure.met else 'beyond'} the target of {target}"
+        return f"{value} (target {target})"
+    return f"{value}, {'within' if measure.met else 'exceeds'} the target of {target}"
 
 
 def mark(measure: Measure) -> str:
-    """A measure in a table's cell; one that is beyond its target is marked."""
+    """A measure for a table's cell, with a mark if it exceeds its target."""
     return seconds(measure.measured_seconds) + (" !" if measure.met is False else "")
 
 
@@ -41,11 +41,11 @@ def seconds(value: float | None) -> str:
 
 
 def kind(record: Evidence) -> str:
-    """What sort of run it was."""
+    """The kind of run, in words."""
     return f"{record.run.execution_type} (dry run)" if record.run.dry_run else record.run.execution_type
 
 
 def codes(record: Evidence) -> list[str]:
-    """The codes of what failed, each once; tasks that were cut off have none of their own."""
+    """The error codes of the failed tasks, each once. Tasks that were cut off have no code of their own."""
     failed = (failure.code or "no code" for failure in record.failures if failure.state == "failed")
     return list(dict.fromkeys(failed))

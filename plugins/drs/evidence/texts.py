@@ -1,4 +1,4 @@
-"""How the results in a record are put into words. Pure."""
+"""Puts the results in a record into words. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from drs.evidence.record import Measure, ServerEvidence, WaveState
 from drs.times import duration
 
 MARKS = {"passed": "✓", "failed": "✕", "warned": "△", "left_out": "–", "not_reached": "○"}
-"""A state's mark: told apart by its shape, also on a black-and-white print."""
+"""The mark of a state. The marks differ in shape, so that they can be told apart in black and white."""
 WAVE_STATES: dict[WaveState, str] = {
     "passed": "passed",
     "failed": "failed",
@@ -16,7 +16,7 @@ WAVE_STATES: dict[WaveState, str] = {
 
 
 def objective(measure: Measure) -> tuple[str, str]:
-    """The mark and the words of an objective's outcome, with what was to spare."""
+    """The mark and the words for how an objective was met, with the time to spare."""
     if measure.target_seconds is None:
         return "", "no target"
     if measure.met is None or measure.measured_seconds is None:
@@ -28,21 +28,21 @@ def objective(measure: Measure) -> tuple[str, str]:
 
 
 def is_failed(server: ServerEvidence) -> bool:
-    """Whether a server was not launched, or failed a check, the optional ones included."""
+    """Whether a server did not launch, or failed a check. Optional servers and checks count too."""
     return not server.launched or server.valid is False
 
 
 def is_remarkable(server: ServerEvidence) -> bool:
-    """Whether there is more to tell of a server than its row: it failed, or DRS wrote of an error."""
+    """Whether a server needs more than its row: it failed, or DRS logged an error."""
     return is_failed(server) or bool(server.error) or any(event.raw_error for event in server.events)
 
 
 def server_result(server: ServerEvidence) -> tuple[str, str]:
     """The mark and the words of a server's result."""
     if not server.launched:
-        words = "not launched"
+        words = "did not launch"
     elif server.valid is None:
-        words = "launched, not checked"
+        words = "launched, was not checked"
     else:
         words = "launched, valid" if server.valid else "launched, not valid"
     if not is_failed(server):

@@ -1,6 +1,6 @@
-"""What a failed launch means: a plain cause, a remedy, and whether a retry is safe. Pure.
+"""Explains a failed launch: the cause in plain words, a remedy, and whether a retry is safe. Pure.
 
-Patterns are data (``raw_errors.py``, ``signs.py``); ``docs/failures.md`` tells each of them.
+The patterns are data (``raw_errors.py``, ``signs.py``). ``docs/failures.md`` lists all of them.
 """
 
 from drs.explain.events import MEANINGS as MEANINGS

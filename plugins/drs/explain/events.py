@@ -1,15 +1,15 @@
-"""What the events of DRS's job log mean. DRS writes others too, which are shown as they are."""
+"""The meanings of the events in DRS's job log. DRS writes other events, too, which are shown as they are."""
 
 from __future__ import annotations
 
 MEANINGS = {
     "JOB_START": "DRS has begun the job",
-    "SERVER_SKIPPED": "DRS passes this server by: it is not launched",
-    "CLEANUP_START": "DRS removes what an earlier launch of this server left",
-    "CLEANUP_END": "what an earlier launch left is removed",
-    "CLEANUP_FAIL": "what an earlier launch left could not be removed",
+    "SERVER_SKIPPED": "DRS skips this server and does not launch it",
+    "CLEANUP_START": "DRS is removing what an earlier launch of this server left",
+    "CLEANUP_END": "DRS has removed what an earlier launch left",
+    "CLEANUP_FAIL": "DRS could not remove what an earlier launch left",
     "SNAPSHOT_START": "a snapshot of the replicated disks is being taken",
-    "SNAPSHOT_END": "the snapshot is there",
+    "SNAPSHOT_END": "the snapshot is complete",
     "SNAPSHOT_FAIL": "the snapshot could not be taken",
     "USING_PREVIOUS_SNAPSHOT": "the launch falls back to the last consistent snapshot",
     "USING_PREVIOUS_SNAPSHOT_FAILED": "there is no earlier snapshot to fall back to",
@@ -23,8 +23,8 @@ MEANINGS = {
     "UPDATE_LAUNCH_TEMPLATE_END": "the EC2 launch template is updated",
     "UPDATE_LAUNCH_TEMPLATE_FAILED": "the EC2 launch template could not be updated",
     "JOB_CANCEL": "DRS has cancelled the job",
-    "JOB_END": "the job has ended; this says nothing of its servers",
+    "JOB_END": "the job has ended; this does not say that its servers were launched",
 }
 
 OF_THE_JOB = frozenset({"JOB_START", "JOB_END"})
-"""Events that say nothing of a server."""
+"""Events that say nothing about a single server."""

@@ -1,4 +1,4 @@
-"""Explains why a server was not launched, by the patterns."""
+"""Explains with the patterns why a server was not launched."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class LaunchExplanation:
     :param cause: what went wrong
     :param remedy: what to do about it
     :param retry_is_safe: whether the server may be launched again as it is
-    :param pattern: the id of the pattern
+    :param pattern: the id of the pattern that fits
     :param phrase: the cause in a few words
-    :param action: the action that was denied, where one is named
+    :param action: the action that was denied, if the error names one
     """
 
     cause: str
@@ -34,10 +34,10 @@ class LaunchExplanation:
 
     @property
     def retry(self) -> str:
-        """Whether to try again, as an answer."""
+        """The answer to the question whether to launch the server again."""
         if self.retry_is_safe:
             return "safe, the server may be launched again as it is"
-        return "not before the cause is gone, for it would fail in the same way or do harm"
+        return "only after the cause is fixed; before that, the launch would fail in the same way or do harm"
 
 
 def explain_failure(
@@ -50,18 +50,19 @@ def explain_failure(
 ) -> LaunchExplanation:
     """Explain why a server was not launched.
 
-    :param raw_error: DRS's own words, where there are any
-    :param events: the server's part of the job log, and the job's own events
-    :param job_status: the job's status, where it is known
-    :param launch_status: the server's launch status, where it is known
-    :param silent_for: since the job's last event, for a live job
+    :param raw_error: the error in DRS's own words, if there is one
+    :param events: the server's events in the job log, and the events of the job itself
+    :param job_status: the job's status, if it is known
+    :param launch_status: the server's launch status, if it is known
+    :param silent_for: the time since the job's last event, if the job is live
     """
     seen = LaunchSymptoms(raw_error, events, job_status, launch_status, silent_for)
     pattern = next((each for each in (*RAW_ERRORS, *SIGNS) if each.fits(seen)), UNKNOWN)
-    return _told(pattern, raw_error)
+    return _filled_in(pattern, raw_error)
 
 
-def _told(pattern: Pattern, raw_error: str | None) -> LaunchExplanation:
+def _filled_in(pattern: Pattern, raw_error: str | None) -> LaunchExplanation:
+    """The pattern's texts, with the denied action and its statement in their places."""
     action = denied_action(raw_error or "") if pattern.needs_action else None
     names = {
         "{action}": action or "an action that the error does not name",
@@ -75,7 +76,7 @@ def _told(pattern: Pattern, raw_error: str | None) -> LaunchExplanation:
 
 
 def raw_error_of(events: Sequence[LogEvent]) -> str | None:
-    """DRS's own words in a part of a job log: the last ones about a server, else those about the job."""
-    told = [event for event in events if event.raw_error]
-    own = [event for event in told if event.server_id]
-    return (own or told)[-1].raw_error if told else None
+    """The last raw error about a server in this part of a job log, or else the last one about the job."""
+    with_error = [event for event in events if event.raw_error]
+    about_server = [event for event in with_error if event.server_id]
+    return (about_server or with_error)[-1].raw_error if with_error else None

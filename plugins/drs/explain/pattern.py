@@ -1,4 +1,4 @@
-"""One kind of failure as data: how it is recognised, what it means, what to do about it."""
+"""A kind of failure, as data: how it is recognised, what it means, what to do about it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from drs.aws.jobs import LogEvent
 from drs.aws.states import LIVE_JOB, JobStatus
 from drs.explain.events import OF_THE_JOB
 
-SILENT_AFTER = dt.timedelta(minutes=10)
-"""A live job that has written nothing for so long is called silent."""
+JOB_SILENT_AFTER = dt.timedelta(minutes=10)
+"""A live job is called silent if its log has had no new event for this long."""
 
 
 @dataclass(frozen=True)
 class LaunchSymptoms:
-    """What is known of a server that was not launched.
+    """What is known about a server that was not launched.
 
-    :param raw_error: DRS's own words, where there are any
-    :param events: its part of the job log, the job's own events included, oldest first
-    :param job_status: PENDING, STARTED or COMPLETED; ``None`` where it is not known
-    :param launch_status: the server's; ``None`` where it is not known
-    :param silent_for: since the job's last event, for a live job
+    :param raw_error: the error in DRS's own words, if there is one
+    :param events: the server's events in the job log and those of the job itself, oldest first
+    :param job_status: PENDING, STARTED or COMPLETED; ``None`` if it is not known
+    :param launch_status: the server's launch status; ``None`` if it is not known
+    :param silent_for: the time since the job's last event, if the job is live
     """
 
     raw_error: str | None = None
@@ -34,12 +34,12 @@ class LaunchSymptoms:
 
     @property
     def last(self) -> str | None:
-        """The name of the server's own last event."""
+        """The name of the last event about the server itself."""
         return next((e.event for e in reversed(self.events) if e.event not in OF_THE_JOB), None)
 
     @property
     def trouble(self) -> str | None:
-        """The last event that tells of trouble."""
+        """The last event that means trouble."""
         return next((e.event for e in reversed(self.events) if _is_trouble(e.event)), None)
 
     @property
@@ -52,7 +52,7 @@ class LaunchSymptoms:
 
     @property
     def silent(self) -> bool:
-        return self.live and self.silent_for is not None and self.silent_for >= SILENT_AFTER
+        return self.live and self.silent_for is not None and self.silent_for >= JOB_SILENT_AFTER
 
 
 def _is_trouble(event: str) -> bool:
@@ -65,10 +65,10 @@ def _is_trouble(event: str) -> bool:
 
 @dataclass(frozen=True)
 class Example:
-    """A case that the pattern is for. A test sees that this pattern explains it, and no other.
+    """A case that the pattern must explain. A test checks that no other pattern explains it first.
 
-    :param events: names of events, in their order
-    :param silent_minutes: for how long a live job has written nothing
+    :param events: the names of the events, in their order
+    :param silent_minutes: the minutes since the last event of a live job
     """
 
     raw_error: str | None = None
@@ -82,16 +82,16 @@ class Example:
 class Pattern:
     """A kind of failure. It matches by exactly one of ``raw_error``, ``events`` and ``when``.
 
-    :param id: its name, which never changes
-    :param phrase: the cause in a few words, for a sentence
-    :param cause: the cause in plain words; ``{action}`` stands for the action that was denied
-    :param remedy: what to do; ``{statement}`` stands for the statement that allows the action
-    :param retry_is_safe: whether the server may be launched again as it is: it harms nothing, and may succeed
-    :param examples: what it must match
-    :param raw_error: a regular expression, found anywhere in the raw error, whatever its case
-    :param events: it matches where the last event that tells of trouble is one of these
-    :param when: a condition on everything that was seen, told by ``matches``
-    :param matches: what it matches, for a reader
+    :param id: the pattern's name, which never changes
+    :param phrase: the cause in a few words, for use in a sentence
+    :param cause: the cause in plain words; ``{action}`` is replaced by the action that was denied
+    :param remedy: what to do; ``{statement}`` is replaced by the statement that allows the action
+    :param retry_is_safe: whether the server may be launched again as it is: it harms nothing and may succeed
+    :param examples: cases that the pattern must explain
+    :param raw_error: a regular expression that is searched for in the raw error, ignoring case
+    :param events: the pattern fits if the last event that means trouble is one of these
+    :param when: a condition on all symptoms
+    :param matches: the condition ``when`` in words, for the reader
     """
 
     id: str
@@ -107,11 +107,11 @@ class Pattern:
 
     @property
     def needs_action(self) -> bool:
-        """Whether its texts name the action that was denied."""
+        """Whether the pattern's texts name the action that was denied."""
         return "{action}" in self.phrase + self.cause or "{statement}" in self.remedy
 
     def fits(self, seen: LaunchSymptoms) -> bool:
-        """Whether this is what was seen."""
+        """Whether the pattern explains what was seen."""
         if self.raw_error is not None:
             return seen.raw_error is not None and bool(
                 re.search(self.raw_error, seen.raw_error, re.IGNORECASE)

@@ -1,6 +1,6 @@
-"""Failures that DRS's raw error tells: a table, tried from top to bottom, the narrow ones first.
+"""Failures that DRS's raw error reveals: a table that is tried from top to bottom, narrow patterns first.
 
-The codes are EC2's, KMS's and IAM's own, since DRS passes on what they said (see "Error codes for the Amazon
+The codes come from EC2, KMS and IAM, because DRS passes on what these say (see "Error codes for the Amazon
 EC2 API" in the EC2 reference).
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 from drs.explain.pattern import Example, Pattern
 
 RAW_ERRORS: tuple[Pattern, ...] = (
-    # --- permissions: DRS acts with those of whoever started the job ----------------------------------------
+    # --- permissions: DRS acts with those of its caller -----------------------------------------------------
     Pattern(
         id="explicit_deny",
         phrase="an explicit deny forbids {action}",
         raw_error=r"explicit deny",
         cause="A policy denies {action} explicitly: a service control policy of the organisation, a "
         "permissions boundary or a Deny statement. No Allow overrides it.",
-        remedy="Have whoever owns that policy exempt the role of the plan's connection, or what DRS does on "
-        "its behalf (aws:ViaAWSService).",
+        remedy="Ask the owner of that policy to exempt the role of the plan's connection, or what DRS does "
+        "on its behalf (aws:ViaAWSService).",
         retry_is_safe=False,
         examples=(
             Example(
@@ -31,7 +31,7 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="pass_role",
         phrase="iam:PassRole is missing",
         raw_error=r"iam:PassRole|cannot be passed|not authorized to pass",
-        cause="The role that started the job may not hand DRS's roles to the instances that DRS launches.",
+        cause="The role that started the job may not pass DRS's roles to the instances that DRS launches.",
         remedy="Allow iam:PassRole on the roles under service-role/ that DRS uses: "
         "AWSElasticDisasterRecoveryConversionServerRole, AWSElasticDisasterRecoveryRecoveryInstanceRole and "
         "AWSElasticDisasterRecoveryRecoveryInstanceWithLaunchActionsRole (include/iam holds the statement). "
@@ -49,11 +49,12 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="kms_permission",
         phrase="{action} on the disks' KMS key is missing",
         raw_error=r"not authorized to perform:? kms:|kms:\w+.*(denied|not allowed)",
-        cause="The disks are encrypted with a KMS key that the role that started the job may not use: "
+        cause="The disks are encrypted with a KMS key. The role that started the job may not use this key: "
         "{action} is denied.",
-        remedy="Let the role use the key, in its own policy and in the key's: kms:CreateGrant, kms:Decrypt, "
-        "kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext, kms:ReEncrypt*. For a start: {statement}. "
-        "The key of another account must name this account in its policy as well.",
+        remedy="Allow the role to use the key, in the role's policy and in the key's policy: "
+        "kms:CreateGrant, kms:Decrypt, kms:DescribeKey, kms:GenerateDataKeyWithoutPlaintext, "
+        "kms:ReEncrypt*. Begin with: {statement}. If the key belongs to another account, its policy must "
+        "name this account, too.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -68,9 +69,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the disks' KMS key is disabled",
         raw_error=r"InvalidKMSKey\.InvalidState|KMSInvalidState|KMS\.?Disabled|key\S* is (disabled"
         r"|pending deletion)|pending (deletion|import)",
-        cause="The KMS key of the disks is disabled, or is about to be deleted.",
-        remedy="Enable the key again (aws kms enable-key, or cancel-key-deletion first): without it neither "
-        "this launch nor the replicated disks can be read.",
+        cause="The KMS key of the disks is disabled, or will be deleted soon.",
+        remedy="Enable the key again (aws kms enable-key, after cancel-key-deletion if it is to be deleted). "
+        "Without the key nothing can read the replicated disks or launch from them.",
         retry_is_safe=False,
         examples=(
             Example("Client.InvalidKMSKey.InvalidState: The KMS key provided is in an incorrect state"),
@@ -83,12 +84,12 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         raw_error=r"KMSKeyNotAccessible|InvalidKmsKey|KMS\.?NotFound"
         r"|Client\.InternalError: Client error on launch|(kms|customer master).{0,40}(does not exist"
         r"|not found|inaccessible)|inaccessible.{0,30}kms",
-        cause="EC2 cannot use the KMS key of the disks. Either there is no such key here, or it belongs to "
-        "another account that does not share it. (EC2 says 'Client error on launch' when an instance stops "
-        "at once because it may not decrypt its disks.)",
+        cause="EC2 cannot use the KMS key of the disks. Either the key does not exist in this Region, or it "
+        "belongs to another account that does not share it. (EC2 says 'Client error on launch' when an "
+        "instance stops at once because it may not decrypt its disks.)",
         remedy="Compare the key in the server's EBS encryption settings with `aws kms describe-key` in the "
-        "plan's account and Region. A key of another account must allow this account in its policy, with "
-        "kms:CreateGrant.",
+        "plan's account and Region. If the key belongs to another account, its policy must allow this "
+        "account to use kms:CreateGrant.",
         retry_is_safe=False,
         examples=(
             Example("Client.InternalError: Client error on launch"),
@@ -99,9 +100,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="instance_profile_missing",
         phrase="the instance profile does not exist",
         raw_error=r"(invalid|unknown|not find).{0,20}IAM instance profile|iamInstanceProfile.{0,40}invalid",
-        cause="The instance profile that the instance is to have does not exist.",
-        remedy="If it is one of DRS's own, open the DRS console once as an administrator, which makes its "
-        "roles anew; otherwise correct the server's launch template.",
+        cause="The instance profile in the launch settings does not exist.",
+        remedy="If it is one of DRS's own, open the DRS console once as an administrator, which creates the "
+        "roles of DRS again. Otherwise correct the server's launch template.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -117,7 +118,7 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         raw_error=r"^(?!.*when calling the).*encoded authorization failure message",
         cause="The role that started the job lacks a permission. EC2 names it only in an encoded message.",
         remedy="Decode the message: aws sts decode-authorization-message --encoded-message ... (it needs "
-        "sts:DecodeAuthorizationMessage). Then allow the action to the role of the plan's connection.",
+        "sts:DecodeAuthorizationMessage). Then allow this action for the role of the plan's connection.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -152,11 +153,11 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the subnet does not exist",
         raw_error=r"InvalidSubnetID|InvalidSubnet\b|subnet.{0,40}does not exist|no (default )?subnet"
         r"|MissingInput.*subnet|VPCIdNotSpecified|No default VPC",
-        cause="The subnet of the launch template's default version, or of the staging area, does not exist "
-        "in this account and Region, or none is named and there is no default one.",
+        cause="The subnet in the launch template's default version, or the subnet of the staging area, does "
+        "not exist in this account and Region. Or no subnet is named, and there is no default subnet.",
         remedy="Name an existing subnet in the server's EC2 launch template (its default version is what "
-        "DRS uses). If the conversion server is meant, correct the staging area subnet in the replication "
-        "settings.",
+        "DRS uses). If the error is about the conversion server, correct the staging area subnet in the "
+        "replication settings.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -171,8 +172,8 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the subnet has no free address",
         raw_error=r"InsufficientFreeAddressesInSubnet|(not enough|insufficient) free addresses",
         cause="The subnet has no free private address left.",
-        remedy="Free addresses in the subnet, or give the server a larger one in its launch template. "
-        "Leftovers of earlier drills take addresses: `python -m drs cleanup PLAN` ends them.",
+        remedy="Free addresses in the subnet, or choose a larger subnet in the server's launch template. "
+        "Instances that earlier drills left use addresses: `python -m drs cleanup PLAN` terminates them.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -187,9 +188,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the private address is in use",
         raw_error=r"InvalidIPAddress\.InUse|PrivateIpAddressInUse|address \S+ is in use"
         r"|InvalidParameterValue.*address.*subnet",
-        cause="The private address that the server is to have is taken, or does not lie in the subnet.",
-        remedy="Switch 'copy private IP' off in the server's launch settings, or free the address: an "
-        "earlier instance of the same server may still hold it.",
+        cause="The private address that the server should get is in use, or is not in the subnet's range.",
+        remedy="Switch off 'copy private IP' in the server's launch settings, or free the address: an "
+        "earlier instance of the same server may still use it.",
         retry_is_safe=False,
         examples=(
             Example("InvalidIPAddress.InUse: Address 10.0.1.17 is in use."),
@@ -200,10 +201,10 @@ RAW_ERRORS: tuple[Pattern, ...] = (
     ),
     Pattern(
         id="security_group_other_vpc",
-        phrase="security group and subnet are of different VPCs",
+        phrase="security group and subnet belong to different VPCs",
         raw_error=r"belong to different networks|different (VPC|network)s?\b",
-        cause="A security group of the launch template belongs to another VPC than its subnet.",
-        remedy="Choose security groups of the subnet's own VPC in the launch template's default version.",
+        cause="A security group in the launch template and the subnet belong to different VPCs.",
+        remedy="Choose security groups of the subnet's VPC in the launch template's default version.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -217,7 +218,7 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the security group does not exist",
         raw_error=r"InvalidGroup\.NotFound|InvalidSecurityGroupI[dD]|InvalidGroupId"
         r"|security group.{0,60}does not exist",
-        cause="A security group of the launch template does not exist in this account and Region.",
+        cause="A security group in the launch template does not exist in this account and Region.",
         remedy="Correct the security groups in the launch template's default version.",
         retry_is_safe=False,
         examples=(
@@ -232,9 +233,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="no_capacity",
         phrase="EC2 has no capacity for the instance type",
         raw_error=r"Insufficient(Instance|Host)?Capacity",
-        cause="EC2 has no free instance of this type in the Availability Zone right now.",
+        cause="EC2 has no capacity for this instance type in the Availability Zone at the moment.",
         remedy="Launch again later, or choose another instance type or a subnet in another zone in the "
-        "launch template. For a plan that must work on the day, reserve capacity (On-Demand Capacity "
+        "launch template. If the plan must work in a disaster, reserve capacity (On-Demand Capacity "
         "Reservation).",
         retry_is_safe=True,
         examples=(
@@ -246,9 +247,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="vcpu_limit",
         phrase="the account's vCPU quota is used up",
         raw_error=r"VcpuLimitExceeded",
-        cause="The account may run no more vCPUs of this family of instance types in the Region.",
-        remedy="Terminate what is left of earlier drills (`python -m drs cleanup PLAN`), or have the quota "
-        "'Running On-Demand ... instances' raised in Service Quotas; a real recovery needs it as well.",
+        cause="The account may not run more vCPUs of this family of instance types in the Region.",
+        remedy="Terminate what earlier drills left (`python -m drs cleanup PLAN`), or request a higher quota "
+        "'Running On-Demand ... instances' in Service Quotas. A real recovery needs it, too.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -261,9 +262,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="instance_limit",
         phrase="the account's instance quota is used up",
         raw_error=r"InstanceLimitExceeded|HostLimitExceeded",
-        cause="The account may run no more instances (or dedicated hosts) of this type in the Region.",
-        remedy="Terminate what is left of earlier drills (`python -m drs cleanup PLAN`), or have the quota "
-        "raised in Service Quotas; a real recovery needs it as well.",
+        cause="The account may not run more instances (or dedicated hosts) of this type in the Region.",
+        remedy="Terminate what earlier drills left (`python -m drs cleanup PLAN`), or request a higher quota "
+        "in Service Quotas. A real recovery needs it, too.",
         retry_is_safe=False,
         examples=(Example("InstanceLimitExceeded: Your quota allows for 0 more running instance(s)."),),
     ),
@@ -272,10 +273,10 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="an EBS quota is used up",
         raw_error=r"VolumeLimitExceeded|MaxIOPSLimitExceeded|MaximumIopsLimitExceeded|SnapshotLimitExceeded"
         r"|AttachmentLimitExceeded|ConcurrentSnapshotLimitExceeded",
-        cause="A quota of EBS is used up: the storage or IOPS of this volume type, snapshots, or the disks "
-        "that one instance can have.",
-        remedy="Delete volumes and snapshots that nobody needs, have the quota of EBS that is named raised, "
-        "or choose another volume type in the launch template.",
+        cause="A quota of EBS is used up: the storage or IOPS of this volume type, the number of snapshots, "
+        "or the number of disks that one instance can have.",
+        remedy="Delete volumes and snapshots that nobody needs, request a higher EBS quota (the error names "
+        "it), or choose another volume type in the launch template.",
         retry_is_safe=False,
         examples=(
             Example("VolumeLimitExceeded: You have exceeded your maximum gp3 storage limit of 50 TiB"),
@@ -287,9 +288,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="EC2 throttled the launch",
         raw_error=r"RequestLimitExceeded|Throttling|Rate exceeded|TooManyRequests"
         r"|SnapshotCreationPerVolumeRateExceeded",
-        cause="The account made more calls to EC2 than it lets through, and DRS gave up on this server.",
-        remedy="Launch again. If it comes back, raise `launch.server_delay`, make waves smaller, and see "
-        "what else calls EC2 in this account.",
+        cause="The account made more calls than EC2 accepts, and DRS gave up on this server.",
+        remedy="Launch again. If this happens again, raise `launch.server_delay`, make the waves smaller, "
+        "and find out what else calls EC2 in this account.",
         retry_is_safe=True,
         examples=(
             Example(
@@ -305,9 +306,10 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the EC2 launch template does not exist",
         raw_error=r"InvalidLaunchTemplate|LaunchTemplate\S*(NotFound|Malformed)"
         r"|launch template.{0,60}(does not exist|not found)",
-        cause="The EC2 launch template that DRS keeps for the server, or its default version, is gone.",
-        remedy="Open the server's launch settings in the DRS console and save them, which makes the "
-        "template anew; then set subnet and security groups in it.",
+        cause="The EC2 launch template that DRS keeps for the server, or its default version, does not "
+        "exist.",
+        remedy="Open the server's launch settings in the DRS console and save them, which creates the "
+        "template again. Then set subnet and security groups in it.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -321,10 +323,10 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="licence or tenancy does not fit",
         raw_error=r"BYOL|bring your own licen[sc]e|licen[sc](e|ing)|InvalidHost|dedicated host|HostId"
         r"|tenancy",
-        cause="The licensing or tenancy of the launch settings does not fit: bring-your-own-licence needs "
-        "dedicated hosts (or an operating system that EC2 lets run with it), and there is none that fits.",
-        remedy="Switch BYOL off in the server's launch settings (operating system licensing), or give its "
-        "launch template a dedicated host with room, in the subnet's zone.",
+        cause="The licensing or tenancy in the launch settings does not fit. Bring-your-own-licence needs a "
+        "dedicated host, or an operating system that EC2 allows with it, and neither is there.",
+        remedy="Switch off BYOL in the server's launch settings (operating system licensing), or name a "
+        "dedicated host with free capacity, in the subnet's zone, in its launch template.",
         retry_is_safe=False,
         examples=(
             Example("Unsupported: BYOL is not supported for this operating system on shared hardware"),
@@ -335,9 +337,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="marketplace",
         phrase="an AWS Marketplace subscription is missing",
         raw_error=r"OptInRequired|accept (the )?terms and subscribe|marketplace",
-        cause="The disks carry the product code of an AWS Marketplace image that this account has not "
-        "subscribed to.",
-        remedy="Accept the product's terms in AWS Marketplace with this account (the error names the "
+        cause="The disks have the product code of an AWS Marketplace image to which this account has no "
+        "subscription.",
+        remedy="Accept the product's terms in AWS Marketplace with this account (the error contains the "
         "address).",
         retry_is_safe=False,
         examples=(
@@ -351,7 +353,7 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="boot_mode",
         phrase="the instance type cannot boot this system",
         raw_error=r"boot ?mode|UEFI|legacy.?bios|\bTPM\b",
-        cause="The instance type does not boot in the way that the system needs (UEFI or legacy BIOS).",
+        cause="The instance type does not support the boot mode of the system (UEFI or legacy BIOS).",
         remedy="Choose an instance type that supports the system's boot mode (aws ec2 "
         "describe-instance-types shows SupportedBootModes), or set the boot mode in the server's launch "
         "settings.",
@@ -370,9 +372,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         r"|instance type.{0,80}(not supported|not available|invalid)|\bENA\b|architecture",
         cause="The instance type does not exist in this zone, or does not fit the system (architecture, "
         "drivers, number of disks).",
-        remedy="Choose another instance type in the launch template, or switch right-sizing on; see that "
-        "the subnet lies in a zone that offers it (aws ec2 describe-instance-type-offerings --location-type "
-        "availability-zone).",
+        remedy="Choose another instance type in the launch template, or switch on right-sizing. Make sure "
+        "that the subnet is in a zone that offers the type (aws ec2 describe-instance-type-offerings "
+        "--location-type availability-zone).",
         retry_is_safe=False,
         examples=(
             Example(
@@ -386,10 +388,10 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="termination_protection",
         phrase="an earlier instance is protected against termination",
         raw_error=r"OperationNotPermitted|disableApiTermination|termination protection|may not be terminated",
-        cause="DRS must end the server's earlier recovery instance before it launches a new one, and EC2 "
-        "protects that instance against termination.",
-        remedy="See whether somebody needs that instance. If not, switch its termination protection off "
-        "(aws ec2 modify-instance-attribute --no-disable-api-termination) and launch again.",
+        cause="DRS must terminate the server's earlier recovery instance before it launches a new one, but "
+        "EC2 protects that instance against termination.",
+        remedy="Ask whether somebody needs that instance. If not, switch off its termination protection (aws "
+        "ec2 modify-instance-attribute --no-disable-api-termination) and launch again.",
         retry_is_safe=False,
         examples=(
             Example(
@@ -404,11 +406,11 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         id="post_launch_action",
         phrase="a post-launch action failed",
         raw_error=r"post.?launch|launch.?action",
-        cause="A post-launch action of DRS failed on the instance: the instance is there, its set-up is not "
-        "complete.",
-        remedy="See the action's output in Systems Manager (Run Command), then mend the action or switch it "
-        "off in the server's post-launch settings. SSM needs a route to its endpoints from the drill's "
-        "subnet.",
+        cause="A post-launch action of DRS failed on the instance. The instance exists, but its set-up is "
+        "not complete.",
+        remedy="Read the action's output in Systems Manager (Run Command). Then fix the action, or switch it "
+        "off in the server's post-launch settings. The drill's subnet needs a route to the endpoints of "
+        "Systems Manager.",
         retry_is_safe=True,
         examples=(Example("Post-launch action 'Validate HTTP' failed with status TimedOut"),),
     ),
@@ -417,8 +419,8 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the snapshot was not taken",
         raw_error=r"snapshot.{0,60}(failed|time|error)|failed to (take|create).{0,20}snapshot",
         cause="The snapshot of the server's disks could not be taken in time.",
-        remedy="See whether the server's replication keeps up (state, lag, the replication server's network "
-        "and disks), then launch again.",
+        remedy="Check whether the server's replication keeps up (state, lag, the replication server's "
+        "network and disks), then launch again.",
         retry_is_safe=True,
         examples=(
             Example("Failed to take snapshot of the staging disks", ("SNAPSHOT_START", "SNAPSHOT_FAIL")),
@@ -429,9 +431,9 @@ RAW_ERRORS: tuple[Pattern, ...] = (
         phrase="the conversion failed",
         raw_error=r"conver(t|sion)",
         cause="The conversion server could not make the disks bootable in EC2.",
-        remedy="See the raw error. Usual causes: the staging area subnet does not let the conversion server "
-        "reach AWS (TCP 443 to S3, EC2 and DRS), no room for an instance there, or a boot loader or file "
-        "system that DRS does not support.",
+        remedy="Read the raw error. Usual causes: the conversion server cannot reach AWS from the staging "
+        "area subnet (TCP 443 to S3, EC2 and DRS), the subnet has no room for an instance, or DRS does not "
+        "support the boot loader or file system.",
         retry_is_safe=True,
         examples=(Example("Conversion failed: could not mount the root file system", ("CONVERSION_FAIL",)),),
     ),

@@ -1,4 +1,4 @@
-"""How a wave ended, for a reader in a hurry: its servers in a table, each failure explained. Pure."""
+"""How a wave ended: a table of its servers, and an explanation of each failure. Pure."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
-from drs.tables import table
-from drs.times import clock_time
+from drs.tables import first_of, table
+from drs.times import age, clock_time, duration
 
-NAMED = 5
-"""Servers of one cause that a message names; the details above it name all."""
 REMEDIES = 3
+"""Remedies in a message; the details above it contain all of them."""
 RAW_ERROR_LENGTH = 200
-"""Characters of a raw error in a message; the details above it show all of it."""
+"""Characters of a raw error in a message; the details above it contain the whole error."""
 IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named"})
-"""Patterns whose phrase says less than the error itself."""
+"""Patterns whose phrase says less than the error."""
 HEADER = ("server", "name", "launch", "instance", "took", "job")
 
 
@@ -27,7 +26,7 @@ HEADER = ("server", "name", "launch", "instance", "took", "job")
 class FailedServer:
     """A server that was not launched, and why.
 
-    :param events: its part of the job log
+    :param events: the server's events in the job log, and those of the job itself
     """
 
     server: ServerRecord
@@ -37,7 +36,7 @@ class FailedServer:
 
     @property
     def cause(self) -> str:
-        """The cause in a phrase, with DRS's own words, or with ours where DRS has none."""
+        """The cause in a few words, with the error in DRS's own words if there is one."""
         if self.explanation.pattern in IN_OTHER_WORDS:
             return _cut(self.raw_error or self.server.error or self.explanation.phrase)
         if self.raw_error:
@@ -51,11 +50,11 @@ class FailedServer:
         return f"{self.server.server_id} ({self.server.name}) in {job}"
 
     def lines(self) -> Iterator[str]:
-        """What happened to it, the cause and the remedy last."""
+        """The events of the server, then its error, the cause and the remedy."""
         yield self.where
         yield from (f"  {clock_time(event.at)}  {event.event}" for event in self.events)
         if not self.events:
-            yield "  DRS has written no event of it"
+            yield "  DRS has written no event about this server"
         error = self.server.error or "none"
         yield f"  {'raw error' if self.raw_error else 'seen'}: {self.raw_error or error}"
         yield f"  cause: {self.explanation.cause}"
@@ -71,8 +70,8 @@ def failed_servers(
 ) -> list[FailedServer]:
     """Explain each server that was not launched.
 
-    :param jobs: the wave's jobs that DRS lists, by id
-    :param logs: their logs, by job id
+    :param jobs: the jobs of the wave that DRS lists, by id
+    :param logs: the logs of these jobs, by job id
     """
     return [
         _explained(server, jobs.get(server.job_id or ""), logs.get(server.job_id or "", ()), now)
@@ -99,14 +98,14 @@ def _explained(
 
 
 def servers_table(servers: Iterable[ServerRecord]) -> str:
-    """The wave's servers: how the launch of each ended."""
+    """A table of the wave's servers that shows how each launch ended."""
     rows = [
         (
             server.server_id,
             server.name,
             "launched" if server.launched else ("not launched (optional)" if server.optional else "FAILED"),
             server.instance_id or "-",
-            f"{server.seconds:.0f} s" if server.seconds is not None else "-",
+            duration(server.seconds, none="-"),
             server.job_id or "-",
         )
         for server in servers
@@ -120,28 +119,23 @@ def details(servers: Sequence[ServerRecord], failed: Sequence[FailedServer]) -> 
 
 
 def causes(failed: Sequence[FailedServer]) -> str:
-    """Which servers, and the cause of each in a phrase; servers of one cause stand together."""
+    """The servers and the cause of each failure in a few words. Servers with the same cause are grouped."""
     groups: dict[str, list[str]] = {}
     for each in failed:
         groups.setdefault(each.cause, []).append(each.where)
-    return "; ".join(f"{_named(where)}: {cause}" for cause, where in groups.items())
+    return "; ".join(f"{first_of(where)}: {cause}" for cause, where in groups.items())
 
 
 def remedy(failed: Sequence[FailedServer], then: str) -> str:
-    """What to do about all of them: missing permissions in one statement, then each other remedy."""
+    """What to do: one statement for all missing permissions, then each other remedy once."""
     plain = [each for each in failed if each.explanation.pattern == "permission" and each.explanation.action]
     actions = sorted({str(each.explanation.action) for each in plain})
     others = list(dict.fromkeys(each.explanation.remedy for each in failed if each not in plain))
-    told = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
-    told += others[:REMEDIES]
+    steps = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
+    steps += others[:REMEDIES]
     if len(others) > REMEDIES:
-        told.append(f"See above for {len(others) - REMEDIES} more.")
-    return "\n".join([*told, then] if others or not actions else told)
-
-
-def _named(where: Sequence[str]) -> str:
-    rest = f" and {len(where) - NAMED} more" if len(where) > NAMED else ""
-    return ", ".join(where[:NAMED]) + rest
+        steps.append(f"See above for {len(others) - REMEDIES} more.")
+    return "\n".join([*steps, then] if others or not actions else steps)
 
 
 def _cut(text: str) -> str:
@@ -149,11 +143,11 @@ def _cut(text: str) -> str:
 
 
 def last_event(log: Sequence[LogEvent]) -> str:
-    """A job's last event, or that there is none."""
+    """The last event in a job's log, or ``none``."""
     return log[-1].describe() if log else "none"
 
 
 def silence(job: Job, log: Sequence[LogEvent], now: dt.datetime) -> str:
-    """How long a job has been silent."""
+    """How long the job's log has had no new event."""
     since = max((event.at for event in log), default=job.created)
-    return f"silent for {(now - since).total_seconds() / 60:.0f} min since {clock_time(since)}"
+    return f"silent for {age(since, now)} since {clock_time(since)}"

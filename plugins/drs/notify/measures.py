@@ -19,11 +19,13 @@ class Value:
 
 
 Found = Mapping[str, tuple[Value, ...]]
-"""Values by what they are about (a call, a job): each of these is measured once."""
+"""Values by the call or job that they measure. Each of these is measured once."""
 
 
 def of_calls(calls: Iterable[Call]) -> Found:
-    """The conflicts among a wave's calls; zero is a value too, without which an alarm has no data."""
+    """For each call of a wave whether it met a conflict. Zero is a value too: without it an alarm has no
+    data.
+    """
     return {
         f"call {call.at.isoformat()}": (Value(CONFLICTS, float(call.error == "ConflictException")),)
         for call in calls
@@ -33,9 +35,10 @@ def of_calls(calls: Iterable[Call]) -> Found:
 def of_wave(
     calls: Iterable[Call], reached: dt.datetime, server_delay: dt.timedelta, known: frozenset[str]
 ) -> Found:
-    """From the first call to the gate ``started``, without the pauses that the plan and DRS asked for.
+    """The time from the first call to the gate ``started``, without the pauses that the plan and DRS
+    demanded.
 
-    :param known: what was measured before: a wave that is launched anew is measured from its new calls
+    :param known: what was measured before. If the wave is launched again, only its new calls are measured
     """
     fresh = [call for call in calls if _started(call) not in known]
     if not fresh:
@@ -54,9 +57,9 @@ def of_wave(
 
 
 def of_jobs(jobs: Iterable[Job], servers: Sequence[ServerRecord]) -> Found:
-    """Each judged job: how long it took, and whether all its servers came up.
+    """How long each judged job took, and whether all of its servers launched.
 
-    A job that has not ended in time has failed, and no duration.
+    A job that did not end in time counts as failed and has no duration.
     """
     found: dict[str, tuple[Value, ...]] = {}
     for job in jobs:
@@ -71,12 +74,12 @@ def of_jobs(jobs: Iterable[Job], servers: Sequence[ServerRecord]) -> Found:
 
 
 def judged(job_id: str, *, failed: bool) -> Found:
-    """One job that has ended, or was waited for in vain: the two counts that make the rate of failures."""
+    """One job that has ended, or did not end in time: the two counts that make the failure rate."""
     return {_job(job_id): (Value(JOBS, 1.0), Value(FAILED_JOBS, float(failed)))}
 
 
 def summed(values: Iterable[Value]) -> list[Value]:
-    """The values with those of each counter added up; durations stay one by one."""
+    """The values, with the counts of each metric added up. Durations stay separate."""
     counts: dict[Metric, float] = {}
     single = []
     for value in values:

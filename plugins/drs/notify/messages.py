@@ -1,4 +1,4 @@
-"""What people are told of a run: one notice for each event, in words. Pure."""
+"""The notices that people get of a run, one for each event, in words. Pure."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from drs.plan import Approval
 from drs.run.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveOutcome
 from drs.tables import table
-from drs.times import clock_time
+from drs.times import clock_time, duration
 
 Event = Literal[
     "started", "approval_wanted", "wave_completed", "task_failed", "rto_passed", "passed", "failed"
 ]
 MAX_SUBJECT = 100
 MAX_MESSAGE = 250 * 1024
-"""Characters of a subject and bytes of a message: the limits of SNS (the message's attributes count too)."""
+"""The limits of SNS: characters of a subject, bytes of a message (its attributes count too)."""
 LONGEST_ESCAPE = 12
-"""Bytes of one character within JSON, at most."""
-CUT = "\n[...] The rest stands in the run's log."
+"""The most bytes that one character takes in JSON."""
+CUT = "\n[...] The rest is in the run's log."
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One event of a run. In a notifier's templates it is called ``drs``."""
+    """One event of a run. Its name in a notifier's templates is ``drs``."""
 
     event: Event
     subject: str
     """One line of ASCII, at most 100 characters."""
     message: str
-    """All that is told, complete on its own; at most 250 KiB."""
+    """The whole message, complete on its own; at most 250 KiB."""
     plan: str
     execution_type: str
     account_id: str
@@ -43,9 +43,9 @@ class Notice:
     link: str
     """The page of the run in the Airflow UI."""
     code: str = ""
-    """Of errors.py, where the event is a failure."""
+    """The error code, if the event is a failure that has one."""
     evidence_hash: str = ""
-    """At the end of a run: the SHA-256 of its record, the newest of the plan's chain."""
+    """At the end of a run: the SHA-256 of its record, which is the newest in the plan's chain."""
 
 
 def started(run: RunRecord, base_url: str) -> Notice:
@@ -57,24 +57,24 @@ def started(run: RunRecord, base_url: str) -> Notice:
     if run.recovery_point:
         facts.append(("Recovery point", run.recovery_point.isoformat()))
     if plan.objectives.rto:
-        facts.append(("RTO", str(plan.objectives.rto)))
+        facts.append(("RTO", _span(plan.objectives.rto)))
     return _notice(run, base_url, "started", "begun", "has begun.", facts)
 
 
 def approval_wanted(
     run: RunRecord, base_url: str, *, what: str, rule: Approval, until: dt.datetime, passes: bool, body: str
 ) -> Notice:
-    """A person is asked.
+    """A question waits for a person's answer.
 
     :param what: what is to be approved
-    :param passes: what silence means
-    :param body: the question as it stands in the Airflow UI
+    :param passes: whether no answer means approval
+    :param body: the question as the Airflow UI shows it
     """
     silence = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} it is "
     facts = [
         ("Wanted", f"an answer whether {what} is approved"),
         ("Until", silence + ("approved." if passes else "rejected.")),
-        ("Who may answer", ", ".join(rule.approvers) or "whoever Airflow lets"),
+        ("Who may answer", ", ".join(rule.approvers) or "anyone with permission in Airflow"),
         ("What to do", "Answer under Required Actions on the page of the run."),
         ("The question", body),
     ]
@@ -84,14 +84,14 @@ def approval_wanted(
 
 
 def wave_completed(run: RunRecord, base_url: str, wave: str, outcome: WaveOutcome) -> Notice:
-    """Every required server of the wave came up."""
+    """Every required server of the wave was launched and validated."""
     launched = sum(server.launched for server in outcome.servers)
     count = f"{launched} of {len(outcome.servers)} servers"
     rows = [
         (
             server.server_id,
             server.name,
-            "launched" if server.launched else f"not launched (optional): {server.error}",
+            "launched" if server.launched else f"did not launch (optional): {server.error}",
             server.instance_id or "-",
             f"{server.seconds:.0f} s" if server.seconds is not None else "-",
         )
@@ -109,15 +109,15 @@ def wave_completed(run: RunRecord, base_url: str, wave: str, outcome: WaveOutcom
 
 
 def task_failed(run: RunRecord, base_url: str, task_id: str, failure: FailureRecord) -> Notice:
-    """A task failed for good, while the run goes on to its end."""
+    """A task failed and will not be retried; the run continues to its end."""
     if task_id == TERMINATE_TASK_ID:
-        after = "The verdict. What clean-up left costs money until somebody terminates it."
+        after = "The verdict. Instances that clean-up left cost money until somebody terminates them."
     elif task_id == EVIDENCE_TASK_ID:
         after = "The verdict."
     elif not run.is_drill:
         after = "The verdict. Nothing that was launched is terminated."
     else:
-        after = "Clean-up as the plan says, then the verdict."
+        after = "Clean-up by the plan's rule, then the verdict."
     return _notice(
         run,
         base_url,
@@ -130,25 +130,28 @@ def task_failed(run: RunRecord, base_url: str, task_id: str, failure: FailureRec
 
 
 def rto_passed(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: Sequence[str]) -> Notice:
-    """The plan's RTO has gone by, and these waves are not up."""
+    """The plan's RTO has passed, and these waves are not launched and validated."""
     facts = [
         (
             "Why",
-            f"{objective} after its start these waves are not launched and validated: {', '.join(lacking)}",
+            f"{_span(objective)} after the run's start these waves are not launched and validated: "
+            f"{', '.join(lacking)}",
         ),
-        ("What to do", "See on the page of the run what these waves wait for."),
+        ("What to do", "Look on the page of the run what these waves are waiting for."),
     ]
-    return _notice(run, base_url, "rto_passed", "RTO passed", f"has passed its RTO of {objective}.", facts)
+    return _notice(
+        run, base_url, "rto_passed", "RTO passed", f"has exceeded its RTO of {_span(objective)}.", facts
+    )
 
 
 def passed(run: RunRecord, base_url: str, text: str, evidence_hash: str) -> Notice:
-    """The run proved what it set out to prove."""
+    """The run passed."""
     facts = [("Result", text), *_evidence(evidence_hash)]
     return _notice(run, base_url, "passed", "passed", "has passed.", facts, evidence_hash=evidence_hash)
 
 
 def failed(run: RunRecord, base_url: str, failure: FailureRecord, evidence_hash: str) -> Notice:
-    """The run is over, and did not pass."""
+    """The run is over and did not pass."""
     return _notice(
         run,
         base_url,
@@ -166,6 +169,10 @@ def run_link(base_url: str, dag_id: str, run_id: str) -> str:
     return f"{base_url.rstrip('/')}/dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}"
 
 
+def _span(span: dt.timedelta) -> str:
+    return duration(span.total_seconds())
+
+
 def _why(failure: FailureRecord) -> list[tuple[str, str]]:
     facts = [("Why", f"[{failure.code}] {failure.message}" if failure.code else failure.message)]
     if failure.remedy:
@@ -178,7 +185,7 @@ def _why(failure: FailureRecord) -> list[tuple[str, str]]:
 def _evidence(evidence_hash: str) -> list[tuple[str, str]]:
     if not evidence_hash:
         return []
-    return [("Evidence", f"SHA-256 {evidence_hash}; keep it: the record of this run must have it.")]
+    return [("Evidence SHA-256", f"{evidence_hash} (keep it: it proves that the record is unchanged)")]
 
 
 def _notice(
@@ -201,14 +208,14 @@ def _notice(
     if not run.is_drill and not run.dry_run:
         lines.insert(0, "THIS IS A REAL RECOVERY, NOT A DRILL.")
     where = f"account {plan.target.account_id}, Region {plan.target.region}"
-    told = [
+    all_facts = [
         *facts,
         ("Where", where),
         ("Begun", f"{run.began_at:%Y-%m-%d} {clock_time(run.began_at)} by {run.initiator or run.run_type}"),
         ("Reason", run.reason or "none given"),
         ("Run", f"{run.run_id}\n{link}"),
     ]
-    lines += [f"\n{name}:\n{text}" if "\n" in text else f"{name}: {text}" for name, text in told]
+    lines += [f"\n{name}:\n{text}" if "\n" in text else f"{name}: {text}" for name, text in all_facts]
     return Notice(
         event=event,
         subject=_one_line(f"{kind} of {plan.name}: {short}"),
@@ -239,5 +246,5 @@ def _cut(text: str) -> str:
 
 
 def _sent_bytes(text: str) -> int:
-    """What the text takes on its way: SNS gets it within JSON."""
+    """The size of the text as it is sent: SNS gets it within JSON."""
     return len(json.dumps({"default": text}))

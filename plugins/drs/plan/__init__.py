@@ -1,4 +1,6 @@
-"""Recovery plans: YAML files become frozen, validated plans, or a list of all that is wrong with them."""
+"""Recovery plans: a YAML file becomes a frozen, validated plan, or a list of everything that is wrong with
+it.
+"""
 
 from drs.plan.loader import load_folder, load_plan
 from drs.plan.model import Approval, Cleanup, Launch, Notifications, Plan, ProtectionGroup, Target, Wave

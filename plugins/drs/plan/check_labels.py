@@ -1,4 +1,4 @@
-"""What each check of a server is called: the name by which a result is known to belong to it."""
+"""The names of a server's checks: a result refers to its check by this name."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from drs.plan import Plan
 from drs.plan.checks import Check
 
 ALWAYS = "recovery_instance"
-"""The check that every launched server is given, whatever the plan asks."""
+"""The check that every launched server must pass, whatever the plan says."""
 
 
 def labelled(checks: Sequence[Check]) -> list[tuple[str, Check]]:
-    """Each check under a name that no other of the server bears: a second of the same kind is numbered."""
+    """Each check with a name that is unique for the server: a second check of a name gets a number."""
     named: dict[str, Check] = {}
     for check in checks:
         label, number = check.label, 1

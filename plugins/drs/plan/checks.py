@@ -1,4 +1,4 @@
-"""The checks of launched servers that a plan may ask for: one model for each kind, told apart by ``type``."""
+"""The checks of launched servers that a plan can ask for: one model for each ``type``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from drs.plan.durations import PositiveDuration
 from drs.plan.fields import DottedPath, ParameterName, Parameters
 
 BAD_EXPRESSION = "plan_expression"
-"""The error type of a regular expression that is none."""
+"""The error type of a text that is not a regular expression."""
 
 
 def checked_expression(value: str) -> str:
-    """The value, if it is a regular expression.
+    """Return the value if it is a regular expression.
 
-    :raises PydanticCustomError: it is none; the context holds ``message`` and ``remedy``
+    :raises PydanticCustomError: it is not; the context holds ``message`` and ``remedy``
     """
     try:
         re.compile(value)
@@ -30,8 +30,8 @@ def checked_expression(value: str) -> str:
             "{message}",
             {
                 "message": f'"{value}" is not a regular expression: {error}',
-                "remedy": r"Put a backslash before a character that is meant as itself, such as \( or \[; in "
-                "YAML, inside single quotes.",
+                "remedy": r"Put a backslash before a character that is meant literally, such as \( or \[. "
+                "In YAML, put the expression in single quotes.",
             },
         ) from None
     return value
@@ -42,13 +42,14 @@ Kind = Field(description="The kind of the check.")
 CheckTimeout = Annotated[
     PositiveDuration,
     Field(
-        description="How long the check is tried, from the beginning of the wave's validation.",
+        description="How long the check is repeated until it passes, counted from the start of the wave's "
+        "validation.",
         examples=["5m"],
     ),
 ]
 Address = Annotated[
     Literal["private_ip", "public_ip", "dns"],
-    Field(description="Which of the instance's addresses is called."),
+    Field(description="The address of the instance to which the check connects."),
 ]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535, description="The TCP port.", examples=[5432])]
 
@@ -63,7 +64,7 @@ class _Check(BaseModel):
 
 
 class InstanceStatusCheck(_Check):
-    """EC2's two status checks, of the system and of the instance, are passed."""
+    """EC2's two status checks pass: the system status and the instance status."""
 
     type: Annotated[Literal["instance_status"], Kind]
     timeout: CheckTimeout = timedelta(minutes=10)
@@ -74,7 +75,10 @@ class InstanceStatusCheck(_Check):
 
 
 class SsmCheck(_Check):
-    """A Run Command document succeeds on the instance, which needs no route to it."""
+    """A Systems Manager Run Command document succeeds on the instance.
+
+    Airflow needs no route to the instance.
+    """
 
     type: Annotated[Literal["ssm"], Kind]
     document: Annotated[
@@ -88,7 +92,7 @@ class SsmCheck(_Check):
     parameters: Annotated[
         Mapping[ParameterName, DocumentParameter],
         Field(
-            description="The document's parameters, each a list of texts.",
+            description="The document's parameters; each value is a list of texts.",
             examples=[{"commands": ["systemctl is-active postgresql"]}],
         ),
     ] = {}
@@ -100,7 +104,7 @@ class SsmCheck(_Check):
 
 
 class TcpCheck(_Check):
-    """A TCP connection to the port is accepted."""
+    """The server accepts a TCP connection on the port."""
 
     type: Annotated[Literal["tcp"], Kind]
     address: Address = "private_ip"
@@ -113,7 +117,10 @@ class TcpCheck(_Check):
 
 
 class HttpCheck(_Check):
-    """An HTTP GET is answered as expected. A certificate is not verified: it is not made for this address."""
+    """An HTTP GET gets the expected answer.
+
+    Certificates are not verified: they are not issued for this address.
+    """
 
     type: Annotated[Literal["http"], Kind]
     address: Address = "private_ip"
@@ -123,7 +130,7 @@ class HttpCheck(_Check):
         str, Field(pattern=r"^/\S*$", description="Path and query of the URL.", examples=["/health"])
     ] = "/"
     expect_status: Annotated[
-        int, Field(strict=True, ge=100, le=599, description="The status of the answer.", examples=[200])
+        int, Field(strict=True, ge=100, le=599, description="The expected HTTP status code.", examples=[200])
     ] = 200
     expect_body: Annotated[
         Annotated[str, AfterValidator(checked_expression)] | None,
@@ -141,7 +148,7 @@ class HttpCheck(_Check):
 
 
 class LaunchActionsCheck(_Check):
-    """DRS's own post-launch actions have all succeeded."""
+    """All of DRS's own post-launch actions succeeded."""
 
     type: Annotated[Literal["launch_actions"], Kind]
     timeout: CheckTimeout = timedelta(minutes=30)
@@ -152,7 +159,7 @@ class LaunchActionsCheck(_Check):
 
 
 class PythonCheck(_Check):
-    """A check of one's own: a Python function, which gets the launched server and says what it saw."""
+    """A check of your own: a Python function that receives the launched server and reports what it saw."""
 
     type: Annotated[Literal["python"], Kind]
     function: Annotated[
@@ -164,7 +171,7 @@ class PythonCheck(_Check):
     ]
     parameters: Annotated[
         Parameters,
-        Field(description="Further keyword arguments of the function.", examples=[{"table": "orders"}]),
+        Field(description="Additional keyword arguments of the function.", examples=[{"table": "orders"}]),
     ] = {}
     timeout: CheckTimeout = timedelta(minutes=5)
 
@@ -180,7 +187,8 @@ Check = Annotated[
 Validation = Annotated[
     tuple[Check, ...],
     Field(
-        description="What every launched server must pass, beside the checks that are always made.",
+        description="The checks that every launched server must pass, in addition to those that are always "
+        "made.",
         examples=[[{"type": "instance_status"}]],
     ),
 ]

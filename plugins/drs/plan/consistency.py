@@ -1,7 +1,7 @@
-"""What must hold between the parts of a plan: names that meet, waves in an order, servers that launch once.
+"""Checks between the parts of a plan: names refer to something, waves have an order, servers launch once.
 
-The checks read whatever is readable, a file's raw data as well as a finished plan. So a plan with a wrong
-value in one place has its contradictions in all other places reported in the same breath.
+The checks read everything that is readable, in a file's raw data as well as in a finished plan. So when one
+value of a plan is wrong, the contradictions in all other places are still reported, at the same time.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from drs.plan import durations
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""
 APPROVAL_OF_CLEANUP = timedelta(hours=24)
-"""How long somebody has to answer whether clean-up may begin, unless the plan says otherwise."""
+"""How long people have to approve the clean-up, unless the plan says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanContradiction:
-    """One contradiction, and the place in the plan at which to look."""
+    """One contradiction, and its place in the plan."""
 
     path: tuple[str | int, ...]
     code: Code
@@ -35,7 +35,7 @@ class PlanContradiction:
 
 @dataclass(frozen=True, slots=True)
 class _Wave:
-    """What the checks need to know of a wave, as far as it could be read."""
+    """What the checks need to know about a wave, as far as it could be read."""
 
     index: int
     name: str
@@ -48,7 +48,7 @@ class _Wave:
 
 
 def contradictions(plan: object) -> Iterator[PlanContradiction]:
-    """Every contradiction within a plan, or within the mapping from which it should be made."""
+    """Every contradiction in a plan, or in the mapping from which a plan is to be made."""
     groups = _groups(plan)
     waves = _waves(plan)
     yield from _names(waves)
@@ -75,7 +75,7 @@ def _group_names(
     plan: object, groups: Mapping[str, object], waves: Sequence[_Wave]
 ) -> Iterator[PlanContradiction]:
     used: dict[str, _Wave] = {}
-    meant: set[str] = set()  # what a misspelt name stands for is not unused
+    meant: set[str] = set()  # groups that a misspelled name most likely means: they count as used
     for wave in waves:
         for position, group in enumerate(wave.groups):
             path = wave.at("protection_groups", position)
@@ -84,7 +84,7 @@ def _group_names(
                 meant.update(near)
                 known = f"The groups of this plan are: {', '.join(groups)}." if groups else "Define it first."
                 remedy = f"Did you mean {near[0]}?" if near else known
-                message = f"The wave launches {group}, and protection_groups has no group of that name."
+                message = f"The wave launches {group}, but protection_groups has no group of that name."
                 yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
             elif group not in used:
                 used[group] = wave
@@ -92,7 +92,7 @@ def _group_names(
                 message = f"The protection group {group} is already launched by the wave {used[group].name}."
                 remedy = "Launch each group in one wave: DRS runs one job at a time for a server."
                 yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
-    # A wave that cannot be read may launch any of them.
+    # A wave that cannot be read may launch any of the groups, so none can be called unused.
     if waves and len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
         for group in groups:
             if group not in used and group not in meant:
@@ -114,12 +114,12 @@ def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[P
             path = ("protection_groups", group, "source_servers", position)
             here, there = wave_of.get(group), wave_of.get(first[server])
             if first[server] == group:
-                place = "twice in this group"
+                listed = "listed twice in this group"
             elif here == there:
-                place = f"in the group {first[server]} too"
+                listed = f"also listed in the group {first[server]}"
             else:
-                place = f"in the group {first[server]} of the wave {there} too"
-            message = f"The server {server} stands {place}."
+                listed = f"also listed in the group {first[server]} of the wave {there}"
+            message = f"The server {server} is {listed}."
             remedy = "Keep it in one place: DRS runs one job at a time for a server."
             yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
 
@@ -134,7 +134,7 @@ def _dependencies(waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
             if name not in by_name:
                 near = difflib.get_close_matches(name, by_name, n=1)
                 remedy = f"Did you mean {near[0]}?" if near else f"The waves are: {', '.join(by_name)}."
-                message = f"The wave depends on {name}, and no wave has that name."
+                message = f"The wave depends on {name}, but no wave has that name."
                 yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
             elif name in wave.depends_on[:position]:
                 yield PlanContradiction(
@@ -148,12 +148,12 @@ def _cycles(waves: Mapping[str, _Wave]) -> Iterator[PlanContradiction]:
     while waiting:
         ready = [name for name, before in waiting.items() if not before & waiting.keys()]
         if not ready:
-            # Everything left waits on a circle: walk back until a wave comes round again.
+            # Every wave left depends on a cycle: follow the dependencies until a wave comes up again.
             path = [next(iter(waiting))]
             while path[-1] not in path[:-1]:
                 path.append(next(name for name in waves[path[-1]].depends_on if name in waiting))
             ready = path[path.index(path[-1]) : -1]
-            # Told from its topmost wave on: that one depends on a later wave, so its depends_on is written.
+            # Start with the topmost wave: it depends on a later one, so the file has its depends_on.
             top = min(ready, key=lambda name: waves[name].index)
             turn = ready.index(top)
             circle = " → ".join([*ready[turn:], *ready[:turn], top])
@@ -201,17 +201,18 @@ def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[PlanContradi
     for path, part in lists:
         for position, check in enumerate(_items(_part(part, "validation"))):
             if _part(check, "scheme") == "https" and _part(check, "port") in (None, 80):
-                message = "The check speaks https to port 80, the port of http (and the default)."
+                message = "The check uses https on port 80, which is the port of http (and the default)."
                 place = (*path, "validation", position, "port")
                 yield PlanContradiction(
-                    place, Code.INVALID_FIELD, message, "Write port: 443, or the server's own."
+                    place, Code.INVALID_FIELD, message, "Write port: 443, or the server's https port."
                 )
 
 
 def _cleanup(plan: object) -> Iterator[PlanContradiction]:
-    """Keys of clean-up that nothing reads with this ``when``: each would be a promise that is not kept.
+    """Keys of the section cleanup that have no effect with its ``when``: each promises what no run does.
 
-    A value that equals the default is not told from one that is not written, since a run records both.
+    A value that equals the default counts as not written, because the plan that a run records has all
+    defaults.
     """
     cleanup = _part(plan, "cleanup")
     when = _part(cleanup, "when")
@@ -222,8 +223,11 @@ def _cleanup(plan: object) -> Iterator[PlanContradiction]:
         remedy = "Remove keep_for, or write when: on_success or when: always."
         yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     elif kept and when == "after_approval":
-        message = "keep_for has no effect with when: after_approval, where a person says when the end is."
-        remedy = "Remove keep_for; approval_timeout is how long the instances are kept without an answer."
+        message = (
+            "keep_for has no effect with when: after_approval, where a person decides when the instances "
+            "are terminated."
+        )
+        remedy = "Remove keep_for. Without an answer, the instances are kept for approval_timeout."
         yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     if when not in ("always", "on_success", "never"):
         return
@@ -234,7 +238,7 @@ def _cleanup(plan: object) -> Iterator[PlanContradiction]:
     }
     for key, written in unread.items():
         if written:
-            message = f"{key} has no effect with when: {when}, which asks nobody."
+            message = f"{key} has no effect with when: {when}, where nobody is asked."
             remedy = f"Remove {key}, or write when: after_approval."
             yield PlanContradiction(("cleanup", key), Code.INVALID_FIELD, message, remedy)
 
@@ -242,9 +246,7 @@ def _cleanup(plan: object) -> Iterator[PlanContradiction]:
 def _notifications(plan: object) -> Iterator[PlanContradiction]:
     notifications = _part(plan, "notifications")
     if _part(notifications, "aws_conn_id") and not _part(notifications, "sns_topic_arn"):
-        message = (
-            "aws_conn_id has no effect without sns_topic_arn: it is the connection that publishes to it."
-        )
+        message = "aws_conn_id has no effect without sns_topic_arn: it is only used to publish to that topic."
         remedy = "Add sns_topic_arn, or remove aws_conn_id."
         yield PlanContradiction(("notifications", "aws_conn_id"), Code.INVALID_FIELD, message, remedy)
 
@@ -272,7 +274,7 @@ def _waves(plan: object) -> Sequence[_Wave]:
 
 
 def _part(whole: object, key: str) -> object:
-    """One part of a plan, be it an object or still a mapping; None if it is absent or cannot be read."""
+    """One part of a plan, which is an object or still a mapping; None if it is absent or unreadable."""
     if isinstance(whole, Mapping):
         return whole.get(key)
     return getattr(whole, key, None)

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``30s``, ``1h30m`` or ISO 8601, and nothing that leaves the unit open."""
+"""Durations as people write them: ``30s``, ``1h30m`` or ISO 8601. A number without a unit is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonS
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-# Written without named groups, so that the same text serves the JSON Schema (ECMA regular expressions).
+# Without named groups, so that the JSON Schema (ECMA regular expressions) can use the same pattern.
 _SECONDS = r"(\d{1,6})(?:\.(\d{1,6}))?"
 _SHORT = rf"(?=\d)(?:(\d{{1,6}})d)?(?:(\d{{1,6}})h)?(?:(\d{{1,6}})m)?(?:{_SECONDS}s)?"
 _ISO = rf"P(?=.)(?:(\d{{1,6}})D)?(?:T(?=\d)(?:(\d{{1,6}})H)?(?:(\d{{1,6}})M)?(?:{_SECONDS}S)?)?"
@@ -18,13 +18,16 @@ PATTERN = rf"^(?:{_SHORT}|{_ISO})$"
 _DURATION = re.compile(PATTERN, re.ASCII)
 
 NUMBER_WITHOUT_UNIT = "duration_without_unit"
-"""The error type of a bare number: the loader knows how the number was written, and explains it better."""
+"""The error type of a number without a unit.
+
+The loader makes the message: it knows how the number was written.
+"""
 
 
 def parse(value: object) -> timedelta:
-    """The duration that a plan's text means; a ``timedelta`` stays as it is.
+    """Read the text of a duration; a ``timedelta`` is returned unchanged.
 
-    :raises PydanticCustomError: for anything else, a number without a unit included
+    :raises PydanticCustomError: the value is anything else, such as a number without a unit
     """
     if isinstance(value, timedelta):
         return value
@@ -79,4 +82,4 @@ PositiveDuration = TypeAliasType(
     "PositiveDuration",
     Annotated[timedelta, BeforeValidator(parse), AfterValidator(_positive), _WRITTEN, _SCHEMA],
 )
-"""A length of time for which zero makes no sense: a time-out, a pause that repeats."""
+"""A length of time for which zero makes no sense: a timeout, or a pause that repeats."""

@@ -1,6 +1,6 @@
-"""The kinds of values in a plan: what is allowed, and the words with which editors and messages explain it.
+"""The types of the values in a plan, with the descriptions that editors and error messages show.
 
-The first of a field's ``examples`` is what an error message suggests to write.
+An error message suggests the first of a field's ``examples``.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from drs.plan.durations import Duration, PositiveDuration
 from drs.plan.schedule import checked_schedule, checked_timezone
 
 BAD_PARAMETER = "plan_parameter"
-"""The error type of a parameter that JSON cannot hold."""
+"""The error type of a parameter that cannot be written as JSON."""
 
 
 def checked_json(value: object) -> object:
-    """The value, if JSON can hold it: between the tasks of a run a plan is JSON, which knows no infinity.
+    """Return the value if it can be written as JSON. The tasks of a run pass the plan on as JSON.
 
-    :raises PydanticCustomError: it cannot; the context holds ``message`` and ``remedy``
+    :raises PydanticCustomError: it cannot, as infinity; the context holds ``message`` and ``remedy``
     """
     try:
         json.dumps(value, allow_nan=False)
@@ -45,10 +45,10 @@ ServerId = Annotated[
 Name = Annotated[
     str,
     Field(
-        # Airflow takes a wave's name for the id of a task group.
+        # A wave's name becomes the id of a task group in Airflow.
         pattern=r"^[a-zA-Z0-9_-]+$",
         max_length=64,
-        description="A name of letters, digits, - and _, at most 64 of them.",
+        description="A name of letters, digits, - and _, at most 64 characters.",
         examples=["database"],
     ),
 ]
@@ -58,33 +58,35 @@ PlanName = Annotated[
     str,
     Field(
         pattern=PLAN_NAME_PATTERN,
-        description="The plan's name, the same as the file's without its ending: lower-case letters, digits, "
-        "- and _, at most 64 of them.",
+        description="The plan's name: the file's name without its suffix. Lower-case letters, digits, - "
+        "and _, at most 64 characters.",
         examples=["billing"],
     ),
 ]
 Description = Annotated[
     str,
-    Field(description="What the plan recovers, in a line.", examples=["Billing, three tiers"]),
+    Field(description="What the plan recovers, in one line.", examples=["Billing, three tiers"]),
 ]
-Owner = Annotated[str, Field(min_length=1, description="Who answers for the plan; Airflow shows it.")]
+Owner = Annotated[
+    str, Field(min_length=1, description="The person or team responsible for the plan; Airflow shows it.")
+]
 DagTags = Annotated[
     tuple[Annotated[str, Field(min_length=1, max_length=100, examples=["tier-1"])], ...],
-    Field(description="Tags of the DAG in Airflow's list.", examples=[["tier-1"]]),
+    Field(description="The DAG's tags in Airflow's list of DAGs.", examples=[["tier-1"]]),
 ]
 Schedule = Annotated[
     str,
     AfterValidator(checked_schedule),
     Field(
-        description="When the drill runs by itself: cron with five fields, or @monthly and its like. "
-        "Absent: only by hand.",
+        description="When the drill runs by itself: a cron expression of five fields, or a preset such as "
+        "@monthly. Without it, drills are only started by hand.",
         examples=["0 6 1 * *"],
     ),
 ]
 TimeZone = Annotated[
     str,
     AfterValidator(checked_timezone),
-    Field(description="The IANA time zone of the schedule.", examples=["Europe/Berlin"]),
+    Field(description="The IANA time zone in which the schedule is written.", examples=["Europe/Berlin"]),
 ]
 
 # Its target
@@ -100,7 +102,8 @@ AccountId = Annotated[
     str,
     Field(
         pattern=r"^[0-9]{12}$",
-        description="The AWS account of the drill: 12 digits, in quotes. Any other account is refused.",
+        description="The AWS account of the drill: 12 digits, in quotes. The drill refuses to run in any "
+        "other account.",
         examples=["111122223333"],
     ),
 ]
@@ -108,14 +111,16 @@ ConnectionId = Annotated[
     str,
     Field(
         min_length=1,
-        description="The Airflow connection; a role in another account is configured there.",
+        description="The Airflow connection to AWS. A role in another account is configured in the "
+        "connection.",
     ),
 ]
 
 AllowRecovery = Annotated[
     StrictBool,
     Field(
-        description="Whether a run started by hand may be a real recovery (isDrill false), once approved.",
+        description="true: a run that is started by hand may be a real recovery (isDrill false), after "
+        "approval.",
         examples=[True],
     ),
 ]
@@ -124,14 +129,17 @@ AllowRecovery = Annotated[
 Rto = Annotated[
     PositiveDuration,
     Field(
-        description="Recovery time objective: from the drill's start to its last server. People are told if "
-        "it goes by before all waves are up.",
+        description="Recovery time objective: the time from the drill's start until its last server is up. A "
+        "notification is sent if this time passes before all waves are up.",
         examples=["1h"],
     ),
 ]
 Rpo = Annotated[
     PositiveDuration,
-    Field(description="Recovery point objective: how old a recovery point may be.", examples=["15m"]),
+    Field(
+        description="Recovery point objective: the greatest age that a recovery point may have.",
+        examples=["15m"],
+    ),
 ]
 
 # Its network
@@ -154,14 +162,14 @@ SecurityGroupId = Annotated[
 AllowedSubnets = Annotated[
     tuple[SubnetId, ...],
     Field(
-        description="The subnets in which servers may be launched; []: any.",
+        description="The subnets in which servers may be launched. []: any subnet.",
         examples=[["subnet-0a1b2c3d4e5f60718"]],
     ),
 ]
 AllowedSecurityGroups = Annotated[
     tuple[SecurityGroupId, ...],
     Field(
-        description="The security groups that launched servers may have; []: any.",
+        description="The security groups that launched servers may have. []: any security group.",
         examples=[["sg-0a1b2c3d4e5f60718"]],
     ),
 ]
@@ -171,55 +179,66 @@ SourceServers = Annotated[
     tuple[ServerId, ...],
     Field(
         min_length=1,
-        description="The servers' ids. Either this or server_tags.",
+        description="The ids of the servers. Give either this or server_tags.",
         examples=[["s-3c1730a9e0771ea14"]],
     ),
 ]
-TagKey = Annotated[
-    str, Field(min_length=1, max_length=128, description="A tag's key, of 1 to 128 characters.")
-]
+TagKey = Annotated[str, Field(min_length=1, max_length=128, description="A tag's key: 1 to 128 characters.")]
 TagValue = Annotated[str, Field(max_length=256, examples=["web"])]
 ServerTags = Annotated[
     Mapping[TagKey, TagValue],
     Field(
         min_length=1,
-        description="Tags that a server must all carry; looked up once in every run. "
-        "Either this or source_servers.",
+        description="The tags of the servers: a server belongs to the group if it has all of them. Every run "
+        "looks the servers up once. Give either this or source_servers.",
         examples=[{"Application": "billing", "Tier": "web"}],
     ),
 ]
 Optional = Annotated[
     StrictBool,
-    Field(description="What befalls these servers is a warning and never stops the drill.", examples=[True]),
+    Field(
+        description="true: a failure of these servers is only a warning and never stops the drill.",
+        examples=[True],
+    ),
 ]
 
 # How servers are launched
 Jobs = Annotated[
     Literal["per_server", "per_wave"],
     Field(
-        description="per_server: one DRS job for each server, server_delay apart (at most 20 servers). "
-        "per_wave: one DRS job for the whole wave (at most 100)."
+        description="per_server: one DRS job for each server, started server_delay apart (at most 20 "
+        "servers in a wave). per_wave: one DRS job for the whole wave (at most 100 servers)."
     ),
 ]
-ServerDelay = Annotated[Duration, Field(description="Pause between the launches of two servers of a wave.")]
+ServerDelay = Annotated[
+    Duration, Field(description="The pause after the launch of one server of a wave, before the next.")
+]
 ConflictBackoff = Annotated[
     tuple[PositiveDuration, ...],
     Field(
         min_length=1,
-        description="Pauses before a server that another job holds is tried again; the last one repeats.",
+        description="The pauses before each new attempt to launch a server that another job holds. The "
+        "last one repeats.",
         examples=[["30s", "60s", "120s"]],
     ),
 ]
 ConflictTimeout = Annotated[
-    Duration, Field(description="How long a server that another job holds is tried before the wave fails.")
+    Duration,
+    Field(
+        description="How long the launch of a server that another job holds is attempted before the wave "
+        "fails."
+    ),
 ]
-StartTimeout = Annotated[PositiveDuration, Field(description="A job must leave PENDING within this time.")]
+StartTimeout = Annotated[
+    PositiveDuration, Field(description="The time within which a job must leave the status PENDING.")
+]
 JobTimeout = Annotated[
-    PositiveDuration, Field(description="A job must complete within this time, counted from its creation.")
+    PositiveDuration,
+    Field(description="The time within which a job must complete, counted from its creation."),
 ]
 
 # Waves
-WaveName = Annotated[Name, Field(description="The wave's name, unlike any other's in the plan.")]
+WaveName = Annotated[Name, Field(description="The wave's name; no other wave of the plan may have it.")]
 WaveGroups = Annotated[
     tuple[Name, ...],
     Field(
@@ -231,15 +250,16 @@ WaveGroups = Annotated[
 DependsOn = Annotated[
     tuple[Name, ...],
     Field(
-        description="The waves that come before. Default: the wave above in the file; []: none.",
+        description="The waves that must come before this one. Default: the wave above in the file. []: no "
+        "wave.",
         examples=[["database"]],
     ),
 ]
 DelayBefore = Annotated[
     Duration,
     Field(
-        description="Pause before the first launch, counted from the moment when the waves before it let "
-        "it pass. Default: 30s, and 0s for a wave with none before it."
+        description="The pause before the wave's first launch, counted from the moment at which the waves "
+        "that it depends on allow it to begin. Default: 30s; 0s for a wave that depends on no wave."
     ),
 ]
 NextWaveWhen = Annotated[
@@ -251,47 +271,50 @@ NextWaveWhen = Annotated[
 ]
 
 # A wave's approval
-ApprovalTimeout = Annotated[PositiveDuration, Field(description="How long somebody has to answer.")]
+ApprovalTimeout = Annotated[PositiveDuration, Field(description="How long people have to answer.")]
 OnTimeout = Annotated[
     Literal["reject", "approve"],
-    Field(description="What an unanswered question means. A real recovery is never approved by silence."),
+    Field(
+        description="What happens when nobody answers in time. A real recovery is never approved this way."
+    ),
 ]
 Approvers = Annotated[
     tuple[Annotated[str, Field(min_length=1, examples=["alice"])], ...],
     Field(
-        description="The Airflow users who may answer; []: whoever Airflow lets.",
+        description="The Airflow users who may answer. []: anyone with permission in Airflow.",
         examples=[["alice"]],
     ),
 ]
 Skippable = Annotated[
     StrictBool,
-    Field(description="Whether the run parameter skip_approvals may pass this approval by.", examples=[True]),
+    Field(description="true: the run parameter skip_approvals skips this approval.", examples=[True]),
 ]
 
 # Clean-up
 CleanupWhen = Annotated[
     Literal["always", "on_success", "after_approval", "never"],
     Field(
-        description="When the drill's instances are terminated. always: whatever happened. on_success: only "
-        "if every wave passed. after_approval: once a person agrees, or nobody answers. never: not at all."
+        description="When the drill's instances are terminated. always: after every run, whatever its "
+        "result. on_success: only if every wave passed. after_approval: after a person approves, or when "
+        "nobody answers in time. never: they are kept."
     ),
 ]
 KeepFor = Annotated[
     Duration,
     Field(
-        description="How long the instances of a drill whose waves all passed are kept before they are "
-        "terminated, counted from the end of the last wave.",
+        description="How long the instances are kept before they are terminated, counted from the end of the "
+        "last wave. Only if all waves passed.",
         examples=["10m"],
     ),
 ]
 CleanupTimeout = Annotated[
     PositiveDuration,
-    Field(description="Time for live jobs to end and for the instances to be terminated."),
+    Field(description="The time within which live jobs must end and the instances must be terminated."),
 ]
 CleanupApprovalTimeout = Annotated[
     PositiveDuration,
     Field(
-        description="With after_approval: how long somebody has to answer. Without an answer the instances "
+        description="With after_approval: how long people have to answer. Without an answer, the instances "
         "are terminated.",
         examples=["24h"],
     ),
@@ -302,7 +325,7 @@ TopicArn = Annotated[
     str,
     Field(
         pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
-        description="The ARN of the SNS topic that is told of the drill's course; no FIFO topic.",
+        description="The ARN of the SNS topic to which the drill's notifications are sent. Not a FIFO topic.",
         examples=["arn:aws:sns:eu-central-1:111122223333:dr-drills"],
     ),
 ]
@@ -314,11 +337,14 @@ DottedPath = Annotated[
         examples=["airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"],
     ),
 ]
-ParameterName = Annotated[str, Field(min_length=1, description="A parameter's name, at least one character.")]
+ParameterName = Annotated[str, Field(min_length=1, description="A parameter's name: at least one character.")]
 Parameters = Annotated[
     Mapping[
         ParameterName,
         Annotated[JsonValue, AfterValidator(checked_json), Field(examples=["text"])],
     ],
-    Field(description="Its keyword arguments.", examples=[{"text": "{{ drs.message }}"}]),
+    Field(
+        description="The keyword arguments of the notifier or function.",
+        examples=[{"text": "{{ drs.message }}"}],
+    ),
 ]

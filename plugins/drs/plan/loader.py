@@ -1,4 +1,4 @@
-"""From plan files to plans, or to everything that keeps them from being plans."""
+"""Loads plan files: each becomes a plan, or a list of everything that is wrong with the file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def load_plan(path: Path) -> Plan:
-    """The plan in a file.
+    """Load the plan in a file.
 
-    :raises PlanError: with every problem, if the file is absent, unreadable or not a plan
+    :raises PlanError: the file is absent, unreadable or not a plan; the error holds every problem
     """
     loaded = _load(path)
     if isinstance(loaded, BrokenPlan):
@@ -30,10 +30,10 @@ def load_plan(path: Path) -> Plan:
 
 
 def load_folder(folder: Path, *, only: str | None = None) -> list[Plan | BrokenPlan]:
-    """The plans of a folder (not of folders within it), good and broken, by name.
+    """Load all plans of a folder, valid and broken, sorted by name. Subfolders are not read.
 
-    :param only: the stem of the one plan that is wanted; the other files are not read
-    :raises PlanError: if the folder cannot be read
+    :param only: read only the plan whose file has this stem
+    :raises PlanError: the folder cannot be read
     """
     try:
         files = sorted(entry for entry in folder.iterdir() if _is_plan_file(entry))
@@ -83,14 +83,14 @@ def _load(path: Path) -> Plan | BrokenPlan:
 
 
 def _findings(error: ValidationError, document: Document) -> Iterator[PlanContradiction]:
-    """What is wrong with the data, but for what the YAML's own flaws have already said."""
+    """What is wrong with the data, without what the flaws of the YAML already report."""
     if not isinstance(document.data, dict):
         if not document.flaws:
             yield _no_mapping(document)
         return
     unread = {flaw.path for flaw in document.flaws if flaw.unread}
     for details in error.errors(include_url=False):
-        # pydantic calls a list too short as well when it holds nothing but wrong items.
+        # When all items of a list are wrong, pydantic also reports the list as too short.
         spurious = details["type"] == "too_short" and details["input"]
         if place(details) not in unread and details["type"] != INCONSISTENT and not spurious:
             yield explain(details, document)
@@ -98,7 +98,7 @@ def _findings(error: ValidationError, document: Document) -> Iterator[PlanContra
 
 
 def _no_mapping(document: Document) -> PlanContradiction:
-    remedy = "Start the file with the key name; the plans in include/plans show the rest."
+    remedy = "Start the file with the key name; the plans in include/plans are examples."
     if document.empty:
         return PlanContradiction((), Code.MISSING_FIELD, "The file is empty.", remedy)
     return PlanContradiction((), Code.INVALID_FIELD, "The file is not a mapping of keys to values.", remedy)
@@ -107,7 +107,7 @@ def _no_mapping(document: Document) -> PlanContradiction:
 def _name_is_not_the_stem(path: Path, document: Document) -> Iterator[PlanProblem]:
     name = document.data.get("name") if isinstance(document.data, dict) else None
     if isinstance(name, str) and name != path.stem:
-        message = f"The plan calls itself {name}, and its file is called {path.name}."
+        message = f"The plan's name is {name}, but the file's name is {path.name}."
         remedy = f"Write name: {path.stem}, or rename the file to {name}{path.suffix}."
         yield PlanProblem(path, document.line(("name",)), "name", Code.INVALID_FIELD, message, remedy)
 

@@ -1,4 +1,4 @@
-"""The recovery plan: what one DAG rehearses, as frozen and fully validated data."""
+"""The recovery plan of one DAG, as frozen and fully validated data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DELAY_BETWEEN_WAVES = timedelta(seconds=30)
 
 
 class _Part(BaseModel):
-    """What every part of a plan is: unchangeable, and without a key that nobody reads."""
+    """The base of every part of a plan: it cannot be changed, and unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,15 +34,19 @@ class Target(_Part):
 
 
 class RecoveryObjectives(_Part):
-    """What the plan promises: preflight refuses a server that lags past the RPO."""
+    """The objectives that the plan promises.
+
+    Preflight refuses a server whose replication lag exceeds the RPO.
+    """
 
     rto: fields.Rto | None = None
     rpo: fields.Rpo | None = None
 
 
 class Network(_Part):
-    """Where a drill may land. An empty list does not narrow; a drill in the production network is the classic
-    accident.
+    """Where a drill may launch servers: a drill in the production network is the classic accident.
+
+    An empty list allows everything.
     """
 
     allowed_subnets: fields.AllowedSubnets = ()
@@ -98,7 +102,7 @@ class Launch(_Part):
 
 
 class LaunchOverrides(_Part):
-    """What one wave launches differently from the rest of its plan."""
+    """The launch settings of one wave that differ from those of its plan."""
 
     jobs: fields.Jobs | None = None
     server_delay: fields.ServerDelay | None = None
@@ -109,7 +113,7 @@ class LaunchOverrides(_Part):
 
 
 class Wave(_Part):
-    """Servers that are launched together, after the waves that they depend on."""
+    """Servers that are launched together, after the waves that this wave depends on."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "database", "protection_groups": ["database"]}]}
@@ -136,7 +140,7 @@ class Wave(_Part):
 
 
 class Cleanup(_Part):
-    """How what the drill launched is terminated again."""
+    """When and how the instances that the drill launched are terminated."""
 
     when: fields.CleanupWhen = "always"
     keep_for: fields.KeepFor = timedelta(0)
@@ -146,7 +150,7 @@ class Cleanup(_Part):
 
 
 class Notifier(_Part):
-    """An Airflow notifier that is told of the drill's course."""
+    """An Airflow notifier that sends the drill's notifications."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"notifier": "my_team.notifiers.Pager", "parameters": {}}]}
@@ -157,27 +161,27 @@ class Notifier(_Part):
 
 
 class Notifications(_Part):
-    """Who is told of the drill's course."""
+    """Who is notified of the drill's progress."""
 
     sns_topic_arn: fields.TopicArn | None = None
     aws_conn_id: Annotated[
         fields.ConnectionId | None,
         Field(
-            description="The connection that publishes to the topic. Default: that of the target.",
+            description="The connection that publishes to the topic. Default: the connection of the target.",
             examples=["aws_default"],
         ),
     ] = None
     notifiers: Annotated[
         tuple[Notifier, ...],
         Field(
-            description="Further notifiers of Airflow's providers, or of one's own.",
+            description="Additional notifiers: from Airflow's providers, or your own.",
             examples=[[{"notifier": "my_team.notifiers.Pager", "parameters": {"text": "{{ drs.message }}"}}]],
         ),
     ] = ()
 
 
 class Plan(_Part):
-    """A recovery plan for AWS Elastic Disaster Recovery; one DAG rehearses it."""
+    """A recovery plan for AWS Elastic Disaster Recovery. Each plan gets a DAG, whose runs are its drills."""
 
     name: fields.PlanName
     description: fields.Description = ""
@@ -200,7 +204,8 @@ class Plan(_Part):
     network: Annotated[
         Network,
         Field(
-            description="Where launched servers may land; preflight refuses any other place.",
+            description="Where servers may be launched. Preflight refuses any other subnet or security "
+            "group.",
             examples=[{"allowed_subnets": ["subnet-0a1b2c3d4e5f60718"]}],
         ),
     ] = Network()
@@ -212,7 +217,9 @@ class Plan(_Part):
             json_schema_extra={"additionalProperties": False},
         ),
     ]
-    launch: Annotated[Launch, Field(description="How servers are launched; a wave may differ.")] = Launch()
+    launch: Annotated[
+        Launch, Field(description="How servers are launched. A wave may override these settings.")
+    ] = Launch()
     waves: Annotated[
         tuple[Wave, ...],
         Field(
@@ -221,11 +228,13 @@ class Plan(_Part):
             examples=[[{"name": "database", "protection_groups": ["database"]}]],
         ),
     ]
-    cleanup: Annotated[Cleanup, Field(description="The end of the drill.")] = Cleanup()
+    cleanup: Annotated[
+        Cleanup, Field(description="How the drill ends: when its instances are terminated.")
+    ] = Cleanup()
     notifications: Annotated[
         Notifications,
         Field(
-            description="Who is told of the drill's course.",
+            description="Who is notified of the drill's progress.",
             examples=[{"sns_topic_arn": "arn:aws:sns:eu-central-1:111122223333:dr-drills"}],
         ),
     ] = Notifications()
@@ -240,9 +249,7 @@ class Plan(_Part):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) of what the plan says, defaults filled in: the same for the same drill, however
-        the file is laid out.
-        """
+        """SHA-256 (hex) of the plan's content with all defaults. It does not depend on the file's layout."""
         content = self.model_dump(mode="json")
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
@@ -255,12 +262,12 @@ class Plan(_Part):
         return self.waves[self._position(name)]
 
     def launch_for(self, wave_name: str) -> Launch:
-        """The plan's launch settings with the wave's own laid over them."""
+        """The launch settings of the wave: its own, and the plan's for everything else."""
         overrides = self.wave(wave_name).launch.model_dump(exclude_none=True)
         return self.launch.model_copy(update=overrides)
 
     def dependencies(self, wave_name: str) -> tuple[str, ...]:
-        """The waves directly before this one: those it names, else the one above it in the file."""
+        """The waves that this wave depends on: those that it names, else the one above it in the file."""
         position = self._position(wave_name)
         named = self.waves[position].depends_on
         if named is not None:
@@ -268,19 +275,19 @@ class Plan(_Part):
         return (self.waves[position - 1].name,) if position else ()
 
     def delay_for(self, wave_name: str) -> timedelta:
-        """The pause before the wave: its own, else 30 s, and none for a wave that nothing comes before."""
+        """The pause before the wave: its own, or else 30 s, or none if it depends on no wave."""
         own = self.wave(wave_name).delay_before
         if own is not None:
             return own
         return DELAY_BETWEEN_WAVES if self.dependencies(wave_name) else timedelta(0)
 
     def listed_servers(self, wave_name: str) -> tuple[str, ...]:
-        """The servers that the plan itself names for this wave; those found by tags are not among them."""
+        """The servers that the plan lists by id for this wave; servers found by tags are not included."""
         groups = (self.protection_groups[name] for name in self.wave(wave_name).protection_groups)
         return tuple(server for group in groups for server in group.source_servers or ())
 
     def checks_for(self, wave_name: str, group_name: str) -> tuple[Check, ...]:
-        """What the plan asks of the servers of a group that the wave launches: its own and the group's."""
+        """The checks that servers of this group must pass in this wave: the wave's and the group's."""
         return (*self.wave(wave_name).validation, *self.protection_groups[group_name].validation)
 
     def _position(self, wave_name: str) -> int:

@@ -1,4 +1,4 @@
-"""How a plan's DAG is named; known without Airflow, so that the command line can find it."""
+"""The id of a plan's DAG. It is here, without Airflow, because the command line needs it too."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ def dag_id(plan_name: str) -> str:
 
 
 def plan_name(dag_id: str) -> str:
-    """The plan that the DAG drills."""
+    """The name of the plan that the DAG runs."""
     return dag_id.removeprefix(DAG_ID_PREFIX)

@@ -1,4 +1,4 @@
-"""What is wrong with a plan file, and how it is told: every problem with its line, its key and its remedy."""
+"""The problems of a plan file, and the text that describes them: each with its line, key and remedy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from drs.errors import Code
 
 @dataclass(frozen=True, slots=True)
 class PlanProblem:
-    """One thing that keeps a file from being a plan.
+    """One problem in a plan file.
 
-    :param file: the file, as it was asked for
-    :param line: the line (from 1) to look at; None where the problem is the file itself
+    :param file: the file, by the path that the caller gave
+    :param line: the line of the problem, from 1; None if the problem is the file itself
     :param key: the place in the plan, such as ``waves[1].protection_groups[0]``; empty for the whole file
     :param message: what is wrong
     :param remedy: what to write instead
@@ -36,7 +36,7 @@ class PlanProblem:
 class BrokenPlan:
     """A plan file that cannot be used, with everything that is wrong with it.
 
-    :param stem: the file's name without its ending: the name of the plan that is missing because of it
+    :param stem: the file's name without its suffix, which is the name of the plan
     """
 
     stem: str
@@ -44,7 +44,7 @@ class BrokenPlan:
     problems: tuple[PlanProblem, ...]
 
     def describe(self) -> str:
-        """The text for people: a headline, then each problem with file, line, key, code and remedy."""
+        """A text for people: a headline, then each problem with file, line, key, code and remedy."""
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         return "\n".join([f"Recovery plan {self.stem} cannot be used: {count}.", *map(str, self.problems)])
 

@@ -1,4 +1,4 @@
-"""When a plan runs by itself: the checks of its cron expression and its time zone."""
+"""The schedule of a plan: checks of its cron expression and time zone, and the next time that it names."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pydantic_core import PydanticCustomError
 BAD_CALENDAR = "bad_calendar"
 """The error type of this module; its context holds the ``remedy``."""
 
-# Airflow's own names for a schedule; @once and @continuous are no calendar.
+# Airflow's presets for a schedule, without @once and @continuous, which name no recurring time.
 PRESETS = ("@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 _QUARTERLY = {"@quarterly": "0 0 1 */3 *"}
-"""Airflow's, and not croniter's."""
+"""Presets that Airflow knows and croniter does not."""
 _CRON_FIELDS = 5
-# Any fixed moment does: whether a date ever comes must not depend on when the file is read.
+# Any moment would do, but it is fixed: the result must not depend on when the file is read.
 _SOME_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def checked_schedule(schedule: str) -> str:
-    """The schedule itself, if Airflow can run by it.
+    """Return the schedule if Airflow can use it.
 
-    :raises PydanticCustomError: if it is no cron expression of five fields, or names a date that never comes
+    :raises PydanticCustomError: it is not a cron expression of five fields, or names a date that never comes
     """
     if schedule in PRESETS:
         return schedule
@@ -39,9 +39,9 @@ def checked_schedule(schedule: str) -> str:
             '"0 6 1 * *" is 06:00 on the first of every month.',
         )
     if any(field[0] in "Rr" for field in schedule.split()):
-        # croniter reads R as a random number: another schedule each time the file is read.
+        # croniter reads R as a random number: the schedule would change each time the file is read.
         raise _error(f'"{schedule}" asks for a random time', "Name the minute and the hour.")
-    # Most plans of a folder may have no schedule: they should not pay for the import.
+    # The import is slow, and plans without a schedule do not need it.
     from croniter import CroniterBadDateError, CroniterError, croniter
 
     try:
@@ -59,9 +59,9 @@ def checked_schedule(schedule: str) -> str:
 
 
 def checked_timezone(name: str) -> str:
-    """The time zone's name itself, if the IANA database knows it.
+    """Return the name if it is a time zone of the IANA database.
 
-    :raises PydanticCustomError: if it does not
+    :raises PydanticCustomError: it is not
     """
     if name == "UTC":
         return name
@@ -75,10 +75,10 @@ def checked_timezone(name: str) -> str:
 
 
 def next_time(schedule: str, timezone: str, after: datetime) -> datetime:
-    """When a plan of this schedule runs by itself next, in UTC.
+    """The next time at which a plan with this schedule runs by itself, in UTC.
 
-    :param schedule: as :func:`checked_schedule` takes it
-    :param timezone: the IANA name of the zone that it is written in
+    :param schedule: a schedule that :func:`checked_schedule` accepts
+    :param timezone: the IANA name of the time zone in which it is written
     """
     from croniter import croniter
 

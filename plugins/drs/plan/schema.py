@@ -1,4 +1,4 @@
-"""The JSON Schema of a plan, made from the models: for editors, and for the loader's own messages."""
+"""The JSON Schema of a plan, generated from the models. Editors and the loader's messages use it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from drs.plan.model import Plan
 
 @cache
 def plan_schema() -> JsonSchemaValue:
-    """The schema of a plan file (draft 2020-12). It is shared: do not change it."""
+    """The schema of a plan file (draft 2020-12). All callers share it: do not change it."""
     generated = Plan.model_json_schema(schema_generator=_PlanSchema)
     return {"$schema": _PlanSchema.schema_dialect, **generated, "title": "Recovery plan"}
 
 
 def schema_text() -> str:
-    """The schema as its file holds it."""
+    """The text of the schema's file."""
     return json.dumps(plan_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def schema_at(loc: tuple[str | int, ...]) -> JsonSchemaValue:
-    """The schema of one place in a plan, as pydantic names it; empty where a plan has no such place."""
+    """The schema of the place in a plan that pydantic names; empty if a plan has no such place."""
     return _walk(loc)[1]
 
 
 def path_at(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The place in the file that pydantic means: where one of several models was chosen, it names that too,
-    and in a value that may be anything, what it took the value for.
+    """The place in the file that pydantic names.
+
+    pydantic adds parts that the file does not have: the model that it chose among several, and in a value of
+    any type, the type that it found.
     """
     return _walk(loc)[0]
 
@@ -56,7 +58,7 @@ def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], JsonSchema
 
 
 class _PlanSchema(GenerateJsonSchema):
-    """A schema for people at an editor: durations as they write them, no null, which a file may not hold."""
+    """A schema for editors: durations are texts such as 30s, and null, which no plan may have, is absent."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -83,7 +85,7 @@ def _child(node: JsonSchemaValue, part: str | int) -> JsonSchemaValue:
     if part in node.get("properties", {}):
         return _schema_or_empty(node["properties"][part])
     for child in node.get("patternProperties", {}).values():
-        return _schema_or_empty(child)  # also under a name that the pattern refuses
+        return _schema_or_empty(child)  # also for a name that does not match the pattern
     return _schema_or_empty(node.get("additionalProperties"))
 
 
@@ -96,7 +98,7 @@ def _schema_or_empty(value: object) -> JsonSchemaValue:
 
 
 def _resolved(node: JsonSchemaValue) -> JsonSchemaValue:
-    """The node with what its reference points to; its own words (a description, a default) come first."""
+    """The node merged with the definition that it refers to; the node's own description and default win."""
     reference = node.get("$ref")
     if reference is None:
         return node

@@ -1,7 +1,7 @@
-"""A YAML file as plain data that remembers its lines.
+"""A YAML file as plain data with line numbers.
 
-A plan is read more strictly than YAML asks: a key that stands twice, a key without a value, an alias or a tag
-is a flaw, since each can make a plan do something else than its reader believes.
+Plans are read more strictly than YAML requires. A key that is written twice, a key without a value, an alias
+and a tag are flaws, because each can make a plan do something that its reader does not expect.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import yaml
 
 try:
     from yaml import CSafeLoader as _Loader
-except ImportError:  # PyYAML without libyaml: slower, otherwise the same
+except ImportError:  # PyYAML without libyaml: slower, with the same results
     from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 KeyPath = tuple[str | int, ...]
@@ -28,7 +28,7 @@ _MAX_DEPTH = 16  # a plan needs 5
 class Flaw:
     """Something that the YAML of a plan may not contain, whatever its keys are.
 
-    :param unread: the value at ``path`` could not be taken over, so nothing else can be said about it
+    :param unread: the value at ``path`` could not be read, so no other check of it is possible
     """
 
     path: KeyPath
@@ -65,11 +65,16 @@ class Document:
         return self._root is None and not self.flaws
 
     def line(self, path: KeyPath) -> int:
-        """The line of a key or list item; of the innermost part above it where the path itself is absent."""
+        """The line of a key or list item.
+
+        If the file does not have it: the line of the nearest part above it.
+        """
         return self._find(path)[0]
 
     def written(self, path: KeyPath) -> str | None:
-        """A single value as it stands in the file, before YAML gave it a meaning; None if there is none."""
+        """The text of a single value as it is written in the file; None if the file has no single value
+        there.
+        """
         node = self._find(path)[1]
         return str(node.value) if isinstance(node, yaml.ScalarNode) else None
 
@@ -92,9 +97,12 @@ class Document:
     def _value(self, node: yaml.Node, path: KeyPath) -> object:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
-        # An alias is the same node again; composing has already put it in its place.
+        # An alias shows up as a node that was already visited, since the YAML library puts the same node
+        # there.
         if id(node) in self._visited:
-            return self._flaw(path, node, "An alias (*) repeats another part of the file.", "Write it out.")
+            return self._flaw(
+                path, node, "An alias (*) repeats another part of the file.", "Write that part out."
+            )
         self._visited.add(id(node))
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             return self._mapping(node, path)
@@ -116,7 +124,7 @@ class Document:
                     path, key_node, f"YAML does not read the key {key} as text.", f'Write it as "{key}":'
                 )
             elif key in lines:
-                message = f"The key {key} stands twice; the first time on line {lines[key]}."
+                message = f"The key {key} is written twice; the first time on line {lines[key]}."
                 flaw = Flaw((*path, key), _line(key_node), message, "Keep one of the two.", unread=False)
                 self.flaws.append(flaw)
             else:
@@ -135,16 +143,18 @@ class Document:
             return self._construct(node)
         except (ValueError, KeyError, AttributeError):  # 2026-13-45, and what a wrong !!tag makes of a text
             remedy = f'If it is meant as text, put it in quotes: "{node.value}".'
-            return self._flaw(path, node, f"{node.value} looks like a date or number and is none.", remedy)
+            return self._flaw(
+                path, node, f"{node.value} looks like a date or number but is not a valid one.", remedy
+            )
 
     def _flaw(self, path: KeyPath, node: yaml.Node, message: str, remedy: str) -> object:
-        """Note a flaw; gives what stands in for the value that could not be taken over."""
+        """Record a flaw, and return None in place of the value that could not be read."""
         self.flaws.append(Flaw(path, _line(node), message, remedy))
         return None
 
 
 def meaning(value: object) -> str:
-    """What YAML took a plain value for, in words."""
+    """How YAML interpreted a plain value, in words."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -153,7 +163,10 @@ def meaning(value: object) -> str:
 
 
 def _line_nested_too_deeply(text: str) -> int | None:
-    """Where a file goes deeper than any plan; libyaml, asked for its nodes, would end the whole process."""
+    """The line at which a file is nested deeper than any plan; None if it is not.
+
+    Building the nodes of such a file in libyaml would crash the whole process.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -185,7 +198,7 @@ def _syntax_flaw(error: yaml.YAMLError, text: str) -> Flaw:
     if culprit and "\t" in culprit[0]:
         remedy = "Indent with spaces; YAML does not allow tabs."
     elif "alias" in problem or "cannot start any token" in problem:
-        remedy = "Put the value in quotes: to YAML a leading *, &, @, %, ! or ` is no text."
+        remedy = "Put the value in quotes: YAML does not read a leading *, &, @, %, ! or ` as text."
     else:
         remedy = "Check this line and the one above: indentation, quotes, brackets, the space after a colon."
     return Flaw((), line, f"The file is not YAML: {problem}.", remedy)

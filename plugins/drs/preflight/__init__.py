@@ -1,4 +1,4 @@
-"""Checks before anything is launched: what is read, what is found, how it is told. No Airflow.
+"""Checks a run before it launches anything: reads AWS, makes the checks, reports the findings. No Airflow.
 
 PreflightInputs ─► reading (AWS, each list once) ─► Facts ─► checks (pure) ─► Report
 """

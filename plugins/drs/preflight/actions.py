@@ -1,10 +1,10 @@
-"""Which permissions a run needs, as data: what drs-drills calls itself, and what DRS does with the caller's.
+"""Which permissions a run needs, as data: for the calls of drs-drills, and for those that DRS makes itself.
 
-The policies in ``include/iam`` and the rehearsal are both made of these rows. What StartRecovery and
-TerminateRecoveryInstances depend on, and the resource types, are those of the Service Authorization
-Reference; the conditions are those of AWS's own policy AWSElasticDisasterRecoveryConsoleFullAccess_v2. An EC2
-resource of DRS is known by *having* the tag AWSElasticDisasterRecoveryManaged: a condition on its value
-breaks launches.
+DRS makes its calls with the permissions of its caller. The policies in ``include/iam`` and the permission
+rehearsal are both made from these rows. The dependent actions of StartRecovery and
+TerminateRecoveryInstances, and the resource types, come from the Service Authorization Reference. The
+conditions come from AWS's own policy AWSElasticDisasterRecoveryConsoleFullAccess_v2. An EC2 resource belongs
+to DRS if it *has* the tag AWSElasticDisasterRecoveryManaged: a condition on the tag's value breaks launches.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from drs.preflight.inputs import PreflightInputs
 
 MANAGED = "AWSElasticDisasterRecoveryManaged"
 EVERYTHING = "*"
-"""The resource of actions that IAM does not narrow."""
+"""The resource of actions that IAM cannot restrict to single resources."""
 
 
 class Condition(NamedTuple):
@@ -42,15 +42,15 @@ def _creating(action: str) -> Condition:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Some actions that a run needs, each of them on each of these resources.
+    """Actions that a run needs. It needs each of them on each kind of resource in ``on``.
 
-    :param why: what for
-    :param actions: IAM's names
-    :param on: kinds of resources: keys of :data:`RESOURCES`
-    :param conditions: all must be met
-    :param by: who makes the calls: we, or DRS with the caller's own permissions
-    :param when: which runs need it
-    :param required: a run can do without one that is not
+    :param why: what the run uses the actions for
+    :param actions: the actions, as IAM names them
+    :param on: the kinds of resources, as keys of :data:`RESOURCES`
+    :param conditions: the conditions of the Allow statement; all of them must be met
+    :param by: who makes the calls: ``us`` (drs-drills), or ``DRS`` with the caller's permissions
+    :param when: which runs need the actions
+    :param required: false if a run can do without the actions
     """
 
     why: str
@@ -61,13 +61,13 @@ class Grant:
     when: Literal["always", "drill", "recovery_point", "instance_status", "ssm"] = "always"
     required: bool = True
 
-    def is_needed(self, question: PreflightInputs) -> bool:
-        """Whether the run that is asked about needs it."""
+    def is_needed(self, inputs: PreflightInputs) -> bool:
+        """Whether this run needs the actions."""
         if self.when == "drill":
-            return question.execution_type == "DRILL"
+            return inputs.execution_type == "DRILL"
         if self.when == "recovery_point":
-            return question.recovery_point is not None
-        return self.when == "always" or self.when in question.checks
+            return inputs.recovery_point is not None
+        return self.when == "always" or self.when in inputs.checks
 
 
 RESOURCES = {
@@ -95,13 +95,13 @@ RESOURCES = {
         for role in ("ConversionServerRole", "RecoveryInstanceRole", "RecoveryInstanceWithLaunchActionsRole")
     },
 }
-"""The resources of policies, by their kind."""
+"""How a policy names the resources of each kind."""
 
 IDENTITY = Grant("compares the caller's account with the plan's", ("sts:GetCallerIdentity",))
 REHEARSAL = Grant("asks IAM what the caller may do", ("iam:SimulatePrincipalPolicy",))
 READS = (
     Grant(
-        "finds the servers, and whatever stands in their way",
+        "finds the servers, and what would stop their launch",
         (
             "drs:DescribeJobs",
             "drs:DescribeRecoveryInstances",
@@ -120,12 +120,12 @@ READS = (
         ("source-server",),
         when="recovery_point",
     ),
-    Grant("tells what DRS writes about a job", ("drs:DescribeJobLogItems",), ("job",)),
+    Grant("reads what DRS writes about a job", ("drs:DescribeJobLogItems",), ("job",)),
 )
 WRITES = (
     Grant("launches the servers", ("drs:StartRecovery",), ("source-server",)),
     Grant(
-        "marks the run's jobs as its own, which are otherwise told by their servers and time",
+        "tags the jobs of the run; without tags they are recognised by their servers and start time",
         ("drs:TagResource",),
         ("job",),
         required=False,
@@ -136,26 +136,26 @@ WRITES = (
         ("recovery-instance",),
         when="drill",
     ),
-    Grant("sees launched instances in their place, and terminated ones gone", ("ec2:DescribeInstances",)),
+    Grant("sees which launched instances exist, and which are gone", ("ec2:DescribeInstances",)),
 )
 STATUS_CHECKS = Grant("sees EC2's status checks", ("ec2:DescribeInstanceStatus",), when="instance_status")
 COMMANDS = (
-    # On instances of DRS alone: the same role must not run commands on whatever else there is.
+    # Only on instances of DRS: the role must not run commands on other instances of the account.
     Grant("runs commands on launched instances", ("ssm:SendCommand",), ("instance",), (TAGGED,), when="ssm"),
-    Grant("by their documents", ("ssm:SendCommand",), ("document",), when="ssm"),
-    Grant("reads how they went", ("ssm:GetCommandInvocation", "ssm:ListCommands"), when="ssm"),
+    Grant("runs the documents of these commands", ("ssm:SendCommand",), ("document",), when="ssm"),
+    Grant("reads the results of the commands", ("ssm:GetCommandInvocation", "ssm:ListCommands"), when="ssm"),
 )
-"""What the checks of type ``ssm`` call: a policy of its own, since most roles need not run commands."""
-NAMED = Condition("StringEquals", "cloudwatch:namespace", NAMESPACE)
+"""What checks of type ``ssm`` call. It is a separate policy, because most roles need not run commands."""
+IN_OUR_NAMESPACE = Condition("StringEquals", "cloudwatch:namespace", NAMESPACE)
 REPORTS = (
-    Grant("puts the drill's measures", ("cloudwatch:PutMetricData",), conditions=(NAMED,)),
-    Grant("tells the plan's topic of the drill", ("sns:Publish",), ("topic",)),
+    Grant("writes the drill's metrics", ("cloudwatch:PutMetricData",), conditions=(IN_OUR_NAMESPACE,)),
+    Grant("publishes the drill's messages to the plan's topic", ("sns:Publish",), ("topic",)),
 )
-"""What is done beside a drill: a policy of its own, since IAM counts a policy's characters. It is not
-rehearsed: a message or a measure that is refused is remarked and fails nothing, and a topic may have a
-connection, so another caller, of its own."""
+"""What a drill reports while it runs. It is a separate policy, because IAM limits the length of a policy. It
+is not rehearsed: a message or a metric that AWS refuses is logged as a warning and fails nothing, and a topic
+may have a connection of its own, which means another caller."""
 DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *COMMANDS)
-"""What our own code calls."""
+"""The actions that drs-drills itself calls."""
 
 
 def _drs(
@@ -168,7 +168,7 @@ FORWARDED = (
     _drs("copies a server's tags", ["drs:ListTagsForResource"]),
     _drs("records the recovery instance", ["drs:CreateRecoveryInstanceForDrs"], ["source-server"]),
     _drs(
-        "looks around",
+        "reads the account's EC2 resources",
         [
             "ec2:DescribeAccountAttributes",
             "ec2:DescribeAvailabilityZones",
@@ -185,16 +185,21 @@ FORWARDED = (
             "ec2:DescribeVolumes",
         ],
     ),
-    _drs("makes launch templates", ["ec2:CreateLaunchTemplate"], ["launch-template"], TO_BE_TAGGED),
-    _drs("tags them", ["ec2:CreateTags"], ["launch-template"], _creating("CreateLaunchTemplate")),
+    _drs("creates launch templates", ["ec2:CreateLaunchTemplate"], ["launch-template"], TO_BE_TAGGED),
     _drs(
-        "keeps launch templates",
+        "tags its launch templates",
+        ["ec2:CreateTags"],
+        ["launch-template"],
+        _creating("CreateLaunchTemplate"),
+    ),
+    _drs(
+        "changes its launch templates",
         ["ec2:CreateLaunchTemplateVersion", "ec2:DeleteLaunchTemplateVersions", "ec2:ModifyLaunchTemplate"],
         ["launch-template"],
         TAGGED,
     ),
     _drs(
-        "keeps its security groups",
+        "changes its security groups",
         [
             "ec2:AuthorizeSecurityGroupEgress",
             "ec2:AuthorizeSecurityGroupIngress",
@@ -204,41 +209,59 @@ FORWARDED = (
         VIA_DRS,
         TAGGED,
     ),
-    _drs("makes snapshots", ["ec2:CreateSnapshot"], ["snapshot"], VIA_DRS, TO_BE_TAGGED),
-    _drs("of its volumes", ["ec2:CreateSnapshot"], ["volume"], VIA_DRS, TAGGED_IN_EC2),
-    _drs("tags them", ["ec2:CreateTags"], ["snapshot"], VIA_DRS, _creating("CreateSnapshot")),
+    _drs("creates snapshots", ["ec2:CreateSnapshot"], ["snapshot"], VIA_DRS, TO_BE_TAGGED),
+    _drs("takes snapshots of its volumes", ["ec2:CreateSnapshot"], ["volume"], VIA_DRS, TAGGED_IN_EC2),
+    _drs(
+        "tags its snapshots",
+        ["ec2:CreateTags"],
+        ["snapshot"],
+        VIA_DRS,
+        _creating("CreateSnapshot"),
+    ),
     _drs("deletes its snapshots", ["ec2:DeleteSnapshot"], ["snapshot"], VIA_DRS, TAGGED),
-    _drs("makes volumes", ["ec2:CreateVolume"], ["volume"], VIA_DRS, TO_BE_TAGGED),
-    _drs("of its snapshots", ["ec2:CreateVolume"], ["snapshot"], VIA_DRS, TAGGED),
-    _drs("tags them", ["ec2:CreateTags"], ["volume"], VIA_DRS, _creating("CreateVolume")),
+    _drs("creates volumes", ["ec2:CreateVolume"], ["volume"], VIA_DRS, TO_BE_TAGGED),
+    _drs("creates volumes from its snapshots", ["ec2:CreateVolume"], ["snapshot"], VIA_DRS, TAGGED),
+    _drs("tags its volumes", ["ec2:CreateTags"], ["volume"], VIA_DRS, _creating("CreateVolume")),
     _drs("deletes its volumes", ["ec2:DeleteVolume"], ["volume"], VIA_DRS, TAGGED),
-    _drs("moves volumes", ["ec2:AttachVolume", "ec2:DetachVolume"], ["instance"], VIA_DRS, TAGGED_IN_EC2),
+    _drs(
+        "attaches and detaches disks",
+        ["ec2:AttachVolume", "ec2:DetachVolume"],
+        ["instance"],
+        VIA_DRS,
+        TAGGED_IN_EC2,
+    ),
     _drs("attaches its volumes", ["ec2:AttachVolume"], ["volume"], VIA_DRS, TAGGED_IN_EC2),
     _drs("detaches volumes", ["ec2:DetachVolume"], ["volume"], VIA_DRS),
     _drs("launches instances", ["ec2:RunInstances"], ["instance"], VIA_DRS, TO_BE_TAGGED),
     _drs(
-        "with what they are made of",
+        "launches instances from these resources",
         ["ec2:RunInstances"],
         ["image", "launch-template", "network-interface", "security-group", "subnet", "volume"],
         VIA_DRS,
     ),
-    _drs("tags them", ["ec2:CreateTags"], ["instance", "volume"], VIA_DRS, _creating("RunInstances")),
     _drs(
-        "keeps its instances, and terminates them",
+        "tags them at the launch",
+        ["ec2:CreateTags"],
+        ["instance", "volume"],
+        VIA_DRS,
+        _creating("RunInstances"),
+    ),
+    _drs(
+        "changes, starts, stops and terminates its instances",
         ["ec2:ModifyInstanceAttribute", "ec2:StartInstances", "ec2:StopInstances", "ec2:TerminateInstances"],
         ["instance"],
         VIA_DRS,
         TAGGED,
     ),
     _drs(
-        "gives instances their roles",
+        "gives its instances their roles",
         ["iam:PassRole"],
         ["ConversionServerRole", "RecoveryInstanceRole", "RecoveryInstanceWithLaunchActionsRole"],
         TO_EC2,
     ),
 )
-"""What DRS does with the caller's own permissions during a launch; a termination needs a part of the same.
-One that is missing shows minutes later, inside the job."""
+"""What DRS does with the caller's permissions during a launch. A termination needs only some of it.
+A missing permission shows only minutes later, inside the job."""
 
 POLICIES = {
     "drill": (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *FORWARDED),
@@ -246,15 +269,17 @@ POLICIES = {
     "reporting": REPORTS,
     "readonly": (IDENTITY, *READS),
 }
-"""The policies in ``include/iam``. A real recovery needs nothing beyond a drill: IAM has no condition key for
-the difference. Who only reads has no launch to rehearse."""
+"""The policies in ``include/iam``. A real recovery needs the same as a drill: no condition key of IAM
+tells them apart. ``readonly`` is for people who launch nothing, so it has no rehearsal."""
 
 
 def document(grants: Iterable[Grant], partition: str = "aws") -> dict[str, Any]:
-    """A whole policy, as IAM takes it: one statement for all that the same caller does to the same
-    resources under the same conditions, since IAM counts a policy's characters.
+    """A complete IAM policy that allows these grants.
 
-    :param partition: of the ARNs: ``aws``, ``aws-us-gov``, ``aws-cn``
+    Grants with the same caller, resources and conditions become one statement, because IAM limits the
+    length of a policy.
+
+    :param partition: the partition of the ARNs: ``aws``, ``aws-us-gov``, ``aws-cn``
     """
     actions: dict[tuple[str, tuple[str, ...], tuple[Condition, ...]], list[str]] = {}
     for grant in grants:

@@ -1,8 +1,9 @@
-"""Whether DRS's quotas of jobs hold what the run needs at its peak, beside what is in progress. Pure.
+"""Whether DRS's job quotas leave enough room for the run at its peak, beside the jobs of others. Pure.
 
-The peak is the most that the plan's order lets be live at one time, however long the jobs take: a wave counts
-from its first call until the last of its jobs has ended. With the gates `launched` and `validated` they have
-ended when a wave begins that comes after it; with the gate `started` they may still be live then.
+The peak is the largest number of jobs (or of servers in jobs) that the plan's order allows to be live at the
+same time, however long each job takes. A wave counts from its first call until its last job has ended. With
+the gates `launched` and `validated` its jobs have ended before the next wave begins. With the gate `started`
+they may still be live then.
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.own_jobs import live_jobs_of_others
-from drs.preflight.servers import NAMED
 from drs.run.records import Resolution
+from drs.tables import first_of
 
 REMEDY = (
     "Let fewer waves be live together (`next_wave_when: launched`), or set `launch: {jobs: per_wave}`, which "
-    "makes one job of a wave. DRS's quotas of 20 jobs and of 500 servers in all jobs cannot be raised."
+    "starts one job for each wave. DRS's quotas of 20 jobs and of 500 servers in all jobs cannot be raised."
 )
 
 
-def capacity(facts: Facts, question: PreflightInputs, resolution: Resolution) -> Iterator[Finding]:
-    """Too many jobs, or servers in jobs: by the run alone, which nothing heals, or beside those of others."""
-    plan = question.plan
+def capacity(facts: Facts, inputs: PreflightInputs, resolution: Resolution) -> Iterator[Finding]:
+    """Findings about a run that needs more jobs, or more servers in jobs, than DRS allows.
+
+    Waiting does not help a run that is too large by itself. It helps a run that is too large only beside the
+    jobs of others.
+    """
+    plan = inputs.plan
     servers = {name: len(wave.servers) for name, wave in resolution.waves.items() if wave.servers}
     jobs = {name: 1 if plan.launch_for(name).jobs == "per_wave" else n for name, n in servers.items()}
-    others = live_jobs_of_others(facts, question)
+    others = live_jobs_of_others(facts, inputs)
     used = {"jobs in progress": len(others), "servers in jobs": sum(len(job.server_ids) for job in others)}
     for what, limit, needs in (
         ("jobs in progress", MAX_JOBS_IN_PROGRESS, jobs),
@@ -40,7 +45,7 @@ def capacity(facts: Facts, question: PreflightInputs, resolution: Resolution) ->
         waves = peak(plan, needs)
         need = sum(needs[wave] for wave in waves)
         if need > limit:
-            if len(waves) > 1:  # a single wave's size is told where it is resolved
+            if len(waves) > 1:  # the resolution already reports a single wave that is too large
                 yield Finding.of(
                     ConcurrentJobsLimitExceeded(
                         f"Waves {', '.join(waves)} may be live together and need {need} {what} at once; DRS "
@@ -49,12 +54,11 @@ def capacity(facts: Facts, question: PreflightInputs, resolution: Resolution) ->
                     )
                 )
         elif need + used[what] > limit:
-            named = ", ".join(job.describe() for job in others[:NAMED])
-            more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+            named = first_of([job.describe() for job in others])
             yield Finding.of(
                 ConcurrentJobsLimitExceeded(
                     f"This run needs up to {need} {what} at once, and others use {used[what]} of the {limit} "
-                    f"that DRS allows: {named}{more}."
+                    f"that DRS allows: {named}."
                 ),
                 heals=True,
                 holders=tuple(job.job_id for job in others),
@@ -62,7 +66,7 @@ def capacity(facts: Facts, question: PreflightInputs, resolution: Resolution) ->
 
 
 def peak(plan: Plan, needs: Mapping[str, int]) -> tuple[str, ...]:
-    """Those waves of a run that need the most together, of all that may be live together.
+    """The waves that need the most together, among all waves that may be live at the same time.
 
     :param needs: what each wave that is launched needs while it is live
     :return: their names, in the plan's order

@@ -1,7 +1,8 @@
-"""What preflight read of AWS, as frozen values. Pure.
+"""What preflight has read from AWS, as frozen values. Pure.
 
-Shapes: DescribeSourceServers, DescribeRecoveryInstances, DescribeRecoverySnapshots, GetLaunchConfiguration,
-ListRecoveryPlanExecutionSteps in the DRS API reference; DescribeLaunchTemplateVersions in EC2's.
+Source of the shapes: DescribeSourceServers, DescribeRecoveryInstances, DescribeRecoverySnapshots,
+GetLaunchConfiguration and ListRecoveryPlanExecutionSteps in the DRS API reference, and
+DescribeLaunchTemplateVersions in the EC2 API reference.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from drs.times import minute
 class SourceServer:
     """A source server and how it replicates.
 
-    :param lag: the time since its data was last up to date; ``None`` where DRS names none that can be read
-    :param error: DRS's name of what keeps it from replicating, with the raw error where there is one
-    :param last_seen: when its agent last spoke to DRS
+    :param lag: the time since its data was last up to date; ``None`` if DRS gives none, or none that is valid
+    :param error: DRS's name for what stops the replication, with the raw error if there is one
+    :param last_seen: when its agent last contacted DRS
     """
 
     server_id: str
@@ -40,14 +41,14 @@ class SourceServer:
     def from_api(cls, item: Mapping[str, Any]) -> SourceServer:
         replication = item.get("dataReplicationInfo", {})
         failure = replication.get("dataReplicationError", {})
-        told = ": ".join(failure[key] for key in ("error", "rawError") if failure.get(key))
+        error = ": ".join(failure[key] for key in ("error", "rawError") if failure.get(key))
         seen = item.get("lifeCycle", {}).get("lastSeenByServiceDateTime")
         return cls(
             server_id=item["sourceServerID"],
             name=server_name(item),
             state=replication.get("dataReplicationState", "unknown"),
             lag=_duration(replication.get("lagDuration")),
-            error=told or None,
+            error=error or None,
             last_seen=parse_time(seen) if seen else None,
         )
 
@@ -58,7 +59,7 @@ class SourceServer:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryInstance:
-    """What an earlier launch of a server left."""
+    """An instance that an earlier launch of a server left behind."""
 
     instance_id: str
     state: str
@@ -75,7 +76,7 @@ class RecoveryInstance:
             state=str(item.get("ec2InstanceState", "state unknown")).lower(),
             server_id=item["sourceServerID"],
             job_id=item.get("jobID"),
-            # Absent is not False here: what is not said to be a drill counts as real.
+            # Fails safe: an instance counts as real unless DRS says that it is a drill.
             is_drill=bool(item.get("isDrill")),
             point_in_time=parse_time(at) if at else None,
         )
@@ -116,7 +117,7 @@ class PlanExecution:
 class LaunchSettings:
     """A server's launch settings in DRS.
 
-    :param into_instance: an existing EC2 instance that DRS launches into, in the place of a new one
+    :param into_instance: an existing EC2 instance that DRS launches into, instead of into a new one
     """
 
     template_id: str | None
@@ -134,7 +135,7 @@ class LaunchSettings:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Where a network interface of an instance stands; without a subnet or groups EC2 takes its defaults."""
+    """The place of a network interface. EC2 uses its defaults if the subnet or the groups are not given."""
 
     subnet_id: str | None = None
     group_ids: tuple[str, ...] = ()
@@ -142,7 +143,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The default version of an EC2 launch template, which is the one that DRS launches by."""
+    """The default version of an EC2 launch template, which is the one that DRS uses."""
 
     version: int
     interfaces: tuple[Interface, ...]
@@ -172,19 +173,19 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What AWS answered. ``None`` stands for what it did not: the findings of the reading tell why, and the
-    checks that need it are not made.
+    """What AWS answered. ``None`` means that it did not answer: then a finding of the reader says why, and
+    the checks that need the answer are not made.
 
-    :param looked_at: when
+    :param looked_at: when AWS was read
     :param servers: every source server of the account and Region, by id
-    :param jobs: every job of the last 24 hours; no live one is older
+    :param jobs: every job of the last 24 hours; no older job can still be live
     :param executions: the running executions of AWS's own recovery plans
     :param instances: the recovery instances of this run's servers
-    :param settings: launch settings by server id; a server that could not be read is absent
+    :param settings: launch settings by server id; a server whose settings could not be read is absent
     :param templates: default versions by launch template id; a template that does not exist is absent
-    :param subnets: the VPC of each subnet that is named and exists
-    :param groups: the VPC of each security group that is named and exists
-    :param snapshots: by server id, where a recovery point was asked for
+    :param subnets: the VPC of each subnet that the templates name and that exists
+    :param groups: the VPC of each security group that the templates name and that exists
+    :param snapshots: by server id; empty unless the run has a recovery point
     """
 
     looked_at: dt.datetime

@@ -1,4 +1,4 @@
-"""What preflight finds: each finding with its code, its server, what was seen, and what to do. Pure."""
+"""The findings of preflight: each has a code, what was seen, what to do, and perhaps its server. Pure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ CLASSES = {cls.code: cls for cls in errors.DrillError.__subclasses__()}
 class Finding:
     """One thing that preflight found.
 
-    :param code: what kind of thing
-    :param seen: what was seen, complete on its own
+    :param code: the kind of finding
+    :param seen: what was seen, in full sentences that need no context
     :param remedy: what to do about it
-    :param server_id: the source server it is about, if it is about one
-    :param wave: the wave it is about, if it is about one
-    :param severity: an error stops the run
-    :param heals: whether time alone may mend it
-    :param holders: the live jobs that must end for it to heal
+    :param server_id: the source server that the finding is about, if there is one
+    :param wave: the wave that the finding is about, if there is one
+    :param severity: an error stops the run, a warning does not
+    :param heals: whether the finding may clear by itself
+    :param holders: the live jobs that must end before it clears
     """
 
     code: Code
@@ -42,28 +42,29 @@ class Finding:
 
     @classmethod
     def of(cls, error: DrillError, **fields: Any) -> Finding:
-        """The finding that a coded failure stands for."""
+        """The finding with the code, message and remedy of this error."""
         return cls(code=error.code, seen=error.message, remedy=error.remedy, **fields)
 
     def about(self, wave: str | None, server_id: str | None = None) -> Finding:
-        """The same, of this wave and server."""
+        """The same finding, about this wave and server."""
         return dataclasses.replace(self, wave=wave, server_id=server_id)
 
     def adding(self, sentence: str) -> Finding:
-        """The same, with a further sentence about what was seen."""
+        """The same finding, with one more sentence about what was seen."""
         return dataclasses.replace(self, seen=f"{self.seen} {sentence}")
 
     def as_warning(self) -> Finding:
+        """The same finding, as one that does not stop the run."""
         return dataclasses.replace(self, severity="warning")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that one preflight found, and what the groups resolved to.
+    """The result of one preflight.
 
-    :param findings: in the order of the checks
-    :param resolution: ``None`` when the servers could not even be read
-    :param notes: what a reader should know that is nothing to mend, a sentence each
+    :param findings: all findings, in the order of the checks
+    :param resolution: the servers of each wave; ``None`` if the servers could not be read
+    :param notes: facts that a reader should know and that need no action, one sentence each
     """
 
     findings: tuple[Finding, ...] = ()
@@ -80,13 +81,13 @@ class Report:
 
     @property
     def heals(self) -> bool:
-        """Whether nothing but time is in the way."""
+        """Whether there are errors, and all of them may clear by themselves."""
         return bool(self.errors) and all(finding.heals for finding in self.errors)
 
     def as_error(self) -> DrillError:
-        """One failure that tells every error, those with the same remedy together; it bears the first's code.
+        """One exception that lists every error, grouped by remedy, under the code of the first.
 
-        :raises ValueError: there is none
+        :raises ValueError: the report has no error
         """
         if not self.errors:
             raise ValueError("preflight found no error")
@@ -100,11 +101,11 @@ class Report:
             "\n".join((*seen, f"  What to do: {remedy}")) for (_, remedy), seen in alike.items()
         )
         return CLASSES[first.code](
-            f"{len(self.errors)} findings stop this run:\n{listed}", remedy="Mend every finding above."
+            f"{len(self.errors)} findings stop this run:\n{listed}", remedy="Fix every finding above."
         )
 
     def as_json(self) -> list[dict[str, Any]]:
-        """The findings as JSON has them, for XCom and for programs."""
+        """The findings as JSON values, for XCom and for programs."""
         return [
             {**dataclasses.asdict(finding), "code": finding.code.value, "holders": list(finding.holders)}
             for finding in self.findings
@@ -112,7 +113,7 @@ class Report:
 
 
 def findings_table(findings: Iterable[Finding]) -> str:
-    """One line a finding: severity, code, wave, server, what was seen."""
+    """A table with one line for each finding: severity, code, wave, server, what was seen."""
     rows: Sequence[Sequence[str]] = [
         (finding.severity, finding.code, finding.wave or "-", finding.server_id or "-", finding.seen)
         for finding in findings

@@ -1,4 +1,4 @@
-"""What preflight needs to know about a run before it can check it."""
+"""What preflight has to know about a run in order to check it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from drs.run.records import ExecutionType, Resolution
 
 @dataclass(frozen=True)
 class PreflightInputs:
-    """May this run begin?
+    """The run that preflight checks.
 
     :param plan: the plan
     :param waves: the chosen waves, in the plan's order
-    :param exclude_servers: source servers that the run leaves out
-    :param execution_type: for a RECOVERY, replication that lags or stalls only warns
+    :param exclude_servers: source servers that the run does not launch
+    :param execution_type: DRILL or RECOVERY; in a RECOVERY, replication that lags or stalls only warns
     :param recovery_point: launch from the newest recovery snapshot at or before this time
-    :param own_jobs: DRS jobs that this very run made: neither they nor their instances are in the way
-    :param token: the run's own, by which its jobs are known when its records were cleared
-    :param resolved: what this run resolved before, if it did: its servers stay, whatever groups hold by now
+    :param own_jobs: DRS jobs that this run started: neither they nor their instances stop the run
+    :param token: the token of this run, by which its jobs are recognised after its records were cleared
+    :param resolved: the servers that an earlier preflight of this run resolved; the run keeps them, even if
+        the plan's groups contain other servers by now
     """
 
     plan: Plan
@@ -41,7 +42,7 @@ class PreflightInputs:
 
     @property
     def documents(self) -> frozenset[str]:
-        """The Systems Manager documents that they run."""
+        """The Systems Manager documents that these checks run."""
         return frozenset(check.document for check in self._asked() if isinstance(check, SsmCheck))
 
     def _asked(self) -> Iterator[Check]:
@@ -51,5 +52,5 @@ class PreflightInputs:
 
     @classmethod
     def whole(cls, plan: Plan) -> PreflightInputs:
-        """The question for a drill of every wave."""
+        """A drill of every wave of the plan."""
         return cls(plan=plan, waves=tuple(wave.name for wave in plan.waves))

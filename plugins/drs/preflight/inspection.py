@@ -1,4 +1,4 @@
-"""One preflight: reads AWS, makes every check, and tells all findings at once."""
+"""One preflight: reads AWS, makes every check, and reports all findings at once."""
 
 from __future__ import annotations
 
@@ -33,45 +33,45 @@ LEAVES_OUT = frozenset(
         Code.CHECK_UNAVAILABLE,
     }
 )
-"""What takes an optional server out of the run: its launch would be refused and hold up its wave, would prove
-nothing, would land where the plan forbids, or would destroy a real recovery instance.
+"""Findings that take an optional server out of the run. Its launch would be refused and hold up its wave,
+would prove nothing, would land where the plan forbids, or would destroy a real recovery instance.
 """
 
 
 def inspect(
-    question: PreflightInputs, clients: AwsClients, *, now: Callable[[], dt.datetime] = utc_now
+    inputs: PreflightInputs, clients: AwsClients, *, now: Callable[[], dt.datetime] = utc_now
 ) -> Report:
-    """Whether the run may begin, and with which servers.
+    """Check whether the run may begin, and with which servers.
 
-    Another account, or one where DRS is not initialised, ends the look there: what it says of our servers
-    means nothing. Everything else is looked at, whatever was found before. What cannot be read is a finding:
-    it fails closed.
+    Preflight ends early only in the wrong account and where DRS is not initialised, because the other checks
+    would mean nothing there. Otherwise it makes every check, whatever the earlier ones found. Something that
+    cannot be read is a finding: preflight fails closed.
     """
     reader = Reader(clients)
     caller = reader.caller()
     if caller is None:
         return Report(tuple(reader.findings))
-    if caller.account_id != question.plan.target.account_id:
-        return Report((_mismatch(question, caller),))
-    with ThreadPoolExecutor(1) as aside:  # IAM is asked some thirty times, DRS and EC2 meanwhile
-        rehearsal = aside.submit(rehearse, clients, question, caller.arn)
+    if caller.account_id != inputs.plan.target.account_id:
+        return Report((_wrong_account(inputs, caller),))
+    with ThreadPoolExecutor(1) as pool:  # IAM is called about thirty times; meanwhile DRS and EC2 are read
+        rehearsal = pool.submit(rehearse, clients, inputs, caller.arn)
         items = reader.source_servers()
         if items is None:
             return Report((*rehearsal.result(), *reader.findings))
-        resolution, findings, notes = _select(question, items)
-        facts = reader.facts(items, resolution, question, now())
+        resolution, findings, notes = _select(inputs, items)
+        facts = reader.facts(items, resolution, inputs, now())
     servers = Servers(resolution)
-    in_disaster = question.execution_type == "RECOVERY"
-    weighed = [
-        _weighed(finding, servers, waived=in_disaster and check in SOURCE_CHECKS)
+    in_disaster = inputs.execution_type == "RECOVERY"
+    rated = [
+        _rated(finding, servers, only_warns=in_disaster and check in SOURCE_CHECKS)
         for check in SERVER_CHECKS
-        for finding in check(facts, question, servers)
+        for finding in check(facts, inputs, servers)
     ]
-    weighed += [_weighed(finding, servers) for finding in reader.findings]
-    findings = [*rehearsal.result(), *findings, *(finding for finding, _ in weighed)]
-    resolution = _cut(resolution, {finding.server_id for finding, leaves_out in weighed if leaves_out})
-    resolution = _with_facts(resolution, facts, question)
-    findings += capacity(facts, question, resolution)
+    rated += [_rated(finding, servers) for finding in reader.findings]
+    findings = [*rehearsal.result(), *findings, *(finding for finding, _ in rated)]
+    resolution = _without(resolution, {finding.server_id for finding, leaves_out in rated if leaves_out})
+    resolution = _with_facts(resolution, facts, inputs)
+    findings += capacity(facts, inputs, resolution)
     if not any(finding.severity == "error" for finding in findings) and (
         empty := nothing_to_launch(resolution)
     ):
@@ -79,13 +79,13 @@ def inspect(
     if stopped := stopped_servers(facts, Servers(resolution)):
         notes.append(
             f"The launch settings of {Servers(resolution).labels(stopped)} leave the instance stopped "
-            "(launch disposition STOPPED): it is launched, but does not run."
+            "(launch disposition STOPPED): DRS launches it, but does not start it."
         )
     return Report(tuple(findings), resolution, tuple(notes))
 
 
-def _mismatch(question: PreflightInputs, caller: Caller) -> Finding:
-    target, name = question.plan.target, question.plan.name
+def _wrong_account(inputs: PreflightInputs, caller: Caller) -> Finding:
+    target, name = inputs.plan.target, inputs.plan.name
     return Finding.of(
         AccountMismatch(
             f"The connection {target.aws_conn_id} leads to account {caller.account_id}, but plan {name} is "
@@ -99,11 +99,11 @@ def _mismatch(question: PreflightInputs, caller: Caller) -> Finding:
 
 
 def _select(
-    question: PreflightInputs, items: Sequence[Mapping[str, Any]]
+    inputs: PreflightInputs, items: Sequence[Mapping[str, Any]]
 ) -> tuple[Resolution, list[Finding], list[str]]:
-    """The servers to look at, what is wrong with the choice, and how it differs from an earlier one."""
-    fresh, problems = resolve(question.plan, question.waves, question.exclude_servers, items)
-    if question.resolved is None:
+    """The servers to check, findings about this selection, and notes on how it differs from before."""
+    fresh, problems = resolve(inputs.plan, inputs.waves, inputs.exclude_servers, items)
+    if inputs.resolved is None:
         findings = [
             Finding.of(problem.error, severity="warning" if problem.optional else "error").about(
                 problem.wave, problem.server_id
@@ -111,50 +111,57 @@ def _select(
             for problem in problems
         ]
         return fresh, findings, []
-    return _as_before(question.resolved, fresh, {item["sourceServerID"] for item in items})
+    return _kept(inputs.resolved, fresh, {item["sourceServerID"] for item in items})
 
 
-def _as_before(
+def _kept(
     before: Resolution, fresh: Resolution, known: set[str]
 ) -> tuple[Resolution, list[Finding], list[str]]:
-    """What the run resolved before, whatever its groups hold by now; a server that is gone is an error."""
+    """The servers that the run resolved before, whatever servers the plan's groups contain by now.
+
+    A server that DRS does not list any more is an error.
+    """
     placed, now = Servers(before), Servers(fresh)
     lost = [server for _, server in placed if server.server_id not in known]
     findings = [
         Finding.of(
             SourceServerNotFound(
-                f"This run has resolved server {placed.label(server.server_id)} before, and DRS knows it no "
-                "longer.",
-                remedy="Trigger a new run, which resolves the plan's groups anew.",
+                f"This run is to launch server {placed.label(server.server_id)}, which it resolved earlier, "
+                "but DRS does not list the server any more.",
+                remedy="Trigger a new run, which resolves the plan's groups again.",
             ),
             severity="warning" if server.optional else "error",
         ).about(placed.wave_of(server.server_id), server.server_id)
         for server in lost
     ]
-    notes = ["This run keeps the servers that it resolved at first."]
+    notes = ["This run keeps the servers that it resolved when it began."]
     if left := [each for each in placed.ids if each in known and now.get(each) is None]:
-        notes.append(f"No group of the plan holds {placed.labels(left)} by now; the run keeps them.")
+        notes.append(
+            f"The plan's groups do not contain {placed.labels(left)} any more; this run still launches them."
+        )
     if joined := [each for each in now.ids if placed.get(each) is None]:
-        notes.append(f"{now.labels(joined)} would belong to a new run; this one goes on without.")
-    return _cut(before, {server.server_id for server in lost}), findings, notes
+        notes.append(
+            f"The plan's groups now contain {now.labels(joined)}, too; only a new run launches them."
+        )
+    return _without(before, {server.server_id for server in lost}), findings, notes
 
 
-def _weighed(finding: Finding, servers: Servers, *, waived: bool = False) -> tuple[Finding, bool]:
-    """The finding as it counts for this run, and whether its server is left out.
+def _rated(finding: Finding, servers: Servers, *, only_warns: bool = False) -> tuple[Finding, bool]:
+    """The finding with the severity that it has in this run, and whether the run leaves its server out.
 
-    :param waived: it only warns, of whatever server
+    :param only_warns: the finding is a warning even if its server is required
     """
     server = servers.get(finding.server_id)
-    if waived:
+    if only_warns:
         return finding.as_warning(), False
     if server is None or not server.optional:
         return finding, False
     if finding.code in LEAVES_OUT:
-        return finding.as_warning().adding("The server is optional, and left out of this run."), True
+        return finding.as_warning().adding("The server is optional, and is left out of this run."), True
     return finding.as_warning(), False
 
 
-def _cut(resolution: Resolution, gone: Container[str | None]) -> Resolution:
+def _without(resolution: Resolution, gone: Container[str | None]) -> Resolution:
     """The resolution without these servers; a wave that loses all of its servers is left out."""
     waves: dict[str, WaveResolution] = {}
     for name, wave in resolution.waves.items():
@@ -164,26 +171,27 @@ def _cut(resolution: Resolution, gone: Container[str | None]) -> Resolution:
     return resolution.model_copy(update={"waves": waves})
 
 
-def _with_facts(resolution: Resolution, facts: Facts, question: PreflightInputs) -> Resolution:
-    """Each server with what was seen of it before anything is launched, and with the recovery snapshot that
-    it is launched from; that stands for the run, and is kept when preflight looks again.
+def _with_facts(resolution: Resolution, facts: Facts, inputs: PreflightInputs) -> Resolution:
+    """The resolution with the state of each server before the launch, and with its recovery snapshot.
+
+    A later preflight of the same run keeps what the first one recorded here.
     """
-    if question.resolved is not None:
+    if inputs.resolved is not None:
         return resolution
     waves = {
         name: wave.model_copy(
-            update={"servers": tuple(_with_fact(each, facts, question) for each in wave.servers)}
+            update={"servers": tuple(_with_state(each, facts, inputs) for each in wave.servers)}
         )
         for name, wave in resolution.waves.items()
     }
     return resolution.model_copy(update={"waves": waves})
 
 
-def _with_fact(server: ResolvedServer, facts: Facts, question: PreflightInputs) -> ResolvedServer:
+def _with_state(server: ResolvedServer, facts: Facts, inputs: PreflightInputs) -> ResolvedServer:
     source, settings = facts.servers[server.server_id], facts.settings.get(server.server_id)
     found = None
-    if question.recovery_point is not None:
-        found = newest_before(facts.snapshots.get(server.server_id, ()), question.recovery_point)
+    if inputs.recovery_point is not None:
+        found = newest_before(facts.snapshots.get(server.server_id, ()), inputs.recovery_point)
     return server.model_copy(
         update={
             "snapshot_id": found.snapshot_id if found else None,

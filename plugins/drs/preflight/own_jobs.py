@@ -1,4 +1,4 @@
-"""Which jobs the run itself made: they and their instances are not in its way. Pure."""
+"""Which jobs the run itself started: they and their instances do not stop it. Pure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from drs.preflight.inputs import PreflightInputs
 from drs.run.ownership import RUN_TAG
 
 
-def own_jobs(facts: Facts, question: PreflightInputs) -> frozenset[str]:
-    """By the run's records, and by its token, which outlives them when the whole run is cleared."""
+def own_jobs(facts: Facts, inputs: PreflightInputs) -> frozenset[str]:
+    """The jobs of this run, by its records and by its token.
+
+    The token is on the jobs in DRS, so it still identifies them after the whole run was cleared.
+    """
     tagged = {
         job.job_id
         for job in facts.jobs or ()
-        if question.token is not None and job.tags.get(RUN_TAG) == question.token
+        if inputs.token is not None and job.tags.get(RUN_TAG) == inputs.token
     }
-    return question.own_jobs | tagged
+    return inputs.own_jobs | tagged
 
 
-def live_jobs_of_others(facts: Facts, question: PreflightInputs) -> list[Job]:
-    own = own_jobs(facts, question)
+def live_jobs_of_others(facts: Facts, inputs: PreflightInputs) -> list[Job]:
+    """The live jobs in the account and Region that this run did not start."""
+    own = own_jobs(facts, inputs)
     return [job for job in facts.jobs or () if job.live and job.job_id not in own]

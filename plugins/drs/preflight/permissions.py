@@ -1,6 +1,6 @@
-"""The permission rehearsal: asks IAM, before anything is launched, whether the caller may do all it needs to.
+"""The permission rehearsal: asks IAM, before anything is launched, whether the caller has every permission.
 
-Otherwise what DRS does with the caller's permissions fails inside the job, minutes into a launch.
+Without it, a permission that DRS needs from the caller is found missing only inside the job, minutes later.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ _CALLER = re.compile(
 )
 
 
-def rehearse(clients: AwsClients, question: PreflightInputs, caller_arn: str) -> list[Finding]:
-    """What the caller may not do of all that this run needs: one error, with the policy to paste.
+def rehearse(clients: AwsClients, inputs: PreflightInputs, caller_arn: str) -> list[Finding]:
+    """Find the permissions that this run needs and the caller lacks: one error, with the policy to paste.
 
-    This is the one check of preflight that does not fail closed. Where IAM cannot be asked (many roles may
-    not ask, and some networks do not reach it) or cannot decide, there is a warning: what was not rehearsed
-    is met by the calls themselves, which fail with ACCESS_DENIED and the missing action.
+    This is the only check of preflight that does not fail closed. If IAM cannot be asked (many roles may not
+    ask it, and some networks do not reach it) or cannot decide, the finding is a warning. A permission that
+    is missing then shows in the call that needs it, which fails with ACCESS_DENIED and names the action.
 
     .. seealso:: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 
-    :param caller_arn: from STS: a user, an assumed role, or an account's root, which may do everything
+    :param caller_arn: the caller's ARN from STS: a user, an assumed role, or the root of an account, which
+        may do everything
     """
     caller = _CALLER.fullmatch(caller_arn)
     if caller is None:
-        return [_not_rehearsed(f"IAM rehearses users and roles, not {caller_arn}.")]
+        return [_not_rehearsed(f"IAM can rehearse users and roles, but not {caller_arn}.")]
     if caller["root"]:
         return []
     partition, role = caller["partition"], caller["role"]
     entities = f"arn:{partition}:iam::{caller['account']}:"
     principal = f"{entities}role/{role}" if role else f"{entities}{caller['user']}"
-    trials = list(trials_of(question, partition, caller["account"]))
+    trials = list(trials_of(inputs, partition, caller["account"]))
     asked = ("iam:SimulatePrincipalPolicy", principal)
     try:
         try:
@@ -54,27 +55,27 @@ def rehearse(clients: AwsClients, question: PreflightInputs, caller_arn: str) ->
         except clients.iam.exceptions.NoSuchEntityException:
             if not role:
                 raise
-            # The ARN of an assumed role leaves out the path that the role's own ARN has.
+            # A role's ARN may have a path, which the ARN of the assumed role does not contain.
             asked = ("iam:GetRole", f"{entities}role/*/{role}")
             principal = clients.iam.get_role(RoleName=role)["Role"]["Arn"]
             asked = ("iam:SimulatePrincipalPolicy", principal)
             denials = denials_of(clients.iam, principal, trials)
     except (ClientError, BotoCoreError) as error:
-        return [_not_rehearsed(f"IAM was asked about {principal} and answered: {error}.", error, asked)]
+        return [_not_rehearsed(f"IAM was asked about {principal}, and answered: {error}.", error, asked)]
     return _findings(principal, partition, denials)
 
 
 def _findings(principal: str, partition: str, denials: Sequence[Denial]) -> list[Finding]:
     certain = [denial for denial in denials if not denial.depends_on]
     found = []
-    if stops := [denial for denial in certain if denial.trial.grant.required]:
+    if required := [denial for denial in certain if denial.trial.grant.required]:
         found.append(
-            _denied(principal, partition, stops, f"{principal} lacks permissions that this run needs.")
+            _denied(principal, partition, required, f"{principal} lacks permissions that this run needs.")
         )
-    if spared := [denial for denial in certain if not denial.trial.grant.required]:
-        why = "; ".join(sorted({denial.trial.grant.why for denial in spared}))
+    if optional := [denial for denial in certain if not denial.trial.grant.required]:
+        why = "; ".join(sorted({denial.trial.grant.why for denial in optional}))
         what = f"{principal} lacks permissions that a run can do without ({why})."
-        found.append(_denied(principal, partition, spared, what).as_warning())
+        found.append(_denied(principal, partition, optional, what).as_warning())
     if unsure := [denial for denial in denials if denial.depends_on]:
         keys = sorted({key for denial in unsure for key in denial.depends_on})
         found.append(
@@ -82,8 +83,8 @@ def _findings(principal: str, partition: str, denials: Sequence[Denial]) -> list
                 code=Code.CHECK_UNAVAILABLE,
                 seen=f"IAM cannot say for certain that {principal} may do what this run needs. "
                 f"{_listed(unsure)} It depends on: {', '.join(keys)}.",
-                remedy="See that these conditions hold for the calls of a drill. If one does not, the call "
-                "fails with ACCESS_DENIED.",
+                remedy="Make sure that these conditions hold for the calls of a drill. If one does not hold, "
+                "the call fails with ACCESS_DENIED.",
                 severity="warning",
             )
         )
@@ -96,24 +97,24 @@ def _denied(principal: str, partition: str, denials: Sequence[Denial], what: str
     remedies = []
     if forbidden:
         remedies.append(
-            f"A Deny in the policies of {principal} forbids {_names(forbidden)}: no Allow outweighs it, so "
-            "take it away or except these calls from it."
+            f"A Deny in the policies of {principal} forbids {_names(forbidden)}. No Allow overrides it: "
+            "remove the Deny, or exempt these calls from it."
         )
     if missing:
         remedies.append(
-            f"Add this policy to {principal} (and see that its permissions boundary, if it has one, allows "
-            f"the same), then trigger a new run:\n{json.dumps(_policy(missing, partition))}"
+            f"Add this policy to {principal} (and make sure that its permissions boundary, if it has one, "
+            f"allows the same), then trigger a new run:\n{json.dumps(_policy(missing, partition))}"
         )
     return Finding(code=Code.ACCESS_DENIED, seen=f"{what} {_listed(denials)}", remedy=" ".join(remedies))
 
 
 def _listed(denials: Sequence[Denial]) -> str:
-    """The actions, told apart by who calls them."""
+    """The denied actions, grouped by who calls them."""
     own = [denial for denial in denials if denial.trial.grant.by == "us"]
     forwarded = [denial for denial in denials if denial.trial.grant.by == "DRS"]
-    told = [f"Called by drs-drills: {_names(own)}."] if own else []
-    told += [f"Called by DRS with the caller's permissions: {_names(forwarded)}."] if forwarded else []
-    return " ".join(told)
+    sentences = [f"Called by drs-drills: {_names(own)}."] if own else []
+    sentences += [f"Called by DRS with the caller's permissions: {_names(forwarded)}."] if forwarded else []
+    return " ".join(sentences)
 
 
 def _names(denials: Iterable[Denial]) -> str:
@@ -121,7 +122,7 @@ def _names(denials: Iterable[Denial]) -> str:
 
 
 def _policy(denials: Iterable[Denial], partition: str) -> dict[str, Any]:
-    """The policy that allows what is missing, under the conditions that AWS's own has."""
+    """The policy that allows what is missing, under the same conditions as AWS's own policy."""
     missing: dict[Grant, dict[str, set[str]]] = {}
     for denial in denials:
         parts = missing.setdefault(denial.trial.grant, {"actions": set(), "on": set()})
@@ -141,17 +142,18 @@ def _not_rehearsed(
 ) -> Finding:
     """The warning that nothing was rehearsed.
 
-    :param asked: the action that met the error, and on what
+    :param asked: the action of the call that failed, and its resource
     """
-    remedy = "Compare the caller's policies with include/iam/drill.json, which has all that a drill needs."
+    remedy = "Compare the caller's policies with include/iam/drill.json, which allows all that a drill needs."
     if asked and error and error_code(error) in DENIED:
         statement = {"Effect": "Allow", "Action": asked[0], "Resource": asked[1]}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        remedy = f"To have them rehearsed, add this policy to the caller:\n{policy}"
+        remedy = f"To have the permissions rehearsed, add this policy to the caller:\n{policy}"
     return Finding(
         code=Code.CHECK_UNAVAILABLE,
-        seen=f"The caller's permissions were not rehearsed. {why} A permission that is missing will show as "
-        "ACCESS_DENIED when it is used: ours at the call, DRS's minutes later inside the job.",
+        seen=f"The caller's permissions were not rehearsed. {why} A missing permission shows "
+        "later as ACCESS_DENIED: at the call of drs-drills that needs it, or minutes later inside the job if "
+        "DRS needs it.",
         remedy=remedy,
         severity="warning",
     )

@@ -1,4 +1,4 @@
-"""Reads of AWS what the checks need, each thing once. What cannot be read becomes a finding of its own."""
+"""Reads from AWS what the checks need, and each thing only once. What cannot be read becomes a finding."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws.call_errors import error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
+from drs.aws.ec2 import filters_by_id
 from drs.errors import AccessDenied, Code
 from drs.preflight.facts import (
     Facts,
@@ -32,12 +33,10 @@ if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
 
 READERS = 8
-"""Calls at a time where the API takes one server a call; fewer than the connections that botocore keeps."""
-FILTER_VALUES = 200
-"""Values in one filter: EC2's limit."""
+"""Parallel calls if the API takes one server in a call; fewer than the connections that botocore keeps."""
 TEMPLATES_ONE_BY_ONE = 8
-"""Up to so many launch templates are asked for by id, more with all the account's: EC2 takes one id a call,
-or none, and lists 200 a page.
+"""Up to this number, launch templates are read one by one. If there are more, all templates of the account
+are listed: EC2 takes one template id in a call, or none, and then lists 200 on a page.
 """
 RUNNING: tuple[RecoveryPlanExecutionStatusType, ...] = ("CREATED", "IN_PROGRESS", "CANCELLING")
 
@@ -47,54 +46,60 @@ Refusal = ClientError | BotoCoreError
 
 @dataclass(frozen=True, slots=True)
 class Caller:
+    """Whose credentials are used."""
+
     account_id: str
     arn: str
 
 
 class Reader:
-    """One look at AWS.
+    """Reads AWS once.
 
-    :param clients: how AWS is reached
+    :param clients: the clients to read with
     """
 
     def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
         self.findings: list[Finding] = []
-        """What could not be read, and so could not be checked."""
+        """What could not be read, and therefore could not be checked."""
 
     def caller(self) -> Caller | None:
-        """Whose credentials these are; ``None`` ends the look, since they may be of another account."""
-        identity = self._first("whose account this is", self._clients.sts.get_caller_identity)
+        """Who the credentials belong to. ``None`` ends preflight, because it may be another account."""
+        identity = self._read_first("whose account this is", self._clients.sts.get_caller_identity)
         return Caller(identity["Account"], identity["Arn"]) if identity else None
 
     def source_servers(self) -> list[Mapping[str, Any]] | None:
-        """Every source server as DRS tells it; ``None`` ends the look, since nothing can be resolved."""
-        return self._first("which source servers there are", lambda: list(self._clients.drs.source_servers()))
+        """Every source server, as DRS lists it. ``None`` ends preflight, because nothing can be resolved."""
+        return self._read_first(
+            "which source servers there are", lambda: list(self._clients.drs.source_servers())
+        )
 
     def facts(
         self,
         items: Iterable[Mapping[str, Any]],
         resolution: Resolution,
-        question: PreflightInputs,
+        inputs: PreflightInputs,
         looked_at: dt.datetime,
     ) -> Facts:
-        """Read all that the checks of these servers need."""
+        """Read everything that the checks of these servers need."""
         drs = self._clients.drs
         servers = Servers(resolution)
-        settings = self._of_each(servers, "launch settings", drs.launch_configuration)
+        settings = self._read_each(servers, "launch settings", drs.launch_configuration)
         known = {server_id: LaunchSettings.from_api(item) for server_id, item in settings.items()}
         templates = self._templates({each.template_id for each in known.values() if each.template_id})
         interfaces = [each for found in (templates or {}).values() for each in found.interfaces]
         snapshots: Mapping[str, list[Mapping[str, Any]]] = {}
-        if question.recovery_point is not None:
-            snapshots = self._of_each(servers, "recovery snapshots", drs.recovery_snapshots)
+        if inputs.recovery_point is not None:
+            snapshots = self._read_each(servers, "recovery snapshots", drs.recovery_snapshots)
         return Facts(
             looked_at=looked_at,
             servers={item["sourceServerID"]: SourceServer.from_api(item) for item in items},
             jobs=self._attempt(
                 "whether a job holds a server", lambda: tuple(drs.jobs_since(looked_at - LOOK_BACK))
             ),
-            executions=self._attempt("whether one of AWS's own recovery plans is executed", self._executions),
+            executions=self._attempt(
+                "whether one of AWS's own recovery plans is being executed", self._executions
+            ),
             instances=self._attempt(
                 "which recovery instances exist",
                 lambda: tuple(map(RecoveryInstance.from_api, drs.recovery_instances(servers.ids))),
@@ -131,7 +136,7 @@ class Reader:
             if listed is None:
                 return None
             found = {template_id: listed[template_id] for template_id in ids & listed.keys()}
-        # Also what the list did not name: EC2 itself is to say that a template does not exist.
+        # A template that the list lacks is read by its id, so that EC2 itself says that it does not exist.
         left = sorted(ids - found.keys())
         with ThreadPoolExecutor(READERS) as pool:
             singly = self._attempt(
@@ -167,12 +172,11 @@ class Reader:
         return next((Template.from_api(item) for item in reply["LaunchTemplateVersions"]), None)
 
     def _subnets(self, ids: set[str]) -> dict[str, str]:
-        # By filter: asked for by id, EC2 refuses the whole call when one does not exist.
         paginator = self._clients.ec2.get_paginator("describe_subnets")
         return {
             item["SubnetId"]: item["VpcId"]
-            for chunk in _chunks(ids)
-            for page in paginator.paginate(Filters=[{"Name": "subnet-id", "Values": chunk}])
+            for filters in filters_by_id("subnet-id", ids)
+            for page in paginator.paginate(Filters=filters)
             for item in page["Subnets"]
         }
 
@@ -180,33 +184,37 @@ class Reader:
         paginator = self._clients.ec2.get_paginator("describe_security_groups")
         return {
             item["GroupId"]: item["VpcId"]
-            for chunk in _chunks(ids)
-            for page in paginator.paginate(Filters=[{"Name": "group-id", "Values": chunk}])
+            for filters in filters_by_id("group-id", ids)
+            for page in paginator.paginate(Filters=filters)
             for item in page["SecurityGroups"]
         }
 
     # --- what cannot be read ----------------------------------------------------------------------------
 
-    def _first(self, what: str, read: Callable[[], T]) -> T | None:
-        """Read what everything else hangs on: a refusal keeps its own code."""
+    def _read_first(self, what: str, read: Callable[[], T]) -> T | None:
+        """Read something without which preflight ends. The finding about a refusal has its own code."""
         try:
             return read()
         except (ClientError, BotoCoreError) as error:
             explained = explain(error, f"finding out {what}")
-            self.findings.append(Finding.of(explained) if explained else _unmade(what, error))
+            self.findings.append(Finding.of(explained) if explained else _not_checked(what, error))
             return None
 
     def _attempt(self, what: str, read: Callable[[], T]) -> T | None:
+        """Read something. If AWS refuses, the answer is ``None``, and a finding says what is unknown.
+
+        :param what: what is read, as the end of a sentence that begins with "It is unknown"
+        """
         try:
             return read()
         except (ClientError, BotoCoreError) as error:
-            self.findings.append(_unmade(what, error))
+            self.findings.append(_not_checked(what, error))
             return None
 
-    def _of_each(self, servers: Servers, what: str, read: Callable[[str], T]) -> dict[str, T]:
-        """Read something of each server, some at a time; those that cannot be read are absent.
+    def _read_each(self, servers: Servers, what: str, read: Callable[[str], T]) -> dict[str, T]:
+        """Read something of each server, several at a time. The answer lacks servers that cannot be read.
 
-        One finding tells a refusal that meets all servers alike, one each what is a single server's.
+        A refusal that is not about a single server becomes one finding for all servers that met it.
         """
 
         def attempt(server_id: str) -> T | Refusal:
@@ -220,42 +228,38 @@ class Reader:
         refused = {server_id: each for server_id, each in answers.items() if isinstance(each, Refusal)}
         shared: dict[str, list[str]] = {}
         for server_id, error in refused.items():
-            if _meets_all(error):
+            if _concerns_all(error):
                 shared.setdefault(error_code(error), []).append(server_id)
             else:
                 self.findings.append(
-                    _unmade(f"what the {what} of server {servers.label(server_id)} are", error).about(
+                    _not_checked(f"what the {what} of server {servers.label(server_id)} are", error).about(
                         servers.wave_of(server_id), server_id
                     )
                 )
         for ids in shared.values():
             self.findings.append(
-                _unmade(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
+                _not_checked(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
             )
         return {server_id: answer for server_id, answer in answers.items() if not isinstance(answer, Refusal)}
 
 
-def _meets_all(error: Refusal) -> bool:
+def _concerns_all(error: Refusal) -> bool:
+    """Whether the refusal has nothing to do with the single server that was read."""
     return unavailable(error) or isinstance(explain(error, ""), AccessDenied)
 
 
-def _unmade(what: str, error: Refusal) -> Finding:
-    """The finding of a check that could not be made; only an answer that may yet come heals by itself."""
+def _not_checked(what: str, error: Refusal) -> Finding:
+    """The finding about a check that could not be made. It heals by itself only if AWS may answer later."""
     explained = explain(error, f"finding out {what}")
     if isinstance(explained, AccessDenied):
         return Finding.of(explained)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 0
     return Finding(
         code=Code.CHECK_UNAVAILABLE,
-        seen=f"It is unknown {what}, because AWS did not tell: {error}",
+        seen=f"It is unknown {what}, because AWS did not answer the question: {error}",
         remedy=(
-            "A run is not begun while this is unknown. See in the message why AWS did not answer, mend it, "
+            "A run does not begin while this is unknown. The message says why AWS did not answer: fix that, "
             "then trigger a new run."
         ),
         heals=unavailable(error) and status != 501,
     )
-
-
-def _chunks(ids: Iterable[str]) -> Iterable[list[str]]:
-    listed = sorted(ids)
-    return (listed[start : start + FILTER_VALUES] for start in range(0, len(listed), FILTER_VALUES))

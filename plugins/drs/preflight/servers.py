@@ -1,19 +1,17 @@
-"""The servers of a resolution: in which wave each stands, and how messages call them. Pure."""
+"""The servers of a resolution: the wave of each, and how messages name them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from drs.run.records import Resolution, ResolvedServer
-
-NAMED = 5
-"""Servers that one message names; of the others it tells how many there are."""
+from drs.tables import first_of
 
 
 class Servers:
     """The servers that a run is to launch.
 
-    :param resolution: what the run's groups resolved to
+    :param resolution: the servers of each wave
     """
 
     def __init__(self, resolution: Resolution) -> None:
@@ -24,7 +22,7 @@ class Servers:
         }
 
     def __iter__(self) -> Iterator[tuple[str, ResolvedServer]]:
-        """Each server with its wave, in the order of the waves."""
+        """Each server after the name of its wave, in the order of the waves."""
         return iter(self._placed.values())
 
     @property
@@ -36,7 +34,10 @@ class Servers:
         return server
 
     def wave_of(self, server_id: str) -> str:
-        """:raises KeyError: the run does not launch this server"""
+        """The wave that launches this server.
+
+        :raises KeyError: the run does not launch this server
+        """
         return self._placed[server_id][0]
 
     def label(self, server_id: str) -> str:
@@ -45,7 +46,5 @@ class Servers:
         return f"{server_id} ({server.name})" if server and server.name != server_id else server_id
 
     def labels(self, server_ids: Iterable[str]) -> str:
-        """The first of them by name, the others by their number."""
-        ids = list(server_ids)
-        named = ", ".join(self.label(server_id) for server_id in ids[:NAMED])
-        return f"{named} and {len(ids) - NAMED} more" if len(ids) > NAMED else named
+        """The labels of the first servers, and how many more there are."""
+        return first_of([self.label(server_id) for server_id in server_ids])

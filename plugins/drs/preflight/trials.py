@@ -1,4 +1,4 @@
-"""Each action that a run needs, on its own kind of resource, put to IAM's policy simulator."""
+"""Asks IAM's policy simulator about each action that a run needs, on each kind of resource."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _SAMPLES = {
     "subnet": "subnet-",
     "volume": "vol-",
 }
-"""How the ids of the resources begin; IAM's simulator does not ask whether a resource exists."""
+"""How the ids of resources begin. IAM's simulator does not check whether a resource exists."""
 _OF_NO_ACCOUNT = frozenset({"image", "snapshot"})
-"""The ARNs of these name no account."""
-_UNTRIED = (IDENTITY, REHEARSAL)
-"""GetCallerIdentity needs no permission, and SimulatePrincipalPolicy is tried by being called."""
+"""Kinds of resources whose ARNs contain no account."""
+_NOT_TRIED = (IDENTITY, REHEARSAL)
+"""GetCallerIdentity needs no permission, and the rehearsal itself calls SimulatePrincipalPolicy."""
 
 Context = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One action on one resource, in the context in which the run will call it."""
+    """One action on one resource, in the context in which the run will make the call."""
 
     grant: Grant
     action: str
@@ -62,10 +62,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """What IAM does not allow.
+    """A trial that IAM does not allow.
 
-    :param explicit: a Deny forbids it; otherwise an Allow is missing
-    :param depends_on: what IAM would have to know to be certain
+    :param explicit: whether a Deny forbids it; otherwise an Allow is missing
+    :param depends_on: the context keys that IAM would need to know in order to be certain
     """
 
     trial: Trial
@@ -73,54 +73,56 @@ class Denial:
     depends_on: tuple[str, ...]
 
 
-def trials_of(question: PreflightInputs, partition: str, account: str) -> Iterator[Trial]:
-    """All that this run needs.
+def trials_of(inputs: PreflightInputs, partition: str, account: str) -> Iterator[Trial]:
+    """The trials of everything that this run needs.
 
-    :param partition: of the caller's ARN, ``aws`` for most
+    :param partition: the partition of the caller's ARN: ``aws``, ``aws-us-gov``, ``aws-cn``
     """
     for grant in (*DIRECT, *FORWARDED):
-        if grant in _UNTRIED or not grant.is_needed(question):
+        if grant in _NOT_TRIED or not grant.is_needed(inputs):
             continue
-        context = _context(grant, question.plan.target.region)
+        context = _context(grant, inputs.plan.target.region)
         for kind in grant.on:
-            for resource in _arns(grant, kind, question, partition, account):
+            for resource in _arns(grant, kind, inputs, partition, account):
                 for action in grant.actions:
                     yield Trial(grant, action, kind, resource, context)
 
 
-def _arns(grant: Grant, kind: str, question: PreflightInputs, partition: str, account: str) -> Iterator[str]:
-    """Resources of this kind: those that the plan names (of its servers the first: each is a call of IAM),
-    else one that is made up.
+def _arns(grant: Grant, kind: str, inputs: PreflightInputs, partition: str, account: str) -> Iterator[str]:
+    """The resources of this kind that the plan names, or an invented one if it names none.
+
+    Of the servers in the plan only the first is tried, because each resource costs a call of IAM.
     """
     if kind == EVERYTHING:
         yield EVERYTHING
         return
     if kind == "document":
-        yield from _documents(question, partition, account)
+        yield from _documents(inputs, partition, account)
         return
     _, _, service, region, _, name = RESOURCES[kind].split(":", 5)
-    where = question.plan.target.region if region else ""
+    where = inputs.plan.target.region if region else ""
     owner = "" if kind in _OF_NO_ACCOUNT else account
-    for resource_id in _ids(grant, kind, question):
+    for resource_id in _ids(grant, kind, inputs):
         yield f"arn:{partition}:{service}:{where}:{owner}:{name.replace('*', resource_id)}"
 
 
-def _documents(question: PreflightInputs, partition: str, account: str) -> Iterator[str]:
-    """The documents that the plan's checks name; those of AWS, whose names nobody else may use, are of no
-    account.
+def _documents(inputs: PreflightInputs, partition: str, account: str) -> Iterator[str]:
+    """The documents that the plan's checks name.
+
+    The ARNs of AWS's own documents contain no account. Only AWS may use names that begin like theirs.
     """
-    for name in sorted(question.documents):
+    for name in sorted(inputs.documents):
         owner = "" if name.lower().startswith(("aws", "amazon", "amzn")) else account
-        own = f"arn:{partition}:ssm:{question.plan.target.region}:{owner}:document/{name}"
+        own = f"arn:{partition}:ssm:{inputs.plan.target.region}:{owner}:document/{name}"
         yield name if name.startswith("arn:") else own
 
 
-def _ids(grant: Grant, kind: str, question: PreflightInputs) -> Sequence[str]:
-    plan = question.plan
+def _ids(grant: Grant, kind: str, inputs: PreflightInputs) -> Sequence[str]:
+    plan = inputs.plan
     named: Sequence[str] = ()
     if kind == "source-server":
-        named = [server for wave in question.waves for server in plan.listed_servers(wave)][:1]
-    elif TAGGED not in grant.conditions:  # DRS's own security groups have the tag; the plan's need not
+        named = [server for wave in inputs.waves for server in plan.listed_servers(wave)][:1]
+    elif TAGGED not in grant.conditions:  # the plan's security groups need not have the tag of DRS
         named = {
             "subnet": plan.network.allowed_subnets,
             "security-group": plan.network.allowed_security_groups,
@@ -129,7 +131,7 @@ def _ids(grant: Grant, kind: str, question: PreflightInputs) -> Sequence[str]:
 
 
 def _context(grant: Grant, region: str) -> Context:
-    """What IAM will know of the call: who makes it, and that the conditions of AWS's own policy are met."""
+    """What IAM knows about the call: who makes it, and that the conditions of AWS's own policy are met."""
     by_drs = grant.by == "DRS"
     known = {
         "aws:RequestedRegion": region,
@@ -138,16 +140,16 @@ def _context(grant: Grant, region: str) -> Context:
     }
     for condition in grant.conditions:
         known[condition.key] = _DRS if condition.operator == "Null" else condition.value
-        if condition in (TAGGED, TAGGED_IN_EC2):  # one tag, and two keys to ask for it
+        if condition in (TAGGED, TAGGED_IN_EC2):  # IAM and EC2 each have a context key for this tag
             known[TAGGED.key] = known[TAGGED_IN_EC2.key] = _DRS
     return tuple(sorted(known.items()))
 
 
 def denials_of(iam: IAMClient, principal: str, trials: Iterable[Trial]) -> list[Denial]:
-    """Ask for all actions of one resource and context at once.
+    """Ask IAM, with one call for all actions on the same resource in the same context.
 
-    One resource a call: an answer about several has one decision for all of them. IAM sets no limit to the
-    actions of a call; there are at most a dozen.
+    A call names one resource, because IAM gives one decision for all resources of a call. IAM does not limit
+    the number of actions in a call; a run needs at most a dozen.
     """
     together: dict[tuple[str, Context], dict[str, Trial]] = {}
     for trial in trials:
@@ -178,8 +180,9 @@ def _entry(key: str, value: str) -> ContextEntryTypeDef:
 
 
 def _depends_on(result: EvaluationResultTypeDef) -> tuple[str, ...]:
-    """The context keys that IAM missed for its decision. It does not name those of an organisation's
-    policies, so a denial of theirs is never certain.
+    """The context keys that IAM needed for its decision and did not have.
+
+    IAM does not name the keys of an organisation's policies, so a denial by these is never certain.
     """
     keys = set(result.get("MissingContextValues", ()))
     for each in result.get("ResourceSpecificResults", ()):

@@ -1,8 +1,8 @@
-"""A plan as a bash script of plain AWS CLI commands, for the day on which Airflow is down. Pure.
+"""Writes a plan as a bash script of plain AWS CLI commands, for a day on which Airflow is down.
 
-The script does what the plan's DAG does, one wave after the other: the same pauses, gates and limits; servers
-are judged and not jobs; and whatever happens, it ends with clean-up. Waves that the DAG would run side by
-side follow each other.
+The script does what the plan's DAG does: it has the same pauses, gates and time limits, it checks each server
+and not only each job, and it always ends with clean-up. Unlike the DAG, it always runs one wave after the
+other. This module calls nothing: it only makes text.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ FUNCTIONS = Path(__file__).with_name("functions.sh")
 
 
 def runbook(plan: Plan, resolution: Resolution | None, *, at: dt.datetime) -> str:
-    """The script.
+    """Write the script.
 
-    :param resolution: which servers each wave holds; without it the script looks tagged servers up itself
-    :param at: when it is written
+    :param resolution: the servers of each wave; without it, the script looks up servers by their tags itself
+    :param at: the time at which the script is written
     """
     waves = _in_order(plan)
     numbers = {wave.name: number for number, wave in enumerate(waves, start=1)}
@@ -37,7 +37,7 @@ def runbook(plan: Plan, resolution: Resolution | None, *, at: dt.datetime) -> st
 
 
 def _in_order(plan: Plan) -> list[Wave]:
-    """The waves, each after those that it depends on; otherwise as the plan has them."""
+    """The waves in the plan's order, except that each wave comes after those that it depends on."""
     placed: list[Wave] = []
     names: set[str] = set()
     while len(placed) < len(plan.waves):
@@ -54,18 +54,19 @@ def _in_order(plan: Plan) -> list[Wave]:
 def _header(plan: Plan, resolution: Resolution | None, at: dt.datetime) -> Iterator[str]:
     when = minute(at)
     yield "#!/usr/bin/env bash"
-    yield f"# The recovery plan {plan.name} by hand, digest {plan.digest[:12]}, written {when}."
+    yield f"# The recovery plan {plan.name} without Airflow: digest {plan.digest[:12]}, written {when}."
     if plan.description:
         yield f"# {_comment(plan.description)}"
     yield f"# Account {plan.target.account_id}, Region {plan.target.region}."
     yield "#"
-    yield "# Log in to the account (or set AWS_PROFILE), read this through, and run it: bash FILE"
-    yield "# To go step by step, start a shell of its own first (bash) and paste it piece by piece."
-    yield "# It launches drills, waits, and in the end terminates what it launched. Ctrl-C goes to clean-up."
+    yield "# Log in to the account (or set AWS_PROFILE), read this script, and run it: bash FILE"
+    yield "# To go step by step, start a new shell (bash) and paste the script into it piece by piece."
+    yield "# The script launches drill instances, waits for them, and terminates them at the end."
+    yield "# Ctrl-C skips to this clean-up."
     if resolution is None:
-        yield "# Groups by tags are looked up when it runs."
+        yield "# The script looks up servers by their tags when it runs."
     else:
-        yield f"# Groups by tags stand for the servers of {when}."
+        yield f"# The servers that the plan finds by tags are those of {when}."
     yield ""
     yield f"plan={plan.name}"
     yield f"dag={dag_id(plan.name)}"
@@ -73,7 +74,7 @@ def _header(plan: Plan, resolution: Resolution | None, at: dt.datetime) -> Itera
     yield f"cleanup_timeout={_whole(plan.cleanup.timeout)}"
     yield "kind=--is-drill"
     if plan.allow_recovery:
-        yield "# A REAL RECOVERY: take the # of the next line away. Nothing is terminated then."
+        yield "# For a REAL RECOVERY, remove the # from the next line. Nothing is terminated then."
         yield "# kind=--no-is-drill"
 
 
@@ -86,7 +87,7 @@ def _wave(plan: Plan, wave: Wave, numbers: Mapping[str, int], resolution: Resolu
     yield ""
     yield f'jobs_{number}=""'
     yield f'servers_{number}="{required}"'
-    yield f'optional_{number}="{optional}" # the drill goes on without them'
+    yield f'optional_{number}="{optional}" # the drill goes on if they fail'
     yield f"wave_{number}() {{"
     for name in plan.dependencies(wave.name):
         gate = plan.wave(name).next_wave_when
@@ -128,7 +129,7 @@ def _one_by_one(plan: Plan, servers: Sequence[ResolvedServer], delay: dt.timedel
 
 
 def _together(plan: Plan, servers: Sequence[ResolvedServer], _delay: dt.timedelta) -> Iterator[str]:
-    # Optional servers have a job of their own: one that is held must not keep the others back.
+    # Optional servers get a job of their own: if it is refused, the required ones still start.
     for optional in (False, True):
         ids = [server.server_id for server in servers if server.optional is optional]
         if ids:
@@ -136,7 +137,7 @@ def _together(plan: Plan, servers: Sequence[ResolvedServer], _delay: dt.timedelt
 
 
 def _looked_up(plan: Plan, group_name: str, number: int, launch: Launch) -> Iterator[str]:
-    """The launch of a group that is known by its tags alone."""
+    """The commands that look up the servers of a group by its tags and launch them."""
     group = plan.protection_groups[group_name]
     if group.server_tags is None:
         return
@@ -160,7 +161,7 @@ def _looked_up(plan: Plan, group_name: str, number: int, launch: Launch) -> Iter
 
 
 def _carries(tags: Mapping[str, str]) -> str:
-    """The JMESPath condition for a server that carries all of these tags."""
+    """The JMESPath condition for a server that has all of these tags."""
     conditions = []
     for key, value in tags.items():
         literal = json.dumps(value).replace("`", "\\`")
@@ -169,12 +170,12 @@ def _carries(tags: Mapping[str, str]) -> str:
 
 
 def _launch(plan: Plan, servers: str, optional: bool) -> str:
-    """The command that starts these servers; ``$kind`` only where the plan allows a real recovery."""
+    """The command that launches these servers. It uses ``$kind`` only if the plan allows a real recovery."""
     kind = "$kind" if plan.allow_recovery else "--is-drill"
-    otherwise = 'say "Optional: going on without it."' if optional else "return 1"
+    otherwise = 'say "The server is optional: the drill goes on without it."' if optional else "return 1"
     return (
-        f"launch aws drs start-recovery --region {plan.target.region} {kind} "
-        f"--source-servers {servers} --query job.jobID --output text || {otherwise}"
+        f"launch aws drs start-recovery --region {plan.target.region} {kind} --source-servers {servers} "
+        f"--query job.jobID --output text || {otherwise}"
     )
 
 
@@ -198,17 +199,17 @@ def _main(plan: Plan, numbers: Mapping[str, int]) -> Iterator[str]:
     yield "code=0"
     chain = " && ".join(f"wave_{number}" for number in numbers.values())
     yield f"{chain} || code=1"
-    yield "# Each wave that was launched is judged, also after another has failed."
+    yield "# Check the servers of every wave that was launched, even if another wave failed."
     for name, number in numbers.items():
         yield f'[ -z "$jobs_{number}" ] || {_gate(plan, name, number, "launched")} || code=1'
     yield 'finish "$code"'
 
 
 def _whole(span: dt.timedelta) -> int:
-    """Seconds as bash counts them."""
+    """Whole seconds, rounded up: bash has no fractions."""
     return math.ceil(span.total_seconds())
 
 
 def _comment(text: str) -> str:
-    """Text of others on one line: nothing of it may leave the comment."""
+    """Text that other people wrote, on one line, so that no part of it can become a command."""
     return "".join(character if character.isprintable() else " " for character in text)

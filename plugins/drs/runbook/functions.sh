@@ -1,23 +1,23 @@
-# What the waves below are made of: bash 3.2 or newer, grep, and the AWS CLI.
-# A line that begins with "launch aws drs" is a plain AWS command with its repetition in front.
+# Functions that the waves below use. They need bash 3.2 or newer, grep, and the AWS CLI.
+# A line that begins with "launch aws drs" is a plain AWS command; launch repeats it while another job holds its servers.
 
 set -u
 export AWS_PAGER=""
-POLL=${POLL:-15} # seconds between two looks at DRS
+POLL=${POLL:-15} # seconds between two calls that ask DRS for a status
 run="runbook-$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 token="$run-$RANDOM$RANDOM"
 began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
 tags="--tags drs-drills:run=$token,drs-drills:dag=$dag,drs-drills:dag-run=$run"
 errors=$(mktemp)
 trap 'rm -f "$errors" "$errors.listed"' EXIT
-trap '' PIPE # whoever reads along may go; clean-up goes on
+trap '' PIPE # clean-up goes on even if nothing reads the output any more
 jobs=""      # every LAUNCH job of this runbook
-ending=""    # every TERMINATE job of it
+ending=""    # every TERMINATE job of this runbook
 wave_jobs="" # the jobs of the wave that is being launched
 
 say() { printf '%s  %s\n' "$(date -u +%H:%M:%S)" "$*" >&2; }
 
-confirm() { # QUESTION: whether a person agrees
+confirm() { # QUESTION: succeeds if a person answers yes
     local answer=""
     read -r -p "$1 [y/N] " answer
     case $answer in y | Y | yes) return 0 ;; esac
@@ -30,28 +30,28 @@ pause() { # SECONDS WHAT
     sleep "$1"
 }
 
-check_account() { # ACCOUNT: whether the credentials lead there
+check_account() { # ACCOUNT: succeeds if the credentials are for this account
     local account
     account=$(aws sts get-caller-identity --region "$region" --query Account --output text) || {
-        say "AWS does not say who you are: log in, or set AWS_PROFILE."
+        say "AWS does not accept your credentials: log in, or set AWS_PROFILE."
         return 1
     }
     [ "$account" = "$1" ] && return 0
-    say "These credentials lead to account $account, and the plan is for $1. Nothing was done."
+    say "These credentials are for account $account, but the plan is for account $1. Nothing was done."
     return 1
 }
 
-joined() { # JOB...: the ids with commas between them
+joined() { # JOB...: prints the ids with commas between them
     local IFS=,
     echo "$*"
 }
 
-knows() { # JOB: whether it is one of this runbook's
+knows() { # JOB: succeeds if this runbook started the job
     case " $jobs " in *" $1 "*) return 0 ;; esac
     return 1
 }
 
-new_jobs() { # the jobs that bear this runbook's tag and whose reply was lost
+new_jobs() { # prints the jobs that have this runbook's tag but are not known yet, because a reply was lost
     local job owner
     [ -n "$tags" ] || return 0
     aws drs describe-jobs --region "$region" --filters "fromDate=$began" \
@@ -61,13 +61,13 @@ new_jobs() { # the jobs that bear this runbook's tag and whose reply was lost
     done < "$errors.listed"
 }
 
-started() { # JOB
+started() { # JOB: records a job of this runbook
     jobs="$jobs $1"
     wave_jobs="$wave_jobs $1"
-    say "Job $1 is started."
+    say "Job $1 started."
 }
 
-in_recovery() { # COMMAND...: the servers in it that run in recovery for real
+in_recovery() { # COMMAND...: prints the servers of the command that run in a real recovery
     local server
     aws drs describe-recovery-instances --region "$region" \
         --query 'items[?isDrill!=`true`].[sourceServerID]' --output text > "$errors.listed" || return 1
@@ -76,7 +76,7 @@ in_recovery() { # COMMAND...: the servers in it that run in recovery for real
     done < "$errors.listed"
 }
 
-recovering() { # COMMAND...: the servers of a drill's command that a live job recovers for real
+recovering() { # COMMAND...: prints the servers of a drill's command that a live job recovers for real
     local server
     case " $* " in *" --is-drill "*) ;; *) return 0 ;; esac
     aws drs describe-jobs --region "$region" \
@@ -87,32 +87,33 @@ recovering() { # COMMAND...: the servers of a drill's command that a live job re
     done < "$errors.listed"
 }
 
-# Before each try: a real recovery may have come in between. Its job is looked for first, and a call that names its
-# servers not made: DRS would grant it in the moment of the job's end, and terminate what that job launched.
-launch() { # COMMAND...: start one job; again and again while another job holds one of its servers
+# Before each attempt, launch looks for a real recovery that began in the meantime. It does not launch a server that
+# a job of a real recovery holds: at the moment when that job ends, DRS would accept the call and terminate the
+# instance that the job launched.
+launch() { # COMMAND...: starts one job, and repeats the command while another job holds one of its servers
     local since=$SECONDS waits=$backoff wait job lost held real
     while :; do
         if ! held=$(recovering "$@") || ! real=$(in_recovery "$@"); then
-            say "NOT STARTED: it is unknown which servers run in recovery: $*"
+            say "NOT STARTED: DRS did not answer which servers run in a real recovery: $*"
             return 1
         elif [ -n "$real" ]; then
-            say "RECOVERY_INSTANCE_EXISTS: a launch would terminate what these servers run as in recovery:" $real
+            say "RECOVERY_INSTANCE_EXISTS: a launch would terminate the real recovery instances of these servers:" $real
             return 1
         fi
         if [ -n "$held" ]; then
-            echo "ConflictException: a live job recovers for real:" $held > "$errors"
+            echo "ConflictException: a live job of a real recovery holds:" $held > "$errors"
         elif job=$("$@" $tags 2> "$errors"); then
             started "$job"
             return 0
         fi
         lost=$(new_jobs)
         if [ -n "$lost" ]; then
-            say "The reply was lost, and the job is there."
+            say "The reply was lost, but the job exists."
             for job in $lost; do started "$job"; done
             return 0
         fi
         if [ -n "$tags" ] && grep -q TagResource "$errors"; then
-            say "The account refuses tags on jobs: going on without them."
+            say "The account refuses tags on jobs: continuing without tags."
             tags=""
             continue
         fi
@@ -123,17 +124,17 @@ launch() { # COMMAND...: start one job; again and again while another job holds 
         fi
         wait=${waits%% *}
         case $waits in *" "*) waits=${waits#* } ;; esac
-        say "Refused, trying again in $wait s: $(tr '\n' ' ' < "$errors")"
+        say "Refused; next attempt in $wait s: $(tr '\n' ' ' < "$errors")"
         sleep "$wait"
     done
 }
 
-statuses() { # JOB...: id and status of each
+statuses() { # JOB...: prints the id and status of each job
     aws drs describe-jobs --region "$region" --filters "jobIDs=$(joined "$@")" \
         --query 'items[].[jobID,status]' --output text
 }
 
-wait_started() { # WAVE SECONDS JOB...: until no job of the wave is PENDING any more
+wait_started() { # WAVE SECONDS JOB...: waits until no job of the wave is PENDING
     local wave=$1 until=$((SECONDS + $2)) listed job pending
     shift 2
     while :; do
@@ -144,14 +145,14 @@ wait_started() { # WAVE SECONDS JOB...: until no job of the wave is PENDING any 
         done
         [ -n "$pending" ] || return 0
         if [ "$SECONDS" -ge "$until" ]; then
-            say "JOB_START_TIMEOUT: wave $wave has jobs that did not leave PENDING:$pending"
+            say "JOB_START_TIMEOUT: wave $wave has jobs that are still PENDING:$pending"
             return 1
         fi
         sleep "$POLL"
     done
 }
 
-wait_ended() { # SECONDS JOB...: until every job has ended
+wait_ended() { # SECONDS JOB...: waits until every job has ended
     local until=$((SECONDS + $1)) listed job live
     shift
     while :; do
@@ -162,15 +163,15 @@ wait_ended() { # SECONDS JOB...: until every job has ended
         done
         [ -n "$live" ] || return 0
         if [ "$SECONDS" -ge "$until" ]; then
-            say "Not ended in time:$live"
+            say "These jobs did not end in time:$live"
             return 1
         fi
         sleep "$POLL"
     done
 }
 
-# A COMPLETED job proves nothing: its servers' launch statuses do.
-wait_launched() { # WAVE SECONDS JOBS SERVERS OPTIONAL-SERVERS: until every server is launched
+# A job can be COMPLETED without its servers being launched, so the launch status of each server is checked.
+wait_launched() { # WAVE SECONDS JOBS SERVERS OPTIONAL-SERVERS: waits until every server is launched
     local wave=$1 seconds=$2 of_wave=$3 required=$4 optional=$5 listed="" server job missing=""
     wait_ended "$seconds" $of_wave || say "JOB_TIMEOUT: wave $wave."
     [ -z "$of_wave" ] || listed=$(aws drs describe-jobs --region "$region" --filters "jobIDs=$(joined $of_wave)" \
@@ -194,7 +195,7 @@ wait_launched() { # WAVE SECONDS JOBS SERVERS OPTIONAL-SERVERS: until every serv
     return 1
 }
 
-drill_instances() { # the drill instances of this runbook's jobs that DRS lists; real recoveries never
+drill_instances() { # prints the drill instances of this runbook's jobs in DRS; never those of real recoveries
     local job instance
     aws drs describe-recovery-instances --region "$region" \
         --query 'items[?isDrill==`true`].[jobID,recoveryInstanceID]' --output text > "$errors.listed" || return 1
@@ -203,7 +204,7 @@ drill_instances() { # the drill instances of this runbook's jobs that DRS lists;
     done < "$errors.listed"
 }
 
-running_in_ec2() { # what EC2 still runs of this runbook's jobs
+running_in_ec2() { # prints the instances of this runbook's jobs that still exist in EC2
     local job
     for job in $jobs; do
         aws ec2 describe-instances --region "$region" --filters "Name=tag:drs.amazonaws.com-job,Values=$job" \
@@ -212,7 +213,7 @@ running_in_ec2() { # what EC2 still runs of this runbook's jobs
     done
 }
 
-terminate() { # INSTANCE...: one job for each hundred of them
+terminate() { # INSTANCE...: starts one TERMINATE job for each 100 instances
     local job
     while [ $# -gt 0 ]; do
         job=$(aws drs terminate-recovery-instances --region "$region" --recovery-instance-ids "${@:1:100}" \
@@ -221,9 +222,9 @@ terminate() { # INSTANCE...: one job for each hundred of them
     done
 }
 
-clean_up() { # SECONDS: terminate what this runbook launched, and see it gone in DRS and in EC2
+clean_up() { # SECONDS: terminates what this runbook launched, until DRS and EC2 show that it is gone
     local until=$((SECONDS + $1)) lost="" left="" running="" rounds=0 job
-    say "Clean-up of:${jobs:- no job} (DRS cannot cancel a job: live ones are waited for)"
+    say "Clean-up of jobs:${jobs:- none} (DRS cannot cancel a job, so clean-up waits for live jobs)"
     while [ "$SECONDS" -lt "$until" ] && [ "$rounds" -le 3 ]; do
         if lost=$(new_jobs); then
             for job in $lost; do started "$job"; done
@@ -232,29 +233,29 @@ clean_up() { # SECONDS: terminate what this runbook launched, and see it gone in
                     [ "$rounds" -eq 3 ] || terminate $left
                     rounds=$((rounds + 1))
                 elif running=$(running_in_ec2) && [ -z "$running" ]; then
-                    say "Clean: DRS and EC2 show no instance of this runbook any more."
+                    say "Clean: DRS and EC2 show no instance of this runbook."
                     return 0
                 fi
             fi
         fi
         sleep "$POLL"
     done
-    say "CLEANUP_INCOMPLETE: still there, costing money: ${left:-in DRS none} ${running}"
-    say "See which job or termination protection keeps them, then: aws drs terminate-recovery-instances \
+    say "CLEANUP_INCOMPLETE: these instances still exist and cost money: ${left:-none in DRS} ${running}"
+    say "Find out which job or termination protection keeps them, then run: aws drs terminate-recovery-instances \
 --region $region --recovery-instance-ids ${left:-ID...}"
     return 1
 }
 
-finish() { # EXIT-CODE: clean up whatever happened, and say how it ended
+finish() { # EXIT-CODE: cleans up and prints how the drill ended
     local code=$1
     if [ "$kind" != --is-drill ]; then
-        say "A real recovery: nothing is terminated. Its jobs:${jobs:- none}"
+        say "This was a real recovery: nothing is terminated. Its jobs:${jobs:- none}"
         exit "$code"
     fi
-    trap 'say "Stopped before the end of clean-up: instances of$jobs may be left."; exit 130' INT TERM
+    trap 'say "Clean-up was stopped before its end: instances of these jobs may be left:$jobs"; exit 130' INT TERM
     trap '' HUP
-    if [ -t 0 ]; then read -r -p "Look at the instances; Enter terminates them. "; fi
+    if [ -t 0 ]; then read -r -p "Look at the instances now. Press Enter to terminate them. "; fi
     clean_up "$cleanup_timeout" || code=1
-    if [ "$code" -eq 0 ]; then say "The drill of $plan is good."; else say "The drill of $plan FAILED."; fi
+    if [ "$code" -eq 0 ]; then say "The drill of $plan passed."; else say "The drill of $plan FAILED."; fi
     exit "$code"
 }

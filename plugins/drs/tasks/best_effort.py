@@ -1,4 +1,6 @@
-"""What a task does beside its work, such as telling people: bounded in time, and never what fails it."""
+"""Work that a task does on best effort, such as sending messages: bounded in time, and it never fails the
+task.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +13,16 @@ from typing import ParamSpec
 from drs.run.ledger import Ledger
 
 PATIENCE = 15.0
-"""Seconds after which an endpoint that does not answer is no longer waited for."""
+"""Seconds that a task waits for an endpoint that does not answer."""
 
 P = ParamSpec("P")
 log = logging.getLogger(__name__)
 
 
 def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object]) -> None:
-    """Do the work; where it fails, or takes too long, say so in the log and in the run's records.
+    """Do the work. If it fails or takes too long, write that to the log and to the run's records.
 
-    :param task_id: the task under which the failure is remarked
+    :param task_id: the task under which the failure is noted
     :param what: what the work is, for "... failed: ..."
     """
     failure: list[Exception] = []
@@ -31,24 +33,24 @@ def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object])
         except Exception as error:
             failure.append(error)
 
-    # A thread, since nobody's client can be trusted to have a time-out. One that hangs ends with the process.
-    thread = threading.Thread(target=run, name=f"aside: {what}", daemon=True)
+    # In a thread, because no client can be trusted to have a time-out. One that hangs ends with the process.
+    thread = threading.Thread(target=run, name=f"best effort: {what}", daemon=True)
     thread.start()
     thread.join(PATIENCE)
     if thread.is_alive():
-        remark(ledger, task_id, f"{what} failed: no answer within {PATIENCE:.0f} s")
+        note(ledger, task_id, f"{what} failed: no answer within {PATIENCE:.0f} s")
     elif failure:
-        remark(ledger, task_id, f"{what} failed: {type(failure[0]).__name__}: {failure[0]}")
+        note(ledger, task_id, f"{what} failed: {type(failure[0]).__name__}: {failure[0]}")
 
 
-def remark(ledger: Ledger, task_id: str, text: str) -> None:
-    """Put what went wrong beside a task's work into its log and into the run's records."""
+def note(ledger: Ledger, task_id: str, text: str) -> None:
+    """Write a failed best effort to the task's log and to the run's records."""
     log.warning("%s. The run goes on.", text)
     ledger.add_note(task_id, text)
 
 
 def never_fails(function: Callable[P, None]) -> Callable[P, None]:
-    """Log what the function raises, and nothing more: what it does is beside the task's work."""
+    """Log what the function raises instead of raising it: the task's own work goes on."""
 
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:

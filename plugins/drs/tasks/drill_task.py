@@ -1,4 +1,4 @@
-"""What every task of a drill shares: its run's records and target, coded failures, and waiting."""
+"""What the tasks of a drill share: the run's records and target, coded failures, and waiting."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from drs.errors import DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
-from drs.tasks.send_messages import announce_failure
+from drs.tasks.send_messages import notify_failure
 from drs.times import utc_now
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from airflow.triggers.base import BaseTrigger
 
 DEFER_MARGIN = dt.timedelta(seconds=120)
-"""A trigger ends by its own deadline; Airflow's bound on the deferral comes later, for one that died."""
+"""A trigger ends by its own deadline. Airflow's bound on the deferral lies this much later, for a trigger
+that died."""
 
 R = TypeVar("R")
 
@@ -42,7 +43,7 @@ class DrillTask(Protocol):
 
 
 class XComStore:
-    """The XCom of the first task of a run: by default the task's own run."""
+    """The XCom of a run's first task; by default of the run that the task belongs to."""
 
     def __init__(self, ti: Any, *, dag_id: str | None = None, run_id: str | None = None) -> None:
         self._ti = ti
@@ -64,44 +65,68 @@ def run_ledger(context: Context) -> Ledger:
 
 
 def coded_failures(method: Callable[..., R]) -> Callable[..., R]:
-    """Turn a coded failure into a failed task: recorded for evidence and verdict, said at the log's end, and
-    retried by Airflow only where a retry can help. A try that is cut off leaves no reason of an earlier one.
+    """Turn a coded failure into a failed task.
+
+    The failure is recorded for evidence and verdict, and is the end of the task's log. Airflow retries
+    the task only where a retry can help. Each try first removes the failure that an earlier try recorded.
     """
-    return _guarded(method, _record)
+    return _with_coded_failures(method, _RecordedFailures())
 
 
-def told_failures(method: Callable[..., R]) -> Callable[..., R]:
-    """The same for a task that belongs to no drill, and so has no ledger."""
-    return _guarded(method)
+def logged_failures(method: Callable[..., R]) -> Callable[..., R]:
+    """Turn a coded failure of a task outside of any drill into a failed task; only log it."""
+    return _with_coded_failures(method, _LoggedFailures())
 
 
-def _guarded(
-    method: Callable[..., R], record: Callable[[Context, DrillError], None] | None = None
-) -> Callable[..., R]:
+class _LoggedFailures:
+    """What to do about a task's failure, apart from raising it: nothing."""
+
+    def begin(self, context: Context) -> None:
+        """A try of the task begins."""
+
+    def coded(self, context: Context, failure: DrillError) -> None:
+        """The try failed with a code."""
+
+    def uncoded(self, context: Context, error: Exception) -> None:
+        """The try failed with an error that has no code: Airflow's own, or a bug."""
+
+
+class _RecordedFailures(_LoggedFailures):
+    """Record a failure in the run's ledger, and notify people of it."""
+
+    def begin(self, context: Context) -> None:
+        run_ledger(context).forget_failure(context["ti"].task_id)
+
+    def coded(self, context: Context, failure: DrillError) -> None:
+        ledger = run_ledger(context)
+        record = FailureRecord(
+            code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
+        )
+        ledger.save_failure(context["ti"].task_id, record)
+        notify_failure(context, ledger, record, retryable=failure.retryable)
+
+    def uncoded(self, context: Context, error: Exception) -> None:
+        failure = FailureRecord(
+            code="", message=f"{type(error).__name__}: {error}", remedy="Read the task's log."
+        )
+        final = isinstance(error, AirflowFailException)
+        notify_failure(context, run_ledger(context), failure, retryable=not final)
+
+
+def _with_coded_failures(method: Callable[..., R], failures: _LoggedFailures) -> Callable[..., R]:
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
         try:
-            if record:
-                run_ledger(context).forget_failure(context["ti"].task_id)
+            failures.begin(context)
             return method(self, context, *args, **kwargs)
-        except DrillError as error:
-            failure = error
-        except (ClientError, BotoCoreError) as error:
-            doing = f"what task {context['ti'].task_id} asked for"
-            explained = explain(error, doing, connection=getattr(self, "aws_conn_id", None))
-            if explained is None:
-                if record:
-                    _announce_uncoded(context, error)
-                raise
-            failure = explained
         except AirflowSkipException:
             raise
         except Exception as error:
-            if record:
-                _announce_uncoded(context, error)
-            raise
-        if record:
-            record(context, failure)
+            failure = _coded(error, context, connection=getattr(self, "aws_conn_id", None))
+            if failure is None:
+                failures.uncoded(context, error)
+                raise
+        failures.coded(context, failure)
         if failure.details:
             self.log.error("What happened:\n%s", failure.details)
         for line in str(failure).splitlines():
@@ -112,26 +137,17 @@ def _guarded(
     return guarded
 
 
-def _record(context: Context, failure: DrillError) -> None:
-    ledger = run_ledger(context)
-    record = FailureRecord(
-        code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
-    )
-    ledger.save_failure(context["ti"].task_id, record)
-    announce_failure(context, ledger, record, retryable=failure.retryable)
-
-
-def _announce_uncoded(context: Context, error: Exception) -> None:
-    """Tell people of a failure that no code of ours explains: Airflow's own, or a bug."""
-    failure = FailureRecord(
-        code="", message=f"{type(error).__name__}: {error}", remedy="Read the task's log."
-    )
-    final = isinstance(error, AirflowFailException)
-    announce_failure(context, run_ledger(context), failure, retryable=not final)
+def _coded(error: Exception, context: Context, *, connection: str | None) -> DrillError | None:
+    """The error as a failure with a code; ``None`` where no code explains it."""
+    if isinstance(error, DrillError):
+        return error
+    if isinstance(error, ClientError | BotoCoreError):
+        return explain(error, f"what task {context['ti'].task_id} asked for", connection=connection)
+    return None
 
 
 def use_target(task: DrillTask, run: RunRecord) -> None:
-    """Point the task at the account and Region that the run recorded, whatever the plan file says by now."""
+    """Point the task at the account and Region that the run recorded, even if the plan file has changed."""
     target = run.read_plan().target
     task.aws_conn_id = target.aws_conn_id
     task.region_name = target.region
@@ -150,13 +166,13 @@ def hook_parameters(task: DrillTask) -> dict[str, Any]:
 def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
     """What this run launches in the wave.
 
-    :raises AirflowSkipException: this run leaves the wave out
-    :raises PlanChanged: the run's plan does not know the wave
+    :raises AirflowSkipException: this run does not launch the wave
+    :raises PlanChanged: the wave is not in the run's plan
     """
     plan = run.read_plan()
     if wave not in {known.name for known in plan.waves}:
         raise PlanChanged(
-            f"Wave {wave} is not in the plan that this run began with: the plan file was edited since."
+            f"Wave {wave} is not in the plan that this run began with: the plan file was edited after that."
         )
     if run.missed:
         raise AirflowSkipException(run.missed)
@@ -177,9 +193,9 @@ def chosen_wave(ledger: Ledger, run: RunRecord, wave: str) -> WaveResolution:
 
 
 def cleanup_has_begun(context: Context) -> bool:
-    """Whether the run's clean-up was scheduled, runs, or ran: then no server may be started any more.
+    """Whether the run's clean-up is scheduled, running or done. Then the run may launch no more servers.
 
-    The state of the task itself is the mark: it goes back to none when a person clears the wave.
+    The state of the clean-up task shows it: that state is none again after somebody clears the wave.
     """
     ti: Any = context["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[TERMINATE_TASK_ID], run_ids=[ti.run_id])
@@ -196,10 +212,10 @@ def task_states(context: Context) -> dict[str, str | None]:
 def wait(
     task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume: str
 ) -> dict[str, Any] | None:
-    """Wait in the triggerer, to be resumed at method ``resume``; without a triggerer wait here.
+    """Wait in the triggerer and resume in method ``resume``; where ``deferrable`` is off, wait in the worker.
 
     :param deadline: when the trigger gives up by itself
-    :return: the trigger's event, if it was waited for here
+    :return: the trigger's event, if the worker waited
     """
     if settings.deferrable():
         left = max(deadline - utc_now(), dt.timedelta(0))

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook
@@ -29,7 +27,7 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
     """
 
     once: bool = False
-    """Whether its client sends each request once."""
+    """Whether the client sends each request once, without retries."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = "drs"
@@ -37,7 +35,7 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
 
     @property
     def config(self) -> Config:
-        """The connection's botocore configuration over an explicit retry mode."""
+        """An explicit retry mode, overridden by the connection's botocore configuration."""
         config: Config = RETRIES.merge(super().config)
         return config.merge(ONCE) if self.once else config
 
@@ -49,9 +47,9 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
         """A session of the connection.
 
-        The session of a role ends, after an hour by default, and botocore renews it when a call is due. The
-        provider's renewal blocks, which in the triggerer would hold up every wait of it while STS is slow: it
-        is given a thread.
+        The session of an assumed role expires, by default after an hour, and botocore renews it when the next
+        call is made. The provider's renewal blocks. In the triggerer that would stop every other trigger
+        while STS is slow, so the renewal runs in a thread there.
         """
         session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
         if deferrable:
@@ -63,15 +61,11 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
                 credentials._refresh_using = lambda: asyncio.to_thread(renew)
         return session
 
-    @cached_property
-    def waiter_path(self) -> PathLike[str]:
-        return Path(__file__).parent / "waiters" / "drs.json"
-
 
 class Ec2Instances:
-    """EC2's instances through the same connection; the client is made when it is needed.
+    """Lists EC2 instances through the same connection. The client is made at the first call.
 
-    :param hook_parameters: what the connection is reached with (``aws_conn_id``, ``region_name``, ``verify``,
+    :param hook_parameters: how to connect (``aws_conn_id``, ``region_name``, ``verify``,
         ``botocore_config``)
     """
 
@@ -86,7 +80,7 @@ class Ec2Instances:
         ).conn
 
     def __call__(self, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
-        """DescribeInstances, its reservations flattened."""
+        """The instances of all reservations in DescribeInstances."""
         for page in self._client.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]

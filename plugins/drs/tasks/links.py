@@ -6,7 +6,7 @@ from airflow.providers.amazon.aws.links.base_aws import BASE_AWS_CONSOLE_LINK, B
 
 
 class DrsJobHistoryLink(BaseAwsLink):
-    """The Region's recovery job history, where each job's log and servers stand."""
+    """The Region's recovery job history, with the log and the servers of each job."""
 
     name = "DRS job history"
     key = "drs_job_history"

@@ -1,4 +1,4 @@
-"""Puts a wave's measures into CloudWatch and among Airflow's own metrics, each value once."""
+"""Publishes a wave's measures to CloudWatch and to Airflow's own metrics, each value once."""
 
 from __future__ import annotations
 
@@ -24,55 +24,55 @@ if TYPE_CHECKING:
 
 @never_fails
 def measure_calls(context: Context, ledger: Ledger, wave: str, launch: LaunchRecord) -> None:
-    """The wave's calls are made."""
-    _put(context, ledger, wave, measures.of_calls(launch.calls))
+    """Publish the conflicts, once all of the wave's calls are made."""
+    _publish(context, ledger, wave, measures.of_calls(launch.calls))
 
 
 @never_fails
 def measure_start(
     context: Context, ledger: Ledger, wave: str, launch: LaunchRecord, reached: dt.datetime
 ) -> None:
-    """All jobs of the wave have left PENDING."""
+    """Publish how long the wave took to start, once all of its jobs have left PENDING."""
     delay = ledger.run().read_plan().launch_for(wave).server_delay
-    _put(context, ledger, wave, measures.of_wave(launch.calls, reached, delay, ledger.measured(wave)))
+    _publish(context, ledger, wave, measures.of_wave(launch.calls, reached, delay, ledger.measured(wave)))
 
 
 @never_fails
 def measure_stuck(context: Context, ledger: Ledger, wave: str, job_ids: Iterable[str]) -> None:
-    """These jobs did not leave PENDING in time."""
+    """Publish jobs that did not leave PENDING in time as failed."""
     found: dict[str, tuple[Value, ...]] = {}
     for job_id in job_ids:
         found |= measures.judged(job_id, failed=True)
-    _put(context, ledger, wave, found)
+    _publish(context, ledger, wave, found)
 
 
 @never_fails
 def measure_jobs(
     context: Context, ledger: Ledger, wave: str, jobs: Iterable[Job], outcome: WaveOutcome
 ) -> None:
-    """The wave's servers are judged."""
-    _put(context, ledger, wave, measures.of_jobs(jobs, outcome.servers))
+    """Publish the durations and failures of the wave's jobs, once its servers are judged."""
+    _publish(context, ledger, wave, measures.of_jobs(jobs, outcome.servers))
 
 
-def _put(context: Context, ledger: Ledger, wave: str, found: Found) -> None:
+def _publish(context: Context, ledger: Ledger, wave: str, found: Found) -> None:
     known = ledger.measured(wave)
     fresh = found.keys() - known
     if not fresh:
         return
-    # Before they are put: a task that is cut off in between has measured too little, not twice.
+    # Recorded before they are published: a task that is cut off in between loses values, and repeats none.
     ledger.save_measured(wave, known | fresh)
     values = measures.summed(value for about in found if about in fresh for value in found[about])
     if not values:
         return
     plan = ledger.run().read_plan()
     task_id = context["ti"].task_id
-    attempt(ledger, task_id, "Giving measures to Airflow", lambda: _to_airflow(plan.name, wave, values))
+    attempt(ledger, task_id, "Publishing measures to Airflow", lambda: _to_airflow(plan.name, wave, values))
     if settings.metrics():
         target = plan.target
         attempt(
             ledger,
             task_id,
-            "Putting measures into CloudWatch",
+            "Publishing measures to CloudWatch",
             lambda: _to_cloudwatch(target.aws_conn_id, target.region, plan.name, wave, values),
         )
 
@@ -87,7 +87,7 @@ def _to_airflow(plan: str, wave: str, values: Sequence[Value]) -> None:
 
 
 def _to_cloudwatch(connection: str, region: str, plan: str, wave: str, values: Sequence[Value]) -> None:
-    """Put every value with its plan and wave, with its plan, and without both: an alarm cannot search.
+    """Put every value three times: by plan and wave, by plan, and without dimensions. An alarm cannot search.
 
     .. seealso:: https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
     """

@@ -1,7 +1,8 @@
-"""What Airflow calls in the triggerer when a plan's RTO has gone by since a run of it was queued.
+"""The callback that Airflow runs in the triggerer when a plan's RTO has passed since a run of it was queued.
 
-Airflow knows only whether the run has ended. A healthy drill is still at its clean-up by then, or keeps its
-instances for a while: so the run's records are read, and people are told only of waves that are not up.
+Airflow knows only whether the run has ended. At that time a healthy drill may still be cleaning up, or
+keeping its instances for a while. So the callback reads the run's records, and notifies people only if waves
+are not up.
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from drs.notify import messages
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import LAST_GATE
 from drs.run.records import RunRecord
-from drs.tasks.send_messages import tell
+from drs.tasks.send_messages import send
 
 log = logging.getLogger(__name__)
 
 
 async def rto_has_passed(context: Mapping[str, Any]) -> None:
-    """Tell people if the run's waves are not all launched and validated.
+    """Notify people if any wave of the run is not launched and validated.
 
-    :param context: Airflow's, of which only ``dag_run`` is used
+    :param context: Airflow's context; only ``dag_run`` is used
     """
     dag_run = context["dag_run"]
-    # In a thread: reading records blocks, and the triggerer's other triggers must not wait for it.
-    await asyncio.to_thread(look, dag_run["dag_id"], dag_run["dag_run_id"], dag_run["state"])
+    # In a thread, because reading records blocks, and the other triggers must not wait for that.
+    await asyncio.to_thread(notify_if_waves_lack, dag_run["dag_id"], dag_run["dag_run_id"], dag_run["state"])
 
 
-def look(dag_id: str, run_id: str, state: str) -> None:
-    """The same, of a run by its ids.
+def notify_if_waves_lack(dag_id: str, run_id: str, state: str) -> None:
+    """Notify people if waves of this run are not up. A run that launches nothing or is over needs no alarm.
 
-    :param state: the run's, in Airflow's words
+    :param state: the state of the run in Airflow
     """
     ledger = Ledger(_XComStore(dag_id, run_id))
     run = ledger.begun()
@@ -48,12 +49,12 @@ def look(dag_id: str, run_id: str, state: str) -> None:
         return
     notice = messages.rto_passed(run, settings.base_url(), objective, lacking)
     log.warning("%s", notice.message)
-    # Under the first task, whose own part is done by now: this callback belongs to no task.
-    tell({}, ledger, BEGIN_TASK_ID, notice.event, notice, run)
+    # This callback belongs to no task, so the notice is recorded under the run's first task, which is done.
+    send({}, ledger, BEGIN_TASK_ID, notice.event, notice, run)
 
 
 def waves_not_up(ledger: Ledger, run: RunRecord) -> Iterator[str]:
-    """The chosen waves of which the records do not say that they came up."""
+    """The run's waves for which the records do not show that they were launched and validated."""
     resolution = ledger.resolution()
     for name in run.waves:
         left_out = resolution is not None and resolution.waves[name].left_out
@@ -62,7 +63,7 @@ def waves_not_up(ledger: Ledger, run: RunRecord) -> Iterator[str]:
 
 
 class _XComStore:
-    """The records of a run, read and written from outside its tasks."""
+    """A run's records, read and written from outside its tasks."""
 
     def __init__(self, dag_id: str, run_id: str) -> None:
         self._place = {"dag_id": dag_id, "task_id": BEGIN_TASK_ID, "run_id": run_id}

@@ -1,8 +1,8 @@
-"""Tells people of a run's course: by SNS, and by any Airflow notifier that the plan names.
+"""Sends notices of a run to people: by SNS, and by any Airflow notifier that the plan names.
 
-All of it goes one way: a notice is made, and each notifier fills its own templates from it. What a notice
-says is a value in those templates and never a template itself. An event is told once, also by a task that is
-tried again; a notifier that fails is remarked and fails nothing.
+For each event one notice is composed, and each notifier fills its own templates from it. The text of a notice
+is a value in those templates and never a template itself. An event is sent once, even if its task is tried
+again. A notifier that fails is noted in the run's records, and does not fail the task.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TEMPLATE_NAME = "drs"
-"""What a notice is called in a notifier's templates."""
+"""The name of the notice in a notifier's templates."""
 
 
 @never_fails
-def announce_start(context: Context, ledger: Ledger) -> None:
-    """The run has begun."""
-    _tell(context, ledger, "started", lambda run, url: messages.started(run, url))
+def notify_start(context: Context, ledger: Ledger) -> None:
+    """Notify people that the run has begun."""
+    _notify(context, ledger, "started", lambda run, url: messages.started(run, url))
 
 
 @never_fails
-def announce_question(
+def notify_question(
     context: Context,
     ledger: Ledger,
     *,
@@ -49,27 +49,27 @@ def announce_question(
     passes: bool,
     body: str,
 ) -> None:
-    """A person is asked to approve something.
+    """Notify people that something waits for approval.
 
-    :param about: tells this question from earlier ones of the same task
+    :param about: distinguishes this question from earlier ones of the same task
     """
     compose = partial(messages.approval_wanted, what=what, rule=rule, until=until, passes=passes, body=body)
-    _tell(context, ledger, f"approval_wanted {about}", compose)
+    _notify(context, ledger, f"approval_wanted {about}", compose)
 
 
 @never_fails
-def announce_wave(context: Context, ledger: Ledger, wave: str) -> None:
-    """A wave is completed. One that is launched anew is told of again."""
+def notify_wave(context: Context, ledger: Ledger, wave: str) -> None:
+    """Notify people that a wave is completed; once more if the wave is launched again."""
     outcome = ledger.outcome(wave)
     if outcome is not None:
         jobs = ",".join(server.job_id or "-" for server in outcome.servers)
         compose = partial(messages.wave_completed, wave=wave, outcome=outcome)
-        _tell(context, ledger, f"wave_completed {jobs}", compose)
+        _notify(context, ledger, f"wave_completed {jobs}", compose)
 
 
 @never_fails
-def announce_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, retryable: bool) -> None:
-    """A task failed: told if Airflow will not try it again, and not of a run that was refused."""
+def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, retryable: bool) -> None:
+    """Notify people that a task failed, unless Airflow will retry it or the run was refused at its start."""
     ti: Any = context["ti"]
     refused = ti.task_id == BEGIN_TASK_ID
     if refused or (run := ledger.begun()) is None or not any(_notifiers(run)):
@@ -79,58 +79,58 @@ def announce_failure(context: Context, ledger: Ledger, failure: FailureRecord, *
     key = f"failed in try {ti.try_number}"
     if ti.task_id == VERDICT_TASK_ID:
         compose = partial(messages.failed, failure=failure, evidence_hash=_evidence_hash(context))
-        _tell(context, ledger, key, compose)
+        _notify(context, ledger, key, compose)
     else:
-        _tell(context, ledger, key, partial(messages.task_failed, task_id=ti.task_id, failure=failure))
+        _notify(context, ledger, key, partial(messages.task_failed, task_id=ti.task_id, failure=failure))
 
 
 @never_fails
-def announce_pass(context: Context, ledger: Ledger, text: str) -> None:
-    """The run passed.
+def notify_pass(context: Context, ledger: Ledger, text: str) -> None:
+    """Notify people that the run passed.
 
-    :param text: what it has done
+    :param text: what the run has done
     """
     ti: Any = context["ti"]
     compose = partial(messages.passed, text=text, evidence_hash=_evidence_hash(context))
-    _tell(context, ledger, f"passed in try {ti.try_number}", compose)
+    _notify(context, ledger, f"passed in try {ti.try_number}", compose)
 
 
-def tell(
+def send(
     context: Mapping[str, Any], ledger: Ledger, task_id: str, key: str, notice: Notice, run: RunRecord
 ) -> None:
-    """Give a notice to every notifier of the run's plan, once.
+    """Send a notice by every notifier of the run's plan, once.
 
-    :param context: what the notifiers' templates may use besides the notice
-    :param task_id: under which the event, and what fails, is recorded
-    :param key: tells the event from others of this task
+    :param context: what the notifiers' templates may use in addition to the notice
+    :param task_id: the task under which the event and any failure to send are recorded
+    :param key: distinguishes the event from others of this task
     """
     if key in ledger.notified(task_id):
         return
-    # Before it is sent: a task that is cut off in between has told too little, not twice.
+    # Recorded before it is sent: a task that is cut off in between sends nothing, rather than twice.
     ledger.save_notified(task_id, key)
     for name, make in _notifiers(run):
         attempt(
             ledger,
             task_id,
-            f"Telling {name} of {notice.event}",
-            partial(_notify, make, {**context, TEMPLATE_NAME: notice}),
+            f"Notice {notice.event!r} by {name}",
+            partial(_call, make, {**context, TEMPLATE_NAME: notice}),
         )
 
 
-def _tell(context: Context, ledger: Ledger, key: str, compose: Callable[[RunRecord, str], Notice]) -> None:
+def _notify(context: Context, ledger: Ledger, key: str, compose: Callable[[RunRecord, str], Notice]) -> None:
     run = ledger.begun()
     if run is None or run.missed or not any(_notifiers(run)):
         return
     parts: Any = context
-    tell(parts, ledger, context["ti"].task_id, key, compose(run, settings.base_url()), run)
+    send(parts, ledger, context["ti"].task_id, key, compose(run, settings.base_url()), run)
 
 
-def _notify(make: Callable[[], BaseNotifier], context: dict[str, Any]) -> None:
+def _call(make: Callable[[], BaseNotifier], context: dict[str, Any]) -> None:
     make()(context)
 
 
 def _notifiers(run: RunRecord) -> Iterator[tuple[str, Callable[[], BaseNotifier]]]:
-    """The plan's notifiers, by name; each is made only when it is used, since its module may be broken."""
+    """The plan's notifiers by name. Each is made only when it is used, because its module may be broken."""
     plan = run.read_plan()
     wanted = plan.notifications
     if wanted.sns_topic_arn:
@@ -159,12 +159,12 @@ def _other(path: str, parameters: Mapping[str, Any]) -> BaseNotifier:
     module, _, name = path.rpartition(".")
     notifier = getattr(importlib.import_module(module), name)(**parameters)
     if not isinstance(notifier, BaseNotifier):
-        raise TypeError(f"{path} makes no Airflow notifier, but {type(notifier).__name__}")
+        raise TypeError(f"{path} is not an Airflow notifier: it makes a {type(notifier).__name__}")
     return notifier
 
 
 def _evidence_hash(context: Context) -> str:
-    """The hash of the run's record, if evidence was given."""
+    """The hash of the run's evidence record; empty if none was written."""
     ti: Any = context["ti"]
     given = ti.xcom_pull(task_ids=EVIDENCE_TASK_ID)
     return str(given.get("hash") or "") if isinstance(given, dict) else ""

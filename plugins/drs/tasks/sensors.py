@@ -1,9 +1,10 @@
-"""Sensors that hold a wave's gates: its jobs left PENDING; its servers are launched."""
+"""Sensors that open a wave's gates: ``started`` when its jobs have left PENDING, ``launched`` when its
+servers are up.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,15 +30,14 @@ from drs.run.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolut
 from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
-from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
-from drs.times import clock_time, utc_now
+from drs.tasks.triggers import DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-    from airflow.triggers.base import BaseTrigger
 
-THEN_LAUNCH_AGAIN = "Then clear this wave's start_recovery before clean-up, or trigger a new run."
-ONCE_ENDED = "Trigger a new run once the job has ended."
+THEN_LAUNCH_AGAIN = "Before clean-up: clear start_recovery to launch again. After it: start a new run."
+ONCE_ENDED = "Once the job has ended, start a new run."
 
 
 class _WaveSensor(AwsBaseSensor[DrsHook]):
@@ -47,20 +47,21 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.wave = wave
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Look once more where no triggerer watched until the bound had passed, which Airflow takes for a
-        failure without a retry: the servers may long be up.
+        """Look at DRS once more if no triggerer ran until the bound had passed.
+
+        Airflow would fail the task without a retry, although the servers may have been up for long.
         """
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout:
-            self.log.warning("Nobody watched the wait until its time was over; looking at DRS now.")
+            self.log.warning("No triggerer watched this wait until its time was over; looking at DRS now.")
             return self.execute(context)
 
     def _load(self, context: Context) -> tuple[Ledger, Launch, WaveResolution, LaunchRecord]:
@@ -77,7 +78,7 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         return ledger, run.read_plan().launch_for(self.wave), resolution, launch
 
     def _raise_what_the_trigger_met(self, event: dict[str, Any] | None, job_ids: Iterable[str]) -> None:
-        """Meet here, where it is explained, the refusal that made the trigger give up."""
+        """Repeat the call whose refusal ended the trigger: refused here, it is explained."""
         if event and event.get("status") == "error":
             self.log.warning("The wait ended early: %s", event.get("message"))
             for job_id in job_ids:
@@ -118,30 +119,18 @@ class DrsJobStartedSensor(_WaveSensor):
                 self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
-            until, trigger = self._next_look(launch, deadline, all_listed=jobs.keys() >= pending.keys())
-            wait(self, trigger, until, resume="execute_complete")
+            trigger = DrsJobStartedTrigger(
+                job_ids=list(launch.jobs),
+                deadline=deadline.isoformat(),
+                near=settings.poll_interval_near(),
+                far=settings.poll_interval(),
+                **hook_parameters(self),
+            )
+            wait(self, trigger, deadline, resume="execute_complete")
         reached = utc_now()
         ledger.save_reached(self.wave, "started", reached)
         measure_start(context, ledger, self.wave, launch, reached)
         self.log.info("%d job(s) of wave %s have left PENDING.", len(launch.jobs) - len(pending), self.wave)
-
-    def _next_look(
-        self, launch: LaunchRecord, deadline: dt.datetime, *, all_listed: bool
-    ) -> tuple[dt.datetime, BaseTrigger]:
-        """Wait for the jobs to start; while DRS does not list one, which no waiter can see, for a while."""
-        near = settings.poll_interval_near()
-        if not all_listed:
-            soon = min(deadline, utc_now() + dt.timedelta(seconds=settings.poll_interval()))
-            return soon, DrsHoldersTrigger(
-                deadline=soon.isoformat(), holders=[], poll=near, **hook_parameters(self)
-            )
-        every = max(1, math.ceil(near))
-        return deadline, DrsJobStartedTrigger(
-            job_ids=list(launch.jobs),
-            waiter_delay=every,
-            waiter_max_attempts=math.ceil((deadline - utc_now()).total_seconds() / every) + 1,
-            **hook_parameters(self),
-        )
 
     def _give_up(
         self,
@@ -151,7 +140,7 @@ class DrsJobStartedSensor(_WaveSensor):
         launch: LaunchRecord,
         bound: dt.timedelta,
     ) -> None:
-        """Fail, unless every server of the stuck jobs is optional."""
+        """Fail the task, unless every server of the stuck jobs is optional."""
         logs = {job_id: self.hook.job_log(job_id) for job_id in stuck if job_id in jobs}
         described = []
         for job_id in stuck:
@@ -159,8 +148,8 @@ class DrsJobStartedSensor(_WaveSensor):
             last = last_event(logs.get(job_id, ()))
             described.append(f"{what}, servers {', '.join(launch.jobs[job_id])}, last event: {last}")
         text = (
-            f"Wave {self.wave}: {len(stuck)} job(s) still PENDING {bound.total_seconds():.0f} s after they "
-            f"were made: {'; '.join(described)}."
+            f"Wave {self.wave}: {len(stuck)} job(s) still PENDING {duration(bound.total_seconds())} after "
+            f"they were made: {'; '.join(described)}."
         )
         servers = self._pending_servers(resolution, launch, stuck)
         if all(server.optional for server in servers):
@@ -191,8 +180,8 @@ class DrsJobStartedSensor(_WaveSensor):
 class DrsJobLaunchedSensor(_WaveSensor):
     """Wait until every job of a wave has ended, then judge each server by its own launch status.
 
-    DRS's job log appears in the task's log as it is written. A job that COMPLETED proves nothing: one with a
-    FAILED server fails the wave.
+    DRS's job log appears in the task's log as it is written. A job that COMPLETED proves nothing: if one of
+    its servers is FAILED, the wave fails.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_ParticipatingServer.html
 
@@ -214,7 +203,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             live = [job for job in jobs if job.live]
             self._raise_what_the_trigger_met(event, [job.job_id for job in live])
             deadlines = [job.created + settings_of_wave.job_timeout for job in live]
-            # A job that DRS does not list yet has the time of one that is to start.
+            # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}
             deadlines += [launch.called_at(job_id) + settings_of_wave.start_timeout for job_id in missing]
             if not deadlines or utc_now() >= max(deadlines):
@@ -228,7 +217,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
                 **hook_parameters(self),
             )
             event = wait(self, trigger, deadline, resume="execute_complete")
-        if event is None:  # no trigger has told them
+        if event is None:  # no trigger has logged the events
             for job in jobs:
                 for item in self.hook.job_log(job.job_id):
                     self.log.info("%s  %s", job.job_id, item.describe())
@@ -260,7 +249,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             outcome = outcomes.get(server.server_id)
             job = by_id.get(slot.job_id or "")
             missing = slot.given_up or (
-                f"DRS does not list its job {slot.job_id}" if slot.job_id else "it was not called for"
+                f"DRS does not list its job {slot.job_id}" if slot.job_id else "no launch of it was requested"
             )
             finished = outcome.finished_at if outcome else None
             launched = outcome is not None and outcome.launched
@@ -283,7 +272,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
         return records
 
     def _report(self, outcome: WaveOutcome, jobs: Sequence[Job], live: Sequence[Job], launch: Launch) -> None:
-        """Tell how the wave's servers ended; fail for those that are required."""
+        """Log how the launch of each server ended; fail the task if a required server did not launch."""
         if all(server.launched for server in outcome.servers):
             self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
             return
@@ -296,18 +285,18 @@ class DrsJobLaunchedSensor(_WaveSensor):
                 self.log.warning("%s: %s", each.where, each.raw_error or each.server.error)
                 self.log.warning("%s What to do: %s", each.explanation.cause, each.explanation.remedy)
             return
-        told = details(outcome.servers, failed)
+        listed = details(outcome.servers, failed)
         still_live = {job.job_id for job in live}
         if any(each.server.job_id in still_live for each in required):
             what = self._timed_out(live, logs, launch.job_timeout)
-            raise JobTimeout(what, remedy=remedy(required, ONCE_ENDED), details=told)
+            raise JobTimeout(what, remedy=remedy(required, ONCE_ENDED), details=listed)
         what = (
             f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. "
             f"{causes(required)}"
         )
         denied = any(each.explanation.action for each in required)
         failure = AccessDenied if denied else ServerLaunchFailed
-        raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=told)
+        raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=listed)
 
     def _timed_out(
         self, live: Sequence[Job], logs: Mapping[str, Sequence[LogEvent]], bound: dt.timedelta
@@ -319,5 +308,5 @@ class DrsJobLaunchedSensor(_WaveSensor):
         )
         return (
             f"Wave {self.wave}: {len(live)} job(s) had not ended by {clock_time(utc_now())}, "
-            f"{bound.total_seconds() / 60:.0f} min after they were made: {described}."
+            f"{duration(bound.total_seconds())} after they were made: {described}."
         )

@@ -1,7 +1,6 @@
-"""One client of a service for all triggers of a triggerer that wait through the same connection.
+"""One client for all triggers of a triggerer that use the same service through the same connection.
 
-A client of its own would cost each trigger memory, and a third of a second in which the whole triggerer
-stands still.
+A separate client for each trigger would cost memory, and block the whole triggerer for a third of a second.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from drs.tasks.hook import DrsHook
 
 @dataclass
 class _SharedClient:
-    """A client that is open, or being opened, and how many triggers use it."""
+    """A client that is open or being opened, and the number of triggers that use it."""
 
     opening: asyncio.Future[Any]
     closing: AsyncExitStack
@@ -32,13 +31,13 @@ _shared: dict[tuple[int, str, str, bool], _SharedClient] = {}
 async def shared_client(
     parameters: Mapping[str, Any], service: str = "drs", *, repeats: bool = True
 ) -> AsyncIterator[Any]:
-    """An aiobotocore client, closed when its last user leaves.
+    """An aiobotocore client that is closed when its last user is done with it.
 
     :param parameters: ``aws_conn_id``, ``region_name``, ``verify`` and ``botocore_config``, as JSON data
-    :param service: boto3's name of it
-    :param repeats: whether the client itself sends a request again that got no good reply
+    :param service: the service, by boto3's name
+    :param repeats: whether the client retries failed requests by itself
     """
-    # A client belongs to its event loop: a drill without a triggerer has one for each wait.
+    # A client belongs to one event loop; without a triggerer, each wait of a drill has a loop of its own.
     key = (id(asyncio.get_running_loop()), json.dumps(parameters, sort_keys=True), service, repeats)
     shared = _shared.get(key)
     if shared is None:
@@ -48,19 +47,19 @@ async def shared_client(
         _shared[key] = shared
     shared.users += 1
     try:
-        # Shielded: a trigger that is cancelled must not take the client from the others.
+        # Shielded, so that cancelling one trigger does not cancel the client that others wait for.
         yield await asyncio.shield(shared.opening)
     finally:
         shared.users -= 1
         if not shared.users:
             del _shared[key]
-            shared.opening.cancel()  # does nothing once it is open
+            shared.opening.cancel()  # has no effect once the client is open
             await shared.closing.aclose()
 
 
 async def _open(parameters: Mapping[str, Any], service: str, repeats: bool, closing: AsyncExitStack) -> Any:
     config = dict(parameters)
     hook = DrsHook(config=config.pop("botocore_config"), **config)
-    hook.client_type = service  # the same connection, sessions and retries lead to every service
+    hook.client_type = service  # connection, sessions and retries are the same for every service
     hook.once = not repeats
     return await closing.enter_async_context(await hook.get_async_conn())  # type: ignore[no-untyped-call]

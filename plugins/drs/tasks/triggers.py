@@ -1,6 +1,7 @@
-"""Waiting for DRS in the triggerer, where it costs no worker slot.
+"""Waiting for DRS in the triggerer, where it occupies no worker slot.
 
-Every trigger ends by its own deadline and tells no verdict: the task that resumes reads DRS again and judges.
+Every trigger ends by its own deadline. None of them decides anything: the task that resumes reads DRS again
+and decides.
 """
 
 from __future__ import annotations
@@ -12,65 +13,28 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import unavailable
 from drs.aws.jobs import Job, JobWatch, LogEvent
+from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
-from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
 from drs.times import utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 
 
-class DrsJobStartedTrigger(AwsBaseWaiterTrigger):
-    """Wait until every job has left PENDING.
+class _DrsTrigger(BaseTrigger):
+    """A trigger that reaches AWS as the task that defers to it does.
 
-    :param job_ids: the jobs
-    :param waiter_delay: seconds between two looks
-    :param waiter_max_attempts: looks at the most
-    """
-
-    aws_hook_class = DrsHook
-
-    def __init__(
-        self,
-        *,
-        job_ids: list[str],
-        waiter_delay: int = 3,
-        waiter_max_attempts: int = 100,
-        aws_conn_id: str | None = "aws_default",
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            serialized_fields={"job_ids": job_ids},
-            waiter_name="job_started",
-            waiter_args={"filters": {"jobIDs": job_ids}},
-            failure_message="DRS no longer lists the jobs",
-            status_message="Jobs still PENDING",
-            status_queries=["items[?status=='PENDING'].jobID"],
-            return_value=None,
-            waiter_delay=waiter_delay,
-            waiter_max_attempts=waiter_max_attempts,
-            aws_conn_id=aws_conn_id,
-            **kwargs,
-        )
-
-
-class _DrsPollTrigger(BaseTrigger):
-    """Look at DRS again and again until there is something to tell or the deadline has come.
-
-    :param deadline: when to give up, ISO 8601
     :param fields: the subclass's own parameters, for serialization
     """
 
     def __init__(
         self,
         *,
-        deadline: str,
         fields: Mapping[str, Any],
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
@@ -78,7 +42,6 @@ class _DrsPollTrigger(BaseTrigger):
         botocore_config: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.deadline = deadline
         self._fields = dict(fields)
         self._hook_parameters = {
             "aws_conn_id": aws_conn_id,
@@ -89,13 +52,25 @@ class _DrsPollTrigger(BaseTrigger):
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"deadline": self.deadline, **self._fields, **self._hook_parameters}
+        return path, {**self._fields, **self._hook_parameters}
+
+
+class _DrsPollTrigger(_DrsTrigger):
+    """Look at DRS again and again until there is something to report or the deadline has come.
+
+    :param deadline: when to give up, ISO 8601
+    :param fields: the subclass's own parameters, for serialization
+    """
+
+    def __init__(self, *, deadline: str, fields: Mapping[str, Any], **hook_parameters: Any) -> None:
+        super().__init__(fields={"deadline": deadline, **fields}, **hook_parameters)
+        self.deadline = deadline
 
     @abstractmethod
     async def look(self, client: Any) -> float | None:
         """Look once.
 
-        :return: seconds until the next look; ``None`` when there is something to tell
+        :return: seconds until the next look; ``None`` when there is something to report
         """
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -104,13 +79,13 @@ class _DrsPollTrigger(BaseTrigger):
             client = None
             while True:
                 try:
-                    # Opening asks STS, where the connection assumes a role: that may fail like any call.
+                    # To open a client of an assumed role calls STS, which may fail like any other call.
                     if client is None:
                         client = await stack.enter_async_context(shared_client(self._hook_parameters))
                     pause = await self.look(client)
                 except (ClientError, BotoCoreError) as error:
                     if not unavailable(error):
-                        # The resumed task meets the same refusal, and explains it.
+                        # The resumed task gets the same refusal, and explains it.
                         yield TriggerEvent({"status": "error", "message": str(error)})
                         return
                     self.log.warning("DRS did not answer (%s); looking again in 15 s.", error)
@@ -129,7 +104,7 @@ class DrsHoldersTrigger(_DrsPollTrigger):
     """Wait until a point in time, or until one of the jobs that hold servers has ended.
 
     :param deadline: the point in time, ISO 8601
-    :param holders: job ids; none waits for the time alone
+    :param holders: job ids; if empty, wait only for the point in time
     :param poll: seconds between two looks at the holders
     """
 
@@ -145,13 +120,36 @@ class DrsHoldersTrigger(_DrsPollTrigger):
         return None if set(self.holders) - live else self.poll
 
 
-class DrsJobsEndedTrigger(_DrsPollTrigger):
-    """Wait until every job has ended; write DRS's own job log events into the task's log as they happen.
+class DrsJobStartedTrigger(_DrsPollTrigger):
+    """Wait until every job has left PENDING. A job that DRS does not list yet is as good as PENDING.
 
     :param deadline: when to give up, ISO 8601
     :param job_ids: the jobs
-    :param near: seconds between two looks when an end is near
-    :param far: seconds between two looks when none can be
+    :param near: seconds between two looks while DRS lists every job
+    :param far: seconds between two looks while DRS does not list one of them yet
+    """
+
+    def __init__(self, *, job_ids: list[str], near: float, far: float, **kwargs: Any) -> None:
+        super().__init__(fields={"job_ids": job_ids, "near": near, "far": far}, **kwargs)
+        self.job_ids = job_ids
+        self.near = near
+        self.far = far
+
+    async def look(self, client: Any) -> float | None:
+        jobs = await describe_jobs(client, self.job_ids)
+        if not {job.job_id for job in jobs}.issuperset(self.job_ids):
+            return self.far
+        return self.near if any(job.status == JobStatus.PENDING for job in jobs) else None
+
+
+class DrsJobsEndedTrigger(_DrsPollTrigger):
+    """Wait until every job has ended, and copy the events of DRS's job log into the task's log as they
+    happen.
+
+    :param deadline: when to give up, ISO 8601
+    :param job_ids: the jobs
+    :param near: seconds between two looks when a job may end soon
+    :param far: seconds between two looks when no job can end soon
     """
 
     def __init__(self, *, job_ids: list[str], near: float, far: float, **kwargs: Any) -> None:
@@ -164,17 +162,17 @@ class DrsJobsEndedTrigger(_DrsPollTrigger):
         jobs = await describe_jobs(client, self.job_ids)
         for job in jobs:
             if job.job_id not in self._ended:
-                await self._tell(client, job)
+                await self._log_news(client, job)
         listed = {job.job_id for job in jobs}
         if listed.issuperset(self.job_ids) and not any(job.live for job in jobs):
             return None
         return self._watch.next_look(jobs)
 
-    async def _tell(self, client: Any, job: Job) -> None:
+    async def _log_news(self, client: Any, job: Job) -> None:
         for event in self._watch.new_events(job, await job_log(client, job.job_id)):
             self.log.info("%s  %s", job.job_id, event.describe())
-        if remark := self._watch.silence(job, utc_now()):
-            self.log.warning(remark)
+        if silence := self._watch.silence(job, utc_now()):
+            self.log.warning(silence)
         if not job.live:
             self._ended.add(job.job_id)
 
@@ -189,38 +187,19 @@ async def job_log(client: Any, job_id: str) -> list[LogEvent]:
     return [LogEvent.from_api(item) async for page in pages for item in page["items"]]
 
 
-class DrsValidationTrigger(BaseTrigger):
-    """Make the checks of a wave's launched servers, and tell each result in the task's log as it is known.
+class DrsValidationTrigger(_DrsTrigger):
+    """Make the checks of a wave's launched servers, and log each result as soon as it is known.
 
-    The event brings the results; what they mean for the drill is the task's to say.
+    The event brings the results; the task decides what they mean for the drill.
 
     :param wave: a :class:`~drs.validation.wave_to_check.WaveToCheck` as JSON
     :param poll: seconds between two looks of one check
     """
 
-    def __init__(
-        self,
-        *,
-        wave: dict[str, Any],
-        poll: float,
-        aws_conn_id: str | None = "aws_default",
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+    def __init__(self, *, wave: dict[str, Any], poll: float, **hook_parameters: Any) -> None:
+        super().__init__(fields={"wave": wave, "poll": poll}, **hook_parameters)
         self.wave = wave
         self.poll = poll
-        self._hook_parameters = {
-            "aws_conn_id": aws_conn_id,
-            "region_name": region_name,
-            "verify": verify,
-            "botocore_config": botocore_config,
-        }
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        path = f"{type(self).__module__}.{type(self).__qualname__}"
-        return path, {"wave": self.wave, "poll": self.poll, **self._hook_parameters}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         async with self._validation() as validation:
@@ -230,7 +209,7 @@ class DrsValidationTrigger(BaseTrigger):
         )
 
     async def look_once(self) -> tuple[CheckResult, ...] | None:
-        """The results, if one look of every check decides them all."""
+        """The results, if every check can be decided by looking once; else ``None``."""
         async with self._validation() as validation:
             return await validation.look_once()
 
@@ -240,11 +219,11 @@ class DrsValidationTrigger(BaseTrigger):
         self._names = {server.server_id: server.name for server in wave.servers}
         async with AsyncExitStack() as stack:
             clients = _OpenClients(stack, self._hook_parameters)
-            yield Validation(wave, clients, every=self.poll, tell=self._tell, now=utc_now)
+            yield Validation(wave, clients, every=self.poll, tell=self._log_result, now=utc_now)
 
-    def _tell(self, result: CheckResult) -> None:
-        say = self.log.info if result.passed else self.log.warning
-        say(
+    def _log_result(self, result: CheckResult) -> None:
+        log = self.log.info if result.passed else self.log.warning
+        log(
             "%s of %s (%s): %s after %.0f s: %s",
             result.check,
             result.server_id,
@@ -256,7 +235,7 @@ class DrsValidationTrigger(BaseTrigger):
 
 
 class _OpenClients:
-    """The shared clients that a validation uses, each opened when a check first asks for it."""
+    """The shared clients of a validation. Each is opened when a check first needs it."""
 
     def __init__(self, stack: AsyncExitStack, parameters: Mapping[str, Any]) -> None:
         self._stack = stack
@@ -267,7 +246,7 @@ class _OpenClients:
     async def __call__(self, service: str) -> Any:
         async with self._lock:
             if service not in self._open:
-                # A command that botocore sent again might run twice.
+                # A command that botocore sends again might run twice.
                 client = shared_client(self._parameters, service, repeats=service != "ssm")
                 self._open[service] = await self._stack.enter_async_context(client)
             return self._open[service]

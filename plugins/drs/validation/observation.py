@@ -1,4 +1,4 @@
-"""What one look at a server saw, and how much of what others wrote is kept."""
+"""What one look at a server has seen, and how much of a long output is kept."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 from dataclasses import dataclass
 
 OUTPUT = 2000
-"""Characters of a command's or an answer's text that are kept."""
+"""Characters that are kept of a command's output or an answer's body."""
 LINE = 200
-"""Characters of it within a sentence."""
+"""Characters of its first line that are quoted in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What one look saw.
+    """What one look has seen.
 
-    :param text: what was seen, complete on its own
-    :param passed: the check is passed
-    :param final: looking again cannot change it
-    :param output: what a command or an answer said
+    :param text: what was seen, as a sentence that needs no context
+    :param passed: whether the check has passed
+    :param final: whether another look cannot change the result
+    :param output: the output of a command, or the body of an answer
     """
 
     text: str
@@ -28,22 +28,22 @@ class Observation:
 
 
 def passed(text: str, output: str = "") -> Observation:
-    """The check is passed."""
+    """The check has passed."""
     return Observation(text, passed=True, final=True, output=shortened(output))
 
 
 def not_yet(text: str, output: str = "") -> Observation:
-    """A later look may see it pass."""
+    """The check has not passed, but a later look may see it pass."""
     return Observation(text, output=shortened(output))
 
 
 def failed(text: str, output: str = "") -> Observation:
-    """Looking again cannot help."""
+    """The check has failed, and another look would not help."""
     return Observation(text, final=True, output=shortened(output))
 
 
 def shortened(text: str) -> str:
-    """The beginning and the end of a long text: the one says what it is, the other how it ended."""
+    """The text, without its middle if it is long: the beginning says what it is, the end how it ended."""
     text = text.strip()
     if len(text) <= OUTPUT:
         return text
@@ -52,13 +52,13 @@ def shortened(text: str) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, to stand in a sentence."""
+    """The first line that is not empty, short enough to be quoted in a sentence."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return line if len(line) <= LINE else f"{line[:LINE]}..."
 
 
 def why_not_connected(error: BaseException) -> str:
-    """The operating system's reason, which libraries wrap: ``Connection refused``."""
+    """The operating system's reason, such as ``Connection refused``, which libraries wrap in other errors."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.errno is not None and inner.errno > 0:

@@ -1,4 +1,4 @@
-"""Makes all checks of a wave in parallel: each again and again, until it passes or its own time is over."""
+"""Makes all checks of a wave in parallel. Each is repeated until it passes or its time-out has passed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from drs.aws.call_errors import DENIED, error_code, unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.plan.check_labels import ALWAYS, labelled
 from drs.run.records import CheckResult
-from drs.times import utc_now
+from drs.times import duration, utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
 from drs.validation.observation import Observation, failed, not_yet
 from drs.validation.server import Subject
@@ -22,15 +22,15 @@ from drs.validation.wave_reader import WaveReader
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 
 FOR_THE_INSTANCE = dt.timedelta(minutes=5)
-"""How long an instance may take to be what it should be."""
+"""How long an instance may take to pass the check that is always made."""
 NOT_KNOWN_YET = "InvalidInstanceID.NotFound"
-"""EC2's calls do not all know a new instance at the same moment."""
+"""A call of EC2 may not know a new instance yet that another call has listed already."""
 LAST_LOOK = 10.0
-"""Seconds for a look that begins when the time is over, or all but."""
+"""Seconds that a look has at least, even if it begins when the time-out has almost passed."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
+class _PendingCheck:
     """One check of one server."""
 
     label: str
@@ -42,10 +42,10 @@ class _Due:
 class Validation:
     """The checks of one wave.
 
-    :param wave: the servers and what is asked of them
-    :param clients: how AWS is reached
+    :param wave: the servers, and the checks that the plan asks for
+    :param clients: gives the clients of AWS
     :param every: seconds between two looks of one check
-    :param tell: is told each result as it is known
+    :param tell: called with each result as soon as it is known
     :param now: the clock
     """
 
@@ -62,68 +62,68 @@ class Validation:
         self._every = every
         self._tell = tell
         self._now = now
-        # So that the checks of one round read once.
+        # The checks of one round share what is read.
         self._reader = WaveReader(wave.servers, clients, max_age=every / 2)
-        self._due = list(self._all_due())
+        self._checks = list(self._all_checks())
 
     async def run(self) -> tuple[CheckResult, ...]:
-        """Make every check to its end; the results in the order of servers and checks."""
+        """Make every check until it has a result. The results are in the order of servers and checks."""
         async with asyncio.TaskGroup() as group:
-            running = [group.create_task(self._decided(due)) for due in self._due]
+            running = [group.create_task(self._repeated(check)) for check in self._checks]
         return tuple(each.result() for each in running)
 
     async def look_once(self) -> tuple[CheckResult, ...] | None:
-        """One look of every check: the results, if that decides all of them."""
-        seen = await asyncio.gather(*(self._look(due) for due in self._due))
+        """Look once for every check. Return the results if this decides all of them, otherwise ``None``."""
+        seen = await asyncio.gather(*(self._look(check) for check in self._checks))
         if not all(each.final for each in seen):
             return None
-        results = tuple(self._result(due, each) for due, each in zip(self._due, seen, strict=True))
+        results = tuple(self._result(check, each) for check, each in zip(self._checks, seen, strict=True))
         for result in results:
             self._tell(result)
         return results
 
-    def _all_due(self) -> Iterator[_Due]:
+    def _all_checks(self) -> Iterator[_PendingCheck]:
         for server in self._wave.servers:
             subject = Subject(self._wave, server, self._reader)
-            yield _Due(ALWAYS, server, _always(subject), FOR_THE_INSTANCE)
-            for label, check in labelled(self._wave.checks[server.group]):
-                yield _Due(label, server, look_at(subject, label, check), check.timeout)
+            yield _PendingCheck(ALWAYS, server, _always(subject), FOR_THE_INSTANCE)
+            for label, asked in labelled(self._wave.checks[server.group]):
+                yield _PendingCheck(label, server, look_at(subject, label, asked), asked.timeout)
 
-    async def _decided(self, due: _Due) -> CheckResult:
-        deadline = self._wave.began_at + due.timeout
+    async def _repeated(self, check: _PendingCheck) -> CheckResult:
+        deadline = self._wave.began_at + check.timeout
         while True:
-            seen = await self._look(due)
+            seen = await self._look(check)
             left = (deadline - self._now()).total_seconds()
             if seen.final or left <= 0:
                 break
             await asyncio.sleep(min(self._every, left))
-        result = self._result(due, seen)
+        result = self._result(check, seen)
         self._tell(result)
         return result
 
-    async def _look(self, due: _Due) -> Observation:
-        left = (self._wave.began_at + due.timeout - self._now()).total_seconds()
+    async def _look(self, check: _PendingCheck) -> Observation:
+        left = (self._wave.began_at + check.timeout - self._now()).total_seconds()
         bound = max(left, LAST_LOOK)
         try:
             async with asyncio.timeout(bound):
-                return await due.look()
+                return await check.look()
         except TimeoutError:
-            return not_yet(f"no answer within {bound:.0f} s")
+            return not_yet(f"no answer within {duration(bound)}")
         except (ClientError, BotoCoreError) as error:
             return _refused(error)
-        except Exception as error:  # whatever is wrong with one check must not end the others
+        except Exception as error:  # a check that breaks must not end the others
             return failed(f"the check itself broke: {type(error).__name__}: {error}")
 
-    def _result(self, due: _Due, seen: Observation) -> CheckResult:
+    def _result(self, check: _PendingCheck, seen: Observation) -> CheckResult:
         at = self._now()
-        in_vain = "" if seen.final else f" (tried for {due.timeout.total_seconds():.0f} s)"
+        tried = "" if seen.final else f" (tried for {duration(check.timeout.total_seconds())})"
         return CheckResult(
-            check=due.label,
-            server_id=due.server.server_id,
-            instance_id=due.server.instance_id,
+            check=check.label,
+            server_id=check.server.server_id,
+            instance_id=check.server.instance_id,
             passed=seen.passed,
-            optional=due.server.optional,
-            seen=f"{seen.text}{in_vain}",
+            optional=check.server.optional,
+            seen=f"{seen.text}{tried}",
             at=at,
             seconds=max((at - self._wave.began_at).total_seconds(), 0.0),
             output=seen.output,
@@ -131,13 +131,13 @@ class Validation:
 
 
 def last_deadline(wave: WaveToCheck) -> dt.datetime:
-    """When the time of every check is over."""
+    """When the time-out of every check has passed."""
     timeouts = [check.timeout for checks in wave.checks.values() for check in checks]
     return wave.began_at + max((FOR_THE_INSTANCE, *timeouts))
 
 
 def failures(results: Sequence[CheckResult]) -> list[CheckResult]:
-    """The results that are not passed, those that only warn last."""
+    """The results that have not passed; those of optional servers, which only warn, come last."""
     return sorted((result for result in results if not result.passed), key=lambda result: result.optional)
 
 
@@ -146,12 +146,12 @@ def _always(subject: Subject) -> Look:
 
 
 def _refused(error: ClientError | BotoCoreError) -> Observation:
-    """What a refusal of AWS means for a check: one that may well be answered later is asked again."""
+    """What a refusal by AWS means for a check: whether a later look may get an answer."""
     if error_code(error) in DENIED:
         action = denied_action(str(error)) or "an action"
         return failed(f"AWS denies the caller {action}: {error}")
     if error_code(error) == NOT_KNOWN_YET:
-        return not_yet(f"EC2 does not know it yet: {error}")
+        return not_yet(f"EC2 does not know the instance yet: {error}")
     if unavailable(error):
         return not_yet(f"AWS did not answer: {error}")
     return failed(f"AWS refused: {error}")

@@ -1,4 +1,4 @@
-"""One launched server, as its checks see it."""
+"""One launched server, and what its checks can find out about it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ AddressKind = Literal["private_ip", "public_ip", "dns"]
 
 @dataclass(frozen=True, slots=True)
 class LaunchedServer:
-    """What a check of one's own is given.
+    """What a check of type ``python`` gets about its server.
 
-    :param server_id: DRS's source server
-    :param name: its name
-    :param instance_id: the EC2 instance that was launched of it
-    :param private_ip: the instance's private address, as EC2 tells it
-    :param public_ip: its public address
-    :param dns: its public DNS name, else its private one
-    :param job_id: the DRS job that launched it
+    :param server_id: the id of the source server in DRS
+    :param name: the name of the source server
+    :param instance_id: the EC2 instance that was launched from it
+    :param private_ip: the private address of the instance, from EC2
+    :param public_ip: the public address of the instance
+    :param dns: the public DNS name of the instance, or its private one if there is no public one
+    :param job_id: the DRS job that launched the instance
     :param is_drill: false in a real recovery
-    :param region: where it runs
+    :param region: the Region of the instance
     :param aws_conn_id: the Airflow connection that the plan names
     """
 
@@ -45,11 +45,11 @@ class LaunchedServer:
 
 
 class Subject:
-    """One server of the wave, and what is known of it.
+    """One server of the wave, and what AWS says about it.
 
     :param wave: the wave
     :param server: the server
-    :param reader: what AWS says of the wave's servers
+    :param reader: reads what AWS says about the wave's servers
     """
 
     def __init__(self, wave: WaveToCheck, server: ServerToCheck, reader: WaveReader) -> None:
@@ -59,27 +59,27 @@ class Subject:
 
     @property
     def clients(self) -> AsyncAwsClients:
-        """How AWS is reached."""
+        """Gives the clients of AWS."""
         return self._reader.clients
 
     async def recovery_instance(self) -> Mapping[str, Any] | None:
-        """DRS's recovery instance of the server that the run's own job launched."""
+        """The recovery instance in DRS that the run's own job launched from the server."""
         return (await self._reader.recovery_instances()).get((self.server.job_id, self.server.server_id))
 
     async def instance_id(self) -> str:
-        """EC2's id of it."""
+        """The id of the server's instance in EC2."""
         return await self._reader.instance_id(self.server)
 
     async def instance(self) -> Mapping[str, Any] | None:
-        """EC2's description of it."""
+        """The description of the instance by EC2."""
         return (await self._reader.instances()).get(await self.instance_id())
 
     async def status(self) -> Mapping[str, Any] | None:
-        """EC2's status checks of it."""
+        """The status checks of the instance by EC2."""
         return (await self._reader.statuses()).get(await self.instance_id())
 
     async def participant(self) -> Mapping[str, Any] | None:
-        """The server's part in its job."""
+        """The server's entry in its job."""
         job = (await self._reader.jobs()).get(self.server.job_id, {})
         return next(
             (
@@ -91,12 +91,12 @@ class Subject:
         )
 
     async def address(self, kind: AddressKind) -> str | None:
-        """The instance's address of this kind, as long as EC2 names one."""
+        """The instance's address of this kind, or ``None`` if EC2 names none."""
         launched = await self.launched()
         return {"private_ip": launched.private_ip, "public_ip": launched.public_ip, "dns": launched.dns}[kind]
 
     async def launched(self) -> LaunchedServer:
-        """What a check of one's own is given."""
+        """What a check of type ``python`` gets about the server."""
         wave, server = self.wave, self.server
         instance = await self.instance() or {}
         return LaunchedServer(

@@ -1,4 +1,4 @@
-"""What AWS says of a wave's servers: read once for all checks of the wave, anew for each round of looks."""
+"""Reads what AWS says about a wave's servers: once in each round of looks, for all checks of the wave."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import Any, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs.aws.calls import chunks
 from drs.aws.clients import AsyncAwsClients
+from drs.aws.ec2 import filters_by_id
 from drs.validation.wave_to_check import ServerToCheck
 
 STATUS_IDS = 100
 """Instances in one DescribeInstanceStatus call: EC2's limit."""
-FILTER_VALUES = 200
 Item = Mapping[str, Any]
 T = TypeVar("T")
 
 
 class WaveReader:
-    """Reads what AWS says of the servers of a wave.
+    """Reads what AWS says about the servers of a wave.
 
     :param servers: the servers
-    :param clients: how AWS is reached
-    :param max_age: seconds for which what was read is still good
+    :param clients: gives the clients of AWS
+    :param max_age: seconds after which an answer is too old to be used again
     """
 
     def __init__(self, servers: Sequence[ServerToCheck], clients: AsyncAwsClients, *, max_age: float) -> None:
@@ -39,7 +40,7 @@ class WaveReader:
         """DRS's jobs, by id."""
 
     async def instance_id(self, server: ServerToCheck) -> str:
-        """EC2's id of what the server's job launched: as DRS tells it, else as the launch recorded it."""
+        """The EC2 instance that the server's job launched, from DRS or else from the launch record."""
         item = (await self.recovery_instances()).get((server.job_id, server.server_id), {})
         return str(item.get("ec2InstanceID") or server.instance_id)
 
@@ -57,9 +58,7 @@ class WaveReader:
         ec2 = await self.clients("ec2")
         found: dict[str, Item] = {}
         ids = sorted({await self.instance_id(server) for server in self._servers})
-        for chunk in _chunks(ids, FILTER_VALUES):
-            # By filter: asked for by id, EC2 refuses the whole call when one does not exist.
-            filters = [{"Name": "instance-id", "Values": chunk}]
+        for filters in filters_by_id("instance-id", ids):
             async for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
                 found |= {
                     item["InstanceId"]: item
@@ -71,8 +70,8 @@ class WaveReader:
     async def _read_statuses(self) -> dict[str, Item]:
         ec2 = await self.clients("ec2")
         found: dict[str, Item] = {}
-        # Of those alone that exist: there is no filter for ids, and an unknown one refuses the whole call.
-        for chunk in _chunks(sorted(await self.instances()), STATUS_IDS):
+        # Only of instances that exist: one unknown id makes EC2 refuse the whole call, which has no filter.
+        for chunk in chunks(sorted(await self.instances()), STATUS_IDS):
             pages = ec2.get_paginator("describe_instance_status").paginate(
                 InstanceIds=chunk, IncludeAllInstances=True
             )
@@ -88,7 +87,7 @@ class WaveReader:
 
 
 class _SharedReading(Generic[T]):
-    """One reading for many: whoever asks while it is good gets the same, an error too."""
+    """One reading that many checks share until it is too old. An error is shared in the same way."""
 
     def __init__(self, read: Callable[[], Awaitable[T]], max_age: float) -> None:
         self._read = read
@@ -109,7 +108,3 @@ class _SharedReading(Generic[T]):
             if isinstance(self._answer, ClientError | BotoCoreError):
                 raise self._answer
             return self._answer
-
-
-def _chunks(ids: Sequence[str], size: int) -> list[list[str]]:
-    return [list(ids[start : start + size]) for start in range(0, len(ids), size)]

@@ -1,4 +1,4 @@
-"""What is to be validated: a wave's launched servers and their checks, as JSON takes it to the triggerer."""
+"""What is to be validated: a wave's launched servers and their checks. JSON takes it to the triggerer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from drs.run.records import Record
 
 
 class ServerToCheck(Record):
-    """A server that the run launched, by the record of its launch."""
+    """A server that the run launched, from the record of its launch."""
 
     server_id: str
     name: str
@@ -22,9 +22,9 @@ class ServerToCheck(Record):
 
 
 class WaveToCheck(Record):
-    """The servers of one wave, and by their protection groups what the plan asks of them.
+    """The servers of one wave, and the checks that the plan asks for, by protection group.
 
-    Every time is counted from ``began_at``, which stays the same when a check is taken up again elsewhere.
+    All time-outs count from ``began_at``. It stays the same when another triggerer takes over the checks.
     """
 
     plan: str
@@ -40,5 +40,5 @@ class WaveToCheck(Record):
 
     @property
     def asks_more(self) -> bool:
-        """Whether the plan asks for any check beside the one that is always made."""
+        """Whether the plan asks for any check in addition to the one that is always made."""
         return any(self.checks[server.group] for server in self.servers)

@@ -1,4 +1,7 @@
-"""A simulated AWS in a process of its own, as the command line meets it: by the environment."""
+"""A simulated AWS in its own process.
+
+The command line reaches it through the environment, as in real life.
+"""
 
 from __future__ import annotations
 
@@ -50,11 +53,11 @@ FLEET = {
 
 
 class Server:
-    """``python -m simulator`` on a free port, DRS 600 times as fast."""
+    """``python -m simulator`` on a free port. Its jobs are 3000 times as fast as those of DRS."""
 
     def __init__(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        command = [sys.executable, "-m", "simulator", "--port", "0", "--speed", "600"]
+        command = [sys.executable, "-m", "simulator", "--port", "0", "--speed", "3000"]
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -62,13 +65,13 @@ class Server:
         self.url = self.process.stdout.readline().split()[-1]
 
     def stop(self) -> None:
-        self.process.terminate()
-        self.process.communicate(timeout=10)
+        self.process.kill()  # it has nothing to save, and an orderly end takes longer
+        self.process.communicate()
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -76,10 +79,15 @@ class Result:
 
 
 class Aws(Simulator):
-    """The simulator, with the fleet above and nothing else in it; and commands that reach it."""
+    """A client of the simulator that also runs commands of the command line against it."""
 
-    def __init__(self, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _capsys: pytest.CaptureFixture[str]
+
+    def __init__(self, url: str) -> None:
         super().__init__(url, KEY)
+
+    def begin(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Begin a test: the simulator gets the fleet above and nothing else."""
         self._capsys = capsys
         self._send("POST", "/fleet", params={"mode": "replace"}, json=FLEET)
         self.clear_journal()
@@ -99,9 +107,10 @@ class Aws(Simulator):
         return self.client("drs", REGION)
 
     def launch(self, servers: Sequence[str], run: str | None = None, plan: str = "orders") -> str:
-        """Launch a drill of these servers and see it through, as a run of a plan or as anybody.
+        """Launch a drill of these servers and wait for its end.
 
-        :return: the job
+        :param run: the id of the run that launches it; without one, the job has no tags of a run
+        :return: the id of the job
         """
         job_id = self.start(servers, run, plan)
         self.wait_until_ended(job_id)
@@ -117,7 +126,7 @@ class Aws(Simulator):
         return str(reply["job"]["jobID"])
 
     def wait_until_ended(self, job_id: str) -> None:
-        @retry(stop=stop_after_delay(30), wait=wait_fixed(0.1), retry=retry_if_result(lambda live: live))
+        @retry(stop=stop_after_delay(30), wait=wait_fixed(0.05), retry=retry_if_result(lambda live: live))
         def live() -> bool:
             job = self.drs.describe_jobs(filters={"jobIDs": [job_id]})["items"][0]
             return bool(job["status"] != "COMPLETED")
@@ -125,13 +134,13 @@ class Aws(Simulator):
         live()
 
     def left(self, *jobs: str) -> int:
-        """How many EC2 instances that DRS launched still run; in these jobs or at all."""
+        """How many EC2 instances that DRS launched (in these jobs, or in all) are still running."""
         running = [item for item in self.instances() if item["ec2State"] == "running"]
         return len([item for item in running if not jobs or item["jobID"] in jobs])
 
 
 def plan_text(name: str = "orders", **target: str) -> str:
-    """A plan of two waves, the second by tags."""
+    """The text of a plan with two waves; the servers of the second are found by tags."""
     account, region = target.get("account", ACCOUNT), target.get("region", REGION)
     connection = target.get("connection", "aws_default")
     return f"""\

@@ -1,4 +1,4 @@
-"""``accounts`` and ``quotas``; and how every command that asks AWS finds its way there, or says why not."""
+"""``accounts`` and ``quotas``, and how every command reaches AWS or explains why it cannot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONNECTION = {
 
 @pytest.fixture
 def billing(plans: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Beside orders a plan for the other account, whose connection stands in the environment."""
+    """Adds the plan billing for another account, whose connection is in the environment."""
     text = plan_text("billing", account=OTHER_ACCOUNT, region=OTHER_REGION, connection="billing")
     (plans / "billing.yaml").write_text(text)
     monkeypatch.setenv("AIRFLOW_CONN_BILLING", json.dumps(CONNECTION))
@@ -30,7 +30,7 @@ def billing(plans: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_accounts_shows_where_each_plans_credentials_lead(aws: Any, billing: Path) -> None:
-    """By STS; the role of the connection is taken, with its external id."""
+    """The command asks STS. It assumes the connection's role with the external id."""
     result = aws.run("accounts", "--plans", str(billing), "--json")
     assert result.code == 0
     other, orders = json.loads(result.out)
@@ -49,7 +49,7 @@ def test_accounts_shows_where_each_plans_credentials_lead(aws: Any, billing: Pat
 def test_without_a_connection_the_default_chain_is_used_and_said(
     aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that stands in Airflow's database is not seen here: a person must know which was used."""
+    """The command cannot see connections in Airflow's database, so it shows which credentials it used."""
     monkeypatch.delenv("AIRFLOW_CONN_AWS_DEFAULT")
     result = aws.run("accounts", "--plans", str(plans))
     assert result.code == 0
@@ -57,7 +57,7 @@ def test_without_a_connection_the_default_chain_is_used_and_said(
 
 
 def test_another_account_is_exit_code_1(aws: Any, plans: Path) -> None:
-    """For `accounts` it is the answer."""
+    """For `accounts`, another account is a result and not an error of the call."""
     (plans / "orders.yaml").write_text(plan_text(account=OTHER_ACCOUNT))
     result = aws.run("accounts", "--plans", str(plans))
     assert result.code == 1
@@ -79,7 +79,7 @@ def test_another_account_is_exit_code_1(aws: Any, plans: Path) -> None:
 def test_the_wrong_account_is_never_asked_about_servers(
     aws: Any, plans: Path, command: tuple[str, ...]
 ) -> None:
-    """ACCOUNT_MISMATCH, exit code 3, with both accounts; STS is all that was asked."""
+    """The error is ACCOUNT_MISMATCH with both accounts and exit code 3. Only STS was called."""
     (plans / "orders.yaml").write_text(plan_text(account=OTHER_ACCOUNT))
     result = aws.run(*command, "--plans", str(plans))
     assert result.code == 3
@@ -92,20 +92,20 @@ def test_the_wrong_account_is_never_asked_about_servers(
 def test_a_role_that_is_refused_says_what_to_compare(
     aws: Any, billing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The others are answered all the same; exit code 3, since not all was asked."""
+    """The other plans are still shown. The exit code is 3, because AWS did not answer for all plans."""
     wrong = {**CONNECTION, "extra": {"role_arn": CONNECTION["extra"]["role_arn"]}}  # type: ignore[index]
     monkeypatch.setenv("AIRFLOW_CONN_BILLING", json.dumps(wrong))
     result = aws.run("accounts", "--plans", str(billing))
     assert result.code == 3
     assert result.err.startswith(
-        "billing: [ACCESS_DENIED] AWS does not let the caller take the connection's role"
+        "billing: [ACCESS_DENIED] AWS does not let the caller assume the connection's role"
     )
     assert "ExternalId" in result.err
     assert "ok" in result.out.splitlines()[-1]
 
 
 def test_a_broken_plan_among_others_is_told(aws: Any, plans: Path) -> None:
-    """The good ones are answered."""
+    """The valid plans are still shown."""
     (plans / "bad.yaml").write_text("name: bad\n")
     result = aws.run("accounts", "--plans", str(plans))
     assert result.code == 1
@@ -114,7 +114,7 @@ def test_a_broken_plan_among_others_is_told(aws: Any, plans: Path) -> None:
 
 
 def test_a_folder_without_plans_is_exit_code_2(aws: Any, tmp_path: Path) -> None:
-    """A check that looked at nothing must not pass."""
+    """A check of nothing must not pass."""
     result = aws.run("accounts", "--plans", str(tmp_path))
     assert result.code == 2
     assert "holds no recovery plan" in result.err
@@ -123,19 +123,19 @@ def test_a_folder_without_plans_is_exit_code_2(aws: Any, tmp_path: Path) -> None
 def test_without_credentials_it_says_how_to_give_them(
     aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ACCESS_DENIED, exit code 3, no traceback."""
+    """The error is ACCESS_DENIED with exit code 3, without a traceback."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     result = aws.run("groups", "orders", "--plans", str(plans))
     assert result.code == 3
-    assert result.err.startswith("[ACCESS_DENIED] There are no credentials that AWS takes")
+    assert result.err.startswith("[ACCESS_DENIED] There are no credentials that AWS accepts")
     assert "--profile NAME" in result.err
 
 
 def test_a_profile_wins_over_the_connection(
     aws: Any, plans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one that does not exist is said."""
+    """A profile that does not exist is reported."""
     config = tmp_path / "config"
     config.write_text("[profile dr]\naws_access_key_id=AKIASIMULATOR4444555\naws_secret_access_key=x\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
@@ -149,7 +149,7 @@ def test_a_profile_wins_over_the_connection(
 
 
 def test_an_action_that_is_denied_is_named_with_its_statement(aws: Any, plans: Path) -> None:
-    """To be pasted into the caller's policy."""
+    """The statement can be pasted into the caller's policy."""
     aws.arm(kind="access_denied", operations=["DescribeSourceServers"])
     result = aws.run("groups", "orders", "--plans", str(plans))
     assert result.code == 3
@@ -160,7 +160,7 @@ def test_an_action_that_is_denied_is_named_with_its_statement(aws: Any, plans: P
 def test_an_endpoint_that_nobody_serves_is_exit_code_3(
     aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DRS_UNAVAILABLE."""
+    """The error is DRS_UNAVAILABLE."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     result = aws.run("groups", "orders", "--plans", str(plans))
     assert result.code == 3
@@ -168,7 +168,7 @@ def test_an_endpoint_that_nobody_serves_is_exit_code_3(
 
 
 def test_an_uninitialised_region_says_so(aws: Any) -> None:
-    """DRS_NOT_INITIALIZED, with the way to initialise it."""
+    """The error is DRS_NOT_INITIALIZED."""
     region = {"initialized": False, "servers": []}
     aws._send("POST", "/fleet", json={"accounts": {ACCOUNT: {"regions": {"eu-west-1": region}}}})
     result = aws.run("servers", "--region", "eu-west-1")
@@ -177,24 +177,24 @@ def test_an_uninitialised_region_says_so(aws: Any) -> None:
 
 
 def test_quotas_count_what_is_in_use(aws: Any) -> None:
-    """Jobs in progress, their servers, source servers and those that replicate."""
+    """The quotas count jobs in progress, their servers, source servers, and replicating servers."""
     aws.arm(kind="stuck_conversion", servers=list(DATABASE))
     aws.start(DATABASE)
     result = aws.run("quotas", "--region", REGION, "--json")
     assert result.code == 0
-    told = json.loads(result.out)
-    assert {quota["name"]: quota["used"] for quota in told["quotas"]} == {
+    printed = json.loads(result.out)
+    assert {quota["name"]: quota["used"] for quota in printed["quotas"]} == {
         "jobs in progress": 1,
         "servers in all jobs": 2,
         "replicating servers": 6,
         "source servers": 6,
     }
-    assert told["largest_job_in_progress"] == 2
-    assert {quota["name"] for quota in told["quotas"] if quota["adjustable"]} == {"source servers"}
+    assert printed["largest_job_in_progress"] == 2
+    assert {quota["name"] for quota in printed["quotas"] if quota["adjustable"]} == {"source servers"}
 
 
 def test_a_quota_that_is_used_up_is_exit_code_1(aws: Any) -> None:
-    """Nobody can start a job then."""
+    """When 20 jobs are in progress, no other job can start."""
     servers = [{"count": 20, "id_prefix": "s-0123456789ab", "hostname": "other-{n}"}]
     aws._send("POST", "/fleet", json={"accounts": {ACCOUNT: {"regions": {REGION: {"servers": servers}}}}})
     others = [f"s-0123456789ab{number:05x}" for number in range(1, 21)]

@@ -29,7 +29,7 @@ def client(fake: FakeAirflow, login: Login | None = None, waited: list[float] | 
 
 
 def test_one_token_serves_every_call(fake: FakeAirflow) -> None:
-    """The token is fetched with the first call and sent with all."""
+    """The client fetches the token before the first call and sends it with every call."""
     fake.answers[RUN] = lambda _: (200, {"state": "running"})
     api = client(fake)
     assert [api.run_state("d", "r"), api.run_state("d", "r")] == ["running", "running"]
@@ -37,14 +37,14 @@ def test_one_token_serves_every_call(fake: FakeAirflow) -> None:
 
 
 def test_a_user_logs_in_with_a_password(fake: FakeAirflow) -> None:
-    """As Airflow's own auth managers have it."""
+    """The client sends the login to the address that Airflow's own auth managers use."""
     fake.answers[RUN] = lambda _: (200, {"state": "running"})
     client(fake, Login(user="ada", password="pw")).run_state("d", "r")
     assert fake.asked[0] == ("POST", "/auth/token", None, {"username": "ada", "password": "pw"})
 
 
 def test_a_given_token_is_used_as_it_is(fake: FakeAirflow) -> None:
-    """No other is fetched, not even when Airflow refuses it."""
+    """The client does not fetch another token, not even when Airflow refuses the given one."""
     fake.answers[RUN] = lambda _: (401, {"detail": "Token Expired"})
     with pytest.raises(NotAllowed, match=r"(?s)does not accept this login.*Token Expired.*DRS_AIRFLOW_TOKEN"):
         client(fake, Login(token="mine")).run_state("d", "r")
@@ -52,7 +52,7 @@ def test_a_given_token_is_used_as_it_is(fake: FakeAirflow) -> None:
 
 
 def test_an_expired_token_is_fetched_anew(fake: FakeAirflow) -> None:
-    """A drill that waits for an approval may outlast the token."""
+    """The token may expire while a drill waits for an approval."""
     tokens = iter(["first", "second"])
     fake.answers["/auth/token"] = lambda _: (201, {"access_token": next(tokens)})
     fake.answers[RUN] = lambda _: (401, {}) if fake.asked[-1][2] == "Bearer first" else (200, {"state": "ok"})
@@ -61,24 +61,24 @@ def test_an_expired_token_is_fetched_anew(fake: FakeAirflow) -> None:
 
 @pytest.mark.parametrize(
     ("login", "who"),
-    [(Login(), "anybody without a login"), (Login(user="ada", password="no"), "user ada")],
+    [(Login(), "clients without a login"), (Login(user="ada", password="no"), "user ada")],
 )
 def test_no_token_is_told_with_what_to_set(fake: FakeAirflow, login: Login, who: str) -> None:
-    """An Airflow that wants a login answers 401, 403 or 404 here, each auth manager its own."""
+    """If Airflow requires a login, its answer here is 401, 403 or 404, depending on the auth manager."""
     fake.answers["/auth/token"] = lambda _: (403, {"detail": "only if all admins"})
     with pytest.raises(NotAllowed, match=rf"(?s)no token to {who}: 403, only if all.*DRS_AIRFLOW_USER"):
         client(fake, login).run_state("d", "r")
 
 
 def test_what_a_user_may_not_do_is_told(fake: FakeAirflow) -> None:
-    """403 is a matter of permissions and not of the login."""
+    """A 403 means a missing permission, so the error does not advise another login."""
     fake.answers[RUN] = lambda _: (403, {"detail": "Forbidden"})
     with pytest.raises(NotAllowed, match="does not let this user do that"):
         client(fake).run_state("d", "r")
 
 
 def test_a_get_outlives_a_restart_of_the_server(fake: FakeAirflow) -> None:
-    """A server error is asked about again, twice, after a pause."""
+    """After a server error, the client repeats a GET twice, each time after a pause."""
     answers: Iterator[Answer] = iter([(502, "bad gateway"), (503, "soon"), (200, {"state": "running"})])
     fake.answers[RUN] = lambda _: next(answers)
     waited: list[float] = []
@@ -87,35 +87,38 @@ def test_a_get_outlives_a_restart_of_the_server(fake: FakeAirflow) -> None:
 
 
 def test_a_server_that_stays_away_is_named(fake: FakeAirflow) -> None:
-    """With its address, the reason, and what to set."""
+    """The error has Airflow's address, the reason, and which option to set."""
     http = httpx.Client(base_url="http://127.0.0.1:1", trust_env=False)
     with pytest.raises(Unreachable, match=r"(?s)http://127.0.0.1:1 .*refused.*DRS_AIRFLOW_URL"):
         AirflowApi(http, Login(), sleep=lambda _: None).run_state("d", "r")
 
 
 def test_something_else_at_the_address_is_told(fake: FakeAirflow) -> None:
-    """A proxy's page, or another program on the port."""
+    """A proxy's page or another program on the port is not taken for Airflow."""
     fake.answers[RUN] = lambda _: (200, "<html>hello</html>")
     with pytest.raises(AirflowError, match="does not answer as the API of Airflow 3 does"):
         client(fake).run_state("d", "r")
 
 
 def test_an_address_that_moved_is_told(fake: FakeAirflow) -> None:
-    """Such as http where https is wanted: a login is not sent on to wherever somebody points."""
+    """For example http instead of https.
+
+    The client does not follow a redirect, because it would send the login there.
+    """
     fake.answers["/auth/token"] = lambda _: (301, redirect("https://airflow.example/auth/token", 301))
     with pytest.raises(AirflowError, match=r"\(301, to https://airflow.example/auth/token\)"):
         client(fake).run_state("d", "r")
 
 
 def test_a_refusal_is_told_in_airflows_words(fake: FakeAirflow) -> None:
-    """A status code alone would not say what was wrong with the request."""
+    """The error has Airflow's explanation, because the status code alone does not say what is wrong."""
     fake.answers[RUNS] = lambda _: (400, {"detail": "waves: 'nope' is not one of ['web']"})
     with pytest.raises(Refused, match=r"400: waves: 'nope' is not one of"):
         client(fake).trigger("d", {"waves": ["nope"]})
 
 
 def test_a_run_started_by_hand_has_an_id_of_its_own_and_no_logical_date(fake: FakeAirflow) -> None:
-    """Two drills of one plan may be asked for within one moment."""
+    """Two drills of one plan that are triggered at the same moment get different ids."""
     fake.answers[RUNS] = lambda _: (200, {})
     first, second = client(fake).trigger("d", {"reason": "test"}), client(fake).trigger("d")
     assert first != second
@@ -124,7 +127,7 @@ def test_a_run_started_by_hand_has_an_id_of_its_own_and_no_logical_date(fake: Fa
 
 
 def test_a_trigger_whose_reply_is_lost_is_asked_about_and_never_sent_again(fake: FakeAirflow) -> None:
-    """The run is there, so the drill is followed; a second trigger would be a second drill."""
+    """The run exists, so the client follows it. A second trigger would start a second drill."""
 
     def lost(_: Any) -> Answer:
         fake.answers[f"{RUNS}/{fake.asked[-1][3]['dag_run_id']}"] = lambda _: (200, {"state": "queued"})
@@ -139,16 +142,14 @@ def test_a_trigger_whose_reply_is_lost_is_asked_about_and_never_sent_again(fake:
 
 
 def test_a_trigger_that_never_came_to_be_is_said_to_be_open(fake: FakeAirflow) -> None:
-    """Nobody knows whether a slow server begins it later: the operator looks first."""
+    """A slow server may still start the run later, so the operator is advised to check first."""
     fake.answers[RUNS] = lambda _: (502, "bad gateway")
-    with pytest.raises(
-        Unreachable, match=r"(?s)did not confirm run manual__.*nor does it list.*Look whether"
-    ):
+    with pytest.raises(Unreachable, match=r"(?s)did not confirm run manual__.*does not list.*Check whether"):
         client(fake).trigger("d")
 
 
 def test_a_list_longer_than_a_page_is_whole(fake: FakeAirflow) -> None:
-    """A run of a big plan has more tasks than Airflow gives in one answer."""
+    """A run of a big plan has more tasks than one answer of Airflow holds."""
     tasks = [{"task_id": f"t{number}"} for number in range(250)]
 
     def page(query: dict[str, list[str]]) -> Answer:
@@ -156,18 +157,19 @@ def test_a_list_longer_than_a_page_is_whole(fake: FakeAirflow) -> None:
         return 200, {"task_instances": tasks[offset : offset + limit], "total_entries": len(tasks)}
 
     fake.answers[f"{RUN}/taskInstances"] = page
-    assert tasks == client(fake).task_instances("d", "r")
+    found = client(fake).task_instances("d", "r")
+    assert [task["task_id"] for task in found] == [task["task_id"] for task in tasks]
 
 
 def test_what_is_not_there_is_none(fake: FakeAirflow) -> None:
-    """An XCom that no task left, and a DAG that is not built yet, are no errors."""
+    """An XCom that no task stored and a DAG that Airflow has not read yet are None, not errors."""
     api = client(fake)
     assert api.xcom("d", "r", "t", "key") is None
     assert api.dag("d") is None
 
 
 def test_what_a_person_types_cannot_reach_another_path(fake: FakeAirflow) -> None:
-    """A slash in an id is part of the id."""
+    """A slash in an id is quoted, so it stays part of the id."""
     assert client(fake).dag("../../auth/token") is None
     assert (
         client(fake)
@@ -177,7 +179,7 @@ def test_what_a_person_types_cannot_reach_another_path(fake: FakeAirflow) -> Non
 
 
 def test_a_log_reads_as_lines_with_the_causes_of_failures() -> None:
-    """Fields that a message brings along are kept; those that every message carries are left out."""
+    """The fields of the single message are shown; those that every message has are left out."""
     repeated = {"dag_id": "d", "run_id": "r", "task_id": "t", "try_number": 2, "map_index": -1, "ti_id": "x"}
     made = {"timestamp": "12:00", "level": "info", "event": "Made a job.", "job_id": "drsjob-1", **repeated}
     assert as_text(made) == "12:00 info Made a job. job_id='drsjob-1'"

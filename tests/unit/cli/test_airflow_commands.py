@@ -1,7 +1,8 @@
-"""`drill`, `runs` and `logs` where Airflow is not as one wishes; the good days are end-to-end tests."""
+"""`drill`, `runs` and `logs` when something is wrong; end-to-end tests show them when all is well."""
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -11,14 +12,14 @@ from typing import Any
 import pytest
 
 from drs.cli import main
-from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 DAG = "drs_drill__billing"
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
-    """An Airflow that has the DAG of plan billing, and knows who asks."""
+    """An Airflow that has the DAG of the plan billing and accepts the token."""
     for name in ("TOKEN", "USER", "PASSWORD"):
         monkeypatch.delenv(f"DRS_AIRFLOW_{name}", raising=False)
     with fake_airflow() as airflow:
@@ -49,7 +50,10 @@ def run(dag_id: str, run_id: str, state: str = "success", **fields: Any) -> dict
 
 
 def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """The plan's DAG decides about the rest; with --no-wait nothing is asked afterwards."""
+    """The DAG's defaults apply to all other parameters.
+
+    With --no-wait, the command makes no call afterwards.
+    """
     argv = ["drill", "include/plans/billing.yaml", "--no-wait", "--json", "--waves", "database", "web"]
     argv += ["--exclude", "s-1", "--recovery-point", "latest", "--execution-type", "DRILL", "--token", "mine"]
     assert main(argv) == 0
@@ -61,12 +65,12 @@ def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.Captu
         "recovery_point": "latest",
         "execution_type": "DRILL",
     }
-    told = json.loads(capsys.readouterr().out)
-    assert (told["plan"], told["run_id"], told["state"]) == ("billing", body["dag_run_id"], "queued")
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["plan"], printed["run_id"], printed["state"]) == ("billing", body["dag_run_id"], "queued")
 
 
 def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """Airflow keeps a plan's DAG after its file is gone, and runs nothing of it."""
+    """Airflow keeps a plan's DAG after the file is removed, but does not run it."""
     fake.answers[f"/api/v2/dags/{DAG}"] = lambda _: (
         200,
         {"dag_id": DAG, "is_paused": False, "is_stale": True},
@@ -76,15 +80,15 @@ def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[
         {"dags": [{"dag_id": "drs_drill__web"}, {"dag_id": "x"}], "total_entries": 2},
     )
     assert main(["drill", "billing"]) == 2
-    told = capsys.readouterr().err
-    assert "[RECOVERY_PLAN_NOT_FOUND]" in told
-    assert "DAGs of these plans: web." in told
+    printed = capsys.readouterr().err
+    assert "[RECOVERY_PLAN_NOT_FOUND]" in printed
+    assert "DAGs of these plans: web." in printed
 
 
 def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit code 3: how the drill ends is not known here."""
+    """The exit code is 3, because the command cannot see how the drill ends."""
     original = fake.answer
 
     def answer(method: str, url: str, token: str | None, body: Any) -> Any:
@@ -92,14 +96,14 @@ def test_a_user_who_may_trigger_and_not_look_is_told_that_the_run_goes_on(
 
     fake.answer = answer  # type: ignore[method-assign]
     assert main(["drill", "billing", "--json"]) == 3
-    out, told = capsys.readouterr()
-    assert "does not let this user do that" in told
-    assert "goes on in Airflow" in told
+    out, printed = capsys.readouterr()
+    assert "does not let this user do that" in printed
+    assert "goes on in Airflow" in printed
     assert json.loads(out)["state"] is None
 
 
 def test_a_refused_login_is_exit_code_3(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """With what to set."""
+    """The message names the variable to set."""
     fake.answers["/auth/token"] = lambda _: (401, {"detail": "Invalid credentials"})
     assert main(["runs"]) == 3
     assert "DRS_AIRFLOW_TOKEN" in capsys.readouterr().err
@@ -114,14 +118,14 @@ def test_a_refused_login_is_exit_code_3(fake: FakeAirflow, capsys: pytest.Captur
     ],
 )
 def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
-    """An address without a scheme, an empty list, a duration without a unit."""
+    """For example an address without a scheme, an empty list, or a duration without a unit."""
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
 
 
 def test_none_of_these_commands_needs_airflow_in_its_process(fake: FakeAirflow) -> None:
-    """They start in a fraction of the time that importing Airflow takes, and need not have it installed."""
+    """The commands start much faster than Airflow can be imported, and do not need it to be installed."""
     code = (
         "import sys\n"
         "from drs.cli import main\n"
@@ -137,7 +141,7 @@ def test_none_of_these_commands_needs_airflow_in_its_process(fake: FakeAirflow) 
 
 
 def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """A DAG of somebody else whose id begins alike is left out; a run that has not begun has no times."""
+    """Another DAG whose id begins the same way is left out. A run that has not begun has no times."""
     found = [
         run(DAG, "manual__2"),
         run("drs_drills_of_mine", "manual__x"),
@@ -147,7 +151,7 @@ def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixtur
     assert main(["runs"]) == 0
     _, _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split() for row in rows] == [
-        ["billing", "manual__2", "success", "2026-01-01", "00:00:00", "0:01:30", "ada"],
+        ["billing", "manual__2", "success", "2026-01-01", "00:00:00", "1", "min", "30", "s", "ada"],
         ["web", "scheduled__1", "queued", "-", "-", "manual"],
     ]
 
@@ -155,7 +159,7 @@ def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixtur
 def test_a_failed_run_names_its_causes_and_not_its_verdict(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The verdict only sums up; a task that was killed has no code."""
+    """The verdict only sums up other failures, so it is left out. A task that was killed has no code."""
     fake.answers[f"/api/v2/dags/{DAG}/dagRuns"] = lambda query: (
         200,
         {"dag_runs": [run(DAG, "r", query["state"][0])], "total_entries": 1},
@@ -175,19 +179,19 @@ def test_a_failed_run_names_its_causes_and_not_its_verdict(
 def test_a_run_id_of_several_plans_needs_the_plan(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Two schedules that strike at the same time give the same id."""
+    """Two plans with the same schedule have runs with the same id."""
     same = [run(DAG, "scheduled__1"), run("drs_drill__web", "scheduled__1"), run(DAG, "scheduled__12")]
     fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (200, {"dag_runs": same, "total_entries": 3})
     assert main(["logs", "scheduled__1"]) == 2
-    told = capsys.readouterr().err
-    assert "billing, web" in told
-    assert "--plan" in told
+    printed = capsys.readouterr().err
+    assert "billing, web" in printed
+    assert "--plan" in printed
 
 
 def test_logs_of_a_task_that_a_run_does_not_have_name_those_it_has(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A typing error is told as one."""
+    """After a typing error, the message lists the tasks of the run."""
     fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (
         200,
         {"dag_runs": [run(DAG, "r")], "total_entries": 1},
@@ -201,8 +205,13 @@ def test_logs_of_a_task_that_a_run_does_not_have_name_those_it_has(
     assert "Its tasks: preflight." in capsys.readouterr().err
 
 
+def log_of(content: list[dict[str, str]], _: dict[str, list[str]]) -> Answer:
+    """The answer to a request for this log."""
+    return 200, {"content": content}
+
+
 def test_the_logs_of_every_try_are_to_be_had(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """A task that passed in the end may have failed before; a task that never began has no log."""
+    """A task that passed may have failed tries before. A task that never began has no log."""
     fake.answers["/api/v2/dags/~/dagRuns"] = lambda _: (
         200,
         {"dag_runs": [run(DAG, "r")], "total_entries": 1},
@@ -215,10 +224,7 @@ def test_the_logs_of_every_try_are_to_be_had(fake: FakeAirflow, capsys: pytest.C
     fake.answers[path] = lambda _: (200, {"task_instances": tasks, "total_entries": 2})
     for number in (1, 2):
         content = [{"level": "info", "event": f"Try {number}."}]
-        fake.answers[f"{path}/preflight/logs/{number}"] = lambda _, content=content: (
-            200,
-            {"content": content},
-        )
+        fake.answers[f"{path}/preflight/logs/{number}"] = functools.partial(log_of, content)
     assert main(["logs", "last", "--all", "--json"]) == 0
     logs = json.loads(capsys.readouterr().out)["logs"]
     assert [(log["task_id"], log["try_number"], log["messages"][0]["event"]) for log in logs] == [

@@ -1,4 +1,4 @@
-"""Following a run: what is told, when it is given up, and what a silent Airflow does to it."""
+"""Following a run: what is reported, when following ends, and what happens if Airflow does not answer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ RUN = "/api/v2/dags/d/dagRuns/r"
 
 
 class World:
-    """A run as Airflow shows it, one picture a look, and a clock that only waiting moves."""
+    """A run as Airflow shows it: each poll sees the next state.
+
+    The clock moves only when the follower waits.
+    """
 
     def __init__(self, fake: FakeAirflow) -> None:
         self.fake = fake
@@ -27,7 +30,10 @@ class World:
         )
 
     def show(self, *pictures: tuple[str, dict[str, str]]) -> None:
-        """Each look shows the next picture (the run's state, the tasks' states), and then the last again."""
+        """Each poll sees the next state of the run and its tasks.
+
+        After the last state, polls see it again.
+        """
         self.pictures = list(pictures)
         self.fake.answers[RUN] = lambda _: (200, {"state": self.pictures[0][0]})
         self.fake.answers[f"{RUN}/taskInstances"] = self.tasks
@@ -65,7 +71,7 @@ def xcom(world: World, key: str, value: Any) -> None:
 
 
 def test_each_change_is_told_once(world: World) -> None:
-    """A task that waits in the triggerer is under way; one that waits for its worker is no news."""
+    """A task that waits in the triggerer is reported as running; one that waits for a worker is not."""
     world.show(
         ("running", {"begin": "success", "wave_web.start_recovery": "queued"}),
         ("running", {"begin": "success", "wave_web.start_recovery": "running"}),
@@ -83,7 +89,9 @@ def test_each_change_is_told_once(world: World) -> None:
 
 
 def test_a_failed_task_is_told_with_its_own_words(world: World) -> None:
-    """Its warnings and errors; Airflow's report of the exception repeats them."""
+    """The report has the task's warnings and errors, without Airflow's report of the exception, which repeats
+    them.
+    """
     messages = [
         {"level": "info", "event": "Nothing special."},
         {"level": "error", "event": "[SERVER_LAUNCH_FAILED] s-1 has no instance."},
@@ -100,7 +108,7 @@ def test_a_failed_task_is_told_with_its_own_words(world: World) -> None:
 
 
 def test_code_and_remedy_are_told_without_a_log_too(world: World) -> None:
-    """A user may see runs and no logs: the run's own records say why it failed."""
+    """For a user who may see runs but no logs, the run's own records give the reason."""
     world.fake.answers[f"{RUN}/taskInstances/preflight/logs/1"] = lambda _: (403, {"detail": "Forbidden"})
     xcom(world, "failure.preflight", {"code": "SERVER_CONFLICT", "message": "It is held.", "remedy": "Wait."})
     world.show(("failed", {"preflight": "failed"}))
@@ -109,19 +117,19 @@ def test_code_and_remedy_are_told_without_a_log_too(world: World) -> None:
 
 
 def test_a_task_without_a_word_is_told_as_one(world: World) -> None:
-    """Such as one whose process was killed; and it is tried again."""
+    """A task whose process was killed has no message and no code. Airflow retries it."""
     world.show(("running", {"begin": "up_for_retry"}), ("success", {"begin": "success"}))
     world.follower().follow()
-    assert world.said[0] == "begin: up_for_retry\n  Airflow tries this task again by itself."
+    assert world.said[0] == "begin: up_for_retry\n  Airflow retries this task by itself."
 
 
 def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World) -> None:
-    """The drill stands still until somebody does."""
+    """The drill waits for the answer, so the report has the address of the page."""
     world.show(("running", {"wave_web.approve": "awaiting_input"}), ("success", {}))
     world.follower().follow()
-    (told,) = world.said
-    assert told.startswith("wave web: approve: a person must answer, at http://")
-    assert told.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
+    (printed,) = world.said
+    assert printed.startswith("wave web: approve: a person must answer, at http://")
+    assert printed.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +144,7 @@ def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World) -> N
     ],
 )
 def test_a_waves_launch_is_told(world: World, fields: dict[str, str], expected: str) -> None:
-    """From the run's own record: how many servers were started, and what keeps the others."""
+    """The run's own record gives the number of started servers, and what holds the others back."""
     at = "2026-01-01T00:00:00Z"
     slots = [
         {"server_id": "s-1", "not_before": at, "job_id": "drsjob-1"},
@@ -156,14 +164,14 @@ def test_a_waves_launch_is_told(world: World, fields: dict[str, str], expected: 
 
 
 def test_a_record_of_another_version_does_not_end_the_following(world: World) -> None:
-    """Airflow may run a newer drs-drills than this machine: its waves' progress is then not told."""
+    """Airflow may run a newer drs-drills than this machine. Then the progress of waves is not reported."""
     xcom(world, "launch.web", {"timeline": {}, "colour": "red"})
     world.show(("success", {"wave_web.start_recovery": "success"}))
     assert world.follower().follow() == "success"
 
 
 def test_what_was_being_told_when_airflow_went_away_is_told_afterwards(world: World) -> None:
-    """The reason of a failure is not lost with the look that met the restart."""
+    """If Airflow restarts during a poll, the next poll reports the failure."""
     log = f"{RUN}/taskInstances/preflight/logs/1"
     world.fake.answers[log] = lambda _: (
         (503, "soon") if world.now < 5 else (200, {"content": [{"level": "error", "event": "Why."}]})
@@ -174,16 +182,16 @@ def test_what_was_being_told_when_airflow_went_away_is_told_afterwards(world: Wo
 
 
 def test_a_run_that_nobody_schedules_is_told(world: World) -> None:
-    """Once, with where to look."""
+    """It is reported once, with the command that shows the reason."""
     world.show(("queued", {}))
     with pytest.raises(TimeoutError):
         world.follower().follow(timeout=90)
-    (told,) = world.said
-    assert "python -m drs status" in told
+    (printed,) = world.said
+    assert "python -m drs status" in printed
 
 
 def test_the_end_of_the_time_ends_the_following_alone(world: World) -> None:
-    """The run is not touched: nothing but GETs."""
+    """At the timeout, following ends and the run goes on: the client sends only GETs."""
     world.show(("running", {"begin": "running"}))
     with pytest.raises(TimeoutError):
         world.follower().follow(timeout=90)
@@ -196,14 +204,14 @@ def restarting(world: World, until: float) -> Callable[[Any], Answer]:
 
 
 def test_a_restart_of_airflow_is_waited_out(world: World) -> None:
-    """The drill goes on meanwhile, and so does the following."""
+    """The drill goes on while Airflow restarts, and so does following it."""
     world.show(("success", {"begin": "success"}))
     world.fake.answers[RUN] = restarting(world, SILENCE / 2)
     assert world.follower().follow() == "success"
 
 
 def test_an_airflow_that_stays_away_is_given_up(world: World) -> None:
-    """After two minutes of silence."""
+    """After two minutes without an answer, following ends with an error."""
     world.show(("success", {}))
     world.fake.answers[RUN] = restarting(world, 10 * SILENCE)
     with pytest.raises(Unreachable):

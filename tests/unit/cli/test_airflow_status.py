@@ -1,16 +1,16 @@
-"""`status`: what of Airflow and DRS is down, and what that means for a drill."""
+"""`status`: which parts of Airflow or DRS are down, and what that means for a drill."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drs.cli import main
-from tests.unit.fake_airflow import FakeAirflow, fake_airflow
+from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 BEAT = "2026-01-01T00:00:00+00:00"
 
@@ -23,9 +23,14 @@ def health(**states: str | None) -> dict[str, Any]:
     return healthy
 
 
+def always(answer: dict[str, Any]) -> Callable[[dict[str, list[str]]], Answer]:
+    """An endpoint that always gives this answer."""
+    return lambda _: (200, answer)
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
-    """An Airflow that is well, with one plan."""
+    """A healthy Airflow with one plan."""
     for name in ("TOKEN", "USER", "PASSWORD"):
         monkeypatch.delenv(f"DRS_AIRFLOW_{name}", raising=False)
     with fake_airflow() as airflow:
@@ -39,7 +44,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
             "/importErrors": {"import_errors": [], "total_entries": 0},
         }
         for path, answer in answers.items():
-            airflow.answers[f"/api/v2{path}"] = lambda _, answer=answer: (200, answer)
+            airflow.answers[f"/api/v2{path}"] = always(answer)
         yield airflow
 
 
@@ -48,7 +53,10 @@ def states(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[bool, str]]:
 
 
 def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every part, the version, and the plans that it read; DAGs of others do not count."""
+    """The result has every component, the version, and the plans that Airflow read.
+
+    Other DAGs do not count.
+    """
     assert main(["status", "--no-aws", "--json"]) == 0
     assert states(capsys) == {
         "Airflow's scheduler": (True, f"last heartbeat {BEAT}"),
@@ -64,7 +72,7 @@ def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixtur
 def test_a_part_that_is_down_or_never_ran(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str], state: str | None
 ) -> None:
-    """Airflow calls the one unhealthy, and has no state for the other."""
+    """Airflow reports a component that is down as unhealthy, and has no state for one that never ran."""
     fake.answers["/api/v2/monitor/health"] = lambda _: (200, health(triggerer=state))
     assert main(["status", "--no-aws", "--json"]) == 1
     good, seen = states(capsys)["Airflow's triggerer"]
@@ -76,31 +84,31 @@ def test_a_part_that_is_down_or_never_ran(
 def test_import_errors_are_told_without_their_stack(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What was raised is our list of broken plans; where in the code says nothing to an operator."""
+    """The exception lists the broken plans. The rest of the stack trace does not help an operator."""
     stack = (
         'Traceback (most recent call last):\n  File "x.py", line 1\nRuntimeError: Plans:\n\nbilling\n  line 3'
     )
     error = {"filename": "recovery_plan_errors.py", "stack_trace": stack, "timestamp": BEAT}
     fake.answers["/api/v2/importErrors"] = lambda _: (200, {"import_errors": [error], "total_entries": 1})
     assert main(["status", "--no-aws"]) == 1
-    told = capsys.readouterr().out
-    assert "import of recovery_plan_errors.py:\nRuntimeError: Plans:\n\nbilling\n  line 3\n" in told
-    assert "Traceback" not in told
+    printed = capsys.readouterr().out
+    assert "import of recovery_plan_errors.py:\nRuntimeError: Plans:\n\nbilling\n  line 3\n" in printed
+    assert "Traceback" not in printed
 
 
 def test_parts_are_told_without_a_login_too(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
-    """Health needs none; what does is one thing that is not good."""
+    """The health report needs no login. Everything that needs one is reported as a single failed check."""
     fake.answers["/auth/token"] = lambda _: (403, {"detail": "Forbidden"})
     assert main(["status", "--no-aws", "--json"]) == 1
-    told = states(capsys)
-    assert told["Airflow's triggerer"][0]
-    assert told["Airflow's API"] == (False, "it cannot be asked, see below")
+    printed = states(capsys)
+    assert printed["Airflow's triggerer"][0]
+    assert printed["Airflow's API"] == (False, "it cannot be asked, see below")
 
 
 def test_a_folder_without_plans_says_so(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """Nobody then knows which DRS is meant, so that nothing is good about it."""
+    """Without plans it is unknown where DRS should be checked, so the check fails."""
     for folder in (tmp_path, tmp_path / "nope"):
         assert main(["status", "--plans", str(folder), "--json"]) == 1
         assert states(capsys)["DRS"] == (False, "no plan here says where")

@@ -1,4 +1,4 @@
-"""What is read of an Airflow connection in the environment, and what is refused."""
+"""Which parts of an Airflow connection in the environment are read, and which are refused."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ IN_ROLE = Connection(
 
 
 def test_the_variable_is_airflows_own() -> None:
-    """In capitals."""
+    """The variable's name is in capital letters."""
     assert variable("aws_default") == "AIRFLOW_CONN_AWS_DEFAULT"
 
 
 def test_a_bare_connection_says_nothing() -> None:
-    """Then boto3's own chain finds the credentials, as in Airflow."""
+    """For an empty connection, boto3's default chain finds the credentials, as in Airflow."""
     assert Connection.parse("X", "aws://") == Connection()
 
 
 def test_json_and_uri_say_the_same() -> None:
-    """The two forms in which Airflow takes a connection."""
+    """JSON and URI are the two forms of a connection that Airflow accepts."""
     extra = {
         "region_name": "eu-central-1",
         "role_arn": ROLE,
@@ -47,7 +47,7 @@ def test_json_and_uri_say_the_same() -> None:
 
 
 def test_the_form_that_airflow_writes_is_read() -> None:
-    """Whatever Airflow's own model makes of a connection, comes back."""
+    """A connection that Airflow's own model has written is read back unchanged."""
     from airflow.models.connection import Connection as AirflowConnection
 
     extra = {
@@ -70,13 +70,16 @@ def test_the_form_that_airflow_writes_is_read() -> None:
         ('{"conn_type": "aws"', "is not JSON"),
         ("aws://?__extra__=%7B", "is not a JSON mapping"),
         ('{"conn_type": "aws", "extra": [1]}', "is not a mapping"),
-        ("aws://?config_kwargs=x&role_arn=y", "more than the command line understands: config_kwargs"),
+        (
+            "aws://?config_kwargs=x&role_arn=y",
+            "settings that the command line does not support: config_kwargs",
+        ),
         ("aws://?assume_role_method=assume_role_with_saml", "assume_role_method: assume_role_with_saml"),
         ("aws://?assume_role_kwargs=ExternalId", "assume_role_kwargs, which is not a mapping"),
     ],
 )
 def test_what_is_not_understood_is_refused_by_name(text: str, why: str) -> None:
-    """A key that is passed over might have led to another account. The way round it is named."""
+    """A key that is ignored might select another account. The message names --profile as the alternative."""
     with pytest.raises(InvalidField, match=why) as caught:
         Connection.parse("AIRFLOW_CONN_X", text)
     assert "--profile NAME" in caught.value.remedy
@@ -88,7 +91,7 @@ def test_what_is_not_understood_is_refused_by_name(text: str, why: str) -> None:
 def test_a_connection_that_is_not_understood_is_exit_code_2(
     aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And AWS is not asked by another way."""
+    """AWS is not called with other credentials instead."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://?config_kwargs=x")
     result = aws.run("groups", "orders", "--plans", str(plans))
     assert result.code == 2

@@ -1,4 +1,4 @@
-"""``doctor``: the preflight of a plan at the terminal."""
+"""``doctor``: runs the preflight of a plan at the terminal."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from tests.unit.drill import APPLICATION, DATABASE
 
 
 def test_a_plan_that_could_be_drilled_is_exit_code_0(aws: Any, plans: Path) -> None:
-    """And nothing is launched by looking."""
+    """The check launches nothing."""
     result = aws.run("doctor", "orders", "--plans", str(plans))
     assert (result.code, result.err) == (0, "")
-    assert "Plan orders: 0 error(s)" in result.out
+    assert "Plan orders: 0 errors" in result.out
     assert aws.journal(operation="StartRecovery") == []
 
 
 def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -> None:
-    """Two causes in two waves, one exit code."""
+    """Two findings in two waves are shown together, with one exit code."""
     aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
     held = aws.start([DATABASE[0]])
     path = plans / "orders.yaml"
@@ -29,13 +29,13 @@ def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -
     assert held in result.out
     assert "TAG_RESOLUTION_EMPTY" in result.out
     assert result.out.count("What to do: ") >= 2
-    told = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
-    assert {finding["code"] for finding in told["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
+    printed = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
+    assert {finding["code"] for finding in printed["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
     aws.disarm()
 
 
 def test_waves_and_servers_may_be_left_out(aws: Any, plans: Path) -> None:
-    """As a run's parameters leave them out."""
+    """The options leave out waves and servers in the same way as a run's parameters."""
     aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
     aws.start([DATABASE[0]])
     options = ("--plans", str(plans), "--json")
@@ -50,7 +50,7 @@ def test_waves_and_servers_may_be_left_out(aws: Any, plans: Path) -> None:
 
 
 def test_a_wave_that_the_plan_lacks_is_exit_code_2(aws: Any, plans: Path) -> None:
-    """With those that it has."""
+    """The message lists the waves of the plan."""
     result = aws.run("doctor", "orders", "--waves", "web", "--plans", str(plans))
     assert result.code == 2
     assert "Plan orders has no wave web" in result.err
@@ -58,7 +58,7 @@ def test_a_wave_that_the_plan_lacks_is_exit_code_2(aws: Any, plans: Path) -> Non
 
 
 def test_for_a_real_recovery_stalled_replication_only_warns(aws: Any, plans: Path) -> None:
-    """In a disaster replication is stalled."""
+    """In a real disaster replication is stalled, so this must not stop a recovery."""
     aws.arm(kind="replication", servers=[DATABASE[0]], state="STALLED")
     assert aws.run("doctor", "orders", "--plans", str(plans)).code == 1
     result = aws.run("doctor", "orders", "--execution-type", "RECOVERY", "--plans", str(plans))
@@ -68,7 +68,7 @@ def test_for_a_real_recovery_stalled_replication_only_warns(aws: Any, plans: Pat
 
 
 def test_a_recovery_point_names_its_time_zone(aws: Any, plans: Path) -> None:
-    """A time that leaves it open is refused; one before every snapshot is a finding."""
+    """A time without a time zone is refused. A time before every snapshot is a finding."""
     options = ("--plans", str(plans))
     assert aws.run("doctor", "orders", "--recovery-point", "2026-03-01T06:00:00", *options).code == 2
     assert aws.run("doctor", "orders", "--recovery-point", "yesterday", *options).code == 2

@@ -1,4 +1,4 @@
-"""``evidence`` and ``report``: what the records say, and whether they are whole."""
+"""``evidence`` and ``report``: they show the records and check that none was changed or removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MONTH = 86400 * 30
 
 
 class Commands:
-    """Runs commands on one folder of records."""
+    """Runs commands with one folder of records."""
 
     def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.path = path
@@ -49,7 +49,7 @@ class Commands:
 
 @pytest.fixture(scope="session")
 def three_drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three drills of the plan orders, the last of which failed, and one of billing."""
+    """Three drills of the plan orders, of which the last failed, and one drill of billing."""
     folder = tmp_path_factory.mktemp("drills")
     store = EvidenceStore(LocalStorage(folder))
     for number, failed in enumerate((False, False, True)):
@@ -60,13 +60,13 @@ def three_drills(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def kept(three_drills: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Commands:
-    """Commands on a copy of these records."""
+    """Runs commands with a copy of these records."""
     shutil.copytree(three_drills, tmp_path / "evidence")
     return Commands(tmp_path / "evidence", capsys)
 
 
 def drill(number: int, *, plan: str = "orders", failed: bool = False, **fields: Any) -> RunFindings:
-    """What the plan's drill of that month showed."""
+    """The record of the plan's drill of that month."""
     at = after(MONTH * number)
     of = make_plan(name=plan, objectives={"rto": "15m", "rpo": "1m"}, schedule="0 6 1 * *")
     ledger = passed_run(make_run(of, run_id=f"run-{number}", began_at=at, initiator="ada (manual)", **fields))
@@ -84,7 +84,7 @@ def drill(number: int, *, plan: str = "orders", failed: bool = False, **fields: 
 
 
 def test_records_are_listed_newest_first(kept: Commands) -> None:
-    """With their result, their measures against the targets, who began the run, and what failed."""
+    """Each row has the result, the measured times, who started the run, and what failed."""
     result = kept.run("evidence", "list", "orders")
     assert result.code == 0
     header, _, *rows = result.out.splitlines()
@@ -98,7 +98,7 @@ def test_records_are_listed_newest_first(kept: Commands) -> None:
 
 
 def test_records_of_all_plans_are_listed_and_as_json(kept: Commands) -> None:
-    """The same for programs, at most so many a plan."""
+    """JSON has the same records, at most --limit of each plan."""
     listed = json.loads(kept.run("evidence", "list", "--json", "--limit", "1").out)
     assert [each["id"] for each in listed] == ["billing-000001", "orders-000003"]
     assert listed[1]["failures"] == ["SERVER_LAUNCH_FAILED"]
@@ -107,7 +107,7 @@ def test_records_of_all_plans_are_listed_and_as_json(kept: Commands) -> None:
 
 
 def test_a_plan_without_records_is_exit_code_2(kept: Commands, tmp_path: Path) -> None:
-    """It names those that have some; an empty folder says how to name another."""
+    """The message lists the plans that have records. For an empty folder, it says how to give another one."""
     result = kept.run("evidence", "list", "web")
     assert (result.code, result.out) == (2, "")
     assert "Plans with records: billing, orders." in result.err
@@ -118,7 +118,7 @@ def test_a_plan_without_records_is_exit_code_2(kept: Commands, tmp_path: Path) -
 
 
 def test_a_record_that_cannot_be_read_is_listed_as_such(kept: Commands) -> None:
-    """The others are shown."""
+    """The other records are still shown."""
     kept.change("orders-000002", b'"sequence"', b'"sequenze"')
     result = kept.run("evidence", "list", "orders")
     assert result.code == 1
@@ -132,7 +132,7 @@ def test_a_record_that_cannot_be_read_is_listed_as_such(kept: Commands) -> None:
 def test_the_path_is_the_environments(
     kept: Commands, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The same variable that Airflow reads."""
+    """The command reads the same variable as Airflow."""
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(kept.path))
     assert main(["evidence", "verify"]) == 0
 
@@ -141,7 +141,7 @@ def test_the_path_is_the_environments(
 
 
 def test_a_record_is_shown_for_people(kept: Commands) -> None:
-    """What was asked, how it ended and why, each server, the measures, the end, the hash."""
+    """The text has the parameters, result and reasons, servers, measured times, clean-up and hash."""
     result = kept.run("evidence", "show", "orders-000003")
     record = kept.store.read("orders", "orders-000003")
     assert result.code == 0
@@ -150,26 +150,26 @@ def test_a_record_is_shown_for_people(kept: Commands) -> None:
         record.summary,
         "by ada (manual)",
         "account 111122223333, us-east-1",
-        "to launched: not measured, for it is not known of every server (target 900 s)",
+        "to launched: not measured: not every server launched (target 900 s)",
         *DATABASE,
         "Why it did not pass:",
         "SERVER_LAUNCH_FAILED",
-        "of 4 instance(s), all are proven gone",
+        "4 instances launched, all proven gone in DRS and EC2",
         f"Hash: {record.hash}",
-        "After: orders-000002 ",
+        "Previous record: orders-000002 ",
     ):
         assert said in result.out, said
 
 
 def test_a_record_is_shown_for_programs(kept: Commands) -> None:
-    """As it is stored."""
+    """The JSON is the same as in the store."""
     stored = json.loads((kept.path / "orders" / "orders-000001.json").read_bytes())
     assert json.loads(kept.run("evidence", "show", "orders-000001", "--json").out) == stored
 
 
 @pytest.mark.parametrize("record", ["orders-000009", "web-000001", "orders"])
 def test_a_record_that_does_not_exist_is_exit_code_2(kept: Commands, record: str) -> None:
-    """With what there is of its plan."""
+    """The message lists the records of the plan."""
     result = kept.run("evidence", "show", record)
     assert (result.code, result.out) == (2, "")
     assert f"There is no record {record}" in result.err
@@ -180,7 +180,7 @@ def test_a_record_that_does_not_exist_is_exit_code_2(kept: Commands, record: str
 
 
 def test_a_record_is_exported_byte_for_byte(kept: Commands, tmp_path: Path) -> None:
-    """To a file, or into a folder under its own name."""
+    """The target is a file, or a folder, in which the file gets the record's name."""
     stored = (kept.path / "orders" / "orders-000001.json").read_bytes()
     assert kept.run("evidence", "export", "orders-000001", "--to", str(tmp_path / "audit.json")).code == 0
     assert (tmp_path / "audit.json").read_bytes() == stored
@@ -190,7 +190,7 @@ def test_a_record_is_exported_byte_for_byte(kept: Commands, tmp_path: Path) -> N
 
 
 def test_a_record_is_exported_as_its_page(kept: Commands, tmp_path: Path) -> None:
-    """For people; rendered from the record."""
+    """The page for people is made from the record."""
     result = kept.run("evidence", "export", "orders-000003", "--to", str(tmp_path), "--format", "html")
     assert result.code == 0
     page = (tmp_path / "orders-000003.html").read_text(encoding="utf-8")
@@ -199,7 +199,7 @@ def test_a_record_is_exported_as_its_page(kept: Commands, tmp_path: Path) -> Non
 
 
 def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: Path) -> None:
-    """With the reason."""
+    """The message has the system's reason."""
     result = kept.run("evidence", "export", "orders-000001", "--to", str(tmp_path / "no" / "such" / "folder"))
     assert result.code == 2
     assert "No such file or directory" in result.err
@@ -209,23 +209,23 @@ def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: 
 
 
 def test_whole_chains_are_confirmed(kept: Commands) -> None:
-    """Each plan in a line."""
+    """Each plan has one line."""
     result = kept.run("evidence", "verify")
     assert result.code == 0
     assert result.out.splitlines() == [
-        "ok  billing: 1 record(s), each there and unchanged",
-        "ok  orders: 3 record(s), each there and unchanged",
+        "ok  billing: 1 record, none missing or changed",
+        "ok  orders: 3 records, none missing or changed",
     ]
 
 
 def test_a_changed_byte_and_a_missing_record_are_named(kept: Commands) -> None:
-    """The exit code is 1; the other plan's chain is still confirmed."""
+    """The exit code is 1. The chain of the other plan is still confirmed."""
     kept.change("orders-000002", b"ada (manual)", b"eve (manual)")
     (kept.path / "orders" / "orders-000003.json").unlink()
     result = kept.run("evidence", "verify")
     assert result.code == 1
-    assert "ok  billing: 1 record(s)" in result.out
-    assert "NOT ok  orders: 2 record(s), 2 problem(s)" in result.out
+    assert "ok  billing: 1 record," in result.out
+    assert "NOT ok  orders: 2 records, 2 problems" in result.out
     rows = [line.split()[:2] for line in result.out.splitlines() if line.startswith("orders-")]
     assert rows == [["orders-000002", "changed"], ["orders-000003", "missing"]]
     verified = json.loads(kept.run("evidence", "verify", "orders", "--json").out)
@@ -238,20 +238,20 @@ def test_a_changed_byte_and_a_missing_record_are_named(kept: Commands) -> None:
 
 
 def test_the_hash_that_was_sent_is_looked_for(kept: Commands) -> None:
-    """Of whichever plan; without its record the chain may look whole, and is not."""
+    """The hash may belong to any plan. If the last record was removed, only the hash shows it."""
     sent = kept.store.read("orders", "orders-000003").hash
     assert kept.run("evidence", "verify", "--hash", sent).code == 0
     assert json.loads(kept.run("evidence", "verify", "--hash", sent, "--json").out)["in_the_chain"] is True
     result = kept.run("evidence", "verify", "billing", "--hash", sent)
     assert result.code == 1
-    assert f"Hash {sent} is in NO record" in result.out
+    assert f"Hash {sent} is the hash of NO record" in result.out
     assert "ok  billing" in result.out
 
 
 def test_records_in_a_bucket_are_verified(
     simulator_url: str, monkeypatch: pytest.MonkeyPatch, kept: Commands, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the credentials of the environment; a store that cannot be reached is exit code 3."""
+    """The credentials come from the environment. For a store that cannot be reached, the exit code is 3."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", simulator_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     bucket = boto3.client("s3")
@@ -259,7 +259,7 @@ def test_records_in_a_bucket_are_verified(
     for path in (kept.path / "orders").iterdir():
         bucket.put_object(Bucket="audit", Key=f"drills/orders/{path.name}", Body=path.read_bytes())
     assert main(["evidence", "verify", "orders", "--path", "s3://audit/drills"]) == 0
-    assert "ok  orders: 3 record(s)" in capsys.readouterr().out
+    assert "ok  orders: 3 records," in capsys.readouterr().out
     bucket.delete_object(Bucket="audit", Key="drills/orders/orders-000001.json")
     assert main(["evidence", "verify", "--path", "s3://audit/drills"]) == 1
     assert "orders-000001  missing" in capsys.readouterr().out
@@ -272,7 +272,7 @@ def test_records_in_a_bucket_are_verified(
 
 @pytest.fixture
 def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the plan orders, which runs on the first of the month; and the clock stands at NOW."""
+    """A folder with the plan orders, which runs on the first of the month. The time is fixed at NOW."""
     monkeypatch.setattr(report, "utc_now", lambda: NOW)
     folder = tmp_path / "plans"
     folder.mkdir()
@@ -281,37 +281,40 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_plans_history_is_told(kept: Commands, plans: Path) -> None:
-    """The last drills, when one last passed, and when the next is due, by the file as it stands."""
+    """The report has the last drills, when one last passed, and when the next is due by the plan's current
+    file.
+    """
     result = kept.run("report", "orders", "--plans", str(plans))
     assert result.code == 1
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == [f"orders-{number:06d}" for number in (3, 2, 1)]
     assert lines[-1] == (
-        "orders: last passed 2026-03-31 06:00:00, 30 d ago (orders-000002); next run 2026-05-02 05:00:00"
+        "orders: last passed 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 05:00:00"
     )
 
 
 def test_all_plans_are_told_those_never_drilled_too(kept: Commands, plans: Path) -> None:
-    """Without a file the newest record says when the plan runs."""
+    """Without a plan file, the schedule comes from the newest record."""
     text = plan_text().replace("name: orders", "name: web")
     (plans / "web.yaml").write_text(text)
     result = kept.run("report", "--plans", str(plans), "--limit", "1")
     assert result.code == 1
     assert result.out.splitlines()[-3:] == [
-        "billing: last passed 2026-03-01 06:00:00, 60 d ago (billing-000001); next run 2026-05-01 06:00:00",
-        "orders: last passed 2026-03-31 06:00:00, 30 d ago (orders-000002); next run 2026-05-02 05:00:00",
+        "billing: last passed 2026-03-01 06:00:00, 60 d 0 h ago (billing-000001); next run 2026-05-01 "
+        "06:00:00",
+        "orders: last passed 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 05:00:00",
         "web: never drilled; no schedule",
     ]
     assert "orders-000001 " not in result.out
 
 
 def test_a_plan_whose_last_drill_passed_is_exit_code_0(kept: Commands, plans: Path) -> None:
-    """For a check that runs by itself."""
+    """An automatic check can use the exit code."""
     assert kept.run("report", "billing", "--plans", str(plans)).code == 0
 
 
 def test_a_dry_run_is_no_drill(kept: Commands, plans: Path) -> None:
-    """It neither passes for one nor hides the one before it."""
+    """A dry run does not count as a drill and does not hide the drill before it."""
     kept.store.keep(drill(3, dry_run=True))
     result = kept.run("report", "orders", "--plans", str(plans), "--json")
     (told_of,) = json.loads(result.out)
@@ -323,7 +326,7 @@ def test_a_dry_run_is_no_drill(kept: Commands, plans: Path) -> None:
 
 
 def test_a_record_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans: Path) -> None:
-    """It may have been the drill that failed: that is not good."""
+    """The record that cannot be read may be of a failed drill, so the exit code is 1."""
     kept.change("orders-000003", b'"sequence"', b'"sequenze"')
     result = kept.run("report", "orders", "--plans", str(plans))
     assert result.code == 1
@@ -331,10 +334,10 @@ def test_a_record_that_cannot_be_read_is_told_in_the_report(kept: Commands, plan
 
 
 def test_a_report_on_an_unknown_plan_is_exit_code_2(kept: Commands, plans: Path, tmp_path: Path) -> None:
-    """It names those that there are."""
+    """The message lists the plans that exist."""
     result = kept.run("report", "web", "--plans", str(plans))
     assert result.code == 2
-    assert "There are: billing, orders." in result.err
+    assert "The plans are: billing, orders." in result.err
     kept.path = tmp_path / "nowhere"
     assert kept.run("report", "--plans", str(tmp_path / "none")).code == 2
 
@@ -343,7 +346,7 @@ def test_a_report_on_an_unknown_plan_is_exit_code_2(kept: Commands, plans: Path,
 
 
 def test_the_published_schema_is_that_of_the_model(capsys: pytest.CaptureFixture[str]) -> None:
-    """`python -m drs schema --evidence --output include/evidence.schema.json` writes it anew."""
+    """`python -m drs schema --evidence --output include/evidence.schema.json` updates the file."""
     assert main(["schema", "--evidence"]) == 0
     printed = capsys.readouterr().out
     assert printed == evidence_schema_text()
@@ -351,7 +354,7 @@ def test_the_published_schema_is_that_of_the_model(capsys: pytest.CaptureFixture
 
 
 def test_stored_records_are_what_the_schema_says(kept: Commands) -> None:
-    """A failed one too; a member that nobody knows is refused."""
+    """The record of a failed drill conforms too. The schema refuses an unknown member."""
     validator = jsonschema.Draft202012Validator(json.loads(evidence_schema_text()))
     for record in ("orders-000001", "orders-000003"):
         stored = json.loads((kept.path / "orders" / f"{record}.json").read_bytes())

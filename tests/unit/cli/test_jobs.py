@@ -1,4 +1,4 @@
-"""``jobs`` and ``job``: what DRS does and did."""
+"""``jobs`` and ``job``: they list DRS jobs and explain one job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.unit.drill import APPLICATION, DATABASE
 
 
 def test_jobs_are_listed_newest_first_with_their_run(aws: Any) -> None:
-    """A drill's job bears its plan and run as tags."""
+    """The plan and the run come from the tags of the job."""
     first = aws.launch(DATABASE, run="manual__1")
     second = aws.launch(APPLICATION)
     result = aws.run("jobs", "--region", REGION)
@@ -23,7 +23,7 @@ def test_jobs_are_listed_newest_first_with_their_run(aws: Any) -> None:
 
 
 def test_active_jobs_are_those_that_hold_servers(aws: Any) -> None:
-    """The others are left out."""
+    """With --active, jobs that have ended are left out."""
     aws.launch(APPLICATION)
     aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
     held = aws.start(DATABASE)
@@ -33,26 +33,29 @@ def test_active_jobs_are_those_that_hold_servers(aws: Any) -> None:
 
 
 def test_since_is_a_duration(aws: Any) -> None:
-    """And nothing of that time is said."""
+    """Without a job in that time, the command says so."""
     assert aws.run("jobs", "--since", "1").code == 2
     result = aws.run("jobs", "--region", REGION, "--since", "7d")
-    assert (result.code, result.out) == (0, f"There is no DRS job in {REGION} of the last 7d.\n")
+    assert (result.code, result.out) == (0, f"There is no DRS job of the last 7d in {REGION}.\n")
 
 
 def test_a_job_that_launched_its_servers_is_explained(aws: Any) -> None:
-    """Its servers with their instances, and each event with its meaning."""
+    """The output has the job's servers with their instances, and the meaning of each event."""
     job = aws.launch(DATABASE, run="manual__1")
     result = aws.run("job", job, "--region", REGION)
     assert result.code == 0
     assert result.out.startswith(f"{job}: LAUNCH by START_DRILL, COMPLETED")
-    assert "made by run manual__1 of plan orders" in result.out
+    assert "started by run manual__1 of plan orders" in result.out
     assert result.out.count("  launched\n") == 2
     assert "CONVERSION_END" in result.out
     assert "the disks are bootable" in result.out
 
 
 def test_a_server_that_failed_makes_the_job_bad(aws: Any) -> None:
-    """Though DRS calls the job COMPLETED. What is denied is named with the statement that allows it."""
+    """The server failed although the job is COMPLETED.
+
+    The output has the policy statement that allows the denied action.
+    """
     error = "UnauthorizedOperation: You are not authorized to perform: ec2:RunInstances"
     aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error=error)
     job = aws.launch(DATABASE)
@@ -60,12 +63,12 @@ def test_a_server_that_failed_makes_the_job_bad(aws: Any) -> None:
     assert result.code == 1
     assert f"{DATABASE[1]} was not launched: {error}" in result.out
     assert '{"Effect": "Allow", "Action": ["ec2:RunInstances"], "Resource": "*"}' in result.out
-    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
-    assert [it["verdict"] for it in told["outcomes"]] == ["launched", "NOT LAUNCHED"]
+    printed = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["verdict"] for it in printed["outcomes"]] == ["launched", "NOT LAUNCHED"]
 
 
 def test_a_cause_is_explained_as_in_a_drill_s_log(aws: Any) -> None:
-    """DRS's own words, what they mean, what to do, and whether a retry is safe; for programs too."""
+    """Text and JSON have DRS's own error, its cause, what to do, and whether a retry is safe."""
     aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="InsufficientInstanceCapacity")
     job = aws.launch(DATABASE)
     result = aws.run("job", job, "--region", REGION)
@@ -75,25 +78,25 @@ def test_a_cause_is_explained_as_in_a_drill_s_log(aws: Any) -> None:
         f"{DATABASE[1]} was not launched: InsufficientInstanceCapacity\n"
         f"Cause: {explanation.cause}\nWhat to do: {explanation.remedy}\nRetry: {explanation.retry}.\n"
     )
-    told = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
-    assert [it["explanation"] and it["explanation"]["pattern"] for it in told["outcomes"]] == [
+    printed = json.loads(aws.run("job", job, "--region", REGION, "--json").out)
+    assert [it["explanation"] and it["explanation"]["pattern"] for it in printed["outcomes"]] == [
         None,
         "no_capacity",
     ]
 
 
 def test_a_live_job_is_not_judged(aws: Any) -> None:
-    """It holds its servers, which is said."""
+    """The output says that the live job holds its servers."""
     aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])
     result = aws.run("job", aws.start(DATABASE), "--region", REGION)
     assert result.code == 0
-    assert "It holds its servers" in result.out
+    assert "The job holds its servers" in result.out
     assert "under way" in result.out
     aws.disarm()
 
 
 def test_a_server_that_was_terminated_since_was_launched(aws: Any) -> None:
-    """After clean-up DRS shows TERMINATED, which is no failure; nor is the TERMINATE job."""
+    """After clean-up, the server's status is TERMINATED. Neither this nor the TERMINATE job is a failure."""
     job = aws.launch(DATABASE)
     instances = [item["instanceID"] for item in aws.instances() if item["jobID"] == job]
     ending = aws.drs.terminate_recovery_instances(recoveryInstanceIDs=instances)["job"]["jobID"]
@@ -105,7 +108,7 @@ def test_a_server_that_was_terminated_since_was_launched(aws: Any) -> None:
 
 
 def test_a_job_that_drs_does_not_know_is_exit_code_2(aws: Any) -> None:
-    """So is what is no id of a job."""
+    """A text that is not a job id is refused with the same exit code."""
     result = aws.run("job", "drsjob-00000000000000000", "--region", REGION)
     assert result.code == 2
     assert (

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and its exit codes."""
+"""``validate`` and ``schema``: their output and exit codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXAMPLES = Path("include/plans")
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """A folder with a good plan and one with two mistakes."""
+    """A folder with a valid plan and a plan with two mistakes."""
     text = (EXAMPLES / "single-server.yaml").read_text()
     (tmp_path / "single-server.yaml").write_text(text)
     mistakes = text.replace("name: single-server", "name: broken").replace("us-east-1", "Virginia")
@@ -26,7 +26,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_the_examples_are_good_and_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a path, the plans of this checkout are checked; each is told in a line."""
+    """Without a path, the command checks include/plans and prints one line for each plan."""
     assert main(["validate"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
@@ -38,7 +38,7 @@ def test_the_examples_are_good_and_are_the_default(capsys: pytest.CaptureFixture
 
 
 def test_every_problem_of_every_broken_plan_is_told(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A good plan beside it is still confirmed; the exit code is 1."""
+    """The valid plan in the same folder is still confirmed. The exit code is 1."""
     assert main(["validate", str(broken)]) == 1
     out = capsys.readouterr().out
     assert "Recovery plan broken cannot be used: 2 problems." in out
@@ -48,13 +48,13 @@ def test_every_problem_of_every_broken_plan_is_told(broken: Path, capsys: pytest
 
 
 def test_files_and_folders_may_be_mixed(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A pre-commit hook names files, a person a folder."""
+    """A pre-commit hook passes files, and a person passes a folder."""
     assert main(["validate", str(broken / "single-server.yaml"), str(EXAMPLES)]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
 def test_a_plan_that_does_not_exist_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    """It names the plans that do exist."""
+    """The message lists the plans that exist."""
     assert main(["validate", str(EXAMPLES / "order-sytem.yaml")]) == 2
     out = capsys.readouterr().out
     assert "RECOVERY_PLAN_NOT_FOUND" in out
@@ -63,18 +63,18 @@ def test_a_plan_that_does_not_exist_is_exit_code_2(capsys: pytest.CaptureFixture
 
 
 def test_a_folder_without_plans_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A check that looked at nothing must not pass in CI."""
+    """A check of nothing must not pass in CI."""
     assert main(["validate", str(tmp_path)]) == 2
     assert "holds no recovery plan" in capsys.readouterr().out
 
 
 def test_not_found_outweighs_broken(broken: Path) -> None:
-    """A wrong path means that not everything was checked."""
+    """After a wrong path, not everything was checked, so this exit code is more important."""
     assert main(["validate", str(broken), str(broken / "nope.yaml")]) == 2
 
 
 def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For programs: digest and waves of good plans, every field of every problem."""
+    """The JSON has the digest and waves of valid plans, and every field of every problem."""
     assert main(["validate", "--json", str(broken)]) == 1
     bad, good = json.loads(capsys.readouterr().out)
     assert (bad["name"], bad["ok"]) == ("broken", False)
@@ -91,13 +91,13 @@ def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    """For editors elsewhere."""
+    """The schema is printed for editors on other machines."""
     assert main(["schema"]) == 0
     assert capsys.readouterr().out == schema_text()
 
 
 def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:
-    """As the repository's own copy is made."""
+    """The repository's own copy is made in this way."""
     assert main(["schema", "--output", str(tmp_path / "plan.schema.json")]) == 0
     assert (tmp_path / "plan.schema.json").read_text(encoding="utf-8") == schema_text()
 
@@ -105,29 +105,29 @@ def test_the_schema_is_written_to_a_file(tmp_path: Path) -> None:
 def test_a_schema_that_cannot_be_written_is_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the reason, and no traceback."""
+    """The message has the system's reason and no traceback."""
     assert main(["schema", "--output", str(tmp_path / "nope" / "plan.schema.json")]) == 2
     assert "No such file or directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("argv", [[], ["valdate"], ["validate", "--yaml"]])
 def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
-    """As argparse has it."""
+    """argparse's exit code for wrong usage is 2."""
     with pytest.raises(SystemExit) as caught:
         main(argv)
     assert caught.value.code == 2
 
 
 def test_help_documents_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    """A script's author need not read the source."""
+    """The author of a script finds the exit codes in the help."""
     with pytest.raises(SystemExit):
         main(["validate", "--help"])
     out = capsys.readouterr().out
-    assert all(line in out for line in ("0  every plan is good", "1  a plan is broken", "2  wrong usage"))
+    assert all(line in out for line in ("0  every plan is valid", "1  a plan is broken", "2  wrong usage"))
 
 
 def test_validation_runs_as_a_module_and_without_airflow() -> None:
-    """It starts in a fraction of the time that importing Airflow takes."""
+    """The command starts much faster than Airflow can be imported."""
     code = (
         "import runpy, sys\n"
         "sys.argv = ['drs', 'validate']\n"

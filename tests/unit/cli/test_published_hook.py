@@ -29,7 +29,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def repository(folder: Path) -> str:
-    """Commit what is in the folder; the commit."""
+    """Commit the content of the folder, and return the commit."""
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "x"]):
         done = run(folder, "git", *command)
         assert done.returncode == 0, done.stderr
@@ -38,7 +38,7 @@ def repository(folder: Path) -> str:
 
 @pytest.fixture
 def plans(tmp_path: Path) -> Path:
-    """A repository with plans, whose pre-commit uses the hook in the environment at hand, as documented."""
+    """A repository with plans that uses the hook as documented, with the Python of these tests."""
     published = tmp_path / "published"
     published.mkdir()
     shutil.copy(ROOT / ".pre-commit-hooks.yaml", published)
@@ -55,7 +55,7 @@ def plans(tmp_path: Path) -> Path:
 
 
 def test_good_plans_pass_and_other_files_are_left_alone(plans: Path) -> None:
-    """The hook looks at include/plans and nowhere else."""
+    """The hook checks include/plans and no other files."""
     done = run(plans, sys.executable, "-m", "pre_commit", "run", "--all-files", "--verbose")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ok  single-server" in done.stdout
@@ -63,7 +63,7 @@ def test_good_plans_pass_and_other_files_are_left_alone(plans: Path) -> None:
 
 
 def test_a_broken_plan_stops_the_commit(plans: Path) -> None:
-    """With file, line, key and remedy."""
+    """The hook prints the key and the code of the problem."""
     plan = plans / "include" / "plans" / "single-server.yaml"
     plan.write_text(plan.read_text() + "colour: red\n")
     run(plans, "git", "add", ".")

@@ -1,4 +1,4 @@
-"""``runbook``: the script is run, by bash and the AWS CLI, against the simulated DRS."""
+"""``runbook``: bash and the AWS CLI run the script against the simulated DRS."""
 
 from __future__ import annotations
 
@@ -21,23 +21,22 @@ AWS_CLI = "1.45.11"
 WARM_AWS = Path(__file__).with_name("warm_aws.py")
 WARM_CLIENT = """\
 #!/usr/bin/env bash
-folder=$(mktemp -d) || exit 255
+exec 3<> "/dev/tcp/127.0.0.1/{port}" || exit 255
+read -r folder <&3
 printf '%s\\0' "$@" > "$folder/arguments"
 env -0 > "$folder/environment"
-exec 3<> "/dev/tcp/127.0.0.1/{port}" || exit 255
-printf '%s\\n' "$folder" >&3
+echo >&3
 read -r code <&3
-cat "$folder/out"
-cat "$folder/err" >&2
-rm -rf "$folder"
+[ ! -s "$folder/out" ] || cat "$folder/out"
+[ ! -s "$folder/err" ] || cat "$folder/err" >&2
 exit "${{code:-255}}"
 """
-"""Asks it in the place of ``aws``."""
+"""A command ``aws`` that lets the server of :mod:`tests.unit.cli.warm_aws` run it."""
 
 
 @pytest.fixture(scope="session")
 def aws_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An interpreter that has the AWS CLI: the machine's own, else one that is made for these tests."""
+    """A Python that has the AWS CLI: the machine's own, or else a new environment for these tests."""
     if (found := shutil.which("python3")) and _runs(found, "-c", "import awscli.clidriver"):
         return Path(found)
     # In an environment of its own: it pins another botocore.
@@ -53,13 +52,13 @@ def _runs(*command: str) -> bool:
 
 @pytest.fixture(scope="session")
 def cold_aws_cli(aws_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the command ``aws`` as it is installed."""
+    """The folder of a command ``aws`` that starts the installed AWS CLI."""
     return _command(tmp_path_factory.mktemp("aws"), f'#!/bin/sh\nexec "{aws_python}" -m awscli "$@"\n')
 
 
 @pytest.fixture(scope="session")
 def warm_aws_cli(aws_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of an ``aws`` that is the same, and starts in no time: scripts ask it again and again."""
+    """The folder of a command ``aws`` that runs the same AWS CLI without its start-up time."""
     with subprocess.Popen([aws_python, WARM_AWS], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         port = int(process.stdout.readline())
@@ -75,7 +74,7 @@ def _command(folder: Path, text: str) -> Path:
 
 
 class Script:
-    """A runbook as a file."""
+    """A runbook in a file."""
 
     def __init__(self, text: str, folder: Path, aws_cli: Path) -> None:
         self.text = text
@@ -84,7 +83,7 @@ class Script:
         self._path = f"{aws_cli}{os.pathsep}{os.environ['PATH']}"
 
     def edit(self, old: str, new: str) -> None:
-        """Change it as a person would."""
+        """Replace a text in the script, as a person would in an editor."""
         assert self.text.count(old) == 1
         self._file.write_text(self.text.replace(old, new))
 
@@ -98,10 +97,15 @@ class Script:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            # bash cannot trap a signal that its parent ignores, as under `nohup`.
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
 
     def run(self, typed: str = "") -> tuple[int, str]:
-        """Its exit code and what it said."""
+        """Run the script with this input.
+
+        :return: its exit code and its output
+        """
         process = self.start()
         said, _ = process.communicate(typed, timeout=240)
         return process.returncode, said
@@ -109,7 +113,7 @@ class Script:
 
 @pytest.fixture
 def written(aws: Any, plans: Path, tmp_path: Path, warm_aws_cli: Path) -> Any:
-    """Write the runbook of the plan orders."""
+    """A function that writes the runbook of the plan orders."""
 
     def write(*options: str, cli: Path = warm_aws_cli) -> Script:
         result = aws.run("runbook", "orders", "--plans", str(plans), *options)
@@ -122,23 +126,25 @@ def written(aws: Any, plans: Path, tmp_path: Path, warm_aws_cli: Path) -> Any:
 
 @pytest.fixture
 def short(plans: Path) -> Path:
-    """The plan orders with its first wave alone, without a pause: a script's every command takes a second."""
+    """The plan orders with only its first wave and short pauses, because every command of a script takes
+    time.
+    """
     path = plans / "orders.yaml"
-    text = path.read_text().replace("server_delay: 1s", "server_delay: 0s, conflict_backoff: [2s, 1s]")
+    text = path.read_text().replace("server_delay: 1s", "server_delay: 0s, conflict_backoff: [0.5s, 0.2s]")
     path.write_text("".join(line for line in text.splitlines(keepends=True) if "application" not in line))
     return path
 
 
 def launched(aws: Any) -> list[list[str]]:
-    """The servers of each StartRecovery that was granted, in order; all of them drills."""
+    """The servers of each accepted StartRecovery, in order. All calls must be for drills."""
     calls = [call for call in aws.journal(operation="StartRecovery") if call["error"] is None]
     assert all(call["parameters"]["isDrill"] is True for call in calls)
     return [[server["sourceServerID"] for server in call["parameters"]["sourceServers"]] for call in calls]
 
 
-def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any, cold_aws_cli: Path) -> None:
-    """Wave by wave with the plan's delays, by the AWS CLI as it is installed; nothing of it is left."""
-    code, said = written(cli=cold_aws_cli).run()
+def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any) -> None:
+    """The script launches the waves with the plan's delays, and nothing is left at the end."""
+    code, said = written().run()
     assert code == 0, said
     assert launched(aws) == [[server] for server in (*DATABASE, *APPLICATION)]
     times = [call["time"] for call in aws.journal(operation="StartRecovery")]
@@ -147,11 +153,26 @@ def test_the_script_drills_the_plan_and_cleans_up(aws: Any, written: Any, cold_a
     assert "Wave database: every server is launched." in said
     assert "Wave application: every server is launched." in said
     assert "Clean: DRS and EC2 show no instance" in said
-    assert said.endswith("The drill of orders is good.\n")
+    assert said.endswith("The drill of orders passed.\n")
+
+
+def test_the_aws_cli_runs_the_script_as_it_is_installed(
+    aws: Any, short: Path, written: Any, cold_aws_cli: Path
+) -> None:
+    """The other tests save the CLI's start-up time, which a plan with one server pays here."""
+    short.write_text(short.read_text().replace(f", {DATABASE[1]}]", "]"))
+    code, said = written(cli=cold_aws_cli).run()
+    assert code == 0, said
+    assert launched(aws) == [[DATABASE[0]]]
+    assert len(aws.journal(operation="TerminateRecoveryInstances")) == 1
+    assert aws.left() == 0
 
 
 def test_offline_it_looks_tagged_servers_up_itself(aws: Any, plans: Path, written: Any) -> None:
-    """With odd tags and one job for the wave; nobody is asked when it is written."""
+    """Tags with special characters work, and so does one job for a wave.
+
+    AWS is not called to write the script.
+    """
     path = plans / "orders.yaml"
     odd = 'Tier: app, "K`e\'y $(x)": "`v`\\"$HOME\' \\\\ é"'
     text = path.read_text().replace("Tier: app", odd).replace("1s}", "1s, jobs: per_wave}", 1)
@@ -171,7 +192,7 @@ def test_offline_it_looks_tagged_servers_up_itself(aws: Any, plans: Path, writte
 
 
 def test_a_server_that_fails_makes_the_drill_fail_and_clean_up(aws: Any, short: Path, written: Any) -> None:
-    """Though its job is COMPLETED: servers are judged. DRS's own error is shown."""
+    """The drill fails although the job is COMPLETED. The output has DRS's own error."""
     aws.arm(kind="launch_failed", servers=[DATABASE[1]], raw_error="InsufficientInstanceCapacity")
     code, said = written().run()
     assert code == 1
@@ -182,20 +203,23 @@ def test_a_server_that_fails_makes_the_drill_fail_and_clean_up(aws: Any, short: 
 
 
 def test_a_held_server_is_tried_again_after_the_plans_pauses(aws: Any, short: Path, written: Any) -> None:
-    """Until the other job ends; in an account that refuses tags, without them, as in Airflow."""
+    """The script repeats the call until the other job ends.
+
+    If the account refuses tags, it continues without them.
+    """
     script = written()
     aws.arm(kind="tags_refused")
-    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=3, **{"from": "first_refused_call"})
+    aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=1, **{"from": "first_refused_call"})
     code, said = script.run()
     assert code == 0, said
     assert "The account refuses tags on jobs" in said
-    assert "Refused, trying again in 2 s" in said
+    assert "Refused; next attempt in 0.5 s" in said
     assert launched(aws) == [[server] for server in DATABASE]
     assert aws.left() == 0
 
 
 def test_a_server_that_stays_held_ends_the_drill(aws: Any, short: Path, written: Any) -> None:
-    """After conflict_timeout; what was launched before is terminated."""
+    """The drill ends after conflict_timeout, and what was launched before is terminated."""
     short.write_text(short.read_text().replace("server_delay: 0s", "server_delay: 0s, conflict_timeout: 0s"))
     script = written()
     aws.arm(kind="foreign_job", servers=[DATABASE[1]], seconds=600)
@@ -209,29 +233,35 @@ def test_a_server_that_stays_held_ends_the_drill(aws: Any, short: Path, written:
 
 
 def test_a_lost_reply_does_not_lose_the_job(aws: Any, short: Path, written: Any) -> None:
-    """The job is found by its tag, and its instance terminated with the others."""
+    """The script finds the job by its tag, and terminates its instance with the others."""
     script = written()
     aws.arm(kind="internal_error", operations=["StartRecovery"], servers=[DATABASE[0]], when="after", count=1)
-    code, said = script.run()
-    assert code == 0, said
-    assert "The reply was lost, and the job is there." in said
+    aws.arm(kind="stuck_conversion", servers=[DATABASE[0]])  # the job must still hold it when the CLI retries
+    process = script.start()
+    assert process.stdout
+    for line in process.stdout:
+        if "The reply was lost, but the job exists." in line:
+            aws.disarm()
+            break
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
     assert launched(aws) == [[DATABASE[1]]]
     assert aws.left() == 0
 
 
 def test_an_instance_that_survives_is_named(aws: Any, short: Path, written: Any) -> None:
-    """After three TERMINATE jobs; a script that waits for ever hides it."""
+    """After three TERMINATE jobs the script reports the instance, instead of waiting for ever."""
     aws.arm(kind="termination_survivor", servers=[DATABASE[0]])
     code, said = written().run()
     assert code == 1
     survivor = next(item for item in aws.instances() if item["ec2State"] == "running")
     assert survivor["sourceServerID"] == DATABASE[0]
-    assert f"CLEANUP_INCOMPLETE: still there, costing money: {survivor['instanceID']}" in said
+    assert f"CLEANUP_INCOMPLETE: these instances still exist and cost money: {survivor['instanceID']}" in said
     assert len(aws.journal(operation="TerminateRecoveryInstances")) == 3
 
 
 def test_a_no_ends_the_drill_in_clean_up(aws: Any, plans: Path, written: Any) -> None:
-    """A wave with an approval asks; the waves before it are terminated."""
+    """The script asks before a wave with an approval. After a no, it terminates the waves before."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 1s, approval: {}"))
     code, said = written().run("n\n")
@@ -242,7 +272,7 @@ def test_a_no_ends_the_drill_in_clean_up(aws: Any, plans: Path, written: Any) ->
 
 
 def test_interrupted_it_goes_to_clean_up(aws: Any, plans: Path, written: Any) -> None:
-    """What Ctrl-C leaves behind would cost money."""
+    """After Ctrl-C the script terminates its instances, because they would cost money."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 5s"))
     process = written().start()
@@ -259,7 +289,7 @@ def test_interrupted_it_goes_to_clean_up(aws: Any, plans: Path, written: Any) ->
 
 
 def test_a_terminal_that_is_lost_is_like_ctrl_c(aws: Any, plans: Path, written: Any) -> None:
-    """Nobody reads along any more, and clean-up is made all the same."""
+    """When the terminal is closed and nothing reads the output, the script still cleans up."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("delay_before: 1s", "delay_before: 5s"))
     process = written().start()
@@ -275,13 +305,13 @@ def test_a_terminal_that_is_lost_is_like_ctrl_c(aws: Any, plans: Path, written: 
 
 
 def test_a_server_that_runs_in_recovery_is_not_launched(aws: Any, short: Path, written: Any) -> None:
-    """DRS would terminate the real recovery instance, also when its job was the one that held the server."""
+    """A launch would terminate the real recovery instance, so the script does not launch the server."""
     script = written()
     real = aws.drs.start_recovery(isDrill=False, sourceServers=[{"sourceServerID": DATABASE[1]}])
     code, said = script.run()
     assert code == 1
     assert "RECOVERY_INSTANCE_EXISTS: a launch would terminate" in said
-    assert f"run as in recovery: {DATABASE[1]}" in said
+    assert f"real recovery instances of these servers: {DATABASE[1]}" in said
     calls = aws.journal(operation="StartRecovery")
     granted = [call["parameters"]["isDrill"] for call in calls if call["error"] is None]
     assert granted == [False, True]
@@ -289,13 +319,16 @@ def test_a_server_that_runs_in_recovery_is_not_launched(aws: Any, short: Path, w
 
 
 def test_a_server_that_is_being_recovered_is_not_called_for(aws: Any, short: Path, written: Any) -> None:
-    """DRS would grant a call in the moment of that job's end. This one fails, and the drill goes on."""
+    """At the end of that job DRS would accept a call, so the script waits.
+
+    The job fails, and the drill goes on.
+    """
     script = written()
     aws.arm(kind="foreign_job", servers=[DATABASE[0]], seconds=600, initiated_by="START_RECOVERY")
     process = script.start()
     assert process.stdout
     for line in process.stdout:
-        if f"ConflictException: a live job recovers for real: {DATABASE[0]}" in line:
+        if f"ConflictException: a live job of a real recovery holds: {DATABASE[0]}" in line:
             aws.disarm()
             break
     said, _ = process.communicate(timeout=120)
@@ -306,17 +339,17 @@ def test_a_server_that_is_being_recovered_is_not_called_for(aws: Any, short: Pat
 
 
 def test_the_wrong_account_stops_it_at_once(aws: Any, plans: Path, written: Any) -> None:
-    """The credentials of the day may be others than those of the day it was written."""
+    """The credentials may have changed since the script was written."""
     path = plans / "orders.yaml"
     path.write_text(plan_text(account=OTHER_ACCOUNT))
     code, said = written("--offline").run()
     assert code == 3
-    assert f"lead to account 111122223333, and the plan is for {OTHER_ACCOUNT}" in said
+    assert f"are for account 111122223333, but the plan is for account {OTHER_ACCOUNT}" in said
     assert {call["service"] for call in aws.journal()} == {"sts"}
 
 
 def test_its_instances_are_the_cleanup_commands_to_find(aws: Any, plans: Path, written: Any) -> None:
-    """The jobs bear the tags of a run of the plan: a runbook that was killed leaves nothing unnoticed."""
+    """The jobs have the tags of a run of the plan, so `cleanup` finds the instances of a killed runbook."""
     process = written().start()
     assert process.stdout
     for line in process.stdout:
@@ -335,7 +368,7 @@ def test_its_instances_are_the_cleanup_commands_to_find(aws: Any, plans: Path, w
 def test_a_drill_is_a_drill_unless_plan_and_person_say_otherwise(
     plans: Path, short: Path, written: Any
 ) -> None:
-    """A plan that does not allow a real recovery has no word of one; one that does has it as a comment."""
+    """Only if the plan allows a real recovery, the script has a line for it, as a comment."""
     assert "--no-is-drill" not in written().text
     short.write_text(short.read_text().replace("name: orders", "name: orders\nallow_recovery: true", 1))
     lines = written().text.splitlines()
@@ -344,7 +377,7 @@ def test_a_drill_is_a_drill_unless_plan_and_person_say_otherwise(
 
 
 def test_a_real_recovery_is_confirmed_and_terminates_nothing(aws: Any, short: Path, written: Any) -> None:
-    """Once the person has taken the comment away."""
+    """This holds after a person has removed the comment sign from that line."""
     short.write_text(short.read_text().replace("name: orders", "name: orders\nallow_recovery: true", 1))
     script = written()
     script.edit("# kind=--no-is-drill", "kind=--no-is-drill")
@@ -354,13 +387,13 @@ def test_a_real_recovery_is_confirmed_and_terminates_nothing(aws: Any, short: Pa
     assert code == 0, said
     calls = aws.journal(operation="StartRecovery")
     assert [call["parameters"]["isDrill"] for call in calls] == [False, False]
-    assert "A real recovery: nothing is terminated." in said
+    assert "This was a real recovery: nothing is terminated." in said
     assert aws.journal(operation="TerminateRecoveryInstances") == []
     assert aws.left() == 2
 
 
 def test_what_others_wrote_stays_in_its_comment(aws: Any, plans: Path, written: Any) -> None:
-    """A server's name or a description must not become a command."""
+    """The name of a server or a description must not become a command."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("name: orders", 'name: orders\ndescription: "a\\nrm -rf x"'))
     arns = {
@@ -372,7 +405,7 @@ def test_what_others_wrote_stays_in_its_comment(aws: Any, plans: Path, written: 
 
 
 def test_waves_come_after_those_they_depend_on(aws: Any, plans: Path, written: Any) -> None:
-    """Whatever the order in the file; each gate is the one of the wave that is waited for."""
+    """The order in the file does not matter. Each gate is that of the wave before."""
     (plans / "orders.yaml").write_text(
         f"""\
 name: orders
@@ -399,7 +432,7 @@ waves:
 
 
 def test_groups_that_do_not_resolve_make_no_runbook(aws: Any, plans: Path) -> None:
-    """A script that cannot work is worse than none on the day it is needed."""
+    """A script that cannot work is worse than no script."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("Tier: app", "Tier: ap"))
     result = aws.run("runbook", "orders", "--plans", str(plans))

@@ -1,4 +1,4 @@
-"""Records of runs that never were, as complete as real ones: drills, a dry run, a recovery.
+"""Invented records of runs, as complete as real ones: drills, a dry run, a recovery.
 
 Times within a launch are those of a recorded drill of DRS.
 """
@@ -96,7 +96,7 @@ def job_id(wave: int, number: int) -> str:
 def make_events(
     requested: float, server: str, instance: str | None = None, *, until: float = LAUNCH_SECONDS
 ) -> tuple[EventEvidence, ...]:
-    """What DRS logged of one server, up to so many seconds after its job was created."""
+    """What DRS logged about one server, up to so many seconds after its job was created."""
     return tuple(
         EventEvidence(
             at=after(requested + seconds),
@@ -111,7 +111,7 @@ def make_events(
 
 
 def make_server(wave: int, number: int, requested: float, **changes: Any) -> ServerEvidence:
-    """A server that was launched and passed its checks; ``requested`` counts from the run's start."""
+    """A server that launched and passed its checks; ``requested`` counts from the run's start."""
     known, instance = server_id(wave, number), instance_id(wave, number)
     took = LAUNCH_SECONDS + 7 * (number % 5)
     events = make_events(requested, known, instance)
@@ -168,7 +168,7 @@ def make_checks(wave: int, number: int, at: float) -> tuple[CheckResult, ...]:
 
 
 def make_wave(number: int, first_call: float, size: int = 2, **changes: Any) -> WaveEvidence:
-    """A wave that passed, its servers 15 s apart; ``first_call`` counts from the run's start."""
+    """A wave that passed, with servers 15 s apart; ``first_call`` counts from the run's start."""
     members = tuple(make_server(number, index, first_call + 15 * index) for index in range(size))
     launched = max(member.launched_at for member in members if member.launched_at)
     validated = launched + dt.timedelta(seconds=50)
@@ -195,14 +195,14 @@ def make_wave(number: int, first_call: float, size: int = 2, **changes: Any) -> 
 
 
 def wave_after(before: WaveEvidence, number: int, size: int = 2, **changes: Any) -> WaveEvidence:
-    """A wave whose first call comes 30 s after the one before it was launched."""
+    """A wave whose first call comes 30 s after the launch of the wave before."""
     assert before.launched_at is not None
     first_call = (before.launched_at - after(0)).total_seconds() + 30
     return make_wave(number, first_call, size, **changes)
 
 
 def make_cleanup(waves: tuple[WaveEvidence, ...], **changes: Any) -> CleanupEvidence:
-    """Every launched instance terminated, by one job, within four minutes of the last wave's end."""
+    """A clean-up that terminated every launched instance by one job, within four minutes of the last wave."""
     ends = [end for wave in waves for end in (wave.validated_at, wave.launched_at, wave.started_at) if end]
     began = max(ends) + dt.timedelta(seconds=10)
     return CleanupEvidence.model_validate(
@@ -233,7 +233,7 @@ def make_cleanup(waves: tuple[WaveEvidence, ...], **changes: Any) -> CleanupEvid
 
 
 def make_objectives(waves: tuple[WaveEvidence, ...]) -> Objectives:
-    """An RTO of an hour and an RPO of 15 minutes against what the waves measured."""
+    """An RTO of an hour and an RPO of 15 minutes, and what the waves measured."""
 
     def measure(target: float, measured: list[float]) -> Measure:
         worst = max(measured, default=None)
@@ -248,7 +248,7 @@ def make_objectives(waves: tuple[WaveEvidence, ...]) -> Objectives:
 
 
 def make_run(plan: Plan, **changes: Any) -> RunEvidence:
-    """A drill of all waves that somebody began by hand."""
+    """A drill of all waves that a person started."""
     return RunEvidence.model_validate(
         {
             "dag_id": f"drs_drill__{plan.name}",
@@ -273,7 +273,7 @@ def make_run(plan: Plan, **changes: Any) -> RunEvidence:
 def make_record(
     waves: tuple[WaveEvidence, ...] | None = None, *, plan: Plan | None = None, **changes: Any
 ) -> Evidence:
-    """The record of a drill that passed; ``changes`` are laid over its members."""
+    """The record of a drill that passed; ``changes`` replace its members."""
     if waves is None:
         waves = passed_waves()
     plan = plan or make_plan(len(waves) or 1)
@@ -325,7 +325,7 @@ def a_hash(text: str) -> str:
 
 
 def passed_waves(waves: int = 3, servers: int = 2) -> tuple[WaveEvidence, ...]:
-    """Waves that follow one another, each on the launch of the one before."""
+    """Waves that each begin after the launch of the wave before."""
     made = [make_wave(0, 25, servers)]
     for number in range(1, waves):
         made.append(wave_after(made[-1], number, servers))
@@ -365,8 +365,8 @@ def passed_record() -> Evidence:
 
 
 def failed_record() -> Evidence:
-    """A drill that failed: one server fell in launch, one in validation, the third wave was not reached,
-    and one instance is still there.
+    """A drill that failed: one server did not launch, one failed validation, the third wave was not reached,
+    and one instance still exists.
     """
     database = make_wave(0, 25, 2)
     first, second, third, fourth = make_wave(1, 650, 4).servers
@@ -481,7 +481,7 @@ def failed_record() -> Evidence:
                 code="SERVER_LAUNCH_FAILED",
                 message=f"Server {fallen.server_id} (application-02) was not launched by {fallen.job_id}: "
                 + RAW_ERROR,
-                remedy="Read DRS's raw error, mend its cause and clear start_recovery of the wave.",
+                remedy="Read DRS's raw error, fix its cause and clear start_recovery of the wave.",
             ),
             FailureEvidence(
                 task_id="terminate",
@@ -547,7 +547,7 @@ def large_record(waves: int = 3, servers: int = 30) -> Evidence:
 
 
 def recovery_record() -> Evidence:
-    """A real recovery to a point in time, approved by a person; nothing of it is terminated."""
+    """A real recovery to a point in time, approved by a person; nothing is terminated."""
     plan = make_plan(2, allow_recovery=True)
     waves = tuple(
         wave.model_copy(

@@ -98,7 +98,7 @@ def launch(wave: str, job_id: str | None = None, *errors: str) -> LaunchRecord:
 
 
 def outcome(wave: str, *, failed: Mapping[str, str] | None = None) -> WaveOutcome:
-    """How the wave's servers were judged; ``failed`` gives the errors of those that were not launched."""
+    """The result of each server of the wave; ``failed`` has the errors of those that did not launch."""
     failed = failed or {}
     return WaveOutcome(
         servers=tuple(
@@ -186,14 +186,14 @@ def passed_run(run: RunRecord | None = None) -> Ledger:
 
 
 def drs_job(wave: str, status: str = "LAUNCHED", **fields: Any) -> Job:
-    """The wave's LAUNCH job as DRS has it, each server with this status."""
+    """The wave's LAUNCH job in DRS; each server has this status."""
     participants = (Participant(server, status, instance(server)) for server in SERVERS[wave])
     known = {"created": requested(wave), "status": "COMPLETED", "ended": after(620)}
     return make_job(JOBS[wave], *participants, **{**known, **fields})
 
 
 def drs_log(wave: str) -> list[LogEvent]:
-    """The log of the wave's job: every server of it launched."""
+    """The log of the wave's job, in which every server launched."""
     began = CALLED[wave]
     events = [make_event(began + 1, "JOB_START")]
     for server in SERVERS[wave]:
@@ -206,7 +206,7 @@ def drs_log(wave: str) -> list[LogEvent]:
 
 
 def told(states: Mapping[str, str | None] | None = None, **fields: Any) -> Account:
-    """What Airflow and DRS say of a run that passed; ``states`` and ``fields`` are laid over it."""
+    """What Airflow and DRS say about a run that passed; ``states`` and ``fields`` replace parts of it."""
     terminate = make_job(
         TERMINATE_JOB, type="TERMINATE", status="COMPLETED", created=after(810), ended=after(890)
     )

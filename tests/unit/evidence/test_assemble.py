@@ -54,19 +54,20 @@ from tests.unit.evidence.runs import (
 )
 
 A, B = DATABASE
-SKIPPED: dict[str, str | None] = {name: "skipped" for name in SUCCEEDED if "wave" in name} | {
-    "terminate": "skipped"
+SKIPPED: dict[str, str | None] = {
+    **{name: "skipped" for name in SUCCEEDED if "wave" in name},
+    "terminate": "skipped",
 }
 
 
 @pytest.fixture
 def ledger() -> Ledger:
-    """The ledger of a run that passed; a test takes from it what did not happen."""
+    """The ledger of a run that passed; each test removes what did not happen."""
     return passed_run()
 
 
 def forget(ledger: Ledger, *keys: str) -> None:
-    """Take records away, as if they had never been written."""
+    """Remove records, as if they had never been written."""
     store: Any = ledger._store
     for key in keys:
         assert isinstance(store, MemoryStore)
@@ -81,7 +82,7 @@ def states(record: RunFindings) -> dict[str, str]:
 
 
 def test_a_passed_drill_is_told_in_full() -> None:
-    """Who, what, where, when, how it ended; no reason and no failure."""
+    """The record says who, what, where, when, and how it ended; it has no reasons and no failures."""
     plan = make_plan(objectives={"rto": "15m", "rpo": "1m"}, description="Orders", owner="dr-team")
     run = make_run(plan, initiator="ada (manual)", reason="audit", exclude_servers=["s-9"])
     record = found(passed_run(run), told(next_run=after(9000)))
@@ -113,7 +114,7 @@ def test_a_passed_drill_is_told_in_full() -> None:
 
 
 def test_a_wave_that_passed_has_its_times_and_its_jobs() -> None:
-    """By the run's records and by DRS's own log."""
+    """They come from the run's records and from DRS's own log."""
     wave = found().waves[1]
     assert (wave.name, wave.state, wave.why) == ("application", "passed", "")
     assert wave.depends_on == ("database",)
@@ -123,7 +124,7 @@ def test_a_wave_that_passed_has_its_times_and_its_jobs() -> None:
 
 
 def test_a_server_that_was_launched_has_its_events_and_checks() -> None:
-    """Its own only, of its own job."""
+    """It has only its own events, from its own job."""
     server = found().waves[0].servers[1]
     assert (server.server_id, server.name, server.group) == (B, "database-5", "database")
     assert (server.launched, server.valid, server.error, server.explanation) == (True, True, None, None)
@@ -141,7 +142,7 @@ def test_a_server_that_was_launched_has_its_events_and_checks() -> None:
 
 
 def test_jobs_are_told_with_what_their_logs_say_of_no_server() -> None:
-    """Launches by wave, then the termination."""
+    """The launches come first, by wave, and then the termination."""
     jobs = found().jobs
     assert [(job.job_id, job.type, job.wave, job.status) for job in jobs] == [
         ("drsjob-1", "LAUNCH", "database", "COMPLETED"),
@@ -156,7 +157,7 @@ def test_jobs_are_told_with_what_their_logs_say_of_no_server() -> None:
 
 
 def test_the_proof_of_termination_is_told() -> None:
-    """Each instance with the job that launched it and the one that ended it."""
+    """Each instance is listed with the job that launched it and the job that terminated it."""
     told_of = found().cleanup
     assert told_of is not None
     assert (told_of.when, told_of.proven, told_of.kept) == ("always", True, False)
@@ -167,14 +168,14 @@ def test_the_proof_of_termination_is_told() -> None:
 
 
 def test_conflicts_are_counted(ledger: Ledger) -> None:
-    """Other refusals are not."""
+    """Calls that DRS refused for other reasons are not counted."""
     record = launch("database", None, "ConflictException", "ThrottlingException", "ConflictException")
     ledger.save_launch("database", record)
     assert [wave.conflicts for wave in found(ledger).waves] == [2, 0]
 
 
 def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
-    """Who answered what; who was left out and of which wave; what could not be sent."""
+    """The record has the answers, the excluded servers with their waves, and what could not be sent."""
     ledger.save_run(make_run(exclude_servers=[A, APPLICATION[1], "s-0"]))
     waves = {"database": resolved("database", excluded=(A,)), "application": resolved("application")}
     ledger.save_resolution(Resolution(waves=waves))
@@ -183,7 +184,7 @@ def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
     ledger.add_note("terminate", "The message to the topic was not sent.")
     record = found(ledger, told(remarks=["DRS could not be asked."]))
     assert record.approvals == {"application": answer}
-    why = "Excluded by the run's parameter exclude_servers."
+    why = "Excluded by the run parameter exclude_servers."
     assert record.excluded == (
         Exclusion(server_id=A, wave="database", why=why),
         Exclusion(server_id=APPLICATION[1], wave="application", why=why),
@@ -196,7 +197,7 @@ def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
 
 
 def test_the_record_and_the_verdict_judge_alike(ledger: Ledger) -> None:
-    """What the verdict will say stands in the record, but for evidence's own end."""
+    """The record has the verdict's reasons, except for those about the evidence task itself."""
     ledger.save_outcome("database", outcome("database", failed={B: "no capacity"}))
     ledger.save_cleanup(cleanup(proven=False))
     ledger.save_failure(GATE["database"], FailureRecord(code="SERVER_LAUNCH_FAILED", message="No capacity."))
@@ -246,7 +247,7 @@ def test_a_run_that_preflight_refused_tells_every_finding() -> None:
 
 
 def test_a_dry_run_that_passed_has_launched_nothing() -> None:
-    """It says so of each wave, and is no recovery that took no time."""
+    """Each wave says so, and nothing is measured as zero seconds."""
     ledger = Ledger(MemoryStore())
     ledger.save_run(make_run(dry_run=True))
     ledger.save_resolution(Resolution(waves={wave: resolved(wave) for wave in SERVERS}))
@@ -260,7 +261,7 @@ def test_a_dry_run_that_passed_has_launched_nothing() -> None:
 
 
 def test_a_failed_launch_is_explained(ledger: Ledger) -> None:
-    """By its error and what the log says of it; the next wave was not reached, and says why."""
+    """The explanation uses the error and the log. The next wave was not reached and says why."""
     raw = "InsufficientInstanceCapacity"
     ledger.save_outcome("database", outcome("database", failed={B: raw}))
     forget(
@@ -300,7 +301,7 @@ def test_a_failed_launch_is_explained(ledger: Ledger) -> None:
 
 
 def test_a_failed_validation_fails_its_wave(ledger: Ledger) -> None:
-    """Each check says what it saw; the launch itself is measured."""
+    """Each check says what it saw. The launch is still measured."""
     ledger.save_validation("application", validation("application", failed=[APPLICATION[0]]))
     ledger.save_failure(
         "wave_application.validate", FailureRecord(code="VALIDATION_FAILED", message="stopped")
@@ -320,7 +321,7 @@ def test_a_failed_validation_fails_its_wave(ledger: Ledger) -> None:
 
 
 def test_checks_of_an_earlier_instance_are_not_of_this_one(ledger: Ledger) -> None:
-    """The wave was cleared: what was checked is gone."""
+    """The wave was cleared, and the checked instance is gone."""
     old = validation("database")
     results = tuple(result.model_copy(update={"instance_id": "i-old"}) for result in old.results)
     ledger.save_validation("database", old.model_copy(update={"results": results}))
@@ -329,7 +330,7 @@ def test_checks_of_an_earlier_instance_are_not_of_this_one(ledger: Ledger) -> No
 
 @pytest.mark.parametrize("status", ["LAUNCHED", "TERMINATED"])
 def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, status: str) -> None:
-    """Nothing was judged: DRS says what was launched, and clean-up of which moment it held the data."""
+    """Nothing was judged, so DRS says what launched, and clean-up says how old its data was."""
     forget(ledger, "outcome.database", "validation.database", "reached.database.launched")
     forget(ledger, "reached.database.validated", "launch.application", "outcome.application")
     killed = {GATE["database"]: "failed", **{name: "skipped" for name in SUCCEEDED if "application" in name}}
@@ -341,12 +342,12 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, sta
     assert [server.instance_id for server in database.servers] == [instance(A), instance(B)]
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
-    failure = "It failed without a code, or was ended by hand; its log says more."
+    failure = "It failed without an error code, or somebody marked it failed; see its log."
     assert application.why == f"The run ended before it. {GATE['database']}: {failure}"
 
 
 def test_a_server_that_was_terminated_before_it_was_launched_is_not_launched(ledger: Ledger) -> None:
-    """DRS calls it TERMINATED too, and its log has no LAUNCH_END of it."""
+    """DRS says TERMINATED for it too, but its log has no LAUNCH_END of the server."""
     forget(ledger, "outcome.database", "validation.database")
     log = [event for event in drs_log("database") if event.event != "LAUNCH_END"]
     job = drs_job("database", status="TERMINATED")
@@ -357,7 +358,7 @@ def test_a_server_that_was_terminated_before_it_was_launched_is_not_launched(led
 
 
 def test_a_wave_that_was_skipped_by_hand_is_not_reached(ledger: Ledger) -> None:
-    """No task failed, and the state of its first one is told."""
+    """No task failed, so the record names the state of the wave's first task."""
     forget(ledger, "launch.application", "outcome.application")
     record = found(ledger, told({name: "skipped" for name in SUCCEEDED if "application" in name}))
     assert (
@@ -368,7 +369,7 @@ def test_a_wave_that_was_skipped_by_hand_is_not_reached(ledger: Ledger) -> None:
 
 
 def test_a_job_that_only_clean_up_found_is_told(ledger: Ledger) -> None:
-    """The call's reply was lost and its task killed: the job's tag says which wave it is of."""
+    """The reply to its call was lost and the task was killed; the job's tag names the wave."""
     forget(ledger, "outcome.database", "validation.database")
     unanswered = launch("database")
     slots = tuple(slot.model_copy(update={"job_id": None}) for slot in unanswered.timeline.servers)
@@ -384,7 +385,7 @@ def test_a_job_that_only_clean_up_found_is_told(ledger: Ledger) -> None:
 
 
 def test_without_drs_the_ledger_has_to_do(ledger: Ledger) -> None:
-    """Times and jobs are the run's own; what DRS alone knew is empty, and nothing is guessed."""
+    """Times and jobs come from the run's records. What only DRS knows is empty, and nothing is guessed."""
     record = found(ledger, told(jobs=(), logs={}, remarks=["DRS could not be asked."]))
     assert record.result == "passed"
     assert record.objectives.rto_launched.measured_seconds == 612
@@ -396,16 +397,16 @@ def test_without_drs_the_ledger_has_to_do(ledger: Ledger) -> None:
     forget(ledger, "outcome.database")
     server = found(ledger, told(jobs=(), logs={})).waves[0].servers[0]
     assert (server.launched, server.requested_at, server.launched_at) == (False, None, None)
-    assert server.error == "What became of job drsjob-1 is not known."
+    assert server.error == "How job drsjob-1 ended is not known."
     assert server.rpo_seconds is None
 
 
 def test_the_record_of_an_earlier_job_says_nothing_of_this_one(ledger: Ledger) -> None:
-    """The wave was cleared and launched anew, and the run was ended before it was judged."""
+    """The wave was cleared and launched again, and the run was ended before the wave was judged."""
     ledger.save_launch("database", launch("database", "drsjob-3", "drsjob-1"))
     job = drs_job("database", status="PENDING")
-    anew = make_job("drsjob-3", *job.participants, status="STARTED", created=after(900))
-    record = found(ledger, told(jobs=(job, anew, drs_job("application"))))
+    relaunch = make_job("drsjob-3", *job.participants, status="STARTED", created=after(900))
+    record = found(ledger, told(jobs=(job, relaunch, drs_job("application"))))
     server = record.waves[0].servers[0]
     assert record.waves[0].jobs == ("drsjob-1", "drsjob-3")
     assert (server.job_id, server.launched, server.requested_at) == ("drsjob-3", False, after(900))
@@ -415,7 +416,7 @@ def test_the_record_of_an_earlier_job_says_nothing_of_this_one(ledger: Ledger) -
 
 
 def test_kept_instances_are_not_gone(ledger: Ledger) -> None:
-    """Why they were kept is told; the run passes, for that was asked."""
+    """The record says why they were kept. The run passes, because that was asked for."""
     ledger.save_run(make_run(keep_instances=True))
     ledger.save_cleanup(cleanup(proven=False, kept=True, why_kept="keep_instances", terminate_calls=()))
     record = found(
@@ -427,7 +428,7 @@ def test_kept_instances_are_not_gone(ledger: Ledger) -> None:
 
 
 def test_a_survivor_is_the_one_that_drs_still_lists(ledger: Ledger) -> None:
-    """Where DRS was not asked, none of them is called gone."""
+    """If DRS did not answer, no instance is called gone."""
     ledger.save_cleanup(cleanup(proven=False))
     record = found(ledger, told({"terminate": "failed"}, listed=frozenset({instance(B)})))
     assert record.cleanup is not None
@@ -438,7 +439,7 @@ def test_a_survivor_is_the_one_that_drs_still_lists(ledger: Ledger) -> None:
 
 
 def test_a_recovery_is_called_by_its_name(ledger: Ledger) -> None:
-    """It was approved, and terminates nothing."""
+    """It was approved, and it terminates nothing."""
     plan = make_plan(allow_recovery=True)
     ledger.save_run(make_run(plan, execution_type="RECOVERY", reason="fire"))
     answer = ApprovalRecord(approved=True, answered="by a person", by="ada", at=NOW)
@@ -453,7 +454,7 @@ def test_a_recovery_is_called_by_its_name(ledger: Ledger) -> None:
 
 
 def test_a_wave_that_preflight_left_out_says_why(ledger: Ledger) -> None:
-    """It does not fail the run."""
+    """Such a wave does not fail the run."""
     left_out = WaveResolution(left_out="all of its servers are excluded", excluded=DATABASE)
     ledger.save_resolution(Resolution(waves={"database": left_out, "application": resolved("application")}))
     record = found(ledger)

@@ -1,4 +1,4 @@
-"""The chain of a plan's records: whatever was changed or is gone is named."""
+"""The chain of a plan's records: every record that was changed or is missing is named."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNT = 5
 
 
 def chained(count: int = COUNT) -> list[Evidence]:
-    """So many records of one plan, each after the one before it."""
+    """So many records of one plan, each following the one before."""
     records: list[Evidence] = []
     for number in range(count):
         said = found().model_copy(update={"remarks": (f"run {number}",)})
@@ -35,7 +35,7 @@ def named(problems: list[ChainProblem]) -> list[tuple[str, str]]:
 
 
 def resealed(position: int) -> bytes:
-    """A record with another content and the right hash for it."""
+    """The record with other content and the hash that matches it."""
     content = json.loads(FILES[IDS[position]])
     content["summary"] = "All went well."
     content["hash"] = chain.record_hash(content)
@@ -43,7 +43,7 @@ def resealed(position: int) -> bytes:
 
 
 def test_a_whole_chain_has_no_problem() -> None:
-    """And each record is named after its plan and its place."""
+    """Each record is named after its plan and its number."""
     assert [f"orders-{number:06d}" for number in range(1, 6)] == IDS
     assert chain.verify(PLAN, FILES, HEAD_FILE) == []
     assert chain.verify(PLAN, {}, None) == []
@@ -51,7 +51,7 @@ def test_a_whole_chain_has_no_problem() -> None:
 
 @pytest.mark.parametrize("record", IDS)
 def test_one_changed_byte_names_the_record(record: str) -> None:
-    """Whichever byte of whichever record: in a key, in a value, in a hash, in white space."""
+    """Every byte of every record counts: in a key, a value, a hash, or white space."""
     data = FILES[record]
     for position in range(0, len(data), 307):
         changed = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
@@ -65,7 +65,7 @@ def test_one_changed_byte_names_the_record(record: str) -> None:
     "what", ["a space more", "a line end less", "Windows line ends", "keys in another order"]
 )
 def test_another_form_of_the_same_content_names_the_record(record: str, what: str) -> None:
-    """White space is no part of the content, and shows all the same."""
+    """White space is not content, but a change of it is noticed."""
     data = FILES[record]
     changed = {
         "a space more": data.replace(b'": ', b'":  ', 1),
@@ -78,14 +78,14 @@ def test_another_form_of_the_same_content_names_the_record(record: str, what: st
 
 @pytest.mark.parametrize("record", IDS)
 def test_a_missing_record_is_named(record: str) -> None:
-    """The first and the last too."""
+    """This includes the first and the last record."""
     files = {name: data for name, data in FILES.items() if name != record}
     assert named(chain.verify(PLAN, files, HEAD_FILE)) == [(record, "missing")]
 
 
 @pytest.mark.parametrize("position", range(COUNT - 1))
 def test_a_record_with_a_hash_computed_anew_is_named(position: int) -> None:
-    """The record after it knows it by its former hash."""
+    """The next record names its former hash."""
     files = {**FILES, IDS[position]: resealed(position)}
     (problem,) = chain.verify(PLAN, files, HEAD_FILE)
     assert (problem.id, problem.kind) == (IDS[position], "changed")
@@ -93,19 +93,19 @@ def test_a_record_with_a_hash_computed_anew_is_named(position: int) -> None:
 
 
 def test_the_newest_record_with_a_hash_computed_anew_is_named() -> None:
-    """The head knows it by its former hash."""
+    """The head names its former hash."""
     files = {**FILES, IDS[-1]: resealed(COUNT - 1)}
     assert named(chain.verify(PLAN, files, HEAD_FILE)) == [(IDS[-1], "head differs")]
 
 
 def test_records_that_changed_places_are_named() -> None:
-    """Each file holds a good record, of another place."""
+    """Each file holds a valid record of another number."""
     files = {**FILES, IDS[1]: FILES[IDS[2]], IDS[2]: FILES[IDS[1]]}
     assert named(chain.verify(PLAN, files, HEAD_FILE)) == [(IDS[1], "out of order"), (IDS[2], "out of order")]
 
 
 def test_what_is_no_record_is_named() -> None:
-    """A file that nobody can read, one of another plan, a number that is none."""
+    """A file that cannot be read, a file of another plan, and a number that cannot exist."""
     files = {**FILES, IDS[0]: b"\xff\xfe", "billing-000001": FILES[IDS[0]], "orders-1": FILES[IDS[0]]}
     assert named(chain.verify(PLAN, files, HEAD_FILE)) == [
         ("billing-000001", "out of order"),
@@ -117,7 +117,7 @@ def test_what_is_no_record_is_named() -> None:
 
 
 def test_the_head_is_verified_as_well() -> None:
-    """It is missing, unreadable, laid out anew, older than the newest record, or of another plan."""
+    """It is missing, unreadable, in another form, older than the newest record, or of another plan."""
     older = render(head_of(RECORDS[2]).model_dump(mode="json"))
     assert named(chain.verify(PLAN, FILES, None)) == [(HEAD, "missing")]
     assert named(chain.verify(PLAN, FILES, b"{}")) == [(HEAD, "unreadable")]
@@ -130,12 +130,14 @@ def test_the_head_is_verified_as_well() -> None:
 
 
 def test_all_records_gone_but_the_head_are_all_named() -> None:
-    """Nothing is there, and the head says what was."""
+    """Only the head says which records there were."""
     assert named(chain.verify(PLAN, {}, HEAD_FILE)) == [(record, "missing") for record in IDS]
 
 
 def test_a_chain_that_was_cut_and_closed_again_is_betrayed_by_the_hash_that_was_sent() -> None:
-    """Who can write the folder can take the newest record away and set the head back; the message stays."""
+    """Somebody who can write to the folder can remove the newest record and reset the head, but not the
+    message.
+    """
     files = {name: data for name, data in FILES.items() if name != IDS[-1]}
     head = render(head_of(RECORDS[-2]).model_dump(mode="json"))
     assert chain.verify(PLAN, files, head) == []

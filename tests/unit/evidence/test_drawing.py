@@ -1,4 +1,4 @@
-"""The drawn timeline: everything stands at its time."""
+"""The drawn timeline: everything is drawn at its time."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def only_figure(record: Evidence) -> Figure:
 
 
 def minutes_at(figure: Figure, x: float) -> float:
-    """Which minute stands there, by the axis as a reader sees it: from its first two ticks."""
+    """The minute at a position, read from the first two ticks as a reader does."""
     first, second, *_ = figure.ticks
     return first.minutes + (x - first.x) / (second.x - first.x) * (second.minutes - first.minutes)
 
 
 def test_a_servers_bar_begins_when_it_was_requested_and_ends_when_it_was_launched() -> None:
-    """Read off the axis, to a few seconds: a pixel of an hour's axis is 9 s."""
+    """Read off the axis to a few seconds: on an hour's axis, a pixel is 9 s."""
     figure = only_figure(make_record())
     bar = row(figure, "database-02").bar
     assert bar is not None
@@ -54,7 +54,7 @@ def test_a_servers_bar_begins_when_it_was_requested_and_ends_when_it_was_launche
 
 
 def test_the_phases_of_a_launch_stand_at_drs_own_events() -> None:
-    """And in their order, within the server's bar."""
+    """They are in order and within the server's bar."""
     figure = only_figure(make_record())
     drawn = row(figure, "database-01")
     assert [span.kind for span in drawn.spans] == ["snapshot", "conversion", "launch"]
@@ -66,7 +66,7 @@ def test_the_phases_of_a_launch_stand_at_drs_own_events() -> None:
 
 
 def test_the_rto_stands_at_its_target_and_the_start_at_the_left_end() -> None:
-    """Both named."""
+    """Both have a label."""
     figure = only_figure(make_record())
     assert figure.began_x == LEFT
     assert figure.rto_x is not None
@@ -75,7 +75,7 @@ def test_the_rto_stands_at_its_target_and_the_start_at_the_left_end() -> None:
 
 
 def test_a_plan_without_an_rto_has_no_line_of_it() -> None:
-    """Nothing is drawn that nobody promised."""
+    """The drawing has no line for a target that does not exist."""
     none = Measure(target_seconds=None, measured_seconds=1.0, met=None)
     record = make_record()
     objectives = copy(record.objectives, rto_launched=none, rto_validated=none)
@@ -83,7 +83,7 @@ def test_a_plan_without_an_rto_has_no_line_of_it() -> None:
 
 
 def test_gates_and_approvals_stand_in_the_row_of_their_wave() -> None:
-    """An approval's waiting is seen as a pause from the gate before it to the wave's first call."""
+    """The wait for an approval is drawn as a pause, from the gate before it to the wave's first call."""
     figure = only_figure(passed_record())
     web = row(figure, "web")
     assert [mark.shape for mark in web.marks] == ["approved", "started", "launched", "validated"]
@@ -96,30 +96,30 @@ def test_gates_and_approvals_stand_in_the_row_of_their_wave() -> None:
 
 
 def test_the_approval_of_a_recovery_is_the_runs_own() -> None:
-    """And what nobody was asked is no approval."""
+    """A skipped approval is not drawn."""
     figure = only_figure(recovery_record())
     assert [mark.shape for mark in row(figure, "the run").marks] == ["approved"]
     assert "approved" not in [mark.shape for mark in row(figure, "application").marks]
 
 
 def test_a_server_that_was_not_launched_is_told_by_hatching_mark_and_word() -> None:
-    """Its bar ends with the last that DRS wrote of it; one that was never requested has none."""
+    """Its bar ends at the last event that DRS logged. A server that was never requested has no bar."""
     figure = only_figure(failed_record())
     fallen, invalid, missing = (row(figure, f"application-0{number}") for number in (2, 3, 4))
     assert (fallen.failed, fallen.note, [mark.shape for mark in fallen.marks]) == (
         True,
-        "✕ not launched",
+        "✕ did not launch",
         ["failed"],
     )
     assert fallen.bar is not None
     assert minutes_at(figure, fallen.bar.right) * 60 == pytest.approx(665 + 262, abs=2)
     assert (invalid.failed, invalid.note) == (False, "✕ launched, not valid")
-    assert (missing.bar, missing.note) == (None, "△ not launched")
+    assert (missing.bar, missing.note) == (None, "△ did not launch")
     assert (row(figure, "web").bar, row(figure, "web").note) == (None, "○ not reached")
 
 
 def test_the_clean_up_is_drawn_from_start_to_end() -> None:
-    """And says how it ended."""
+    """A note says how it ended."""
     figure = only_figure(failed_record())
     cleanup = row(figure, "clean-up")
     assert cleanup.bar is not None
@@ -130,7 +130,7 @@ def test_the_clean_up_is_drawn_from_start_to_end() -> None:
 
 @pytest.mark.parametrize(("waves", "servers"), [(1, 1), (3, 30), (20, 4), (100, 1), (1, 100)])
 def test_every_wave_and_server_is_drawn_on_figures_that_fit_a_page(waves: int, servers: int) -> None:
-    """A large run has the waves alone first, then every server once."""
+    """A large run first has a figure of its waves alone, and then every server once."""
     figures = draw(make_record(passed_waves(waves, servers)))
     assert all(len(figure.rows) <= ROWS_OF_A_PAGE + 1 and figure.height < 950 for figure in figures)
     labels = [row.label for figure in figures for row in figure.rows if row.kind == "server"]
@@ -143,13 +143,13 @@ def test_every_wave_and_server_is_drawn_on_figures_that_fit_a_page(waves: int, s
 
 
 def test_a_wave_that_goes_on_on_the_next_page_is_named_there() -> None:
-    """No server stands below the name of another wave, or of none."""
+    """Every server is below the name of its own wave."""
     figures = draw(large_record(1, 100))
     assert [figure.rows[0].label for figure in figures] == ["database", "database", "database, continued"]
 
 
 def test_hours_in_which_nothing_happened_are_left_out_and_said_so() -> None:
-    """An RTO of two days, or an approval overnight, must not press the launches into a pixel."""
+    """An RTO of two days, or an approval overnight, must not shrink the launches to a pixel."""
     record = make_record()
     late = Measure(target_seconds=172_800, measured_seconds=1.0, met=True)
     figure = only_figure(copy(record, objectives=copy(record.objectives, rto_launched=late)))
@@ -166,7 +166,7 @@ def test_hours_in_which_nothing_happened_are_left_out_and_said_so() -> None:
 
 
 def test_a_clean_up_after_midnight_has_the_date_at_its_ticks() -> None:
-    """A time of day alone would be that of the first day."""
+    """A clock time alone would look like one of the first day."""
     record = make_record()
     assert record.cleanup is not None
     cleanup = copy(record.cleanup, started_at=after(100_000), ended_at=after(100_600))
@@ -176,12 +176,14 @@ def test_a_clean_up_after_midnight_has_the_date_at_its_ticks() -> None:
 
 
 def test_nothing_is_drawn_of_a_run_that_launched_nothing() -> None:
-    """Not even an empty axis."""
+    """There is not even an empty axis."""
     assert draw(dry_run_record()) == ()
 
 
 def test_odd_times_are_drawn_within_the_axis() -> None:
-    """No length, an end before the start, an event before the job, a request without an end, no time zone."""
+    """No duration, an end before the start, an event before the job, a request without an end, or no time
+    zone.
+    """
     servers = (
         make_server(0, 0, 30, launched_at=after(30), launch_seconds=0.0),
         make_server(0, 1, 30, launched_at=after(10)),
@@ -199,7 +201,7 @@ def test_odd_times_are_drawn_within_the_axis() -> None:
 
 
 def test_an_answer_that_came_by_time_out_says_so() -> None:
-    """It is no person's approval."""
+    """It is not a person's approval."""
     answer = ApprovalRecord(approved=False, answered="by time-out", at=after(640))
     figure = only_figure(make_record(approvals={"application": answer}))
     mark = row(figure, "application").marks[0]

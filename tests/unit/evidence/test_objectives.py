@@ -25,13 +25,13 @@ def wave(**fields: Any) -> WaveEvidence:
     [(100, 40, 60.0), (100, 100, 0.0), (100, 130, 0.0), (None, 40, None), (100, None, None)],
 )
 def test_the_rpo_of_a_server(requested: float | None, point: float | None, seconds: float | None) -> None:
-    """The age of its data when its job was created; never below zero, unknown where a time is."""
+    """It is the age of the data when the job was created: never below zero, and unknown if either time is."""
     moments = [None if at is None else after(at) for at in (requested, point)]
     assert rpo_seconds(*moments) == seconds
 
 
 def test_each_wave_is_measured_from_the_runs_start() -> None:
-    """To its last LAUNCH_END, to its validation; its RPO is that of its worst server."""
+    """To its last LAUNCH_END, and to its validation. Its RPO is that of its worst server."""
     database, application = found().waves
     assert (database.rto_launched_seconds, application.rto_launched_seconds) == (541.5, 612.0)
     assert (database.rto_validated_seconds, application.rto_validated_seconds) == (600.0, 700.0)
@@ -39,7 +39,7 @@ def test_each_wave_is_measured_from_the_runs_start() -> None:
 
 
 def test_the_run_is_measured_by_its_last_wave_and_its_worst_server() -> None:
-    """Against the plan's objectives: an RTO of 15 min, an RPO of 1 min."""
+    """The plan's objectives here are an RTO of 15 min and an RPO of 1 min."""
     objectives = found().objectives
     assert objectives.rto_launched == Measure(target_seconds=900, measured_seconds=612, met=True)
     assert objectives.rto_validated == Measure(target_seconds=900, measured_seconds=700, met=True)
@@ -47,14 +47,14 @@ def test_the_run_is_measured_by_its_last_wave_and_its_worst_server() -> None:
 
 
 def test_a_target_that_is_just_reached_is_met() -> None:
-    """The plan promises at most this long."""
+    """The target is the longest time that is allowed."""
     plan = make_plan(objectives={"rto": "612s"})
     assert measure(plan, found().waves).rto_launched.met is True
     assert measure(plan, [wave(rto_launched_seconds=612.001)]).rto_launched.met is False
 
 
 def test_without_a_target_nothing_is_met_or_missed() -> None:
-    """It is measured all the same."""
+    """The run is measured all the same."""
     objectives = measure(make_plan(), found().waves)
     assert objectives.rto_launched == Measure(target_seconds=None, measured_seconds=612, met=None)
     assert objectives.rpo.met is None
@@ -62,7 +62,7 @@ def test_without_a_target_nothing_is_met_or_missed() -> None:
 
 @pytest.mark.parametrize("unknown", ["rto_launched_seconds", "rto_validated_seconds", "rpo_seconds"])
 def test_what_is_unknown_of_one_wave_is_unknown_of_the_run(unknown: str) -> None:
-    """Half of the waves is no recovery."""
+    """A recovery of some of the waves is not a recovery."""
     objectives = measure(make_plan(objectives={"rto": "1h", "rpo": "1h"}), [wave(), wave(**{unknown: None})])
     told_of = {
         "rto_launched_seconds": objectives.rto_launched,
@@ -74,12 +74,12 @@ def test_what_is_unknown_of_one_wave_is_unknown_of_the_run(unknown: str) -> None
 
 
 def test_a_run_without_waves_measured_nothing() -> None:
-    """A dry run, say."""
+    """A dry run is an example."""
     assert measure(make_plan(), []).rto_launched.measured_seconds is None
 
 
 def test_an_optional_server_is_not_waited_for() -> None:
-    """It was not launched; the wave's times are those of the other."""
+    """It did not launch, and the wave is measured by its other server."""
     ledger = passed_run()
     waves = {"database": resolved("database", optional=[B]), "application": resolved("application")}
     ledger.save_resolution(Resolution(waves=waves))
@@ -89,7 +89,7 @@ def test_an_optional_server_is_not_waited_for() -> None:
 
 
 def test_a_required_server_that_was_not_launched_leaves_its_wave_unmeasured() -> None:
-    """And so the whole run; its neighbour keeps its own times."""
+    """The whole run is not measured either; the other server keeps its own times."""
     ledger = passed_run()
     ledger.save_outcome("database", outcome("database", failed={B: "no capacity"}))
     record = found(ledger)
@@ -101,7 +101,7 @@ def test_a_required_server_that_was_not_launched_leaves_its_wave_unmeasured() ->
 
 
 def test_a_wave_of_optional_servers_is_measured_by_those_that_were_launched() -> None:
-    """Where none was, the wave does not matter to the run."""
+    """If none of them launched, the wave is ignored."""
     ledger = passed_run()
     waves = {"database": resolved("database", optional=DATABASE), "application": resolved("application")}
     ledger.save_resolution(Resolution(waves=waves))
@@ -114,7 +114,7 @@ def test_a_wave_of_optional_servers_is_measured_by_those_that_were_launched() ->
 
 
 def test_a_wave_that_the_run_left_out_is_not_waited_for() -> None:
-    """It was not chosen."""
+    """It was not chosen for the run."""
     run = make_run(waves=["application"])
     ledger = passed_run(run)
     ledger.save_resolution(Resolution(waves={"application": resolved("application")}))
@@ -124,7 +124,7 @@ def test_a_wave_that_the_run_left_out_is_not_waited_for() -> None:
 
 
 def test_a_validation_that_came_before_the_launch_is_of_an_earlier_try() -> None:
-    """The wave was cleared and launched anew; nobody has validated it since."""
+    """The wave was cleared and launched again, and has not been validated since."""
     ledger = passed_run()
     ledger.save_reached("application", "validated", after(599))
     record = found(ledger)
@@ -133,7 +133,7 @@ def test_a_validation_that_came_before_the_launch_is_of_an_earlier_try() -> None
 
 
 def test_the_job_log_outweighs_the_runs_own_record() -> None:
-    """LAUNCH_END is when DRS had launched a server; without the log the record's time has to do."""
+    """LAUNCH_END says when a server launched; without the log, the time in the run's record is used."""
     assert {server.server_id: server.launched_at for server in found().waves[1].servers} == {
         APPLICATION[0]: after(612),
         APPLICATION[1]: after(600),

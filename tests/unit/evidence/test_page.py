@@ -66,7 +66,7 @@ class Reader(HTMLParser):
 
 
 def told(value: Any, key: str = "") -> Iterator[str]:
-    """Every text, instant and span of a part of a record, in the words in which a page tells it."""
+    """Every text, instant and span of a part of a record, in the words of the page."""
     if isinstance(value, dict):
         for name, member in value.items():
             if name != "content":
@@ -83,7 +83,7 @@ def told(value: Any, key: str = "") -> Iterator[str]:
 
 
 def hostile(value: Any, key: str = "") -> Any:
-    """The same part of a record, its free texts followed by an attack."""
+    """The same part of a record, with an attack added to its free texts."""
     if isinstance(value, dict):
         return {name: hostile(member, name) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
@@ -93,7 +93,7 @@ def hostile(value: Any, key: str = "") -> Any:
 
 @pytest.mark.parametrize("make", RECORDS)
 def test_every_fact_of_the_record_stands_in_the_page(make: Callable[[], Evidence]) -> None:
-    """Names, ids, reasons, instants, spans, hashes."""
+    """Names, ids, reasons, instants, spans and hashes."""
     record = make()
     text = Reader(render_page(record)).text
     missing = [fact for fact in told(record.model_dump()) if fact not in text]
@@ -102,14 +102,16 @@ def test_every_fact_of_the_record_stands_in_the_page(make: Callable[[], Evidence
 
 
 def test_the_plan_stands_in_the_page_as_it_was() -> None:
-    """As YAML, which a reader of plans knows."""
+    """It is shown as YAML, like a plan file."""
     page = render_page(passed_record())
     assert "next_wave_when: launched" in page
     assert "- s-00000003000000002" in page
 
 
 def test_a_failed_run_says_first_what_kept_it_from_passing() -> None:
-    """Reasons and failures with their remedies, then the objectives; a passed run has no such part."""
+    """Reasons and failures with their remedies come first, then the objectives. A passed run has no such
+    part.
+    """
     text = Reader(render_page(failed_record())).text
     order = [
         "FAILED",
@@ -127,7 +129,7 @@ def test_a_failed_run_says_first_what_kept_it_from_passing() -> None:
         "How to verify this record",
         "python -m drs evidence verify order-system",
     ]
-    places = []
+    places: list[int] = []
     for words in order:
         places.append(text.index(words, places[-1] if places else 0))
     assert "What kept the run from passing" not in render_page(passed_record())
@@ -135,7 +137,7 @@ def test_a_failed_run_says_first_what_kept_it_from_passing() -> None:
 
 @pytest.mark.parametrize("make", [*RECORDS, large_record])
 def test_the_page_needs_nothing_from_outside(make: Callable[[], Evidence]) -> None:
-    """No script, no frame, no picture, no style sheet, no font; and a policy that forbids them all."""
+    """It has no script, frame, picture, style sheet or font, and a policy that forbids them."""
     page = Reader(render_page(make()))
     outside = {"script", "img", "link", "iframe", "object", "embed", "base"}
     assert {tag for tag, _ in page.elements}.isdisjoint(outside)
@@ -151,7 +153,7 @@ def test_the_page_needs_nothing_from_outside(make: Callable[[], Evidence]) -> No
 
 @pytest.mark.parametrize("make", [passed_record, failed_record])
 def test_texts_from_outside_stay_texts(make: Callable[[], Evidence]) -> None:
-    """Names, reasons, raw errors and outputs may hold markup, quotes and braces: shown, and never meant."""
+    """Markup, quotes and braces in names, reasons, raw errors and outputs are shown as text."""
 
     def structure(reader: Reader) -> set[tuple[str, ...]]:
         return {(tag, *sorted(attributes)) for tag, attributes in reader.elements}
@@ -165,7 +167,7 @@ def test_texts_from_outside_stay_texts(make: Callable[[], Evidence]) -> None:
 
 
 def test_characters_that_nobody_sees_are_spelt_out() -> None:
-    """One that turns the direction of the text could make a failure read as something else."""
+    """A character that reverses the text direction could make a failure read as something else."""
     record = make_record(summary="pass\u202eed\x00 \u200bnow", remarks=("line one\r\nline two",))
     page = render_page(record)
     assert "pass\\u202eed\\u0000 \\u200bnow" in page
@@ -174,7 +176,7 @@ def test_characters_that_nobody_sees_are_spelt_out() -> None:
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", None])
 def test_only_a_web_address_is_made_a_link(url: str | None) -> None:
-    """What else an address may be is shown, and leads nowhere."""
+    """Any other URL is shown as text."""
     record = make_record()
     page = Reader(render_page(copy(record, run=copy(record.run, url=url))))
     assert "a" not in {tag for tag, _ in page.elements}
@@ -182,21 +184,21 @@ def test_only_a_web_address_is_made_a_link(url: str | None) -> None:
 
 
 def test_the_run_is_linked() -> None:
-    """The reader may be at a desk with Airflow."""
+    """The reader may have access to Airflow."""
     links = [a["href"] for tag, a in Reader(render_page(make_record())).elements if tag == "a"]
     assert links == [make_record().run.url]
 
 
 @pytest.mark.parametrize("make", RECORDS)
 def test_the_same_record_is_the_same_page(make: Callable[[], Evidence]) -> None:
-    """Also after its way through JSON: the page may be made anew at any time."""
+    """Even after it was stored as JSON, so that the page can be made again at any time."""
     record = make()
     again = Evidence.model_validate_json(record.model_dump_json())
     assert render_page(record) == render_page(again)
 
 
 def test_the_drawing_has_a_bar_for_each_server_with_times_and_the_rto_line() -> None:
-    """As the axis in the same picture has it."""
+    """Positions are compared with the axis of the same picture."""
     svg = re.search(r'<svg viewBox="[^"]*" role="img".*?</svg>', render_page(failed_record()), re.DOTALL)
     assert svg is not None
     drawing = ElementTree.fromstring(svg.group())
@@ -228,18 +230,18 @@ def test_a_run_without_launches_says_so_where_others_have_a_picture() -> None:
     """An auditor must not wonder whether something is missing."""
     text = Reader(render_page(dry_run_record())).text
     for sentence in (
-        "No server was requested of DRS, so there is nothing to draw.",
+        "This run asked DRS to launch no server, so there is nothing to draw.",
         "No server was left out.",
-        "No finding is on record.",
+        "The record holds no finding.",
         "The record holds no clean-up.",
-        "No approval is on record.",
-        "none: this is the first of the plan",
+        "The record holds no approval.",
+        "none: this is the first record of the plan",
     ):
         assert sentence in text
 
 
 def test_an_approval_that_nobody_was_asked_for_is_not_shown_as_one() -> None:
-    """Skipped is neither a yes nor a no."""
+    """Skipped means neither yes nor no."""
     answer = ApprovalRecord(approved=True, answered="skipped", at=after(640))
     text = Reader(render_page(make_record(approvals={"application": answer}))).text
     assert "skipped, not asked" in text
@@ -247,18 +249,18 @@ def test_an_approval_that_nobody_was_asked_for_is_not_shown_as_one() -> None:
 
 
 def test_the_bare_minimum_of_a_record_has_a_page() -> None:
-    """A run that ended before it had waves, and one whose servers nobody knows anything of."""
-    assert "The record holds no wave." in render_page(make_record(()))
+    """A run that ended before it had waves, and a run with servers of which nothing is known."""
+    assert "The record holds no waves." in render_page(make_record(()))
     (wave,) = passed_waves(1)
     said = {"server_id", "name", "group", "optional", "launched", "events", "checks"}
     unknown = dict.fromkeys(set(ServerEvidence.model_fields) - said)
     bare = copy(wave.servers[0], launched=False, events=(), checks=(), **unknown)
     text = Reader(render_page(make_record((copy(wave, servers=(bare,)),), cleanup=None))).text
-    assert "DRS's job log says nothing of this server." in text
+    assert "DRS's job log has no event of this server." in text
 
 
 def test_a_scheduled_run_without_a_reason_leaves_no_blank() -> None:
-    """A dash, so that nothing seems cut off."""
+    """A dash is shown, so that nothing seems to be cut off."""
     record = make_record()
     page = render_page(copy(record, run=copy(record.run, reason="")))
     assert "Reason – " in Reader(page).text

@@ -28,12 +28,12 @@ from tests.unit.evidence.runs import found, passed_run
 
 
 def page(record: Evidence) -> str:
-    """Stands for the record's page."""
+    """Stands in for the page of a record."""
     return f"<p>{record.id}</p>"
 
 
 def run(number: int, **fields: Any) -> RunFindings:
-    """What the plan's run of that number showed; each began an hour after the one before."""
+    """What run number so-and-so of the plan showed; each run began an hour after the one before."""
     at = after(3600 * number)
     said = found(passed_run(make_run(run_id=f"run-{number}", began_at=at)))
     return said.model_copy(update={"assembled_at": after(3600 * number + 1000), **fields})
@@ -41,7 +41,7 @@ def run(number: int, **fields: Any) -> RunFindings:
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """The simulator over HTTP, found by the environment."""
+    """The simulator over HTTP, which clients find by environment variables."""
     server = Server()
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", server.url)
@@ -55,7 +55,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["folder", "s3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStorage:
-    """An empty place of each kind."""
+    """An empty storage of each kind."""
     if request.param == "folder":
         return open_storage(str(tmp_path / "evidence"))
     return open_storage(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
@@ -71,7 +71,7 @@ def names(place: RecordStorage) -> list[str]:
 
 
 def test_a_record_is_kept_with_its_page_and_the_head(place: RecordStorage, store: EvidenceStore) -> None:
-    """The record says where it stands; the head names it as the newest."""
+    """The record has its number in the chain, and the head names it as the newest."""
     assert (store.plans(), store.ids("orders")) == ([], [])
     kept = store.keep(run(0))
     assert names(place) == ["head.json", "orders-000001.html", "orders-000001.json"]
@@ -84,7 +84,7 @@ def test_a_record_is_kept_with_its_page_and_the_head(place: RecordStorage, store
 
 
 def test_records_form_a_chain(store: EvidenceStore) -> None:
-    """Each names the one before it, and the whole verifies."""
+    """Each names the one before it, and the whole chain verifies."""
     kept = [store.keep(run(number)).record for number in range(3)]
     assert [record.id for record in kept] == ["orders-000001", "orders-000002", "orders-000003"]
     assert kept[2].previous == chain.link(kept[1])
@@ -94,7 +94,7 @@ def test_records_form_a_chain(store: EvidenceStore) -> None:
 
 
 def test_a_record_is_never_overwritten(place: RecordStorage) -> None:
-    """Not even by what would be the same place."""
+    """Not even by a record that would get the same number."""
     place.create("orders/orders-000001.json", b"first")
     with pytest.raises(FileExistsError):
         place.create("orders/orders-000001.json", b"second")
@@ -104,7 +104,7 @@ def test_a_record_is_never_overwritten(place: RecordStorage) -> None:
 
 
 def test_the_same_run_told_again_gives_no_second_record(store: EvidenceStore) -> None:
-    """A task that is tried again assembles the same, only later."""
+    """A retried task assembles the same record, only later."""
     first = store.keep(run(0))
     again = store.keep(run(0, assembled_at=after(5000)))
     assert (again.record, again.new) == (first.record, False)
@@ -116,7 +116,7 @@ def test_the_same_run_told_again_gives_no_second_record(store: EvidenceStore) ->
 def test_a_run_that_was_cleared_and_showed_something_else_gives_a_further_record(
     store: EvidenceStore,
 ) -> None:
-    """Both stay; what was shown first is not unsaid."""
+    """Both records are kept."""
     store.keep(run(0))
     again = store.keep(run(0, remarks=("cleared",)))
     assert (again.record.id, again.new) == ("orders-000002", True)
@@ -126,7 +126,7 @@ def test_a_run_that_was_cleared_and_showed_something_else_gives_a_further_record
 def test_a_writer_that_ended_before_the_head_was_written_is_made_up_for(
     place: RecordStorage, store: EvidenceStore
 ) -> None:
-    """By its own next try, or by the next run."""
+    """The next try of the task, or the next run, writes the head."""
     first, second = store.keep(run(0)).record, store.keep(run(1)).record
     stale = chain.render(chain.head_of(first).model_dump(mode="json"))
     place.replace("orders/head.json", stale)
@@ -139,10 +139,10 @@ def test_a_writer_that_ended_before_the_head_was_written_is_made_up_for(
 
 
 def test_a_writer_that_comes_in_between_is_followed(place: RecordStorage) -> None:
-    """Two Airflows may run one plan: the second record comes after the first."""
+    """Two Airflows may run one plan: the second record follows the first."""
 
     class Busy:
-        """The place, into which another writes right after it was looked at."""
+        """A storage into which another writer writes right after it was read."""
 
         def __init__(self) -> None:
             self.others = [run(7)]
@@ -163,7 +163,7 @@ def test_a_writer_that_comes_in_between_is_followed(place: RecordStorage) -> Non
 
 
 def test_a_request_that_was_sent_twice_meets_its_own_record(place: RecordStorage) -> None:
-    """The reply to the first was lost: what stands there is just what was to be written."""
+    """The reply to the first request was lost, and the file has exactly the content to be written."""
 
     class Repeating:
         def create(self, name: str, data: bytes) -> None:
@@ -185,7 +185,7 @@ def change(place: RecordStorage, name: str, edit: Callable[[bytes], bytes]) -> N
 def test_a_newest_record_that_was_changed_makes_the_next_run_red_and_is_named(
     place: RecordStorage, store: EvidenceStore
 ) -> None:
-    """The next record is written all the same, and knows the changed one by its former hash."""
+    """The next record is still written, and names the former hash of the changed one."""
     first = store.keep(run(0)).record
     change(place, "orders-000001.json", lambda data: data.replace(b"passed", b"PASSED"))
     with pytest.raises(
@@ -201,7 +201,7 @@ def test_a_newest_record_that_was_changed_makes_the_next_run_red_and_is_named(
 
 
 def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: RecordStorage) -> None:
-    """The next record keeps the gap open: it does not take the place of the one that is gone."""
+    """The next record does not take the number of the missing one, so the gap stays visible."""
     records = [chain.seal(run(0), None, 1)]
     records.append(chain.seal(run(1), chain.link(records[0]), 2))
     place.create("orders/orders-000001.json", chain.render(records[0].model_dump(mode="json")))
@@ -219,7 +219,7 @@ def test_a_head_that_names_a_record_which_is_gone_makes_the_next_run_red(place: 
 def test_a_head_that_cannot_be_read_is_written_anew_and_told(
     place: RecordStorage, store: EvidenceStore
 ) -> None:
-    """Once: the run after it finds it whole."""
+    """One run fails because of it; the next run finds a valid head."""
     store.keep(run(0))
     place.replace("orders/head.json", b"nonsense")
     with pytest.raises(EvidenceIncomplete, match=r"head\.json cannot be read"):
@@ -229,7 +229,7 @@ def test_a_head_that_cannot_be_read_is_written_anew_and_told(
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """With the cause; Airflow tries again."""
+    """The message has the cause, and Airflow retries the task."""
     (tmp_path / "evidence").write_text("a file where the folder is to be")
     with pytest.raises(EvidenceIncomplete, match="NotADirectoryError") as caught:
         EvidenceStore(LocalStorage(tmp_path / "evidence")).keep(run(0))
@@ -239,13 +239,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_bucket_that_does_not_exist_is_named(s3: str) -> None:
-    """As S3 says it."""
+    """The message quotes S3."""
     with pytest.raises(EvidenceIncomplete, match="s3://nowhere/drills/orders: FileNotFoundError"):
         EvidenceStore(open_storage("s3://nowhere/drills")).keep(run(0))
 
 
 def test_a_half_written_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk is full: nothing of the record stands, and nothing of the attempt."""
+    """If the disk is full, neither the record nor a temporary file is left."""
     place = LocalStorage(tmp_path)
 
     def full(descriptor: int) -> None:
@@ -258,7 +258,7 @@ def test_a_half_written_file_is_never_seen(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_page_that_is_missing_is_made_up_for(tmp_path: Path) -> None:
-    """The record is what counts; its page is rendered from it."""
+    """The page is rendered again from the record."""
     store = EvidenceStore(LocalStorage(tmp_path), page)
     store.keep(run(0))
     (tmp_path / "orders" / "orders-000001.html").unlink()
@@ -267,7 +267,7 @@ def test_a_page_that_is_missing_is_made_up_for(tmp_path: Path) -> None:
 
 
 def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
-    """A plan's name may begin like another's; a stray file is none of the plan's records."""
+    """A plan's name may begin like another's, and a stray file is not a record."""
     store = EvidenceStore(LocalStorage(tmp_path))
     store.keep(run(0))
     (tmp_path / "orders" / "orders-eu-000001.json").write_text("{}")
@@ -277,7 +277,7 @@ def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
 
 
 def test_places_by_their_names(tmp_path: Path) -> None:
-    """A path is a folder, also with file://; a URL is an object store; the default is in Airflow's home."""
+    """A path, also with file://, is a folder; a URL is an object store; the default is in Airflow's home."""
     assert isinstance(open_storage(f"file://{tmp_path}"), LocalStorage)
     assert str(open_storage(f"file://{tmp_path}")) == str(tmp_path)
     assert isinstance(open_storage("memory://evidence"), ObjectStorage)
@@ -287,7 +287,7 @@ def test_places_by_their_names(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_of_a_record_is_said_in_its_place(tmp_path: Path) -> None:
-    """The others are read all the same."""
+    """The other records are read all the same."""
     store = EvidenceStore(LocalStorage(tmp_path))
     first, _ = store.keep(run(0)).record, store.keep(run(1))
     (tmp_path / "orders" / "orders-000002.json").write_bytes(b"{}")

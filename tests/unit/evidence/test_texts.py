@@ -28,12 +28,12 @@ from tests.unit.evidence.records import RAW_ERROR, copy, make_server
     ],
 )
 def test_a_span_is_told_in_the_units_that_it_fills(seconds: float | None, text: str) -> None:
-    """Tenths only where they matter."""
+    """Tenths are shown only for short spans."""
     assert duration(seconds) == text
 
 
 def test_an_instant_is_told_in_utc() -> None:
-    """Whatever zone it was written in; without one it is UTC."""
+    """In whatever time zone it was written; without one it is taken as UTC."""
     berlin = dt.timezone(dt.timedelta(hours=1))
     assert instant(dt.datetime(2026, 3, 1, 0, 30, 15, 900_000, tzinfo=berlin)) == "2026-02-28 23:30:15"
     assert instant(dt.datetime(2026, 3, 1, 6, 0)) == "2026-03-01 06:00:00"  # noqa: DTZ001
@@ -52,7 +52,7 @@ def test_an_instant_is_told_in_utc() -> None:
 def test_an_objective_says_by_how_much(
     target: float | None, measured: float | None, met: bool | None, words: str
 ) -> None:
-    """A target and a measure may look alike in words, and differ."""
+    """A target and a measure may differ although they read the same."""
     assert objective(Measure(target_seconds=target, measured_seconds=measured, met=met))[1] == words
 
 
@@ -60,19 +60,19 @@ def test_an_objective_says_by_how_much(
     ("changes", "result"),
     [
         ({}, ("✓", "launched, valid")),
-        ({"valid": None}, ("✓", "launched, not checked")),
+        ({"valid": None}, ("✓", "launched, was not checked")),
         ({"valid": False}, ("✕", "launched, not valid")),
-        ({"launched": False, "valid": None}, ("✕", "not launched")),
-        ({"launched": False, "valid": None, "optional": True}, ("△", "not launched (optional)")),
+        ({"launched": False, "valid": None}, ("✕", "did not launch")),
+        ({"launched": False, "valid": None, "optional": True}, ("△", "did not launch (optional)")),
     ],
 )
 def test_a_servers_result_is_told_without_colour(changes: dict[str, object], result: tuple[str, str]) -> None:
-    """By a mark of its own shape, and in words."""
+    """A mark with its own shape, and words, show it."""
     assert server_result(copy(make_server(0, 0, 0), **changes)) == result
 
 
 def test_a_launched_server_with_an_error_in_its_log_is_worth_telling_of() -> None:
-    """Such as one whose snapshot could not be taken, and which fell back to an older one."""
+    """For example, its snapshot failed, and DRS used an older one."""
     server = make_server(0, 0, 0)
     assert not is_remarkable(server)
     first, *rest = server.events

@@ -1,4 +1,4 @@
-"""Every pattern explains its own examples, and none takes another's."""
+"""Every pattern explains its own examples, and no example of another pattern."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def explained(example: Example) -> LaunchExplanation:
     ids=[f"{pattern.id}: {number}" for number, (pattern, _) in enumerate(CASES)],
 )
 def test_an_example_is_explained_by_its_own_pattern(pattern: Pattern, example: Example) -> None:
-    """Not by one that stands before it, nor by none; and every place in its texts is filled."""
-    told = explained(example)
-    assert told.pattern == pattern.id
-    assert told.retry_is_safe == pattern.retry_is_safe
-    for text in (told.cause, told.remedy, told.phrase):
+    """No earlier pattern fits the example. Every placeholder in the texts is replaced."""
+    explanation = explained(example)
+    assert explanation.pattern == pattern.id
+    assert explanation.retry_is_safe == pattern.retry_is_safe
+    for text in (explanation.cause, explanation.remedy, explanation.phrase):
         assert text
         assert "{action}" not in text
         assert "{statement}" not in text
@@ -52,7 +52,7 @@ def test_an_example_is_explained_by_its_own_pattern(pattern: Pattern, example: E
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: str(pattern.id))
 def test_a_pattern_matches_in_one_way_and_has_an_example(pattern: Pattern) -> None:
-    """By the raw error, by an event, or by a condition that is told in words."""
+    """It matches by the raw error, by an event, or by a condition that is also given in words."""
     assert pattern.examples
     ways = [pattern.raw_error is not None, bool(pattern.events), pattern.when is not None]
     assert sum(ways) == 1
@@ -60,48 +60,50 @@ def test_a_pattern_matches_in_one_way_and_has_an_example(pattern: Pattern) -> No
 
 
 def test_ids_are_unique() -> None:
-    """Evidence and tests name patterns by them."""
+    """Evidence and tests refer to patterns by their ids."""
     assert len({pattern.id for pattern in PATTERNS}) == len(PATTERNS)
 
 
 def test_a_missing_permission_is_named_with_the_statement_to_paste() -> None:
-    """The action is in the cause, the statement in the remedy."""
-    told = explain_failure("You are not authorized to perform: ec2:RunInstances", [])
-    assert told.action == "ec2:RunInstances"
-    assert "ec2:RunInstances" in told.cause
-    assert statement(["ec2:RunInstances"]) in told.remedy
+    """The action is in the cause, and the statement is in the remedy."""
+    explanation = explain_failure("You are not authorized to perform: ec2:RunInstances", [])
+    assert explanation.action == "ec2:RunInstances"
+    assert "ec2:RunInstances" in explanation.cause
+    assert statement(["ec2:RunInstances"]) in explanation.remedy
 
 
 def test_a_permission_that_is_not_named_is_not_invented() -> None:
-    """The reader is told so."""
-    told = explain_failure("UnauthorizedOperation", [])
-    assert told.action is None
-    assert "an action that the error does not name" in told.cause
+    """The cause says that the error does not name the action."""
+    explanation = explain_failure("UnauthorizedOperation", [])
+    assert explanation.action is None
+    assert "an action that the error does not name" in explanation.cause
 
 
-def test_words_go_before_events() -> None:
-    """A conversion that failed for want of a permission is a missing permission."""
+def test_a_raw_error_is_tried_before_events() -> None:
+    """A conversion that failed because of a missing permission is explained as a missing permission."""
     events = [make_event(1, "CONVERSION_FAIL", A)]
     assert explain_failure("not authorized to perform: ec2:AttachVolume", events).pattern == "permission"
     assert explain_failure("Something odd", events).pattern == "conversion_failed"
 
 
 def test_a_fallback_that_was_followed_by_another_failure_is_not_the_cause() -> None:
-    """The launch itself failed after it."""
+    """The launch failed later, after the fallback."""
     events = [make_event(1, "USING_PREVIOUS_SNAPSHOT", A), make_event(2, "LAUNCH_FAILED", A)]
     assert explain_failure("Something odd", events).pattern == "unknown"
 
 
 def test_meanings_of_events_are_drs_s_own_names() -> None:
-    """Those of the API's model, and LAUNCH_END, which DRS writes and its model lacks."""
+    """They are in the API's model, except LAUNCH_END, which DRS writes although its model lacks it."""
     import botocore.session
+    from botocore.model import StringShape
 
-    model = botocore.session.get_session().get_service_model("drs")
-    assert set(MEANINGS) - {"LAUNCH_END"} <= set(model.shape_for("JobLogEvent").enum)
+    event = botocore.session.get_session().get_service_model("drs").shape_for("JobLogEvent")
+    assert isinstance(event, StringShape)
+    assert set(MEANINGS) - {"LAUNCH_END"} <= set(event.enum)
 
 
-def test_the_page_of_failures_tells_every_pattern() -> None:
-    """In the order in which they are tried: id, cause, remedy, and whether a retry is safe."""
+def test_the_page_of_failures_lists_every_pattern() -> None:
+    """The page has id, cause, remedy and retry, in the order in which the patterns are tried."""
     page = Path("docs/failures.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [re.findall(r"`(\w+)`", row)[0] for row in rows] == [pattern.id for pattern in PATTERNS]
@@ -115,5 +117,5 @@ def test_the_page_of_failures_tells_every_pattern() -> None:
 
 
 def plain(text: str) -> str:
-    """A text with its places named as a reader understands them."""
+    """The text with readable words in place of its placeholders."""
     return text.replace("{action}", "*the action*").replace("{statement}", "*the statement*")

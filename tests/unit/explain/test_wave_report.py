@@ -1,4 +1,4 @@
-"""A failed wave's report: short in the message, complete above it."""
+"""The report on a failed wave: the message is short, and the details above it are complete."""
 
 from __future__ import annotations
 
@@ -39,35 +39,35 @@ def failed(*raw_errors: str) -> list[FailedServer]:
     return failed_servers(servers, {JOB: job}, {JOB: log}, after(600))
 
 
-def test_missing_permissions_are_told_as_one_statement() -> None:
-    """Of all servers: nobody mends a policy twice."""
-    told = remedy(failed(DENIED.format("ec2:RunInstances"), DENIED.format("ec2:CreateVolume")), THEN)
-    assert statement(["ec2:CreateVolume", "ec2:RunInstances"]) in told
-    assert told.count("Effect") == 1
+def test_missing_permissions_become_one_statement() -> None:
+    """The statement covers all servers, so that a person changes the policy only once."""
+    text = remedy(failed(DENIED.format("ec2:RunInstances"), DENIED.format("ec2:CreateVolume")), THEN)
+    assert statement(["ec2:CreateVolume", "ec2:RunInstances"]) in text
+    assert text.count("Effect") == 1
 
 
-def test_an_explicit_deny_is_not_told_as_a_statement_to_add() -> None:
-    """No Allow overrides it."""
+def test_an_explicit_deny_has_no_statement_to_add() -> None:
+    """No Allow overrides a Deny."""
     raw = DENIED.format("ec2:RunInstances with an explicit deny in a service control policy")
     assert remedy(failed(raw), THEN) == f"{explain_failure(raw, []).remedy}\n{THEN}"
 
 
 def test_many_remedies_are_cut_and_the_rest_is_said_to_be_above() -> None:
-    """Three, and how many more; each once."""
+    """The message has three remedies, each once, and the number of the others."""
     raws = ("VcpuLimitExceeded", "InsufficientInstanceCapacity", "OptInRequired", "InvalidIPAddress.InUse")
-    told = remedy(failed(*raws, *raws), THEN).splitlines()
-    assert told == [explain_failure(raw, []).remedy for raw in raws[:3]] + ["See above for 1 more.", THEN]
+    text = remedy(failed(*raws, *raws), THEN).splitlines()
+    assert text == [explain_failure(raw, []).remedy for raw in raws[:3]] + ["See above for 1 more.", THEN]
 
 
 def test_a_message_names_five_servers_of_a_cause() -> None:
-    """And says how many more there are."""
-    told = causes(failed(*["VcpuLimitExceeded"] * 7))
-    assert told.count(f"in job {JOB}") == 5
-    assert " and 2 more: the account's vCPU quota is used up (VcpuLimitExceeded)" in told
+    """It also says how many more there are."""
+    text = causes(failed(*["VcpuLimitExceeded"] * 7))
+    assert text.count(f"in job {JOB}") == 5
+    assert " and 2 more: the account's vCPU quota is used up (VcpuLimitExceeded)" in text
 
 
 def test_a_long_error_is_cut_in_the_message_and_whole_in_the_details() -> None:
-    """An encoded authorization message has a thousand characters."""
+    """An encoded authorization message has about a thousand characters."""
     raw = "UnauthorizedOperation: Encoded authorization failure message: " + "x" * 1000
     (each,) = failed(raw)
     assert raw not in causes([each])
@@ -75,7 +75,7 @@ def test_a_long_error_is_cut_in_the_message_and_whole_in_the_details() -> None:
 
 
 def test_a_failure_shows_its_own_events_and_the_job_s() -> None:
-    """Not those of other servers."""
+    """It does not show the events of other servers."""
     log = [
         make_event(0, "JOB_START"),
         make_event(1, "SNAPSHOT_START", DATABASE[0]),

@@ -26,7 +26,7 @@ def short_form(loader: Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
     return {name: loader.construct_sequence(node, deep=True)}
 
 
-Loader.add_multi_constructor("!", short_form)  # type: ignore[no-untyped-call]
+Loader.add_multi_constructor("!", short_form)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def alarms(template: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def watched(alarm: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """The metrics of an alarm, each with what says statistic, unit and period."""
+    """The metrics of an alarm, with statistic, unit and period."""
     if "Metrics" not in alarm:
         return [(alarm, alarm)]
     return [
@@ -53,7 +53,7 @@ def watched(alarm: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]
 
 
 def test_the_alarms_watch_what_a_drill_measures(alarms: dict[str, dict[str, Any]]) -> None:
-    """Namespace, names and units are those of the code, and the dimensions are put with every value."""
+    """Namespace, names and units are those of the code, and the dimensions are published with every value."""
     units = {metric.name: metric.unit for metric in METRICS}
     names = [metric["MetricName"] for alarm in alarms.values() for metric, _ in watched(alarm)]
     assert sorted(names) == [
@@ -83,7 +83,7 @@ def test_the_thresholds_are_parameters(template: dict[str, Any], alarms: dict[st
 
 
 def test_the_rate_of_failures_is_metric_math(alarms: dict[str, dict[str, Any]]) -> None:
-    """In percent; without jobs there is none; only the rate is compared."""
+    """It is in percent, has no value without jobs, and only the rate is compared."""
     metrics = {each["Id"]: each for each in alarms["FailedJobs"]["Metrics"]}
     assert metrics["rate"]["Expression"] == "IF(jobs > 0, 100 * failed / jobs, 0)"
     assert [name for name, each in metrics.items() if each.get("ReturnData", True)] == ["rate"]
@@ -93,18 +93,19 @@ def test_the_rate_of_failures_is_metric_math(alarms: dict[str, dict[str, Any]]) 
 
 
 def test_cloudwatch_knows_every_property_of_the_alarms(alarms: dict[str, dict[str, Any]]) -> None:
-    """CloudFormation passes them on to PutMetricAlarm, under the same names."""
+    """CloudFormation passes them to PutMetricAlarm under the same names."""
     model = boto3.client("cloudwatch", region_name="us-east-1").meta.service_model
     shape = model.operation_model("PutMetricAlarm").input_shape
     assert shape is not None
+    metrics: Any = shape.members["Metrics"]
     for alarm in alarms.values():
         assert set(alarm) <= set(shape.members)
         for each in alarm.get("Metrics", []):
-            assert set(each) <= set(shape.members["Metrics"].member.members)
+            assert set(each) <= set(metrics.member.members)
 
 
 def test_every_reference_names_something(template: dict[str, Any]) -> None:
-    """A parameter, a condition, or what CloudFormation itself has."""
+    """A parameter, a condition, or a name of CloudFormation itself."""
     known = {*template["Parameters"], "AWS::NoValue"}
     conditions = set(template["Conditions"])
 

@@ -1,4 +1,4 @@
-"""What a wave measures: each call and job once, and time without the pauses that were asked for."""
+"""What a wave measures: each call and job once, and time without the pauses that plan and DRS demanded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server(job_id: str | None, *, launched: bool = True, seconds: float | None =
 
 
 def test_conflicts_are_counted_and_none_is_a_value_too() -> None:
-    """An alarm without data knows nothing."""
+    """An alarm without data cannot tell anything."""
     conflict = refused(0, "ConflictException")
     assert values(measures.of_calls([conflict, call(30), refused(60, "ThrottlingException")])) == [
         Value(CONFLICTS, 1)
@@ -70,12 +70,12 @@ def test_conflicts_are_counted_and_none_is_a_value_too() -> None:
 def test_a_wave_takes_from_its_first_call_to_the_gate_without_pauses(
     calls: list[Call], reached: float, expected: float
 ) -> None:
-    """Without the delay between servers and without waiting for a holder; what comes late counts."""
+    """The delay between servers and the wait for a holder do not count; a late call does."""
     assert duration(*calls, reached=reached) == [expected]
 
 
 def test_a_wave_that_is_launched_anew_is_measured_from_its_new_calls() -> None:
-    """A task that is only tried again measures nothing."""
+    """A retry of the task measures nothing again."""
     first, second = call(0), call(500)
     known = frozenset(measures.of_wave([first], after(20), DELAY, frozenset()))
     assert duration(first, reached=700, known=known) == []
@@ -83,7 +83,7 @@ def test_a_wave_that_is_launched_anew_is_measured_from_its_new_calls() -> None:
 
 
 def test_a_job_is_judged_by_its_servers() -> None:
-    """One that did not come up makes it a failed one, whatever the job's own state."""
+    """If one server did not launch, the job failed, whatever its own state is."""
     jobs = [make_job(f"drsjob-{n}", status="COMPLETED", ended=after(300)) for n in (1, 2)]
     servers = [server("drsjob-1"), server("drsjob-2", launched=False), server(None, launched=False)]
     assert values(measures.of_jobs(jobs, servers)) == [
@@ -95,13 +95,13 @@ def test_a_job_is_judged_by_its_servers() -> None:
 
 
 def test_a_job_that_has_not_ended_in_time_has_failed_and_no_duration() -> None:
-    """How long it takes is not known."""
+    """Its duration is not known."""
     found = measures.of_jobs([make_job("drsjob-1", status="STARTED")], [server("drsjob-1", launched=False)])
     assert values(found) == [Value(JOBS, 1), Value(FAILED_JOBS, 1)]
 
 
 def test_a_job_without_a_time_of_its_end_takes_as_long_as_its_last_server() -> None:
-    """DRS names the end late."""
+    """DRS sets the end time late."""
     servers = [server("drsjob-1", seconds=60), server("drsjob-1", seconds=90)]
     found = measures.of_jobs([make_job("drsjob-1", status="COMPLETED")], servers)
     assert Value(JOB_DURATION, 90) in values(found)

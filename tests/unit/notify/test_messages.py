@@ -1,4 +1,4 @@
-"""What people are told: what, where, why, what to do and where to look, within the limits of SNS."""
+"""Notices say what, where, why, what to do and where to look, within the limits of SNS."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ EVENTS = ["started", "approval_wanted", "wave_completed", "task_failed", "rto_pa
 
 @pytest.mark.parametrize("number", range(7), ids=EVENTS)
 def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None:
-    """Complete on its own: a pager shows nothing else."""
+    """A notice is complete on its own, because a pager shows nothing else."""
     notice = every(make_run(initiator="alice (manual)", reason="an {{ audit }}"))[number]
     assert notice.event == EVENTS[number]
     assert "DRILL of plan orders" in notice.message
@@ -71,19 +71,19 @@ def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None
 
 
 def test_each_event_tells_its_own() -> None:
-    """By example."""
+    """Each kind of event has a notice with its own content."""
     asked, completed, failed, late, passed, over = every(make_run())[1:]
     assert "Without an answer by 2026-03-01 07:00:00 UTC it is rejected." in asked.message
-    assert "Who may answer: whoever Airflow lets" in asked.message
+    assert "Who may answer: anyone with permission in Airflow" in asked.message
     assert "wave database: 1 of 2 servers" in completed.message
-    assert "not launched (optional): no capacity" in completed.message
+    assert "did not launch (optional): no capacity" in completed.message
     assert "Why: [SERVER_LAUNCH_FAILED] db-1: no capacity" in failed.message
     assert "What to do: Try later." in failed.message
     assert "Details:\na\nb" in failed.message
     assert "not launched and validated: application" in late.message
     assert "Result: The drill passed: 4 servers." in passed.message
     for end in (passed, over):
-        assert "SHA-256 abc123" in end.message
+        assert "Evidence SHA-256: abc123" in end.message
         assert end.evidence_hash == "abc123"
     assert (over.code, failed.code) == ("SERVER_LAUNCH_FAILED", "SERVER_LAUNCH_FAILED")
 
@@ -91,35 +91,39 @@ def test_each_event_tells_its_own() -> None:
 @pytest.mark.parametrize(
     ("task_id", "execution_type", "follows"),
     [
-        ("wave_web.validate", "DRILL", "Clean-up as the plan says, then the verdict."),
+        ("wave_web.validate", "DRILL", "Clean-up by the plan's rule, then the verdict."),
         ("wave_web.validate", "RECOVERY", "The verdict. Nothing that was launched is terminated."),
-        ("terminate", "DRILL", "The verdict. What clean-up left costs money until somebody terminates it."),
+        (
+            "terminate",
+            "DRILL",
+            "The verdict. Instances that clean-up left cost money until somebody terminates them.",
+        ),
         ("evidence", "DRILL", "The verdict."),
     ],
 )
 def test_a_failure_says_what_follows(task_id: str, execution_type: str, follows: str) -> None:
-    """Nobody is left to wait for a clean-up that has just failed."""
+    """Nobody must wait for a clean-up that has just failed."""
     failure = FailureRecord(code="CLEANUP_INCOMPLETE", message="3 instances are still there")
     notice = messages.task_failed(make_run(execution_type=execution_type), URL, task_id, failure)
     assert f"What follows: {follows}\n" in notice.message
 
 
 def test_a_real_recovery_says_so_loudly() -> None:
-    """In the first line of the message, and in the subject."""
+    """The first line of the message and the subject say it."""
     for notice in every(make_run(execution_type="RECOVERY")):
         assert notice.message.startswith("THIS IS A REAL RECOVERY, NOT A DRILL.\n")
         assert notice.subject.startswith("REAL RECOVERY of orders: ")
 
 
 def test_a_dry_run_is_no_drill() -> None:
-    """Nor a recovery, whatever it rehearses."""
+    """It is not called a drill or a recovery."""
     notice = messages.started(make_run(execution_type="RECOVERY", dry_run=True), URL)
     assert notice.subject == "DRY RUN of a REAL RECOVERY of orders: begun"
     assert notice.message.startswith("DRY RUN")
 
 
 def test_a_subject_is_one_line_of_ascii_that_sns_takes() -> None:
-    """A name may be long, and a failure's task too."""
+    """Names and task ids may be long."""
     failure = FailureRecord(code="DRILL_FAILED", message="x")
     notice = messages.task_failed(make_run(), URL, f"wave_{'é' * 64}.wait\nuntil_launched", failure)
     assert len(notice.subject) == 100
@@ -130,14 +134,14 @@ def test_a_subject_is_one_line_of_ascii_that_sns_takes() -> None:
 
 @pytest.mark.parametrize("char", ["x", "é", '"', "😀", "\x00"])
 def test_a_message_fits_into_sns_as_it_is_sent(char: str) -> None:
-    """SNS counts bytes, and gets the text within JSON."""
+    """SNS counts the bytes of the text within JSON."""
     long = FailureRecord(code="DRILL_FAILED", message=char * 300_000)
     message = messages.failed(make_run(), URL, long, "").message
     assert MAX_MESSAGE - 200 < len(json.dumps({"default": message})) <= MAX_MESSAGE < 256 * 1024
-    assert message.endswith("The rest stands in the run's log.")
+    assert message.endswith("The rest is in the run's log.")
 
 
 def test_a_run_without_a_plan_of_its_own_name_is_still_linked() -> None:
-    """A run id of somebody's own may hold anything."""
+    """A run id that a person chose may contain any character."""
     run = make_run(make_plan(), run_id="by hand/1 ?")
     assert messages.started(run, URL).link.endswith("/runs/by%20hand%2F1%20%3F")

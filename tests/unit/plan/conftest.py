@@ -1,4 +1,4 @@
-"""A good plan as text, and a way to load a changed one."""
+"""The text of a valid plan, and fixtures that load changed versions of it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ waves:
 
 @pytest.fixture
 def good() -> str:
-    """The text of a plan in which nothing is wrong."""
+    """The text of a valid plan."""
     return GOOD
 
 
 @pytest.fixture
 def load(tmp_path: Path) -> Callable[..., Plan]:
-    """Load the good plan with each old text replaced by its new one, and lines added at the end."""
+    """Load the valid plan after replacing texts and adding lines at the end."""
 
     def load(*edits: tuple[str, str], more: str = "", text: str = GOOD, name: str = "billing.yaml") -> Plan:
         for old, new in edits:
@@ -48,7 +48,7 @@ def load(tmp_path: Path) -> Callable[..., Plan]:
 
 @pytest.fixture
 def problems(load: Callable[..., Plan]) -> Callable[..., tuple[PlanProblem, ...]]:
-    """What is wrong with the good plan after the same edits."""
+    """The problems of the valid plan after the same edits."""
 
     def problems(*edits: tuple[str, str], **change: str) -> tuple[PlanProblem, ...]:
         with pytest.raises(PlanError) as caught:

@@ -1,4 +1,4 @@
-"""The reference of the plan format says what the models do."""
+"""The reference of the plan format agrees with the models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLE = re.search(r"```yaml\n(name: billing\n.*?)```", REFERENCE, re.DOTALL)
 
 
 def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every key of the format, with the heading under which the reference has it."""
+    """Every key of the format, with its heading in the reference."""
     headings = {"Target": "`target`", "ProtectionGroup": "`protection_groups`", "Launch": "`launch`"}
     headings |= {"Wave": "`waves`", "Approval": "`approval`", "Cleanup": "`cleanup`"}
     headings |= {"RecoveryObjectives": "`objectives`", "Network": "`network`"}
@@ -34,7 +34,7 @@ def keys() -> Iterator[tuple[str, str, dict[str, Any]]]:
     ("heading", "key", "schema"), list(keys()), ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_every_key_is_documented_with_its_default(heading: str, key: str, schema: dict[str, Any]) -> None:
-    """A row of the right table, with the default that the model has."""
+    """The right table has a row for the key, with the default of the model."""
     section = REFERENCE.split(f"### {heading}\n")[1].split("\n### ")[0]
     row = re.search(rf"^\| `{key}` \| (.*?) \|", section, re.MULTILINE)
     assert row
@@ -46,7 +46,7 @@ def test_every_key_is_documented_with_its_default(heading: str, key: str, schema
 
 
 def test_every_kind_of_check_is_documented_with_its_keys_and_defaults() -> None:
-    """The table holds each kind, and under it each of its keys."""
+    """The table has each kind of check and all of its keys."""
     table = REFERENCE.split("### `validation`\n")[1].split("\n### ")[0]
     documented: dict[str, dict[str, str]] = {}
     kind = ""
@@ -67,7 +67,7 @@ def test_every_kind_of_check_is_documented_with_its_keys_and_defaults() -> None:
 
 
 def test_the_example_of_the_reference_is_a_good_plan_with_every_key(tmp_path: Path) -> None:
-    """It can be copied, and leaves nothing out."""
+    """The example can be copied and contains every key."""
     assert EXAMPLE
     (tmp_path / "billing.yaml").write_text(EXAMPLE[1])
     assert isinstance(load_plan(tmp_path / "billing.yaml"), Plan)
@@ -76,7 +76,7 @@ def test_the_example_of_the_reference_is_a_good_plan_with_every_key(tmp_path: Pa
 
 
 def test_the_error_text_of_the_reference_is_the_real_one(tmp_path: Path) -> None:
-    """What the reader sees is what the reader was shown."""
+    """The text in the reference is the text that the loader prints."""
     assert EXAMPLE
     broken = EXAMPLE[1].replace('"111122223333"', "111122223333").replace("groups: [web]", "groups: [wbe]")
     (tmp_path / "billing.yaml").write_text(broken)

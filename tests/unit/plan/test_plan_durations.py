@@ -1,4 +1,4 @@
-"""Durations are read exactly, written back exactly, and refused when the unit is open."""
+"""Durations are read and written exactly, and a number without a unit is refused."""
 
 from __future__ import annotations
 
@@ -47,27 +47,27 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "duration"), READ.items())
 def test_a_duration_is_read_exactly(text: str, duration: timedelta) -> None:
-    """Short and ISO 8601 notation name the same lengths of time."""
+    """The short and the ISO 8601 notation give the same durations."""
     assert duration == parse(text)
 
 
 @pytest.mark.parametrize("text", REFUSED)
 def test_anything_else_is_refused(text: str) -> None:
-    """No unit, no order, no sign, no other alphabet: no duration."""
+    """A text without a unit, in the wrong order, with a sign or with other digits is refused."""
     with pytest.raises(ValidationError):
         TypeAdapter(Duration).validate_python(text)
 
 
 @pytest.mark.parametrize("value", [30, 1.5, True, None, ["30s"]])
 def test_only_text_is_a_duration(value: object) -> None:
-    """A number does not say its unit, whatever YAML made of it."""
+    """A number has no unit, whatever type YAML gives it."""
     with pytest.raises(ValidationError):
         TypeAdapter(Duration).validate_python(value)
 
 
 @pytest.mark.parametrize("text", [*READ, *REFUSED])
 def test_the_published_pattern_is_the_parsers_own(text: str) -> None:
-    """An editor that follows the schema accepts what the loader accepts."""
+    """The pattern in the schema accepts the same texts as the parser."""
     assert (text in READ) == bool(re.search(PATTERN.replace("$", r"\Z"), text, re.ASCII))
 
 
@@ -83,19 +83,19 @@ def test_the_published_pattern_is_the_parsers_own(text: str) -> None:
     ],
 )
 def test_a_duration_is_written_short_and_reads_back_exactly(duration: timedelta, text: str) -> None:
-    """What a run records is what it reads again."""
+    """A duration that a run records is read back unchanged."""
     assert text == render(duration)
     assert duration == parse(text)
 
 
 @pytest.mark.parametrize("value", [timedelta(0), timedelta(seconds=-1), "0s", "PT0S"])
 def test_a_time_out_of_no_time_is_refused(value: object) -> None:
-    """Zero and less make no sense where something is waited for."""
+    """A timeout of zero or less makes no sense."""
     with pytest.raises(ValidationError):
         TypeAdapter(PositiveDuration).validate_python(value)
 
 
 def test_a_negative_timedelta_is_refused() -> None:
-    """A plan made in Python keeps the same rule as one from a file."""
+    """A plan that is made in Python has the same rule as a plan from a file."""
     with pytest.raises(ValidationError):
         TypeAdapter(Duration).validate_python(timedelta(seconds=-1))

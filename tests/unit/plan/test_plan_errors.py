@@ -24,7 +24,7 @@ LAST = "protection_groups: [web]"
 
 
 class Case(NamedTuple):
-    """A change to the good plan, and the single problem that it must make."""
+    """A change to the valid plan, and the one problem that it must cause."""
 
     old: str
     new: str
@@ -151,11 +151,14 @@ CHECKS = {
     "a check that is only a word": Case(
         *wave("validation: [http]"),
         "waves[1].validation[0]",
-        "a mapping of keys to values, and is text",
+        "a mapping of keys to values, but it is text",
         "{type: instance_status}",
     ),
     "one check instead of a list": Case(
-        *wave("validation: {type: http}"), "waves[1].validation", "a list, and is a map", "validation: [{type"
+        *wave("validation: {type: http}"),
+        "waves[1].validation",
+        "a list, but it is a map",
+        "validation: [{type",
     ),
     "a key of another kind of check": Case(
         *wave("validation: [{type: tcp, port: 80, path: /}]"),
@@ -227,13 +230,13 @@ CHECKS = {
     "https on the port of http": Case(
         *wave("validation: [{type: http, scheme: https}]"),
         "waves[1].validation[0].port",
-        "https to port 80",
+        "https on port 80",
         "port: 443",
     ),
     "a command that is no list": Case(
         *wave("validation: [{type: ssm, parameters: {commands: uptime}}]"),
         "waves[1].validation[0].parameters.commands",
-        "a list, and is text",
+        "a list, but it is text",
         "commands: [systemctl",
     ),
     "a command that is a number": Case(
@@ -427,19 +430,19 @@ VALUES = {
     ),
     "an unknown way to launch": Case(*launch("jobs: 3"), "launch.jobs", "3 is not", "per_server or per_wave"),
     "a list where text is meant": Case(
-        *top("owner: [me]"), "owner", "must be text, and is a list", "owner: "
+        *top("owner: [me]"), "owner", "must be text, but it is a list", "owner: "
     ),
     "text where a list is meant": Case(
-        *top("dag_tags: tier-1"), "dag_tags", "must be a list, and is text", "dag_tags: [tier-1]"
+        *top("dag_tags: tier-1"), "dag_tags", "must be a list, but it is text", "dag_tags: [tier-1]"
     ),
     "text where a mapping is meant": Case(
-        *top("launch: per_wave"), "launch", "must be a mapping of keys to values, and is text", "launch: {"
+        *top("launch: per_wave"), "launch", "must be a mapping of keys to values, but it is text", "launch: {"
     ),
     "a wave that is only a name": Case(
         "waves:\n",
         "waves:\n  - first  # <-\n",
         "waves[0]",
-        "must be a mapping of keys to values, and is text",
+        "must be a mapping of keys to values, but it is text",
         "{name: database, protection_groups: [database]}",
     ),
     "an empty tag of the DAG": Case(*top('dag_tags: [""]'), "dag_tags[0]", "empty", "tier-1"),
@@ -527,7 +530,7 @@ TRAPS = {
         TAGS,
         "{server_tags: {Since: 2026-13-31}}  # <-",
         "protection_groups.web.server_tags.Since",
-        "looks like a date or number and is none",
+        "looks like a date or number but is not a valid one",
         '"2026-13-31"',
     ),
     "a tag value in base 60": Case(
@@ -614,7 +617,7 @@ BETWEEN_PARTS = {
         TAGS,
         "{source_servers: [s-57eae3bdae1f0a261, s-3c1730a9e0771ea15]}  # <-",
         "protection_groups.web.source_servers[1]",
-        "s-3c1730a9e0771ea15 stands in the group database of the wave database too",
+        "s-3c1730a9e0771ea15 is also listed in the group database of the wave database",
         "one place",
         Code.SERVER_CONFLICT,
     ),
@@ -622,7 +625,7 @@ BETWEEN_PARTS = {
         TAGS,
         "{source_servers: [s-57eae3bdae1f0a261, s-57eae3bdae1f0a261]}  # <-",
         "protection_groups.web.source_servers[1]",
-        "s-57eae3bdae1f0a261 stands twice in this group",
+        "s-57eae3bdae1f0a261 is listed twice in this group",
         "one place",
         Code.SERVER_CONFLICT,
     ),
@@ -631,7 +634,7 @@ BETWEEN_PARTS = {
         f"{TAGS}\n  more: {{source_servers: [s-3c1730a9e0771ea14]}}  # <-\n"
         "waves:\n  - name: database\n    protection_groups: [database, more]",
         "protection_groups.more.source_servers[0]",
-        "stands in the group database too",
+        "is also listed in the group database",
         "one place",
         Code.SERVER_CONFLICT,
     ),
@@ -680,7 +683,7 @@ CASES = (
 def test_a_mistake_is_one_problem_with_line_key_code_message_and_remedy(
     problems: Problems, good: str, case: Case
 ) -> None:
-    """The reader learns where to look, what is wrong and what to write, and nothing beside it."""
+    """Each mistake gives exactly one problem: with the place, what is wrong, and what to write."""
     text = good.replace(case.old, case.new)
     (problem,) = problems((case.old, case.new))
     marked = [number for number, line in enumerate(text.splitlines(), 1) if "# <-" in line]
@@ -694,7 +697,7 @@ def test_a_mistake_is_one_problem_with_line_key_code_message_and_remedy(
 
 @pytest.mark.parametrize("waves", ["", "waves: []\n"])
 def test_a_plan_without_waves_is_told_so(problems: Problems, good: str, waves: str) -> None:
-    """Absent or empty, the code is the same; the remedy shows a wave."""
+    """Missing and empty waves have the same code, and the remedy has an example of a wave."""
     text = good[: good.index("waves:")] + waves
     (problem,) = problems(text=text)
     assert (problem.key, problem.code) == ("waves", Code.PLAN_HAS_NO_WAVES)
@@ -702,7 +705,7 @@ def test_a_plan_without_waves_is_told_so(problems: Problems, good: str, waves: s
 
 
 def servers(number: int) -> str:
-    """A YAML list of that many server ids."""
+    """A YAML list with this number of server ids."""
     return ", ".join(f"s-{n:017x}" for n in range(number))
 
 
@@ -721,7 +724,7 @@ def servers(number: int) -> str:
 def test_a_wave_beyond_the_quotas_of_drs_is_refused(
     load: Callable[..., Plan], problems: Problems, number: int, jobs: str, code: Code | None, where: str
 ) -> None:
-    """20 jobs at a time, 100 servers in a job, whether the plan or the wave says how to launch."""
+    """The limits are 20 jobs at a time and 100 servers in a job. The plan or the wave may set `jobs`."""
     edits = [(SERVERS, f"{{source_servers: [{servers(number)}]}}")]
     if where == "wave":
         edits.append(("groups: [database]", f"groups: [database]\n    launch: {{jobs: {jobs}}}"))
@@ -736,7 +739,7 @@ def test_a_wave_beyond_the_quotas_of_drs_is_refused(
 
 
 def test_servers_of_several_groups_count_together(problems: Problems) -> None:
-    """The quotas are a wave's, not a group's."""
+    """The quotas apply to the wave, not to each group."""
     (problem,) = problems(
         (SERVERS, f"{{source_servers: [{servers(20)}]}}\n  one: {{source_servers: [s-3c1730a9e0771ea14]}}"),
         ("groups: [database]", "groups: [database, one]"),
@@ -745,7 +748,7 @@ def test_servers_of_several_groups_count_together(problems: Problems) -> None:
 
 
 def test_a_long_circle_is_named_whole(problems: Problems) -> None:
-    """Also where most of it comes from the order of the file."""
+    """Dependencies that only come from the order of the file are part of the cycle too."""
     (problem,) = problems(
         ("groups: [database]", "groups: [database]\n    depends_on: [last]"),
         ("{Tier: web}}", "{Tier: web}}\n  last: {server_tags: {Tier: last}}"),
@@ -755,7 +758,7 @@ def test_a_long_circle_is_named_whole(problems: Problems) -> None:
 
 
 def test_two_circles_are_two_problems(problems: Problems) -> None:
-    """Mending one must not uncover another."""
+    """After one cycle is fixed, no new one may appear."""
     found = problems(
         ("groups: [database]", "groups: [database]\n    depends_on: [database]"),
         more="    depends_on: [web]\n",
@@ -764,7 +767,7 @@ def test_two_circles_are_two_problems(problems: Problems) -> None:
 
 
 def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
-    """YAML's own, wrong values and contradictions between parts come together, in the order of the file."""
+    """Flaws of the YAML, wrong values and contradictions are reported together, in the order of the file."""
     found = problems(
         (REGION, "region: Virginia"),
         (ACCOUNT, f"{ACCOUNT}\n  {ACCOUNT}"),
@@ -784,19 +787,19 @@ def test_all_problems_of_a_plan_are_told_at_once(problems: Problems) -> None:
 
 
 def test_a_key_that_stands_twice_is_still_checked(problems: Problems) -> None:
-    """Removing the second of the two must not uncover another problem."""
+    """After the second key is removed, no new problem may appear."""
     found = problems((REGION, f"region: Virginia\n  {REGION}"))
     assert [(problem.line, problem.key) for problem in found] == [(3, "target.region"), (4, "target.region")]
 
 
 def test_a_circle_is_told_beside_an_unknown_wave(problems: Problems) -> None:
-    """The one does not hide the other."""
+    """Neither problem hides the other."""
     found = problems(more="    depends_on: [web, cache]\n")
     assert {"waves[1].depends_on", "waves[1].depends_on[1]"} == {problem.key for problem in found}
 
 
 def test_wrong_items_do_not_make_a_list_empty(problems: Problems) -> None:
-    """A wave with a mistake is still a wave."""
+    """A wave with a mistake still counts as a wave."""
     found = problems(("[s-3c1730a9e0771ea14, s-3c1730a9e0771ea15]", "[one]"))
     assert [problem.key for problem in found] == ["protection_groups.database.source_servers[0]"]
 
@@ -819,7 +822,7 @@ ODD = [
 
 
 def variants(data: Any, odd: object) -> Iterator[Any]:
-    """The data with one part after another replaced."""
+    """The data, each time with one other part replaced."""
     yield odd
     if isinstance(data, dict):
         for key, value in data.items():
@@ -832,7 +835,7 @@ def variants(data: Any, odd: object) -> Iterator[Any]:
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:10])
 def test_no_plan_however_odd_breaks_the_loader(load: Callable[..., Plan], good: str, odd: str) -> None:
-    """One file that the loader could not explain would take every other plan of the folder with it."""
+    """If one file made the loader fail, no other plan of the folder would be loaded."""
     full = yaml.safe_load(good) | {
         "owner": "x",
         "dag_tags": ["a"],

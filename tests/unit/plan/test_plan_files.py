@@ -1,4 +1,4 @@
-"""From files to plans: what YAML a plan may hold, what a folder gives, and how a broken plan is told."""
+"""Loading files: the YAML that a plan may have, the plans of a folder, and the text about a broken plan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NOT_YAML = {
 def test_a_file_that_is_no_mapping_is_one_problem(
     problems: Problems, text: str, line: int, message: str, remedy: str
 ) -> None:
-    """Nothing else is said about a file that cannot be read at all."""
+    """A file that cannot be read at all has no other problems."""
     (problem,) = problems(text=text)
     assert (problem.line, problem.key) == (line, "")
     assert problem.code is (Code.MISSING_FIELD if "empty" in message else Code.INVALID_FIELD)
@@ -88,7 +88,7 @@ FLAWS = {
     "a value that does not fit its tag": (
         ("us-east-1", "!!timestamp us-east-1  # <-"),
         "target.region",
-        "looks like a date or number and is none",
+        "looks like a date or number but is not a valid one",
     ),
     "a key that is no date after all": (
         ("{server_tags: {Tier: web}}", "{server_tags: {Tier: web, 2026-13-31: x}}  # <-"),
@@ -112,7 +112,7 @@ FLAWS = {
 def test_yaml_that_could_mislead_is_refused(
     problems: Problems, good: str, edit: tuple[str, str], key: str, message: str
 ) -> None:
-    """Each of these can make a plan do something else than its reader believes."""
+    """Each of these can make a plan do something that its reader does not expect."""
     marked = [n for n, line in enumerate(good.replace(*edit).splitlines(), 1) if "# <-" in line]
     found = {problem.key: problem for problem in problems(edit)}
     assert message in found[key].message
@@ -123,7 +123,7 @@ def test_yaml_that_could_mislead_is_refused(
 def test_pyyaml_without_libyaml_reads_the_same(
     load: Load, problems: Problems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fast loader is a matter of speed alone."""
+    """The fast loader only changes the speed."""
     edits = (("us-east-1", "Virginia"), ("name: web", "nam: web"))
     plan, found = load(), problems(*edits)
     monkeypatch.setattr(source, "_Loader", yaml.SafeLoader)
@@ -131,7 +131,7 @@ def test_pyyaml_without_libyaml_reads_the_same(
 
 
 def test_a_name_that_is_not_the_files_is_refused(problems: Problems) -> None:
-    """Two names for one plan would make two DAGs of it in people's minds."""
+    """With two names, people would take one plan for two."""
     (problem,) = problems(name="invoices.yaml")
     assert (problem.line, problem.key, problem.code) == (1, "name", Code.INVALID_FIELD)
     assert "name: invoices" in problem.remedy
@@ -139,7 +139,7 @@ def test_a_name_that_is_not_the_files_is_refused(problems: Problems) -> None:
 
 
 def test_text_that_is_not_utf_8_is_refused_at_its_line(tmp_path: Path) -> None:
-    """An editor's other encoding is told, not guessed."""
+    """Another encoding is reported and not guessed."""
     file = tmp_path / "billing.yaml"
     file.write_bytes(b"name: billing\nowner: J\xfcrgen\n")
     with pytest.raises(PlanError, match=r"billing.yaml:2[\s\S]*UTF-8"):
@@ -147,14 +147,14 @@ def test_text_that_is_not_utf_8_is_refused_at_its_line(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_the_plan(tmp_path: Path, good: str) -> None:
-    """Some editors write one."""
+    """Some editors write a byte order mark."""
     file = tmp_path / "billing.yaml"
     file.write_text(good, encoding="utf-8-sig")
     assert load_plan(file).name == "billing"
 
 
 def test_a_plan_that_does_not_exist_names_those_that_do(tmp_path: Path, good: str) -> None:
-    """The nearest name comes first."""
+    """The message suggests the most similar name first."""
     (tmp_path / "billing.yaml").write_text(good)
     (tmp_path / "web.yml").write_text(good)
     with pytest.raises(PlanError) as caught:
@@ -167,14 +167,14 @@ def test_a_plan_that_does_not_exist_names_those_that_do(tmp_path: Path, good: st
 
 
 def test_a_folder_for_a_plan_is_refused(tmp_path: Path) -> None:
-    """A file that cannot be read is told with the system's reason."""
+    """For a file that cannot be read, the message has the system's reason."""
     with pytest.raises(PlanError, match="directory"):
         load_plan(tmp_path)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, good: str) -> Path:
-    """Two good plans, a broken one, and what is no plan."""
+    """Two valid plans, a broken plan, and files that are not plans."""
     (tmp_path / "web.yml").write_text(good.replace("billing", "web"))
     (tmp_path / "billing.yaml").write_text(good)
     (tmp_path / "broken.yaml").write_text(good.replace("name: billing", "name: broken\ncolour: red"))
@@ -187,29 +187,34 @@ def folder(tmp_path: Path, good: str) -> Path:
 
 
 def test_a_folder_gives_good_and_broken_plans_by_name(folder: Path) -> None:
-    """One broken plan never hides another, nor itself."""
+    """A broken plan does not hide other plans and is listed itself."""
     found = load_folder(folder)
     names = [("good", p.name) if isinstance(p, Plan) else ("broken", p.stem) for p in found]
     assert names == [("good", "billing"), ("broken", "broken"), ("good", "web")]
 
 
 def test_one_plan_of_a_folder_can_be_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that runs one drill does not read the other plans."""
+    """A worker that runs one drill does not read the other plans' files."""
     read: list[str] = []
     read_bytes = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda file: read.append(file.name) or read_bytes(file))
+
+    def recorded(file: Path) -> bytes:
+        read.append(file.name)
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", recorded)
     (plan,) = load_folder(folder, only="web")
     assert isinstance(plan, Plan)
     assert read == ["web.yml"]
 
 
 def test_a_plan_that_is_not_in_the_folder_gives_nothing(folder: Path) -> None:
-    """The caller knows which names it wants to name."""
+    """An unknown name gives an empty list; the caller makes the message."""
     assert load_folder(folder, only="nope") == []
 
 
 def test_two_files_of_one_stem_are_a_broken_plan(folder: Path, good: str) -> None:
-    """Which of them is meant cannot be known."""
+    """The loader cannot know which of the two files is meant."""
     (folder / "web.yaml").write_text(good.replace("billing", "web"))
     (broken,) = load_folder(folder, only="web")
     assert isinstance(broken, BrokenPlan)
@@ -219,14 +224,14 @@ def test_two_files_of_one_stem_are_a_broken_plan(folder: Path, good: str) -> Non
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
-    """No folder is not the same as no plans."""
+    """A missing folder is an error, while an empty folder is not."""
     with pytest.raises(PlanError, match="RECOVERY_PLAN_NOT_FOUND") as caught:
         load_folder(tmp_path / "nope")
     assert str(tmp_path / "nope") in str(caught.value)
 
 
 def test_a_broken_plan_is_told_in_full(folder: Path) -> None:
-    """The import error and the command line show this text."""
+    """Airflow's import error and the command line show this text."""
     (broken,) = load_folder(folder, only="broken")
     assert isinstance(broken, BrokenPlan)
     assert broken.describe() == (
@@ -240,7 +245,7 @@ def test_a_broken_plan_is_told_in_full(folder: Path) -> None:
 
 
 def test_plans_are_read_without_airflow_or_aws() -> None:
-    """Validation is fast and works in an editor's hook, where neither need be installed."""
+    """Validation is fast and works in a pre-commit hook, where neither is installed."""
     code = (
         "import sys, pathlib, drs.plan as p\n"
         "assert all(isinstance(x, p.Plan) for x in p.load_folder(pathlib.Path('include/plans')))\n"

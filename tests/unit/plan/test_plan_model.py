@@ -1,4 +1,4 @@
-"""What a plan says once it is loaded: defaults, order, launch settings, digest, and its way through JSON."""
+"""A loaded plan: its defaults, order, launch settings and digest, and its JSON form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLES = sorted(Path("include/plans").glob("*.yaml"))
 
 
 def test_what_a_plan_leaves_out_has_the_documented_default(load: Load) -> None:
-    """The smallest plan drills with the delays and time-outs of the documentation."""
+    """The smallest plan has the delays and timeouts of the documentation."""
     plan = load()
     assert (
         plan.description,
@@ -43,19 +43,19 @@ def test_what_a_plan_leaves_out_has_the_documented_default(load: Load) -> None:
 
 
 def test_a_wave_follows_the_one_above_it(load: Load) -> None:
-    """Without depends_on, the order of the file is the order of the drill."""
+    """Without depends_on, the waves run in the order of the file."""
     plan = load()
     assert plan.dependencies("database") == ()
     assert plan.dependencies("web") == ("database",)
 
 
 def test_an_empty_depends_on_means_none(load: Load) -> None:
-    """A wave can be taken out of the file's order."""
+    """A wave can be independent of the wave above it."""
     assert load(more="    depends_on: []\n").dependencies("web") == ()
 
 
 def test_a_wave_may_name_a_later_one(load: Load) -> None:
-    """The order of the file is only a default."""
+    """The order of the file is only the default."""
     plan = load(
         ("protection_groups: [database]", "protection_groups: [database]\n    depends_on: [web]"),
         more="    depends_on: []\n",
@@ -64,25 +64,25 @@ def test_a_wave_may_name_a_later_one(load: Load) -> None:
 
 
 def test_the_pause_before_a_wave_is_30_seconds_and_none_before_the_first(load: Load) -> None:
-    """There is nothing to keep a distance from before the first wave."""
+    """The first wave has no wave before it, so there is no pause."""
     plan = load()
     assert timedelta(0) == plan.delay_for("database")
     assert timedelta(seconds=30) == plan.delay_for("web")
 
 
 def test_a_wave_that_depends_on_none_does_not_pause(load: Load) -> None:
-    """The default pause keeps waves apart; it is not a pause for its own sake."""
+    """The default pause only separates waves that depend on each other."""
     assert timedelta(0) == load(more="    depends_on: []\n").delay_for("web")
 
 
 @pytest.mark.parametrize(("text", "delay"), [("0s", timedelta(0)), ("2m", timedelta(minutes=2))])
 def test_a_pause_that_is_written_is_kept(load: Load, text: str, delay: timedelta) -> None:
-    """Zero is a choice, not an absence."""
+    """A pause of zero is a setting and not a missing value."""
     assert delay == load(more=f"    delay_before: {text}\n").delay_for("web")
 
 
 def test_a_wave_overrides_single_launch_settings(load: Load) -> None:
-    """What a wave does not say comes from the plan, and from the defaults after that."""
+    """A setting that the wave does not have comes from the plan, or else is the default."""
     plan = load(
         more="    launch: {jobs: per_wave, job_timeout: 90m}\nlaunch: {server_delay: 1s, job_timeout: 2h}\n"
     )
@@ -94,20 +94,20 @@ def test_a_wave_overrides_single_launch_settings(load: Load) -> None:
 
 
 def test_an_unknown_wave_is_a_key_error(load: Load) -> None:
-    """A caller with a wrong name learns it at once."""
+    """An unknown name raises an error at once."""
     with pytest.raises(KeyError, match="nope"):
         load().wave("nope")
 
 
 def test_listed_servers_are_those_the_file_names(load: Load) -> None:
-    """Servers behind tags are known to DRS only."""
+    """Servers that are found by tags are only known to DRS."""
     plan = load()
     assert plan.listed_servers("database") == ("s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15")
     assert plan.listed_servers("web") == ()
 
 
 def test_a_server_has_the_checks_of_its_wave_and_of_its_group(load: Load) -> None:
-    """The wave's come first; another group of the wave has none of this one's."""
+    """The wave's checks come first. Another group of the wave does not get this group's checks."""
     plan = load(
         (
             "web: {server_tags: {Tier: web}}",
@@ -120,14 +120,15 @@ def test_a_server_has_the_checks_of_its_wave_and_of_its_group(load: Load) -> Non
 
 
 def test_a_plan_cannot_be_changed(load: Load) -> None:
-    """What was validated is what is run."""
+    """The plan that was validated cannot change before it runs."""
+    plan = load()
     with pytest.raises(ValidationError, match="frozen"):
-        load().owner = "somebody"
+        setattr(plan, "owner", "somebody")  # noqa: B010  # mypy refuses the assignment too
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_a_plan_survives_json_unchanged(file: Path) -> None:
-    """A run records its plan as JSON and reads it back."""
+    """A run records its plan as JSON and reads it back unchanged."""
     plan = load_plan(file)
     again = Plan.model_validate(json.loads(json.dumps(plan.model_dump(mode="json"))))
     assert plan == again
@@ -135,7 +136,7 @@ def test_a_plan_survives_json_unchanged(file: Path) -> None:
 
 
 def test_every_setting_survives_json(load: Load) -> None:
-    """Also those that no example uses, fractions of a second included."""
+    """Settings that no example uses are included, such as fractions of a second."""
     plan = load(
         more="""\
     depends_on: []
@@ -178,7 +179,7 @@ SAME_DRILL = {
 def test_the_digest_does_not_depend_on_how_the_file_is_laid_out(
     load: Load, good: str, change: Callable[[str], str]
 ) -> None:
-    """Only another drill is another version."""
+    """The digest changes only if the drill changes."""
     text = change(good)
     assert text != good
     assert load().digest == load(text=text).digest
@@ -195,17 +196,17 @@ def test_the_digest_does_not_depend_on_how_the_file_is_laid_out(
     ],
 )
 def test_the_digest_changes_with_the_drill(load: Load, edit: tuple[str, str]) -> None:
-    """A changed plan is recognised as one."""
+    """A changed plan has another digest."""
     assert load().digest != load(edit).digest
 
 
 def test_the_digest_is_sha256_in_hex(load: Load) -> None:
-    """It can stand in a DAG's documentation and in a file's name."""
+    """The digest can be used in a DAG's documentation and in a file's name."""
     assert re.fullmatch("[0-9a-f]{64}", load().digest)
 
 
 def test_a_plan_made_in_python_keeps_the_same_rules() -> None:
-    """Contradictions are found wherever a plan is made, not only in files."""
+    """Contradictions are found in every plan, not only in plans from files."""
     with pytest.raises(ValidationError, match="SERVER_CONFLICT"):
         Plan(
             name="billing",

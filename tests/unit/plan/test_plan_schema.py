@@ -1,4 +1,4 @@
-"""The JSON Schema that editors follow, and what Airflow makes of a schedule."""
+"""The JSON Schema for editors, and Airflow's reading of every allowed schedule."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ EXAMPLES = sorted(PLANS.glob("*.yaml"))
 
 
 def test_the_schema_file_is_the_models_own() -> None:
-    """Drift is mended with: python -m drs schema --output include/plans/plan.schema.json."""
+    """To update the file, run: python -m drs schema --output include/plans/plan.schema.json."""
     assert schema_text() == (PLANS / "plan.schema.json").read_text(encoding="utf-8")
 
 
 def test_the_schema_is_a_schema() -> None:
-    """It conforms to the draft that it names."""
+    """The schema conforms to the draft that it names."""
     jsonschema.Draft202012Validator.check_schema(plan_schema())
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_the_examples_conform_to_the_schema(file: Path) -> None:
-    """What the loader takes, an editor does not mark."""
+    """An editor does not mark plans that the loader accepts."""
     jsonschema.Draft202012Validator(plan_schema()).validate(yaml.safe_load(file.read_text()))
 
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.stem)
 def test_the_examples_point_editors_to_the_schema(file: Path) -> None:
-    """A copied example keeps completion and checks."""
+    """In a copied example, the editor's completion and checks still work."""
     assert file.read_text().startswith("# yaml-language-server: $schema=./plan.schema.json\n")
 
 
@@ -60,13 +60,13 @@ def test_the_examples_point_editors_to_the_schema(file: Path) -> None:
     ],
 )
 def test_an_editor_marks_what_the_loader_refuses(change: dict[str, Any]) -> None:
-    """Most mistakes are seen while they are typed."""
+    """An editor shows most mistakes while they are typed."""
     data = yaml.safe_load((PLANS / "single-server.yaml").read_text()) | change
     assert not jsonschema.Draft202012Validator(plan_schema()).is_valid(data)
 
 
 def places(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every key that a person may write, with its schema and what that refers to."""
+    """Every key that a person may write, with its schema and the schema that it refers to."""
     if "$ref" in node:
         node = plan_schema()["$defs"][node["$ref"].rpartition("/")[2]] | node
     if path and not path.endswith(">"):
@@ -84,14 +84,14 @@ def places(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_every_place_of_a_plan_has_an_example_for_its_messages() -> None:
-    """A remedy that says "write it like this" needs something to show."""
+    """The remedy "Write it like this" needs an example."""
     bare = [path for path, node in places(plan_schema()) if not (node.get("default") or node.get("examples"))]
     fixed = [path for path, node in places(plan_schema()) if "enum" in node or "const" in node]
     assert [path for path in bare if path not in fixed] == []
 
 
 def test_every_key_of_a_plan_is_described() -> None:
-    """An editor has a word on each."""
+    """An editor can show a description of every key."""
     keys = [(path, node) for path, node in places(plan_schema()) if not path.endswith("[]")]
     assert [path for path, node in keys if not node.get("description")] == []
 
@@ -100,7 +100,7 @@ def test_every_key_of_a_plan_is_described() -> None:
     "schedule", [*PRESETS, "0 6 1 * *", "30 5 * * mon", "0 6 1 jan-mar *", "0 6 L * *", "*/5 * * * 1#1"]
 )
 def test_airflow_runs_by_every_schedule_that_a_plan_may_have(schedule: str) -> None:
-    """No plan passes here and fails in the DAG processor."""
+    """A schedule that is accepted here never fails in Airflow's DAG processor."""
     assert checked_schedule(schedule) == schedule
     CronTriggerTimetable(schedule, timezone="Europe/Berlin")
     SchedulersTimetable(schedule, timezone="Europe/Berlin").validate()

@@ -1,9 +1,9 @@
-"""An account in the simulated DRS and in moto's EC2, for preflight to look at with unmodified clients."""
+"""An account in the simulated DRS and in moto's EC2, which preflight reads with ordinary clients."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import boto3
@@ -26,13 +26,46 @@ DATABASE = tuple(f"s-{number:017x}" for number in (0xD1, 0xD2))
 WEB = tuple(f"s-{number:017x}" for number in (0xE1, 0xE2))
 
 
-class Account:
-    """Four servers, database and web, in good order but for what a test says of them.
+class Clients:
+    """Clients of one caller, which all tests share: making four of them takes longer than most tests.
 
-    :param traits: what a server's entry in the fleet has beside its id and host name, by server id
-    :param servers: the servers, if they are others
-    :param policies: those of the caller, whose permissions are then rehearsed; else it is the account's root,
-        which may do everything
+    What a test adds to the answers of AWS with :meth:`on` lasts until :meth:`forget`.
+    """
+
+    def __init__(self) -> None:
+        session = boto3.Session(region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key="any")
+        self.aws = AwsClients(
+            drs=Drs(session.client("drs")),
+            ec2=session.client("ec2"),
+            sts=session.client("sts"),
+            iam=session.client("iam"),
+        )
+        self._handlers: list[tuple[str, Callable[..., Any]]] = []
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        """Call the handler on an event of botocore, such as ``after-call.drs.DescribeJobs``."""
+        self._events(event).register(event, handler)
+        self._handlers.append((event, handler))
+
+    def forget(self) -> None:
+        """Take all handlers away again."""
+        for event, handler in self._handlers:
+            self._events(event).unregister(event, handler)
+        self._handlers.clear()
+
+    def _events(self, event: str) -> Any:
+        service = event.split(".")[1]
+        return (self.aws.drs.conn if service == "drs" else getattr(self.aws, service)).meta.events
+
+
+class Account:
+    """Four servers, two for the database and two for the web, all in good order unless a test says otherwise.
+
+    :param traits: more fields of a server's entry in the fleet, by server id
+    :param servers: the servers of the account, if not these four
+    :param policies: the policies of the caller, whose permissions are then rehearsed. Without policies the
+        caller is the root of the account, which may do everything.
+    :param clients: clients that other accounts had before; new ones if none are given
     """
 
     def __init__(
@@ -41,6 +74,7 @@ class Account:
         *,
         servers: Sequence[str] = (*DATABASE, *WEB),
         policies: Sequence[Mapping[str, Any]] | None = None,
+        clients: Clients | None = None,
         **region: Any,
     ) -> None:
         entries = [
@@ -52,21 +86,12 @@ class Account:
         fleet = {"accounts": {ACCOUNT: {**caller, "regions": regions}}}
         self.clock = ManualClock(dt.datetime.now(dt.UTC))
         self.simulation = simulator.seed(Fleet.parse(fleet, "test"), clock=self.clock)
-
-        def client(service: str) -> Any:
-            return boto3.client(
-                service,  # type: ignore[call-overload]
-                region_name=REGION,
-                aws_access_key_id=KEY,
-                aws_secret_access_key="any",
-            )
-
-        self.clients = AwsClients(
-            drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam")
-        )
-
+        clients = clients or Clients()
+        clients.forget()
+        self.on = clients.on
+        self.clients = clients.aws
         if policies is None:
-            self.clients.sts.meta.events.register("after-call.sts.GetCallerIdentity", _as_root)
+            self.on("after-call.sts.GetCallerIdentity", _as_root)
 
     @property
     def drs(self) -> Service:
@@ -76,7 +101,7 @@ class Account:
         self.simulation.arm(FAULT.validate_python(fault))
 
     def start(self, *servers: str, is_drill: bool = True, tags: Mapping[str, str] | None = None) -> str:
-        """Somebody's launch job of these servers; its id."""
+        """Start somebody's launch job of these servers, and return its id."""
         job = self.clients.drs.start_recovery(servers, tags=tags or {}, is_drill=is_drill)
         return job.job_id
 
@@ -86,8 +111,10 @@ class Account:
             self.simulation.tick()
 
     def refuse(self, service: str, operation: str, code: str, status: int = 403, *, naming: str = "") -> None:
-        """Answer each call of the operation (that names this server) with this refusal, as AWS words it."""
-        client = self.clients.drs.conn if service == "drs" else getattr(self.clients, service)
+        """Answer each call of the operation with this refusal, in the words of AWS.
+
+        :param naming: refuse only calls that contain this text, such as a server's id
+        """
         message = f"User: arn:aws:iam::{ACCOUNT}:user/ada is not authorized to perform: {service}:{operation}"
 
         def answer(params: Mapping[str, Any], **_: Any) -> tuple[Any, Any] | None:
@@ -96,13 +123,17 @@ class Account:
             reply = {"Error": {"Code": code, "Message": message}}
             return _Http(status), {**reply, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-        client.meta.events.register(f"before-call.{service}.{operation}", answer)
+        self.on(f"before-call.{service}.{operation}", answer)
 
-    def look(self, plan: Plan | None = None, **question: Any) -> Report:
-        """Preflight of the whole plan, but for what the question says."""
+    def look(self, plan: Plan | None = None, **inputs: Any) -> Report:
+        """Run preflight for the whole plan, except for the inputs that are given."""
         plan = plan or two_waves()
-        asked = {"waves": tuple(wave.name for wave in plan.waves), **question}
+        asked = {"waves": tuple(wave.name for wave in plan.waves), **inputs}
         return inspect(PreflightInputs(plan=plan, **asked), self.clients, now=self.clock.now)
+
+
+Make = Callable[..., Account]
+"""The fixture ``account``: makes an account with the arguments of :class:`Account`."""
 
 
 def _as_root(parsed: dict[str, Any], **_: Any) -> None:
@@ -115,7 +146,7 @@ class _Http:
 
 
 def two_waves(*, optional: Sequence[str] = (), **parts: Any) -> Plan:
-    """A plan of two waves, database and web, each of two listed servers; ``parts`` are laid over it."""
+    """A plan of two waves, database and web, each with two listed servers; ``parts`` replace parts of it."""
     groups = {"database": DATABASE, "web": WEB}
     return make_plan(
         **{
@@ -129,12 +160,12 @@ def two_waves(*, optional: Sequence[str] = (), **parts: Any) -> Plan:
     )
 
 
-def told(report: Report) -> list[tuple[Code, str | None, str]]:
-    """Code, server and severity of each finding, in order."""
+def summary(report: Report) -> list[tuple[Code, str | None, str]]:
+    """The code, server and severity of each finding, in order."""
     return [(finding.code, finding.server_id, finding.severity) for finding in report.findings]
 
 
 def only(report: Report) -> Finding:
-    """The one finding."""
+    """The only finding of the report."""
     (finding,) = report.findings
     return finding

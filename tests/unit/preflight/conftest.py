@@ -1,16 +1,26 @@
-"""How the tests of preflight reach AWS: a simulated DRS of their own beside moto's EC2."""
+"""How the tests of preflight reach AWS: each has its own simulated DRS, beside moto's EC2 and IAM."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 
+@pytest.fixture(scope="session")
+def shared_clients() -> Any:
+    """The clients of every account: see ``tests.unit.preflight.account.Clients``."""
+    from tests.unit.preflight.account import Clients
+
+    return Clients()
+
+
 @pytest.fixture
-def account(simulated_hook: Any) -> Callable[..., Any]:
+def account(simulated_hook: Any, shared_clients: Any) -> Iterator[Callable[..., Any]]:
     """Make an account: see ``tests.unit.preflight.account.Account``."""
     from tests.unit.preflight.account import Account
 
-    return Account
+    yield functools.partial(Account, clients=shared_clients)
+    shared_clients.forget()

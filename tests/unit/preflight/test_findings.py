@@ -1,4 +1,4 @@
-"""How findings are told: one table, one failure with every remedy, and JSON."""
+"""How findings are reported: as a table, as one error with every remedy, and as JSON."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ WARNING = Finding.of(ServerConflict("web-2 is held."), wave="web", server_id="s-
 
 
 def test_a_report_heals_only_if_every_error_does() -> None:
-    """And if there is one: a good report has nothing to wait for."""
+    """A report without errors does not heal: there is nothing to wait for."""
     assert Report((HELD, WARNING)).heals
     assert not Report((HELD, STALLED)).heals
     assert not Report((WARNING,)).heals
 
 
-def test_one_error_is_told_as_itself() -> None:
-    """With its own code and remedy; warnings stop nothing."""
+def test_a_single_error_is_raised_with_its_own_code() -> None:
+    """The error has the finding's own code and remedy. Warnings are not in it."""
     error = Report((WARNING, HELD)).as_error()
     assert str(error) == "[SERVER_CONFLICT] web-1 is held.\nWhat to do: Wait."
 
 
-def test_several_errors_are_told_together_each_remedy_once() -> None:
-    """A fleet of 300 stalled servers has one remedy, not 300."""
+def test_several_errors_are_raised_together_with_each_remedy_once() -> None:
+    """For 300 stalled servers the remedy is given once, not 300 times."""
     error = Report((STALLED, HELD, PAUSED)).as_error()
     assert error.code is Code.UNHEALTHY_SERVER_REPLICATION
     remedy = UnhealthyServerReplication.remedy
@@ -46,13 +46,13 @@ def test_several_errors_are_told_together_each_remedy_once() -> None:
 
 
 def test_a_report_without_errors_is_no_failure() -> None:
-    """To ask for one is a mistake of the caller."""
+    """Asking such a report for an error is a mistake in the calling code."""
     with pytest.raises(ValueError, match="no error"):
         Report((WARNING,)).as_error()
 
 
 def test_findings_are_one_table() -> None:
-    """Severity, code, wave and server in columns; what was seen last, since it is long."""
+    """Severity, code, wave and server have columns. What was seen comes last, because it is long."""
     first, _, stalled, held = findings_table((STALLED, HELD)).splitlines()
     assert first.split() == ["severity", "code", "wave", "server", "seen"]
     assert stalled.split()[:4] == ["error", "UNHEALTHY_SERVER_REPLICATION", "db", "s-1"]
@@ -60,10 +60,10 @@ def test_findings_are_one_table() -> None:
 
 
 def test_findings_are_json() -> None:
-    """Plain values, which come out of JSON as they went in."""
-    told = Report((HELD,)).as_json()
-    assert json.loads(json.dumps(told)) == told
-    assert told[0] == {
+    """The values are plain, so JSON returns them unchanged."""
+    items = Report((HELD,)).as_json()
+    assert json.loads(json.dumps(items)) == items
+    assert items[0] == {
         "code": "SERVER_CONFLICT",
         "seen": "web-1 is held.",
         "remedy": "Wait.",

@@ -1,7 +1,8 @@
-"""Servers that somebody else holds, and quotas that others use up: what time heals."""
+"""Servers that somebody else holds, and quotas that others use up: findings that may clear by themselves."""
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -11,15 +12,14 @@ from drs.plan import Plan
 from drs.preflight.capacity import peak
 from drs.run.ownership import RUN_TAG
 from tests.unit.drill import make_plan
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
-Make = type[Account]
 CROWD = tuple(f"s-{number:017x}" for number in range(1, 31))
 
 
 @pytest.mark.parametrize("kind", ["LAUNCH", "TERMINATE"])
 def test_a_server_in_a_live_job_is_held(account: Make, kind: str) -> None:
-    """The finding names the job and heals when that has ended."""
+    """The finding names the job. It clears when the job has ended."""
     look = account()
     look.arm(kind="foreign_job", servers=[WEB[0]], seconds=60, type=kind)
     (holder,) = look.drs.jobs
@@ -36,18 +36,19 @@ def test_a_server_in_a_live_job_is_held(account: Make, kind: str) -> None:
 
 
 def test_jobs_of_the_run_itself_hold_nothing(account: Make) -> None:
-    """A preflight that is cleared in mid-drill looks at servers that its own run is launching."""
+    """If preflight is cleared in the middle of a drill, it checks servers that its own run is launching."""
     look = account()
     job = look.start(*DATABASE)
     assert look.look(own_jobs=frozenset({job})).findings == ()
     look.finish_jobs()
-    assert look.look(own_jobs=frozenset({job})).findings == (), "nor do its own instances count as leftovers"
+    assert look.look(own_jobs=frozenset({job})).findings == (), "own instances are no leftovers"
 
 
 @pytest.mark.parametrize("is_drill", [True, False])
 def test_jobs_with_the_run_s_token_are_its_own(account: Make, is_drill: bool) -> None:
-    """The whole run was cleared, and with it the record of what it has launched; a RECOVERY's real instances
-    would stop it for ever.
+    """When a whole run is cleared, its record of what it has launched is lost, too.
+
+    Without the token, the real instances of a RECOVERY would then stop the run for ever.
     """
     look = account()
     look.start(DATABASE[0], is_drill=is_drill, tags={RUN_TAG: "mine"})
@@ -59,13 +60,13 @@ def test_jobs_with_the_run_s_token_are_its_own(account: Make, is_drill: bool) ->
 
 
 def test_a_running_recovery_plan_of_aws_holds_its_servers(account: Make) -> None:
-    """Its server steps need not have a job yet; the finding names the plan."""
+    """The steps of the execution need not have a job yet. The finding names the plan."""
     look = account()
     look.arm(kind="plan_execution", servers=[DATABASE[1]], name="nightly")
     report = look.look()
     finding = only(report)
     assert (finding.code, finding.server_id) == (Code.SERVER_CONFLICT, DATABASE[1])
-    assert "AWS's own recovery plan that is being executed: arn:aws:drs:" in finding.seen
+    assert "AWS's own recovery plans that is being executed: arn:aws:drs:" in finding.seen
     assert "(DRILL, IN_PROGRESS since " in finding.seen
     assert (finding.heals, finding.holders) == (True, ())
     look.simulation.disarm()
@@ -73,7 +74,7 @@ def test_a_running_recovery_plan_of_aws_holds_its_servers(account: Make) -> None
 
 
 def test_a_finding_that_stays_keeps_the_rest_from_healing(account: Make) -> None:
-    """There is no point in waiting for a holder when another server cannot be launched anyway."""
+    """Waiting for a holder is useless if another server cannot be launched in any case."""
     look = account({DATABASE[0]: {"replication": {"state": "STALLED"}}})
     look.arm(kind="foreign_job", servers=[WEB[0]], seconds=60)
     report = look.look()
@@ -82,7 +83,7 @@ def test_a_finding_that_stays_keeps_the_rest_from_healing(account: Make) -> None
 
 
 def crowd_plan(count: int, **wave: object) -> Plan:
-    """One wave of so many servers."""
+    """A plan of one wave with this number of servers."""
     return make_plan(
         protection_groups={"crowd": {"source_servers": CROWD[:count]}},
         waves=[{"name": "crowd", "protection_groups": ["crowd"], **wave}],
@@ -90,7 +91,7 @@ def crowd_plan(count: int, **wave: object) -> Plan:
 
 
 def test_jobs_of_others_that_leave_too_few_are_waited_for(account: Make) -> None:
-    """Eleven jobs of the run and ten of others are one more than DRS's twenty."""
+    """Eleven jobs of the run and ten of others are one more than the 20 that DRS allows."""
     look = account(servers=CROWD)
     for server in CROWD[20:]:
         look.arm(kind="foreign_job", servers=[server], seconds=60)
@@ -103,7 +104,7 @@ def test_jobs_of_others_that_leave_too_few_are_waited_for(account: Make) -> None
 
 
 def test_a_run_that_is_too_large_by_itself_never_heals(account: Make) -> None:
-    """Two waves that may be live together, with eleven jobs each."""
+    """Two waves with eleven jobs each may be live together."""
     plan = make_plan(
         protection_groups={"a": {"source_servers": CROWD[:11]}, "b": {"source_servers": CROWD[11:22]}},
         waves=[{"name": name, "protection_groups": [name]} for name in ("a", "b")],
@@ -114,8 +115,8 @@ def test_a_run_that_is_too_large_by_itself_never_heals(account: Make) -> None:
     assert "next_wave_when: launched" in finding.remedy
 
 
-def test_a_wave_that_is_too_large_is_told_once(account: Make) -> None:
-    """Not as a wave and again as the run's peak."""
+def test_a_wave_that_is_too_large_is_reported_once(account: Make) -> None:
+    """It is reported as a wave, and not a second time as the run's peak."""
     look = account({server: {"tags": {"Tier": "crowd"}} for server in CROWD}, servers=CROWD)
     plan = make_plan(
         protection_groups={"crowd": {"server_tags": {"Tier": "crowd"}}},
@@ -142,8 +143,10 @@ def test_a_wave_that_is_too_large_is_told_once(account: Make) -> None:
     ],
 )
 def test_the_peak_is_what_the_order_lets_be_live_together(waves: str, expected: str) -> None:
-    """``!`` is the gate `launched`, ``?`` `validated`; ``c:a,b`` comes after a and b, ``c:`` after none,
-    ``c`` after the one before. A wave needs as many jobs as its letter's place in the alphabet.
+    """Each wave needs as many jobs as the position of its letter in the alphabet: a needs 1, b needs 2.
+
+    ``!`` is the gate `launched`, and ``?`` is the gate `validated`. ``c:a,b`` depends on a and b, ``c:`` on
+    no wave, and ``c`` on the wave before it.
     """
     entries = []
     for text in waves.split():
@@ -162,7 +165,7 @@ def test_the_peak_is_what_the_order_lets_be_live_together(waves: str, expected: 
 
 
 def test_a_wave_that_is_validated_has_ended_its_jobs() -> None:
-    """As one that is launched has; one that is started need not."""
+    """So have the jobs of a wave with the gate `launched`. With the gate `started` they may be live."""
     peaks = {}
     for gate in ("started", "launched", "validated"):
         plan = make_plan(
@@ -174,7 +177,7 @@ def test_a_wave_that_is_validated_has_ended_its_jobs() -> None:
 
 
 def test_a_wave_that_the_run_leaves_out_passes_its_order_on() -> None:
-    """a ends before c begins, though b between them is not launched."""
+    """Wave a ends before wave c begins, although wave b between them is not launched."""
     plan = make_plan(
         protection_groups={name: {"source_servers": [CROWD[n]]} for n, name in enumerate("abc")},
         waves=[{"name": name, "protection_groups": [name], "next_wave_when": "launched"} for name in "abc"],
@@ -183,9 +186,9 @@ def test_a_wave_that_the_run_leaves_out_passes_its_order_on() -> None:
 
 
 def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> None:
-    """A wave that is optional gives it up; one that is not, cannot."""
+    """The server leaves an optional wave. A required wave cannot give it up."""
     tags = {DATABASE[0]: {"tags": {"Tier": "both"}}}
-    groups = {
+    groups: dict[str, dict[str, Any]] = {
         "database": {"source_servers": [DATABASE[0]]},
         "web": {"server_tags": {"Tier": "both"}},
         "extra": {"source_servers": [WEB[0]]},
@@ -195,11 +198,11 @@ def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> No
         {"name": "web", "protection_groups": ["web", "extra"]},
     ]
     report = account(tags).look(two_waves(protection_groups=groups, waves=waves))
-    assert told(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "error")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "error")]
     assert not report.heals
     lenient = {**groups, "web": {**groups["web"], "optional": True}}
     report = account(tags).look(two_waves(protection_groups=lenient, waves=waves))
-    assert told(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "warning")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "warning")]
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["database"].servers] == [DATABASE[0]]
 

@@ -1,4 +1,4 @@
-"""The policies in include/iam: made of the actions that the code names, no wider than AWS's own."""
+"""The policies in include/iam allow the actions that the code names, and no more than AWS's own policy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from drs.preflight.actions import DIRECT, FORWARDED, POLICIES, document
 
 FOLDER = Path(__file__).parents[3] / "include" / "iam"
 LONGEST = 6144
-"""Characters of a managed policy, white space not counted (IAM's quota)."""
+"""Characters in a managed policy, without white space (IAM's quota)."""
 
-# The dependent actions of StartRecovery and of TerminateRecoveryInstances, as the Service Authorization
-# Reference lists them: written out once, by hand.
+# The dependent actions of StartRecovery and of TerminateRecoveryInstances, copied by hand from the Service
+# Authorization Reference.
 ON_LAUNCH = {
     "drs:CreateRecoveryInstanceForDrs",
     "drs:ListTagsForResource",
@@ -87,11 +87,11 @@ def conditions(statement: Statement) -> set[tuple[str, str, str]]:
 
 
 def covers(wide: Statement, action: str, resource: str, narrow: Statement) -> bool:
-    """Whether a statement of AWS allows at least as much of this action on this resource."""
+    """Whether the statement ``wide`` allows this action on this resource whenever ``narrow`` does."""
     return (
         any(action == each or each == f"{action.split(':')[0]}:*" for each in listed(wide["Action"]))
         and bool({resource, "*"} & set(listed(wide["Resource"])))
-        # The same conditions, of whose values ours may be fewer.
+        # The same conditions. Ours may allow fewer values.
         and {each[:2] for each in conditions(wide)} == {each[:2] for each in conditions(narrow)}
         and conditions(narrow) <= conditions(wide)
     )
@@ -99,14 +99,14 @@ def covers(wide: Statement, action: str, resource: str, narrow: Statement) -> bo
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_a_policy_is_made_of_the_actions_that_the_code_names(name: str) -> None:
-    """Written anew, the file would be the same."""
+    """Writing the file again from the code would not change it."""
     expected = document(POLICIES[name])
     assert published(name) == expected, f"{name}.json should be:\n{json.dumps(expected, indent=2)}"
 
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_iam_takes_a_policy(name: str) -> None:
-    """By its grammar, and by its length."""
+    """IAM accepts the grammar of the policy, and its length is within the quota."""
     text = json.dumps(published(name), separators=(",", ":"))
     assert len(text) <= LONGEST
     with mock_aws():
@@ -114,15 +114,15 @@ def test_iam_takes_a_policy(name: str) -> None:
 
 
 def test_what_drs_does_for_the_caller_is_what_aws_lists() -> None:
-    """Nothing missing, nothing more; a termination needs nothing beyond the launch and our own reads."""
+    """The lists are equal. A termination needs nothing more than a launch and our own reads."""
     forwarded = {action for grant in FORWARDED for action in grant.actions}
     assert forwarded == ON_LAUNCH
     assert forwarded | {action for grant in DIRECT for action in grant.actions} >= ON_TERMINATION
 
 
 def test_what_drs_does_is_allowed_under_awss_own_conditions() -> None:
-    """Each action on each resource stands, under the same conditions, in the policy that AWS gives to people
-    who use DRS's console.
+    """AWS's policy for users of the DRS console allows each of these actions on the same resources, under the
+    same conditions.
     """
     managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
     uncovered = [
@@ -136,8 +136,9 @@ def test_what_drs_does_is_allowed_under_awss_own_conditions() -> None:
 
 
 def test_every_change_of_ec2_goes_through_drs() -> None:
-    """With this policy alone nobody can start or terminate an instance, or touch a volume, by calling EC2.
-    AWS leaves launch templates to people, who edit them in the console, and ties them to DRS's tag.
+    """With this policy alone, nobody can start or terminate an instance or change a volume by calling EC2.
+
+    Launch templates are an exception: people edit them in the console, so AWS only requires DRS's tag.
     """
     for statement in published("drill")["Statement"]:
         if all(action.startswith("ec2:") and "Describe" not in action for action in statement["Action"]):
@@ -152,7 +153,7 @@ def test_every_change_of_ec2_goes_through_drs() -> None:
 
 
 def test_the_policy_for_readers_changes_nothing() -> None:
-    """It reads what preflight reads, and cannot ask IAM about others."""
+    """It allows what preflight reads, and it does not allow asking IAM about other principals."""
     readers, drill = (
         {action for statement in published(name)["Statement"] for action in statement["Action"]}
         for name in ("readonly", "drill")
@@ -162,7 +163,7 @@ def test_the_policy_for_readers_changes_nothing() -> None:
 
 
 def test_the_trust_policy_asks_for_the_external_id() -> None:
-    """Of the one role that it names."""
+    """It trusts one role, and requires the external id."""
     policy = json.loads((FOLDER / "trust-policy.json").read_text())
     (statement,) = policy["Statement"]
     assert statement["Action"] == "sts:AssumeRole"
@@ -172,7 +173,7 @@ def test_the_trust_policy_asks_for_the_external_id() -> None:
         boto3.client("iam").create_role(RoleName="drill", AssumeRolePolicyDocument=json.dumps(policy))
 
 
-def test_every_policy_is_told_of() -> None:
-    """The readme beside them names each file."""
+def test_the_readme_names_every_policy() -> None:
+    """The readme in the same folder names each file."""
     text = (FOLDER / "README.md").read_text()
     assert [path.name for path in sorted(FOLDER.glob("*.json")) if f"`{path.name}`" not in text] == []

@@ -1,4 +1,4 @@
-"""Where servers would be launched: whether that exists, and whether the plan allows it."""
+"""Whether the place where servers would be launched exists, and whether the plan allows it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 
 from drs.errors import Code
 from drs.preflight import Report
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Account, Make, only, two_waves
 
-Make = type[Account]
 SUBNET, GROUP = "subnet-0d5a1b2c3d4e5f601", "sg-0d5a1b2c3d4e5f601"
 OTHER_SUBNET, OTHER_GROUP = "subnet-0d5a1b2c3d4e5f602", "sg-0d5a1b2c3d4e5f602"
 IN_PLACE = {"launch": {"subnet": SUBNET, "security_groups": [GROUP]}}
@@ -19,13 +18,13 @@ ALLOWED = {"allowed_subnets": [SUBNET], "allowed_security_groups": [GROUP]}
 
 
 def looked(make: Make, settings: Mapping[str, Any], **parts: Any) -> Report:
-    """The first database server with these launch settings, all others in the place that the plan allows."""
+    """Preflight of servers in the allowed place, except the first, which has these launch settings."""
     traits = dict.fromkeys((*DATABASE, *WEB), IN_PLACE)
     return make({**traits, DATABASE[0]: {"launch": settings}}).look(two_waves(**parts))
 
 
-def test_servers_in_the_allowed_place_are_nothing_to_tell(account: Make) -> None:
-    """Subnet and security group are as the plan's network says."""
+def test_servers_in_the_allowed_place_have_no_findings(account: Make) -> None:
+    """Subnet and security group are those that the plan's network allows."""
     assert looked(account, IN_PLACE["launch"], network=ALLOWED).findings == ()
 
 
@@ -46,8 +45,8 @@ def test_a_place_outside_the_plan_s_network_is_an_error(
     assert said in finding.seen
 
 
-def test_without_a_network_any_place_that_exists_will_do(account: Make) -> None:
-    """The plan says nothing about it."""
+def test_without_a_network_every_place_that_exists_is_allowed(account: Make) -> None:
+    """The plan does not restrict where servers are launched."""
     assert looked(account, {"subnet": OTHER_SUBNET}).findings == ()
 
 
@@ -60,7 +59,7 @@ def test_without_a_network_any_place_that_exists_will_do(account: Make) -> None:
     ],
 )
 def test_what_ec2_does_not_have_is_an_error(account: Make, missing: str, said: str) -> None:
-    """The launch would fail minutes into its job."""
+    """Without this check the launch would fail inside its job, minutes later."""
     look = account({DATABASE[0]: {"launch": {**IN_PLACE["launch"], "missing": [missing]}}})
     finding = only(look.look())
     assert finding.code is Code.LAUNCH_CONFIGURATION_INVALID
@@ -81,19 +80,19 @@ def redirected(look: Account, server_id: str, data: dict[str, Any]) -> None:
 def test_a_template_without_subnet_or_group_is_an_error_only_where_the_plan_narrows_them(
     account: Make,
 ) -> None:
-    """EC2 takes its defaults then, and those the plan has not allowed."""
+    """EC2 would use its defaults, which the plan does not allow."""
     look = account(dict.fromkeys((*DATABASE, *WEB), IN_PLACE))
     redirected(look, WEB[0], {"InstanceType": "m5.large"})
     subnet, group = look.look(two_waves(network=ALLOWED)).findings
     assert {subnet.code, group.code} == {Code.LAUNCH_CONFIGURATION_INVALID}
-    assert f"no subnet of its own, so in EC2's default one; the plan allows {SUBNET}" in subnet.seen
-    assert f"no security group of its own, so in its VPC's default; the plan allows {GROUP}" in group.seen
+    assert f"in EC2's default subnet, since it names none; the plan allows {SUBNET}" in subnet.seen
+    assert f"in the VPC's default security group, since it names none; the plan allows {GROUP}" in group.seen
     assert "(default version 2)" in subnet.seen
     assert look.look(two_waves()).findings == ()
 
 
 def test_only_the_default_version_counts(account: Make) -> None:
-    """DRS launches by it; a newer version that is not the default launches nothing."""
+    """DRS uses the default version. A newer version that is not the default has no effect."""
     look = account(dict.fromkeys((*DATABASE, *WEB), IN_PLACE))
     template_id = look.clients.drs.launch_configuration(WEB[0])["ec2LaunchTemplateID"]
     look.clients.ec2.create_launch_template_version(
@@ -103,7 +102,7 @@ def test_only_the_default_version_counts(account: Make) -> None:
 
 
 def test_groups_of_the_template_itself_count_as_those_of_its_interface(account: Make) -> None:
-    """A template without network interfaces names its security groups beside them."""
+    """A template without network interfaces names its security groups at the top level."""
     look = account(dict.fromkeys((*DATABASE, *WEB), IN_PLACE))
     redirected(look, WEB[0], {"SecurityGroupIds": [OTHER_GROUP]})
     look.clients.ec2.describe_security_groups()
@@ -138,21 +137,21 @@ def test_a_subnet_and_a_group_of_different_vpcs_are_an_error(account: Make) -> N
 def test_settings_that_the_simulated_drs_does_not_have(
     account: Make, answer: dict[str, Any], network: dict[str, Any], said: str | None
 ) -> None:
-    """No template at all; and a launch into an instance that exists, whose place no template tells."""
+    """One has no template. Another is launched into an existing instance, where no template applies."""
     look = account(dict.fromkeys((*DATABASE, *WEB), IN_PLACE))
 
     def changed(parsed: dict[str, Any], **_: Any) -> None:
         if parsed["sourceServerID"] == WEB[0]:
             parsed.update(answer)
 
-    look.clients.drs.conn.meta.events.register("after-call.drs.GetLaunchConfiguration", changed)
+    look.on("after-call.drs.GetLaunchConfiguration", changed)
     seen = [finding.seen for finding in look.look(two_waves(network=network)).findings]
     assert len(seen) == (said is not None)
     assert all(said in text for text in seen if said)
 
 
 def test_servers_that_are_launched_stopped_are_noted(account: Make) -> None:
-    """Nothing is wrong with that; but who waits for them to answer should know."""
+    """This is allowed, but somebody who waits for these servers to answer should know it."""
     report = account({WEB[0]: {"launch": {"disposition": "STOPPED"}}}).look()
     assert report.findings == ()
     (note,) = report.notes
@@ -160,11 +159,11 @@ def test_servers_that_are_launched_stopped_are_noted(account: Make) -> None:
 
 
 def test_many_templates_are_listed_rather_than_asked_for_one_by_one(account: Make) -> None:
-    """EC2 takes one template a call, or none and lists them all; its readings are the same."""
+    """EC2 takes one template in a call, or none and lists all. The result of preflight is the same."""
     crowd = tuple(f"s-{number:017x}" for number in range(1, 13))
     look = account({crowd[11]: {"launch": {"missing": ["template"]}}}, servers=crowd)
     calls: list[dict[str, Any]] = []
-    look.clients.ec2.meta.events.register(
+    look.on(
         "provide-client-params.ec2.DescribeLaunchTemplateVersions",
         lambda params, **_: calls.append(dict(params)),
     )

@@ -1,4 +1,4 @@
-"""What befalls an optional server: a warning, and where its launch could do harm, the server stays out."""
+"""A finding about an optional server is a warning. If its launch could do harm, the run leaves it out."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
-
-Make = type[Account]
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 
 @pytest.mark.parametrize(
@@ -26,10 +24,10 @@ Make = type[Account]
 def test_each_code_warns_and_says_whether_the_server_stays(
     account: Make, traits: dict[str, Any], code: Code, stays: bool
 ) -> None:
-    """The rest of the run is as it would be without it."""
+    """The other servers of the run are launched as usual."""
     report = account({WEB[0]: traits}).look(two_waves(optional=["web"], objectives={"rpo": "15m"}))
-    assert told(report) == [(code, WEB[0], "warning")]
-    assert ("optional, and left out of this run" in only(report).seen) is not stays
+    assert summary(report) == [(code, WEB[0], "warning")]
+    assert ("left out of this run" in only(report).seen) is not stays
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [
         *([WEB[0]] if stays else []),
@@ -39,18 +37,18 @@ def test_each_code_warns_and_says_whether_the_server_stays(
 
 
 def test_a_held_optional_server_is_left_out_and_not_waited_for(account: Make) -> None:
-    """Its wave would otherwise be held up for as long as `conflict_timeout`."""
+    """Otherwise its wave would be held up for up to `conflict_timeout`."""
     look = account()
     look.arm(kind="foreign_job", servers=[WEB[0]], seconds=60)
     report = look.look(two_waves(optional=["web"]))
-    assert told(report) == [(Code.SERVER_CONFLICT, WEB[0], "warning")]
+    assert summary(report) == [(Code.SERVER_CONFLICT, WEB[0], "warning")]
     assert not report.heals
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]
 
 
 def test_a_wave_that_loses_every_server_is_left_out(account: Make) -> None:
-    """Those after it go on; its tasks are skipped for that reason."""
+    """Later waves still run. The tasks of the wave are skipped for this reason."""
     gone = {server: {"launch": {"missing": ["template"]}} for server in WEB}
     report = account(gone).look(two_waves(optional=["web"]))
     assert not report.errors
@@ -59,14 +57,14 @@ def test_a_wave_that_loses_every_server_is_left_out(account: Make) -> None:
 
 
 def test_a_run_that_loses_every_server_is_refused(account: Make) -> None:
-    """Green, with nothing launched, it would look like a success."""
+    """A green run that launched nothing would look like a success."""
     gone = {server: {"launch": {"missing": ["template"]}} for server in WEB}
     report = account(gone).look(two_waves(optional=["web"]), waves=("web",))
     assert [finding.code for finding in report.errors] == [Code.PLAN_HAS_NO_WAVES]
 
 
 def test_an_optional_group_without_servers_warns(account: Make) -> None:
-    """With the tags that there are."""
+    """No server has the tags of the group."""
     groups = {
         "database": {"source_servers": DATABASE},
         "web": {"server_tags": {"Tier": "web"}, "optional": True},
@@ -77,7 +75,7 @@ def test_an_optional_group_without_servers_warns(account: Make) -> None:
 
 
 def test_a_required_server_is_an_error_beside_an_optional_one(account: Make) -> None:
-    """Optional is the group, not the finding."""
+    """The same finding is an error in a required group and a warning in an optional one."""
     stalled = {server: {"replication": {"state": "STALLED"}} for server in (DATABASE[0], WEB[0])}
     report = account(stalled).look(two_waves(optional=["web"]))
     assert [(finding.server_id, finding.severity) for finding in report.findings] == [

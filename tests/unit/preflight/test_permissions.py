@@ -1,4 +1,4 @@
-"""The permission rehearsal, put to the simulated IAM over HTTP: what is missing, forbidden, or not known."""
+"""The permission rehearsal against the simulated IAM: what is missing, forbidden, or not known."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from werkzeug.serving import make_server
 
 import simulator
+from drs.aws.call_errors import ONCE
 from drs.aws.calls import Drs
 from drs.aws.clients import AwsClients
 from drs.preflight.findings import Finding
@@ -50,7 +50,7 @@ def published(name: str) -> Policy:
 
 
 def without(document: Policy, *actions: str) -> Policy:
-    """The policy, less some actions."""
+    """The policy without these actions."""
     statements = [
         {**each, "Action": [action for action in each["Action"] if action not in actions]}
         for each in document["Statement"]
@@ -70,29 +70,31 @@ def named(finding: Finding) -> set[str]:
 
 
 class Account:
-    """An account whose user has some policies, and how its user reaches AWS."""
+    """An account with one user, and the clients by which that user reaches AWS.
 
-    def __init__(self, url: str) -> None:
+    :param url: where the simulator listens; without it, the simulator answers within this process
+    """
+
+    def __init__(self, url: str | None = None) -> None:
         self.url = url
         self.clients = self.reached_with(aws_access_key_id=KEY, aws_secret_access_key="x")
         self.simulation: Simulation
 
-    def reached_with(self, **credentials: str) -> AwsClients:
+    def reached_with(self, **credentials: Any) -> AwsClients:
+        session = boto3.Session(region_name=REGION, **credentials)
+
         def client(service: Any) -> Any:
-            config = Config(retries={"mode": "standard", "total_max_attempts": 1})
-            return boto3.client(
-                service, region_name=REGION, endpoint_url=self.url, config=config, **credentials
-            )
+            return session.client(service, endpoint_url=self.url, config=ONCE)
 
         return AwsClients(drs=Drs(client("drs")), ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
 
     def allow(self, *policies: Policy) -> None:
-        """Give the user these policies, and no other."""
+        """Give the user these policies, and no others."""
         fleet = {"accounts": {ACCOUNT: {"access_key_id": KEY, "policies": policies, "regions": {REGION: {}}}}}
         self.simulation = simulator.seed(Fleet.parse(fleet, "test"))
 
     def assume(self, path: str, *policies: Policy) -> AwsClients:
-        """A new role with these policies, assumed."""
+        """Clients of a new role with these policies, which the user has assumed."""
         name = f"drill{len(self.clients.iam.list_roles()['Roles'])}"
         iam = self.clients.iam
         role = iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=TRUST)["Role"]
@@ -105,17 +107,30 @@ class Account:
             aws_session_token=key["SessionToken"],
         )
 
-    def rehearse(self, clients: AwsClients | None = None, **question: Any) -> list[Finding]:
-        """Rehearse a drill of a whole plan, by whoever the clients' credentials belong to."""
+    def rehearse(self, clients: AwsClients | None = None, **inputs: Any) -> list[Finding]:
+        """Rehearse a drill of a whole plan with the caller to whom the clients' credentials belong."""
         clients = clients or self.clients
-        plan = make_plan(**question.pop("parts", {}))
+        plan = make_plan(**inputs.pop("parts", {}))
         waves = tuple(wave.name for wave in plan.waves)
-        asked = PreflightInputs(plan=plan, waves=waves, **question)
+        asked = PreflightInputs(plan=plan, waves=waves, **inputs)
         return rehearse(clients, asked, clients.sts.get_caller_identity()["Arn"])
 
 
 @pytest.fixture(scope="module")
+def reached(simulated_hook: Any) -> Account:
+    return Account()
+
+
+@pytest.fixture
+def account(reached: Account) -> Account:
+    """The account, whose user may do everything."""
+    reached.allow(policy("*"))
+    return reached
+
+
+@pytest.fixture(scope="module")
 def server() -> Iterator[Account]:
+    """The same account in a simulator that is reached over HTTP, which alone has faults of IAM."""
     simulator.register()
     serving = make_server("127.0.0.1", 0, Application(), threaded=True)
     thread = threading.Thread(target=serving.serve_forever)
@@ -127,8 +142,8 @@ def server() -> Iterator[Account]:
 
 
 @pytest.fixture
-def account(server: Account) -> Account:
-    """The account, whose user may do everything."""
+def served(server: Account) -> Account:
+    """The account over HTTP, whose user may do everything."""
     server.allow(policy("*"))
     return server
 
@@ -136,13 +151,13 @@ def account(server: Account) -> Account:
 # What suffices
 
 
-def test_who_may_do_everything_lacks_nothing(account: Account) -> None:
-    """No finding."""
+def test_a_caller_who_may_do_everything_lacks_nothing(account: Account) -> None:
+    """There is no finding."""
     assert account.rehearse() == []
 
 
 @pytest.mark.parametrize(
-    "question",
+    "inputs",
     [
         {},
         {"recovery_point": SNAPSHOT_TIME},
@@ -156,10 +171,10 @@ def test_who_may_do_everything_lacks_nothing(account: Account) -> None:
         },
     ],
 )
-def test_the_published_policy_suffices_for_every_run(account: Account, question: dict[str, Any]) -> None:
-    """Drill and recovery, of servers by id and by tag, latest or from a recovery point."""
+def test_the_published_policy_suffices_for_every_run(account: Account, inputs: dict[str, Any]) -> None:
+    """It suffices for drills and recoveries, by id and by tag, with and without a recovery point."""
     account.allow(published("drill"))
-    assert account.rehearse(**question) == []
+    assert account.rehearse(**inputs) == []
 
 
 CHECKS: dict[str, Any] = {
@@ -179,7 +194,7 @@ CHECKS: dict[str, Any] = {
 
 
 def test_commands_have_a_policy_of_their_own(account: Account) -> None:
-    """Beside the drill's it suffices for every check; without it, what is missing is named."""
+    """With the drill's policy it suffices for every check. Without it, the finding names what is missing."""
     account.allow(published("drill"), published("ssm-checks"))
     assert account.rehearse(parts=CHECKS) == []
     account.allow(published("drill"))
@@ -192,8 +207,8 @@ def test_commands_have_a_policy_of_their_own(account: Account) -> None:
     assert account.rehearse() == []
 
 
-def test_commands_are_rehearsed_by_the_documents_that_the_plan_names(account: Account) -> None:
-    """AWS's own are of no account."""
+def test_commands_are_rehearsed_with_the_documents_that_the_plan_names(account: Account) -> None:
+    """The ARNs of AWS's own documents contain no account."""
     account.allow(
         published("drill"),
         without(published("ssm-checks"), "ssm:SendCommand"),
@@ -205,14 +220,14 @@ def test_commands_are_rehearsed_by_the_documents_that_the_plan_names(account: Ac
 
 
 def test_awss_own_policy_suffices(account: Account) -> None:
-    """The one that AWS gives to people who use DRS's console, with leave to ask IAM."""
+    """AWS's policy for users of the DRS console suffices, if the caller may also ask IAM."""
     managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
     account.allow(managed["Document"], policy("iam:SimulatePrincipalPolicy"))
     assert account.rehearse() == []
 
 
 def test_the_root_of_an_account_may_do_everything(account: Account) -> None:
-    """Nothing is asked: IAM knows no policies of it."""
+    """IAM is not asked, because the root of an account has no policies."""
     account.allow(policy("sts:GetCallerIdentity"))
     arn = f"arn:aws:iam::{ACCOUNT}:root"
     assert rehearse(account.clients, PreflightInputs.whole(make_plan()), arn) == []
@@ -255,19 +270,30 @@ PLANNED = "arn:aws:drs:us-east-1:111122223333:source-server/s-3c1730a9e0771ea14"
         ("drs:StartRecovery", {"resource": PLANNED}),
     ],
 )
-def test_who_is_allowed_no_more_than_a_run_does_lacks_nothing(
+def test_permissions_for_exactly_what_a_run_does_suffice(
     account: Account, action: str, narrowed: dict[str, Any]
 ) -> None:
-    """Each action is rehearsed as it will be called: by whom, where, on what."""
+    """Each action is rehearsed as it will be called: with its caller, its Region and its resource."""
     account.allow(without(published("drill"), action), policy(action, **narrowed))
     assert account.rehearse() == []
+
+
+def test_a_rehearsal_over_http_finds_the_same(served: Account) -> None:
+    """A server recognises the caller by the access key, as AWS does."""
+    served.allow(published("drill"))
+    assert served.rehearse() == []
+    served.allow(without(published("drill"), "drs:StartRecovery"))
+    (finding,) = served.rehearse()
+    assert (finding.code, finding.severity) == ("ACCESS_DENIED", "error")
+    assert named(finding) == {"drs:StartRecovery"}
+    assert USER in finding.seen
 
 
 # What is missing
 
 
 def test_everything_that_is_missing_is_one_error(account: Account) -> None:
-    """Told apart by who calls: drs-drills itself, or DRS with the caller's permissions."""
+    """The error groups the actions by who calls them: drs-drills, or DRS with the caller's permissions."""
     missing = {"drs:StartRecovery", "drs:GetLaunchConfiguration", "ec2:RunInstances", "iam:PassRole"}
     account.allow(without(published("drill"), *missing))
     (finding,) = account.rehearse()
@@ -289,7 +315,7 @@ def test_everything_that_is_missing_is_one_error(account: Account) -> None:
     ],
 )
 def test_the_policy_to_paste_gives_what_is_missing(account: Account, missing: list[str]) -> None:
-    """And no more: it names only these actions. The rehearsal then passes."""
+    """It names only the missing actions. Once it is added, the rehearsal passes."""
     account.allow(without(published("drill"), *missing))
     (finding,) = account.rehearse()
     paste = pasted(finding)
@@ -300,8 +326,8 @@ def test_the_policy_to_paste_gives_what_is_missing(account: Account, missing: li
     assert account.rehearse() == []
 
 
-def test_pasting_suffices_for_who_may_do_nothing(account: Account) -> None:
-    """First what stops the run, then what it could do without."""
+def test_pasting_suffices_for_a_caller_who_may_do_nothing(account: Account) -> None:
+    """The first policy has what would stop the run, the second one what the run could do without."""
     account.allow(policy("sts:GetCallerIdentity"))
     error, warning = account.rehearse(recovery_point=SNAPSHOT_TIME)
     assert (error.severity, warning.severity) == ("error", "warning")
@@ -312,8 +338,8 @@ def test_pasting_suffices_for_who_may_do_nothing(account: Account) -> None:
     assert account.rehearse(recovery_point=SNAPSHOT_TIME) == []
 
 
-def test_what_drs_does_is_asked_for_as_drs_does_it(account: Account) -> None:
-    """The pasted policy has AWS's conditions: only through DRS, only on what DRS manages."""
+def test_the_pasted_policy_has_the_conditions_of_aws(account: Account) -> None:
+    """It allows the action only through DRS, and only on resources that DRS manages."""
     account.allow(without(published("drill"), "ec2:TerminateInstances"))
     (finding,) = account.rehearse()
     (statement,) = pasted(finding)["Statement"]
@@ -325,7 +351,7 @@ def test_what_drs_does_is_asked_for_as_drs_does_it(account: Account) -> None:
 
 
 def test_a_condition_on_the_value_of_drss_tag_is_found(account: Account) -> None:
-    """It looks right and breaks launches: the tag's value is DRS's to choose."""
+    """Such a condition looks right but breaks launches, because DRS chooses the tag's value."""
     condition = {"StringEquals": {"aws:ResourceTag/AWSElasticDisasterRecoveryManaged": "true"}}
     by_value = policy("ec2:StartInstances", Condition=condition)
     account.allow(without(published("drill"), "ec2:StartInstances"), by_value)
@@ -341,7 +367,10 @@ def test_a_condition_on_the_value_of_drss_tag_is_found(account: Account) -> None
     ],
 )
 def test_an_allow_for_other_calls_does_not_count(account: Account, condition: dict[str, Any]) -> None:
-    """Such as for calls through a service, where drs-drills calls DRS itself; or for another Region."""
+    """One Allow is only for calls through a service, but drs-drills calls DRS itself.
+
+    The other one is for another Region.
+    """
     elsewhere = policy("drs:StartRecovery", Condition=condition)
     account.allow(without(published("drill"), "drs:StartRecovery"), elsewhere)
     (finding,) = account.rehearse()
@@ -349,8 +378,8 @@ def test_an_allow_for_other_calls_does_not_count(account: Account, condition: di
     assert named(finding) == {"drs:StartRecovery"}
 
 
-def test_an_explicit_deny_is_told_as_such(account: Account) -> None:
-    """No Allow outweighs it, so none is offered for it."""
+def test_an_explicit_deny_is_reported_as_such(account: Account) -> None:
+    """No Allow overrides a Deny, so the remedy has no policy to paste."""
     account.allow(policy("*"), policy("ec2:Run*", effect="Deny"))
     (finding,) = account.rehearse()
     assert (finding.code, finding.severity) == ("ACCESS_DENIED", "error")
@@ -360,7 +389,7 @@ def test_an_explicit_deny_is_told_as_such(account: Account) -> None:
 
 
 def test_a_run_without_its_tags_is_a_warning(account: Account) -> None:
-    """A drill goes on where it may not tag its jobs."""
+    """A drill still runs if it may not tag its jobs."""
     account.allow(without(published("drill"), "drs:TagResource"))
     (finding,) = account.rehearse()
     assert (finding.code, finding.severity) == ("ACCESS_DENIED", "warning")
@@ -377,22 +406,26 @@ def test_a_run_without_its_tags_is_a_warning(account: Account) -> None:
 def test_only_what_this_run_needs_is_rehearsed(
     account: Account, action: str, needed_by: dict[str, Any], not_by: dict[str, Any]
 ) -> None:
-    """A recovery terminates nothing; without a recovery point nobody looks for snapshots."""
+    """A recovery terminates nothing. Without a recovery point, snapshots are not read."""
     account.allow(without(published("drill"), action))
     (finding,) = account.rehearse(**needed_by)
     assert named(finding) == {action}
     assert account.rehearse(**not_by) == []
 
 
-# Who is asked about, and how
+# Which principal IAM is asked about, and how
 
 
 def test_a_short_page_is_not_the_whole_answer(account: Account) -> None:
-    """IAM may give fewer results than asked for, and says that there are more."""
+    """IAM may return fewer results than were requested and say that there are more."""
     account.allow(without(published("drill"), "ec2:DescribeVolumes"))
     events = account.clients.iam.meta.events
     name = "provide-client-params.iam.SimulatePrincipalPolicy"
-    events.register_first(name, lambda params, **_: {**params, "MaxItems": 2}, unique_id="short")
+
+    def ask_for_two(params: dict[str, Any], **_: Any) -> None:
+        params["MaxItems"] = 2
+
+    events.register_first(name, ask_for_two, unique_id="short")
     try:
         (finding,) = account.rehearse()
     finally:
@@ -400,8 +433,8 @@ def test_a_short_page_is_not_the_whole_answer(account: Account) -> None:
     assert named(finding) == {"ec2:DescribeVolumes"}
 
 
-def test_an_assumed_role_is_asked_about_by_its_role(account: Account) -> None:
-    """Whose policies count, and not the user's who assumed it."""
+def test_for_an_assumed_role_iam_is_asked_about_the_role(account: Account) -> None:
+    """The policies of the role count, and not those of the user who assumed it."""
     clients = account.assume("/", without(published("drill"), "drs:StartRecovery"))
     (finding,) = account.rehearse(clients)
     assert re.match(rf"arn:aws:iam::{ACCOUNT}:role/drill\d+ lacks", finding.seen)
@@ -409,7 +442,7 @@ def test_an_assumed_role_is_asked_about_by_its_role(account: Account) -> None:
 
 
 def test_a_roles_path_is_looked_up(account: Account) -> None:
-    """The ARN of an assumed role leaves it out."""
+    """The ARN of an assumed role does not contain the role's path."""
     clients = account.assume("/drills/", without(published("drill"), "drs:StartRecovery"))
     (finding,) = account.rehearse(clients)
     assert re.match(rf"arn:aws:iam::{ACCOUNT}:role/drills/drill\d+ lacks", finding.seen)
@@ -418,10 +451,10 @@ def test_a_roles_path_is_looked_up(account: Account) -> None:
 # What cannot be known
 
 
-def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(account: Account) -> None:
-    """The one check that does not fail closed."""
-    account.simulation.arm(AccessDenied(operations=("iam:SimulatePrincipalPolicy",)))
-    (finding,) = account.rehearse()
+def test_a_caller_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(served: Account) -> None:
+    """This is the only check that does not fail closed."""
+    served.simulation.arm(AccessDenied(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = served.rehearse()
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     assert "not rehearsed" in finding.seen
     assert pasted(finding)["Statement"] == [
@@ -429,28 +462,28 @@ def test_who_may_not_ask_gets_a_warning_with_the_policy_that_allows_it(account: 
     ]
 
 
-def test_who_may_not_look_a_path_up_gets_a_warning(account: Account) -> None:
-    """With the policy for just that."""
-    clients = account.assume("/drills/", published("drill"))
-    account.simulation.arm(AccessDenied(operations=("iam:GetRole",)))
-    (finding,) = account.rehearse(clients)
+def test_a_caller_who_may_not_look_up_a_path_gets_a_warning(served: Account) -> None:
+    """The warning contains the policy that allows just this."""
+    clients = served.assume("/drills/", published("drill"))
+    served.simulation.arm(AccessDenied(operations=("iam:GetRole",)))
+    (finding,) = served.rehearse(clients)
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     (statement,) = pasted(finding)["Statement"]
     assert statement["Action"] == "iam:GetRole"
     assert re.fullmatch(rf"arn:aws:iam::{ACCOUNT}:role/\*/drill\d+", statement["Resource"])
 
 
-def test_an_iam_that_does_not_answer_is_a_warning(account: Account) -> None:
-    """With what it said; there is nothing to paste."""
-    account.simulation.arm(InternalError(operations=("iam:SimulatePrincipalPolicy",)))
-    (finding,) = account.rehearse()
+def test_an_iam_that_does_not_answer_is_a_warning(served: Account) -> None:
+    """The warning contains IAM's error. There is no policy to paste."""
+    served.simulation.arm(InternalError(operations=("iam:SimulatePrincipalPolicy",)))
+    (finding,) = served.rehearse()
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
     assert "InternalFailure" in finding.seen
     assert "{" not in finding.remedy
 
 
 def test_a_federated_user_cannot_be_rehearsed(account: Account) -> None:
-    """IAM simulates users, groups and roles."""
+    """IAM simulates only users, groups and roles."""
     arn = f"arn:aws:sts::{ACCOUNT}:federated-user/anna"
     (finding,) = rehearse(account.clients, PreflightInputs.whole(make_plan()), arn)
     assert (finding.code, finding.severity) == ("CHECK_UNAVAILABLE", "warning")
@@ -458,7 +491,7 @@ def test_a_federated_user_cannot_be_rehearsed(account: Account) -> None:
 
 
 def test_a_condition_on_what_only_the_call_knows_is_a_warning(account: Account) -> None:
-    """Such as a tag of the servers: nobody is refused for what may well be true."""
+    """The condition is on a tag of the servers, which may well be met. So it does not stop the run."""
     condition = {"StringEquals": {"aws:ResourceTag/Environment": "dr"}}
     by_tag = policy("drs:StartRecovery", Condition=condition)
     account.allow(without(published("drill"), "drs:StartRecovery"), by_tag)
@@ -469,8 +502,9 @@ def test_a_condition_on_what_only_the_call_knows_is_a_warning(account: Account) 
 
 
 def test_a_denial_by_the_organisation_is_a_warning(account: Account) -> None:
-    """IAM does not say which context keys its policies missed. The simulator has no organisation: what IAM
-    adds to its answer is laid into the reply.
+    """IAM does not say which context keys the organisation's policies needed.
+
+    The simulator has no organisation, so the test adds to the reply what IAM would say.
     """
     account.allow(without(published("drill"), "drs:StartRecovery"))
 

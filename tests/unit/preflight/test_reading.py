@@ -1,18 +1,17 @@
-"""What AWS does not tell: it ends the look, or fails the one check that needs it, and never passes one."""
+"""What AWS does not answer ends preflight or fails the check that needs it, and never lets a check pass."""
 
 from __future__ import annotations
 
 import pytest
 
 from drs.errors import Code, DrsUnavailable
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
-Make = type[Account]
 UNHEALTHY = {DATABASE[0]: {"replication": {"state": "STALLED"}}}
 
 
-def test_another_account_ends_the_look(account: Make) -> None:
-    """It may have servers of the same tags; DRS is not even asked."""
+def test_another_account_ends_preflight(account: Make) -> None:
+    """Another account may have servers with the same tags. DRS is not even called there."""
     look = account(UNHEALTHY)
     look.refuse("drs", "DescribeSourceServers", "NotToBeAsked")
     report = look.look(two_waves(target={"region": "us-east-1", "account_id": "999988887777"}))
@@ -22,8 +21,8 @@ def test_another_account_ends_the_look(account: Make) -> None:
     assert report.resolution is None
 
 
-def test_a_drs_that_is_not_initialised_ends_the_look(account: Make) -> None:
-    """Nothing else that it says would mean anything."""
+def test_a_drs_that_is_not_initialised_ends_preflight(account: Make) -> None:
+    """Nothing else that DRS answers there would mean anything."""
     report = account(initialized=False, servers=()).look()
     assert only(report).code is Code.DRS_NOT_INITIALIZED
     assert report.resolution is None
@@ -40,10 +39,10 @@ def test_a_drs_that_is_not_initialised_ends_the_look(account: Make) -> None:
         ("ValidationException", 400, Code.CHECK_UNAVAILABLE),
     ],
 )
-def test_without_an_account_or_servers_there_is_nothing_to_look_at(
+def test_without_an_account_or_servers_there_is_nothing_to_check(
     account: Make, service: str, operation: str, refusal: str, status: int, code: Code
 ) -> None:
-    """The refusal keeps its own code, so that Airflow tries again where that helps."""
+    """The finding has the refusal's own code, so that Airflow retries the task if that can help."""
     look = account()
     look.refuse(service, operation, refusal, status)
     report = look.look()
@@ -56,7 +55,7 @@ def test_without_an_account_or_servers_there_is_nothing_to_look_at(
     ("service", "operation", "unknown"),
     [
         ("drs", "DescribeJobs", "whether a job holds a server"),
-        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is executed"),
+        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is being executed"),
         ("drs", "DescribeRecoveryInstances", "which recovery instances exist"),
         ("drs", "GetLaunchConfiguration", "what the launch settings of server(s)"),
         ("ec2", "DescribeLaunchTemplateVersions", "where the launch templates put a server"),
@@ -66,10 +65,10 @@ def test_without_an_account_or_servers_there_is_nothing_to_look_at(
     ],
 )
 class TestOneReadThatFails:
-    """The check that needs it fails; all others are made."""
+    """The check that needs the answer fails. All other checks are made."""
 
     def test_denied(self, account: Make, service: str, operation: str, unknown: str) -> None:
-        """The statement to paste names the action."""
+        """The remedy contains a statement with the denied action."""
         look = account(UNHEALTHY)
         look.refuse(service, operation, "UnauthorizedOperation" if service == "ec2" else "AccessDenied")
         report = look.look(recovery_point=look.clock.now())
@@ -82,7 +81,7 @@ class TestOneReadThatFails:
         assert not denied.heals
 
     def test_unavailable(self, account: Make, service: str, operation: str, unknown: str) -> None:
-        """An answer that may yet come is waited for."""
+        """AWS may answer later, so preflight waits and looks again."""
         look = account()
         look.refuse(service, operation, "InternalServerException", 500)
         report = look.look(recovery_point=look.clock.now())
@@ -92,7 +91,7 @@ class TestOneReadThatFails:
         assert report.heals
 
     def test_not_there(self, account: Make, service: str, operation: str, unknown: str) -> None:
-        """A Region without the operation will not have it in a minute."""
+        """If a Region does not have the operation, waiting does not help."""
         look = account()
         look.refuse(service, operation, "NotSimulated", 501)
         report = look.look(recovery_point=look.clock.now())
@@ -100,21 +99,21 @@ class TestOneReadThatFails:
         assert not report.heals
 
 
-def test_a_read_that_fails_for_one_server_is_told_of_that_server(account: Make) -> None:
-    """An optional one leaves the run; of the others the settings are known."""
+def test_a_read_that_fails_for_one_server_is_reported_for_that_server(account: Make) -> None:
+    """If the server is optional, it leaves the run. The settings of the other servers are known."""
     look = account()
     look.refuse("drs", "GetLaunchConfiguration", "ValidationException", 400, naming=WEB[0])
     report = look.look()
-    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "error")]
+    assert summary(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "error")]
     assert f"the launch settings of server {WEB[0]} (host-e1)" in only(report).seen
     report = look.look(two_waves(optional=["web"]))
-    assert told(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "warning")]
+    assert summary(report) == [(Code.CHECK_UNAVAILABLE, WEB[0], "warning")]
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["web"].servers] == [WEB[1]]
 
 
 def test_permissions_are_rehearsed_with_everything_else(account: Make) -> None:
-    """What a caller lacks is told before the servers, and even if it may not ask for those."""
+    """Missing permissions are reported first, even if the caller may not read the servers."""
     policy = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}
     look = account(UNHEALTHY, policies=[policy])
     *lacking, unhealthy = look.look().errors
@@ -126,8 +125,8 @@ def test_permissions_are_rehearsed_with_everything_else(account: Make) -> None:
     assert '"drs:DescribeSourceServers"' in refused.remedy
 
 
-def test_everything_is_told_at_once(account: Make) -> None:
-    """Five servers' worth of trouble in one report, so that it is mended in one go."""
+def test_all_findings_are_reported_at_once(account: Make) -> None:
+    """One report contains the findings of all servers, so that a person can fix everything at once."""
     look = account(
         {
             DATABASE[0]: {"replication": {"state": "STALLED"}},

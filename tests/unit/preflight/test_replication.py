@@ -1,4 +1,4 @@
-"""Servers whose data is not there, or too old, and agents that fell silent."""
+"""Servers whose data is incomplete or too old, and agents that do not report any more."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from drs.errors import Code
-from tests.unit.preflight.account import DATABASE, WEB, Account, only, told, two_waves
-
-Make = type[Account]
+from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
 
 
-def test_servers_in_good_order_are_nothing_to_tell(account: Make) -> None:
-    """And all of them are launched, from their latest state."""
+def test_healthy_servers_have_no_findings(account: Make) -> None:
+    """All of them are launched from their latest state."""
     report = account().look(two_waves(objectives={"rpo": "15m"}))
     assert report.findings == ()
     assert report.notes == ()
@@ -24,8 +22,8 @@ def test_servers_in_good_order_are_nothing_to_tell(account: Make) -> None:
     assert {server.snapshot_id for server in servers} == {None}
 
 
-def test_what_is_launched_is_recorded_as_it_was_seen(account: Make) -> None:
-    """Its lag, and whether its instance is to run: what is launched is held against that."""
+def test_the_resolution_records_the_state_of_each_server(account: Make) -> None:
+    """It records the lag, and whether the instance is to run. Later the launch is compared with this."""
     traits = {
         DATABASE[0]: {"replication": {"lag": "90s"}},
         DATABASE[1]: {"launch": {"disposition": "STOPPED"}},
@@ -42,7 +40,7 @@ def test_what_is_launched_is_recorded_as_it_was_seen(account: Make) -> None:
     ["STOPPED", "INITIATING", "INITIAL_SYNC", "BACKLOG", "PAUSED", "RESCAN", "STALLED", "DISCONNECTED"],
 )
 def test_any_state_but_continuous_is_an_error(account: Make, state: str) -> None:
-    """CONTINUOUS alone promises a recent consistent point."""
+    """Only CONTINUOUS promises a recent consistent point in time."""
     look = account({DATABASE[0]: {"replication": {"state": state}}})
     finding = only(look.look())
     assert (finding.code, finding.server_id) == (Code.UNHEALTHY_SERVER_REPLICATION, DATABASE[0])
@@ -50,20 +48,20 @@ def test_any_state_but_continuous_is_an_error(account: Make, state: str) -> None
     assert f"{DATABASE[0]} (host-d1) is {state}, not CONTINUOUS" in finding.seen
 
 
-def test_a_stalled_server_is_told_with_its_error_and_the_age_of_its_data(account: Make) -> None:
-    """DRS's lag is the time since the server was last in continuous protection."""
+def test_a_stalled_server_is_reported_with_its_error_and_the_age_of_its_data(account: Make) -> None:
+    """The lag in DRS is the time since the server was last in continuous protection."""
     stalled = {"state": "STALLED", "lag": "2h5m", "last_contact": "2h5m"}
     look = account({DATABASE[0]: {"replication": stalled}})
     finding, agent = look.look().findings
     since = look.clock.now() - dt.timedelta(hours=2, minutes=5)
-    assert f"its data is 2h5m old (of {since:%Y-%m-%d %H:%M} UTC)" in finding.seen
+    assert f"its data is 2h5m old (from {since:%Y-%m-%d %H:%M} UTC)" in finding.seen
     assert "DRS's error: AGENT_NOT_SEEN." in finding.seen
     assert agent.code is Code.AGENT_NOT_REPORTING
 
 
 @pytest.mark.parametrize(("lag", "codes"), [("15m", []), ("15m1s", [Code.UNHEALTHY_SERVER_REPLICATION])])
 def test_a_lag_past_the_rpo_is_an_error(account: Make, lag: str, codes: list[Code]) -> None:
-    """A drill from older data would prove an RPO that the plan does not promise."""
+    """A drill from older data would prove a worse RPO than the plan promises."""
     look = account({WEB[1]: {"replication": {"lag": lag}}})
     report = look.look(two_waves(objectives={"rpo": "15m"}))
     assert [finding.code for finding in report.errors] == codes
@@ -74,23 +72,24 @@ def test_a_lag_past_the_rpo_is_an_error(account: Make, lag: str, codes: list[Cod
 
 
 def test_without_an_rpo_no_lag_is_too_long(account: Make) -> None:
-    """A plan that promises nothing breaks no promise."""
+    """A plan without an RPO does not limit the lag."""
     assert account({WEB[1]: {"replication": {"lag": "3d"}}}).look().findings == ()
 
 
-def test_a_lag_that_drs_does_not_tell_fails_the_check(account: Make) -> None:
-    """Fails closed: nobody knows whether the RPO holds."""
+def test_a_lag_that_drs_does_not_give_fails_the_check(account: Make) -> None:
+    """The check fails closed, because it is unknown whether the RPO is met."""
     look = account()
     del_lag = {"dataReplicationInfo": {"dataReplicationState": "CONTINUOUS"}}
 
     def without_lag(parsed: dict[str, Any], **_: Any) -> None:
         parsed["items"][0] |= del_lag
 
-    look.clients.drs.conn.meta.events.register("after-call.drs.DescribeSourceServers", without_lag)
+    look.on("after-call.drs.DescribeSourceServers", without_lag)
     plan = two_waves(objectives={"rpo": "15m"})
     finding = only(look.look(plan))
     assert (finding.code, finding.server_id) == (Code.CHECK_UNAVAILABLE, DATABASE[0])
-    assert "DRS tells no replication lag" in finding.seen
+    assert "no replication lag" in finding.seen
+    assert "RPO of 15m" in finding.seen
     assert only(look.look(plan, execution_type="RECOVERY")).severity == "warning"
 
 
@@ -98,20 +97,20 @@ def test_a_lag_that_drs_does_not_tell_fails_the_check(account: Make) -> None:
 def test_an_agent_that_is_silent_for_more_than_15_minutes_is_an_error(
     account: Make, silence: str, count: int
 ) -> None:
-    """Though its replication is still called CONTINUOUS."""
+    """DRS may still call the replication CONTINUOUS."""
     report = account({DATABASE[0]: {"replication": {"last_contact": silence}}}).look()
-    assert told(report) == [(Code.AGENT_NOT_REPORTING, DATABASE[0], "error")] * count
+    assert summary(report) == [(Code.AGENT_NOT_REPORTING, DATABASE[0], "error")] * count
     for finding in report.findings:
-        assert f"{DATABASE[0]} (host-d1) was last heard of 16m ago, at " in finding.seen
+        assert f"{DATABASE[0]} (host-d1) last contacted DRS 16m ago, at " in finding.seen
 
 
 def test_in_a_disaster_replication_and_agents_only_warn(account: Make) -> None:
-    """A RECOVERY is for the day when the source is gone: nothing of it keeps a server from being launched."""
+    """A RECOVERY is for the day when the source is gone, so the source's state must not stop a launch."""
     gone = {"replication": {"state": "DISCONNECTED", "lag": "6h", "last_contact": "6h"}}
     late = {"replication": {"lag": "6h"}}
     look = account({DATABASE[0]: gone, WEB[0]: late})
     report = look.look(two_waves(objectives={"rpo": "15m"}, optional=["web"]), execution_type="RECOVERY")
-    assert told(report) == [
+    assert summary(report) == [
         (Code.UNHEALTHY_SERVER_REPLICATION, DATABASE[0], "warning"),
         (Code.UNHEALTHY_SERVER_REPLICATION, WEB[0], "warning"),
         (Code.AGENT_NOT_REPORTING, DATABASE[0], "warning"),

@@ -158,6 +158,14 @@ def test_demo_and_compose_have_the_settings_of_every_drill(
         assert {name: environment[name] for name in wanted} == wanted
 
 
+def test_each_image_is_built_for_one_service() -> None:
+    """Some versions of Docker Compose build it for each service that asks for it, side by side, and fail."""
+    bodies = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    built = [body["image"] for body in bodies.values() if "build" in body]
+    assert len(built) == len(set(built)) == 2
+    assert all(body["pull_policy"] == "never" for body in bodies.values() if "drs-drills:" in body["image"])
+
+
 def test_the_image_holds_dags_and_plugins_and_no_simulator(project: Path) -> None:
     """The file that keeps Airflow's plugin manager out of drs/ is hidden, and easily left out."""
     airflow = read_dockerfile(project / "Dockerfile", "airflow")

@@ -35,21 +35,17 @@ ADA = {"id": "7", "name": "ada"}
 
 
 class AskingTaskInstance(FakeTaskInstance):
-    """One that has an id, and can read what preflight pushed."""
+    """A task instance with an id and, in test_approve, with preflight's findings in XCom."""
 
     id = uuid.UUID(int=1)
 
     def __init__(self, findings: list[dict[str, Any]] | None) -> None:
         super().__init__()
-        self.findings = findings
-
-    def xcom_pull(self, *, task_ids: str, key: str) -> Any:
-        assert (task_ids, key) == ("preflight", "findings")
-        return self.findings
+        self.pushed["preflight", "findings"] = findings
 
 
 def plan_asking(**approval: Any) -> Plan:
-    """The second wave wants an approval."""
+    """A plan whose second wave asks for an approval."""
     return make_plan(
         allow_recovery=True,
         waves=[
@@ -75,7 +71,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The questions that reached Airflow."""
+    """The questions that were sent to Airflow."""
     questions: list[dict[str, Any]] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
     return questions
@@ -109,7 +105,7 @@ def context(findings: list[dict[str, Any]] | None = None) -> Any:
 
 
 def ask(task: Any, findings: list[dict[str, Any]] | None = None) -> TaskAwaitingInput:
-    """Run a task up to its wait."""
+    """Run a task until it waits for an answer."""
     with pytest.raises(TaskAwaitingInput) as waiting:
         task.execute(context(findings))
     return waiting.value
@@ -137,7 +133,7 @@ SILENCE = {"error": "The response timeout has passed.", "error_type": "timeout"}
 def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     begin: Any, ledger: Ledger, asked: list[dict[str, Any]]
 ) -> None:
-    """What, for whom, why, until when, which servers, what preflight found about them, what came before."""
+    """The question names what, who, why, until when, the servers, their findings, and the waves before."""
     begin(initiator="ada (manual)", reason="audit {{ ds }}")
     ledger.save_outcome(
         "database",
@@ -171,7 +167,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     assert question["options"] == ["Approve", "Reject"]
     lines = question["body"].splitlines()
     for told in (
-        "Asked by ada (manual); reason: audit {{ ds }}.",
+        "Started by ada (manual); reason: audit {{ ds }}.",
         "Account 111122223333, Region us-east-1.",
         "Recovery point: the latest state.",
         "Without an answer by 2026-03-01 10:00:00 UTC it is rejected.",
@@ -179,7 +175,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
         "- warning [AGENT_NOT_REPORTING] silent for 2 h",
         "- warning [CHECK_UNAVAILABLE] of the account",
         "- wave database: 1 of 2 servers launched",
-        f"- wave database: {DATABASE[1]} (db) not launched: no capacity",
+        f"- wave database: {DATABASE[1]} (db) did not launch: no capacity",
     ):
         assert told in lines
     assert "not shown" not in question["body"]
@@ -188,7 +184,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
 
 
 def test_a_recovery_s_question_says_that_it_is_real(begin: Any, asked: list[dict[str, Any]]) -> None:
-    """And shows every wave of the run."""
+    """It also lists the servers of every wave of the run."""
     begin(execution_type="RECOVERY", reason="us-east-1 is down", recovery_point=after(-600))
     waiting = ask(recovery_task())
     (question,) = asked
@@ -204,7 +200,7 @@ def test_a_recovery_s_question_says_that_it_is_real(begin: Any, asked: list[dict
 def test_silence_may_approve_a_drill_s_wave_and_never_a_recovery_s(
     begin: Any, asked: list[dict[str, Any]], execution_type: str
 ) -> None:
-    """Airflow is told what silence means, and the reader too."""
+    """Airflow gets the default answer, and the reader sees what no answer means."""
     begin(plan_asking(timeout="10m", on_timeout="approve"), execution_type=execution_type)
     waiting = ask(wave_task())
     drill = execution_type == "DRILL"
@@ -214,7 +210,7 @@ def test_silence_may_approve_a_drill_s_wave_and_never_a_recovery_s(
 
 
 def test_airflow_is_told_who_may_answer(begin: Any, asked: list[dict[str, Any]]) -> None:
-    """Those whom the wave names; about a recovery those whom any wave of the plan names."""
+    """A wave's approvers are those that it names; a recovery's are those of all waves together."""
     begin(plan_asking(approvers=["ada", "bob"]), execution_type="RECOVERY")
     ask(wave_task())
     ask(recovery_task())
@@ -230,14 +226,14 @@ def test_airflow_is_told_who_may_answer(begin: Any, asked: list[dict[str, Any]])
     [
         ({"dry_run": True}, "dry run"),
         ({"waves": ["database"]}, "was not chosen"),
-        ({"missed": "Missed, not fired."}, "Missed, not fired"),
+        ({"missed": "Missed."}, "Missed"),
     ],
     ids=str,
 )
 def test_nobody_is_asked_about_a_wave_that_is_not_launched(
     begin: Any, ledger: Ledger, asked: list[dict[str, Any]], fields: dict[str, Any], why: str
 ) -> None:
-    """It would be a question about nothing."""
+    """The task skips itself, because there is nothing to approve."""
     begin(**fields)
     with pytest.raises(AirflowSkipException, match=why):
         wave_task().execute(context())
@@ -247,7 +243,7 @@ def test_nobody_is_asked_about_a_wave_that_is_not_launched(
 def test_nobody_is_asked_where_the_run_s_plan_asks_for_nothing(
     begin: Any, asked: list[dict[str, Any]]
 ) -> None:
-    """The approval was written into the file while the run was under way."""
+    """The approval was added to the file while the run was active, so this run does not ask."""
     begin(make_plan())
     with pytest.raises(AirflowSkipException, match="asks for no approval"):
         wave_task().execute(context())
@@ -257,7 +253,7 @@ def test_nobody_is_asked_where_the_run_s_plan_asks_for_nothing(
 def test_a_skippable_approval_is_passed_by_and_goes_on_record(
     begin: Any, ledger: Ledger, asked: list[dict[str, Any]]
 ) -> None:
-    """By whom, too; one that is not skippable is asked all the same."""
+    """The record names who skipped it. An approval that is not skippable is still asked for."""
     begin(plan_asking(skippable=True), skip_approvals=True, initiator="ada (manual)")
     with pytest.raises(AirflowSkipException, match="skip_approvals"):
         wave_task().execute(context())
@@ -274,7 +270,7 @@ def test_a_skippable_approval_is_passed_by_and_goes_on_record(
 def test_nobody_is_asked_about_a_recovery_that_is_none(
     begin: Any, asked: list[dict[str, Any]], fields: dict[str, Any]
 ) -> None:
-    """The task skips itself at once."""
+    """In a drill and in a dry run the task skips itself at once."""
     begin(**fields)
     with pytest.raises(AirflowSkipException):
         recovery_task().execute(context())
@@ -285,7 +281,7 @@ def test_nobody_is_asked_about_a_recovery_that_is_none(
 
 
 def test_a_yes_goes_on_record(begin: Any, ledger: Ledger) -> None:
-    """Whose, when, and the comment."""
+    """The record has the person, the time and the comment."""
     begin(execution_type="RECOVERY")
     answer(recovery_task())
     assert ledger.approval(RECOVERY_APPROVAL) == ApprovalRecord(
@@ -294,11 +290,11 @@ def test_a_yes_goes_on_record(begin: Any, ledger: Ledger) -> None:
 
 
 def test_a_no_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
-    """Who said it, when, and why; Airflow does not ask again by itself."""
+    """The message says who rejected it, when and why. Airflow does not retry the task."""
     begin()
     with pytest.raises(AirflowFailException) as failed:
         answer(wave_task(), "Reject")
-    told = "[APPROVAL_REJECTED] No to wave application, by ada at 06:01:00 UTC, comment: as planned"
+    told = "[APPROVAL_REJECTED] Wave application rejected by ada at 06:01:00 UTC, comment: as planned"
     assert str(failed.value).startswith(told)
     record = ledger.approval("application")
     assert record is not None
@@ -306,9 +302,12 @@ def test_a_no_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
 
 
 def test_no_answer_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
-    """As a no of nobody."""
+    """The record says no, by time-out, and names no person."""
     begin(execution_type="RECOVERY")
-    with pytest.raises(AirflowFailException, match=r"\[APPROVAL_TIMEOUT\] Nobody answered within 4:00:00"):
+    with pytest.raises(
+        AirflowFailException,
+        match=r"\[APPROVAL_TIMEOUT\] Nobody answered within 4 h whether the real recovery",
+    ):
         recovery_task().execute_complete(context(), SILENCE)
     record = ledger.approval(RECOVERY_APPROVAL)
     assert record is not None
@@ -316,7 +315,7 @@ def test_no_answer_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
 
 
 def test_silence_that_approves_goes_on_record_as_silence(begin: Any, ledger: Ledger) -> None:
-    """Nobody's name stands beside it."""
+    """The record names no person."""
     begin(plan_asking(on_timeout="approve"))
     answer(wave_task(), responded_by_user=None, timedout=True, params_input={"comment": None})
     assert ledger.approval("application") == ApprovalRecord(
@@ -326,13 +325,13 @@ def test_silence_that_approves_goes_on_record_as_silence(begin: Any, ledger: Led
 
 @pytest.mark.parametrize("approver", ["ada", "7"])
 def test_an_approver_is_known_by_name_or_by_id(begin: Any, ledger: Ledger, approver: str) -> None:
-    """Airflow's login systems differ in which of them people know."""
+    """Which of the two people know depends on Airflow's login system."""
     begin(plan_asking(approvers=[approver]))
     assert answer(wave_task())["approved"]
 
 
 def test_the_answer_of_a_stranger_counts_for_nothing(begin: Any, ledger: Ledger) -> None:
-    """Airflow refuses it, unless everybody is its administrator."""
+    """Airflow refuses such an answer itself, except where everybody is an administrator."""
     begin(plan_asking(approvers=["bob"]), execution_type="RECOVERY")
     for task, about in ((wave_task(), "application"), (recovery_task(), RECOVERY_APPROVAL)):
         with pytest.raises(AirflowFailException, match="the plan names bob"):
@@ -343,7 +342,7 @@ def test_the_answer_of_a_stranger_counts_for_nothing(begin: Any, ledger: Ledger)
 
 
 def test_to_ask_again_takes_back_the_answer(begin: Any, ledger: Ledger, asked: list[dict[str, Any]]) -> None:
-    """Its task was cleared: until it is answered anew there is no approval, whatever state it is set to."""
+    """When the task is cleared, there is no approval until the new question is answered."""
     begin(execution_type="RECOVERY")
     answer(recovery_task())
     ask(recovery_task())

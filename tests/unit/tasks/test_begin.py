@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.dag_factory import run_parameters
 from drs.plan import Plan
@@ -44,7 +45,7 @@ TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), con
 
 
 class FakeStateStore(MemoryStore):
-    """The task's own state store: it outlives the task's tries, and its run's XCom."""
+    """The task's own state store. Retries, and clearing the run's XCom, leave it unchanged."""
 
     def set(self, key: str, value: Any, retention: object = None) -> None:
         super().set(key, value)
@@ -66,7 +67,7 @@ def state_store() -> FakeStateStore:
 
 @pytest.fixture
 def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateStore) -> Begin:
-    """Run the task ``begin``; parameters that are not given are those that the form has."""
+    """Run the task ``begin``. Parameters that are not given have the defaults of the form."""
 
     def begin_run(
         *,
@@ -105,7 +106,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
 
 
 def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Ledger) -> None:
-    """Every later task reads it from here."""
+    """All later tasks read this record."""
     plan = make_plan()
     result = begin_run(
         plan=plan, exclude_servers=["s-1"], keep_instances=True, reason="audit", waves=["application"]
@@ -129,9 +130,9 @@ def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Led
 def test_the_start_of_a_run_is_told_once(
     begin_run: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Airflow wipes the records of a task that it tries again; what the task keeps for itself stays."""
+    """Airflow deletes the XCom of a task that it retries, but not the task's state store."""
     told: list[str] = []
-    monkeypatch.setattr(begin, "announce_start", lambda context, ledger: told.append(ledger.run().run_id))
+    monkeypatch.setattr(begin, "notify_start", lambda context, ledger: told.append(ledger.run().run_id))
     begin_run()
     xcom.values.clear()
     begin_run()
@@ -141,7 +142,7 @@ def test_the_start_of_a_run_is_told_once(
 def test_every_run_has_a_token_of_its_own(
     begin_run: Begin, ledger: Ledger, state_store: FakeStateStore
 ) -> None:
-    """Two Airflows may run one plan under one run id: their jobs must not be taken for each other's."""
+    """Two Airflows may run the same plan with the same run id; the token tells their jobs apart."""
     begin_run()
     first = ledger.run().token
     state_store.values.clear()
@@ -157,10 +158,10 @@ def test_every_run_has_a_token_of_its_own(
         ("ada", "backfill", "ada (backfill)"),
     ],
 )
-def test_whoever_began_the_run_is_recorded(
+def test_who_began_the_run_is_recorded(
     begin_run: Begin, ledger: Ledger, user: str | None, run_type: str, initiator: str
 ) -> None:
-    """A person by name, or the schedule; and in which way."""
+    """The record has the name of the person, or the schedule, and the type of run."""
     begin_run(user=user, run_type=run_type)
     assert (ledger.run().initiator, ledger.run().run_type) == (initiator, run_type)
 
@@ -169,7 +170,7 @@ def test_whoever_began_the_run_is_recorded(
 
 
 def test_waves_come_in_the_order_of_the_plan(begin_run: Begin, ledger: Ledger) -> None:
-    """However they were chosen."""
+    """In whatever order they were chosen."""
     begin_run(waves=["application", "database"])
     assert ledger.run().waves == ("database", "application")
 
@@ -191,7 +192,7 @@ def test_what_cannot_be_meant_is_refused(
     code: str,
     told: str,
 ) -> None:
-    """Before the plan is claimed and before anything is recorded."""
+    """A wrong parameter is refused before the plan is claimed and before anything is recorded."""
     with pytest.raises(AirflowFailException, match=rf"\[{code}\] {told}"):
         begin_run(**asked)
     assert ledger.begun() is None
@@ -199,7 +200,7 @@ def test_what_cannot_be_meant_is_refused(
 
 
 def test_a_refusal_names_what_is_allowed(begin_run: Begin) -> None:
-    """The parameters, and the plan's waves."""
+    """The message lists the known parameters, and the plan's waves."""
     with pytest.raises(AirflowFailException, match=f"takes: {', '.join(RUN_PARAMETERS)}"):
         begin_run(conf={"force": True})
     with pytest.raises(AirflowFailException, match="Choose from its waves: database, application"):
@@ -216,12 +217,12 @@ LATE = begin.LATE + dt.timedelta(seconds=1)
 def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
     begin_run: Begin, ledger: Ledger, variables: FakeVariables, run_type: str
 ) -> None:
-    """Somebody unpaused the DAG: begin is skipped, and says when the run was due. A drill of the plan that is
-    under way is not in its way, nor disturbed.
+    """After somebody unpaused the DAG, begin skips itself and says when the run was due. An active drill of
+    the plan does not block it and is not disturbed.
     """
     variables.values[OWNER] = "run-0"
     with pytest.raises(
-        AirflowSkipException, match="was due at 2026-03-01 05:44:59 UTC and began 15 min later"
+        AirflowSkipException, match="was due at 2026-03-01 05:44:59 UTC and began 15 min 1 s later"
     ):
         begin_run(user=None, run_type=run_type, due=NOW - LATE, runs={"run-0": "running"})
     assert ledger.run().missed
@@ -234,7 +235,7 @@ def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
 def test_a_run_on_time_and_one_by_hand_are_not_missed(
     begin_run: Begin, ledger: Ledger, run_type: str, late: dt.timedelta
 ) -> None:
-    """A busy scheduler may be some minutes late; who triggers by hand means now."""
+    """A busy scheduler may be minutes late; a run that somebody triggers by hand is never late."""
     begin_run(run_type=run_type, due=NOW - late)
     assert ledger.run().missed is None
 
@@ -242,7 +243,7 @@ def test_a_run_on_time_and_one_by_hand_are_not_missed(
 def test_a_run_on_time_that_is_cleared_later_is_not_missed(
     begin_run: Begin, ledger: Ledger, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It began when it was due; whoever clears it means it."""
+    """It began in time, and somebody cleared it on purpose."""
     begin_run(run_type="scheduled")
     xcom.values.clear()
     monkeypatch.setattr(begin, "utc_now", lambda: after(7200))
@@ -253,9 +254,9 @@ def test_a_run_on_time_that_is_cleared_later_is_not_missed(
 def test_a_missed_run_stays_missed_when_it_is_cleared(
     begin_run: Begin, ledger: Ledger, xcom: MemoryStore
 ) -> None:
-    """To make up for it, somebody triggers a run."""
+    """To catch up, somebody triggers a new run."""
     for _ in range(2):
-        with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+        with pytest.raises(AirflowSkipException, match="Missed: this"):
             begin_run(run_type="scheduled", due=NOW - LATE)
         xcom.values.clear()
 
@@ -277,7 +278,7 @@ def test_a_missed_run_stays_missed_when_it_is_cleared(
 def test_a_free_plan_is_claimed(
     begin_run: Begin, variables: FakeVariables, owner: str | None, runs: dict[str, str]
 ) -> None:
-    """The run owns it from then on."""
+    """After that the run owns the plan."""
     if owner:
         variables.values[OWNER] = owner
     begin_run(runs=runs)
@@ -288,7 +289,9 @@ def test_a_free_plan_is_claimed(
 def test_a_plan_runs_once_at_a_time(
     begin_run: Begin, ledger: Ledger, variables: FakeVariables, state: str
 ) -> None:
-    """The other run is named, and keeps its plan; this one has no record, so that it cleans nothing up."""
+    """The message names the active run, which keeps the plan. The refused run has no record and so cleans up
+    nothing.
+    """
     variables.values[OWNER] = "run-0"
     with pytest.raises(AirflowFailException, match=r"\[PLAN_ALREADY_EXECUTING\] Run run-0") as refused:
         begin_run(runs={"run-0": state})
@@ -303,7 +306,9 @@ def test_a_plan_runs_once_at_a_time(
 def test_a_cleared_run_is_still_the_same_run(
     begin_run: Begin, ledger: Ledger, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its XCom is gone; token and beginning are kept, by which its jobs are found. What is asked is new."""
+    """Its XCom is deleted, but it keeps token and start time, by which its jobs are found. The parameters are
+    the new ones.
+    """
     begin_run()
     first = ledger.run()
     xcom.values.clear()
@@ -322,7 +327,7 @@ def test_a_cleared_run_is_still_the_same_run(
 def test_a_cleared_run_does_not_move_to_another_place(
     begin_run: Begin, ledger: Ledger, xcom: MemoryStore, moved: dict[str, str]
 ) -> None:
-    """Clean-up there would find none of its instances, and call that proof. It keeps its record instead."""
+    """Clean-up in another place would find no instances and call that proof. So the run keeps its record."""
     begin_run()
     first = ledger.run()
     xcom.values.clear()
@@ -335,7 +340,7 @@ def test_a_cleared_run_does_not_move_to_another_place(
 def test_what_begin_keeps_does_not_expire(begin_run: Begin, state_store: FakeStateStore) -> None:
     """A run may be cleared weeks later."""
     begin_run()
-    assert state_store.kept_for is begin.NEVER_EXPIRE
+    assert state_store.kept_for is NEVER_EXPIRE
 
 
 def refuse(problems: str = "orders.yaml:3: waves: is missing") -> DrsRefuseDrillOperator:
@@ -349,7 +354,7 @@ def refuse(problems: str = "orders.yaml:3: waves: is missing") -> DrsRefuseDrill
         ("INVALID_FIELD", {"conf": {"force": True}}),
         ("INVALID_FIELD", {"task": refuse()}),
     ],
-    ids=["another run is under way", "a parameter is unknown", "the plan is broken"],
+    ids=["another run is active", "a parameter is unknown", "the plan is broken"],
 )
 def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
     begin_run: Begin,
@@ -359,7 +364,7 @@ def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
     code: str,
     again: dict[str, Any],
 ) -> None:
-    """Its clean-up reads the records. Where the account takes no tags they alone know the run's jobs."""
+    """Its clean-up reads the records. In an account that refuses tags, only they name the run's jobs."""
     begin_run()
     first = ledger.run()
     launch = LaunchRecord(timeline=TIMELINE, tags_refused=True)
@@ -378,7 +383,7 @@ def test_a_cleared_run_that_is_refused_still_knows_what_it_launched(
 def test_the_dag_of_a_broken_plan_begins_no_drill(
     begin_run: Begin, ledger: Ledger, variables: FakeVariables
 ) -> None:
-    """It tells what is wrong with the file; nothing is claimed, and nothing recorded."""
+    """The message says what is wrong with the file. Nothing is claimed or recorded."""
     with pytest.raises(AirflowFailException, match=r"\[INVALID_FIELD\]") as refused:
         begin_run(task=refuse())
     assert "orders.yaml:3: waves: is missing" in str(refused.value)

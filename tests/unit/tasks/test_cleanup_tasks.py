@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -17,9 +18,11 @@ from airflow.sdk.exceptions import (
     TaskDeferred,
 )
 
+from drs.cleanup.clean_up import CleanUp
 from drs.run.records import CLEANUP_APPROVAL, Resolution, WaveResolution
 from drs.tasks import drill_task, triggers
 from drs.tasks.hook import DrsHook
+from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators import approve_cleanup, terminate
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
@@ -30,13 +33,16 @@ from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context,
 from tests.unit.tasks.test_send_messages import Noted, noted
 
 ADA = {"id": "7", "name": "ada"}
-DONE = {"wave_database.wait_until_launched": "success", "wave_database.validate": "success"}
+DONE: dict[str, str | None] = {
+    "wave_database.wait_until_launched": "success",
+    "wave_database.validate": "success",
+}
 Begin = Callable[..., SimulatedDrill]
 
 
 @pytest.fixture
 def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
-    """Begin a run; its tasks and triggers live by the simulated clock."""
+    """Begin a run. Its tasks and triggers use the simulated clock."""
 
     def begin(cleanup: dict[str, Any], **parts: Any) -> SimulatedDrill:
         run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup=cleanup, **parts))
@@ -54,22 +60,21 @@ def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> B
 
         for module in (drill_task, terminate, triggers, approve_cleanup):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
-        init = terminate.CleanUp
-        monkeypatch.setattr(terminate, "CleanUp", lambda **fields: init(**fields, now=run.clock.now))
+        monkeypatch.setattr(terminate, "CleanUp", functools.partial(CleanUp, now=run.clock.now))
         for module in (terminate, approve_cleanup):
             monkeypatch.setattr(module, "Ec2Instances", lambda **_: describe_ec2)
         monkeypatch.setattr(approve_cleanup, "DrsHook", lambda **_: run.hook)
         monkeypatch.setattr(asyncio, "sleep", sleep)
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
         monkeypatch.setattr(DrsHook, "conn_region_name", "us-east-1", raising=False)
-        monkeypatch.setattr(terminate.DrsJobHistoryLink, "persist", lambda **_: None)
+        monkeypatch.setattr(DrsJobHistoryLink, "persist", lambda **_: None)
         return run
 
     return begin
 
 
 def launched(run: SimulatedDrill, *, failed: bool = False) -> SimulatedDrill:
-    """Its one wave has ended."""
+    """Let the run's only wave end."""
     run.end_wave(failed=DATABASE if failed else ())
     return run
 
@@ -83,13 +88,15 @@ def clean_up(run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None) -
         vars(task)["hook"] = run.hook
         return task
 
-    return see_through(make, make_context(**DONE), deferrals)
+    return see_through(make, make_context(DONE), deferrals)
 
 
 def test_the_instances_of_a_drill_that_passed_are_kept_for_a_while(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No worker waits; how to end them at once is said; clean-up has its whole time after it."""
+    """The task is deferred, the log says how to terminate them at once, and the time-out of clean-up begins
+    afterwards.
+    """
     run = launched(begin({"keep_for": "3h", "timeout": "1h"}))
     ended = run.clock.now()
     deferrals: list[TaskDeferred] = []
@@ -102,12 +109,12 @@ def test_the_instances_of_a_drill_that_passed_are_kept_for_a_while(
 
 
 def test_somebody_may_end_them_sooner(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the command that the log names: clean-up then proves them gone all the same."""
+    """If somebody runs the command in the log, clean-up still proves that they are gone."""
     run = launched(begin({"keep_for": "3h"}))
     task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
     vars(task)["hook"] = run.hook
     with pytest.raises(TaskDeferred):
-        task.execute(make_context(**DONE))
+        task.execute(make_context(DONE))
     run.hook.terminate_recovery_instances(sorted(run.instances()))
     run.finish_jobs()
     assert run.instances() == set()
@@ -115,7 +122,7 @@ def test_somebody_may_end_them_sooner(begin: Begin, monkeypatch: pytest.MonkeyPa
 
 
 def test_nothing_of_a_failed_drill_is_kept_for_a_while(begin: Begin) -> None:
-    """Terminated at once."""
+    """Its instances are terminated at once."""
     run = launched(begin({"keep_for": "3h"}), failed=True)
     ended = run.clock.now()
     record = clean_up(run)
@@ -132,7 +139,7 @@ class AskingTaskInstance(FakeTaskInstance):
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The questions that reached Airflow."""
+    """The questions that were sent to Airflow."""
     questions: list[dict[str, Any]] = []
     monkeypatch.setattr(hitl, "upsert_hitl_detail", lambda **question: questions.append(question))
     return questions
@@ -163,7 +170,9 @@ ASK = {"when": "after_approval"}
 
 
 def test_the_question_tells_what_stands_and_what_it_costs(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """Each instance with type and cost, how the waves ended, until when; silence terminates."""
+    """It lists each instance with type and cost, how the waves ended, and until when to answer; no answer
+    terminates.
+    """
     run = launched(begin({**ASK, "approval_timeout": "2h", "approvers": ["ada"]}))
     run.pass_time(3600)
     with pytest.raises(TaskAwaitingInput) as waiting:
@@ -182,7 +191,7 @@ def test_the_question_tells_what_stands_and_what_it_costs(begin: Begin, asked: l
 def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
     begin: Begin, asked: list[dict[str, Any]]
 ) -> None:
-    """Also when the task is tried again."""
+    """A retry of the task sends no second notification."""
     Noted.said = []
     launched(begin(ASK, notifications=noted()))
     for _ in range(2):
@@ -192,17 +201,17 @@ def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
 
 
 def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """It may launch more, whatever is answered."""
+    """Such a job may launch more instances, whatever the answer is."""
     run = begin(ASK)
     run.simulation.arm(StuckConversion(kind="stuck_conversion"))
     (job,) = run.launch().jobs
     with pytest.raises(TaskAwaitingInput):
         task().execute(context())
-    assert f"1 job(s) are still live, and may launch more: {job}" in asked[0]["body"]
+    assert f"1 job(s) are still live and may launch more instances: {job}" in asked[0]["body"]
 
 
 def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:
-    """Clean-up then keeps."""
+    """Clean-up then keeps the instances."""
     run = launched(begin(ASK))
     answer("Keep")
     record = run.ledger.approval(CLEANUP_APPROVAL)
@@ -214,7 +223,7 @@ def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:
 
 @pytest.mark.parametrize("user", [ADA, None], ids=["a person", "by time-out"])
 def test_terminate_terminates(begin: Begin, user: dict[str, str] | None) -> None:
-    """Airflow gives the default for an answer that did not come."""
+    """If nobody answers, Airflow answers with the default."""
     run = launched(begin(ASK))
     answer("Terminate", responded_by_user=user)
     record = run.ledger.approval(CLEANUP_APPROVAL)
@@ -233,7 +242,7 @@ def test_a_keep_of_somebody_whom_the_plan_does_not_name_keeps_nothing(begin: Beg
 
 
 def test_asked_again_an_earlier_answer_is_void(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """The task was cleared."""
+    """This happens when the task is cleared."""
     run = launched(begin(ASK))
     answer("Keep")
     with pytest.raises(TaskAwaitingInput):
@@ -246,7 +255,7 @@ def test_asked_again_an_earlier_answer_is_void(begin: Begin, asked: list[dict[st
     [
         (ASK, {"dry_run": True}),
         (ASK, {"keep_instances": True}),
-        (ASK, {"missed": "Missed, not fired."}),
+        (ASK, {"missed": "Missed."}),
         (ASK, {"execution_type": "RECOVERY"}),
         ({"when": "always"}, {}),
     ],
@@ -255,7 +264,9 @@ def test_asked_again_an_earlier_answer_is_void(begin: Begin, asked: list[dict[st
 def test_nobody_is_asked_where_there_is_no_choice(
     begin: Begin, asked: list[dict[str, Any]], cleanup: dict[str, Any], fields: dict[str, Any]
 ) -> None:
-    """A dry run, a run that keeps anyway, a missed one, a real recovery; a plan that did not ask at first."""
+    """Not in a dry run, a run that keeps its instances, a missed run, a real recovery, or a plan that does
+    not ask.
+    """
     run = begin(cleanup)
     launched(run)
     run.ledger.save_run(run.run.model_copy(update=fields))
@@ -265,13 +276,13 @@ def test_nobody_is_asked_where_there_is_no_choice(
 
 
 def test_nobody_is_asked_about_nothing(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """Nothing was launched, or it is gone already."""
+    """Nothing was launched, or the instances are gone already."""
     run = begin(ASK)
-    with pytest.raises(AirflowSkipException, match="no drill instance of this run"):
+    with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     launched(run)
     run.hook.terminate_recovery_instances(sorted(run.instances()))
     run.finish_jobs()
-    with pytest.raises(AirflowSkipException, match="no drill instance of this run"):
+    with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     assert asked == []

@@ -1,4 +1,4 @@
-"""The end of a run: the verdict believes nothing but proof."""
+"""The end of a run: the verdict passes only what the records prove."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def resolve(servers: Sequence[str], *, optional: Sequence[str] = ()) -> WaveReso
 def validate(
     servers: Sequence[str], *, began_at: dt.datetime = NOW, labels: Sequence[str] = LABELS[:1], **fields: Any
 ) -> WaveValidation:
-    """The checks of these servers; ``fields`` are of each result."""
+    """The results of the checks of these servers; ``fields`` are fields of each result."""
     return WaveValidation(
         began_at=began_at,
         ended_at=began_at,
@@ -116,7 +116,7 @@ def judge(servers: Sequence[str], job_id: str, *, failed: Sequence[str] = ()) ->
 
 
 def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
-    """A launch of one job, and of earlier ones that failed."""
+    """A launch by one job, after earlier jobs that failed."""
     slots = tuple(ServerSlot(server_id=server, not_before=NOW, job_id=job_id) for server in servers)
     timeline = Timeline(
         jobs="per_wave", server_delay=15, conflict_backoff=(30,), conflict_timeout=1800, servers=slots
@@ -135,7 +135,7 @@ NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a perso
 
 
 def kept(why: str) -> CleanupRecord:
-    """A clean-up that left one instance where it is."""
+    """The record of a clean-up that kept one instance."""
     instance = InstanceRecord(
         recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=A, job_id=JOBS["database"]
     )
@@ -157,14 +157,14 @@ def proven(ledger: Ledger) -> Ledger:
 
 
 def verdict(states: dict[str, str | None] | None = None) -> str:
-    """The verdict, when the tasks ended like this."""
-    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(**SUCCEEDED | (states or {})))
+    """The text of the verdict, if the tasks ended in these states."""
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(make_context(SUCCEEDED | (states or {})))
     assert isinstance(text, str)
     return text
 
 
 def doubts(states: dict[str, str | None] | None = None) -> list[str]:
-    """What makes the verdict red."""
+    """The reasons of a failed verdict."""
     with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
         verdict(states)
     first, *lines = str(failed.value).splitlines()
@@ -177,12 +177,12 @@ def doubts(states: dict[str, str | None] | None = None) -> list[str]:
 
 
 def test_a_run_that_proved_everything_passes(proven: Ledger) -> None:
-    """It says what was launched, and that it is gone."""
+    """The verdict says what was launched, and that it is terminated."""
     assert verdict() == "The drill passed: 4 server(s) launched in 2 wave(s); all of them are terminated."
 
 
 def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> None:
-    """It does not claim that they are gone."""
+    """The verdict does not say that the instances are terminated."""
     proven.save_run(make_run(keep_instances=True))
     proven.save_cleanup(kept("the run was asked to keep them (keep_instances)"))
     assert verdict().endswith(
@@ -191,14 +191,14 @@ def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> No
 
 
 def test_a_drill_whose_plan_never_terminates_passes(proven: Ledger) -> None:
-    """And says what goes on costing money."""
+    """The verdict says that the instances continue to cost money."""
     proven.save_run(make_run(make_plan(cleanup={"when": "never"})))
     proven.save_cleanup(kept("the plan says so"))
     assert verdict().endswith("1 instance(s) are kept and cost money: the plan says so.")
 
 
 def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:
-    """With that answer on record; without it nobody has asked for it."""
+    """It passes only if that answer is on record."""
     proven.save_run(make_run(make_plan(cleanup={"when": "after_approval"})))
     proven.save_cleanup(kept("ada chose so"))
     assert doubts() == [NOBODY_ASKED]
@@ -209,7 +209,7 @@ def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:
 
 
 def test_a_failed_drill_whose_plan_keeps_it_is_red_all_the_same(proven: Ledger) -> None:
-    """To keep the instances is no success."""
+    """A rule that keeps the instances does not make the drill a success."""
     proven.save_run(make_run(make_plan(cleanup={"when": "on_success"})))
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
     proven.save_cleanup(kept("the drill has not passed"))
@@ -217,13 +217,13 @@ def test_a_failed_drill_whose_plan_keeps_it_is_red_all_the_same(proven: Ledger) 
 
 
 def test_instances_that_nobody_asked_to_keep_make_the_drill_red(proven: Ledger) -> None:
-    """A plan that always terminates, and a record that says kept."""
+    """The plan always terminates, but the record says that instances were kept."""
     proven.save_cleanup(kept("?"))
     assert doubts() == [NOBODY_ASKED]
 
 
 def test_an_optional_server_that_was_not_launched_does_not_matter(proven: Ledger) -> None:
-    """It is not counted either."""
+    """It is also not counted as launched."""
     waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
     proven.save_resolution(Resolution(waves=waves))
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
@@ -251,7 +251,7 @@ def answer(**fields: Any) -> ApprovalRecord:
 
 @pytest.fixture
 def recovery(proven: Ledger) -> Ledger:
-    """The records of a real recovery that was approved, and of which nothing was terminated."""
+    """The records of an approved real recovery, of which nothing was terminated."""
     proven.save_run(make_run(make_plan(allow_recovery=True), execution_type="RECOVERY", reason="fire"))
     proven.save_approval(RECOVERY_APPROVAL, answer())
     proven.save_cleanup(clean(kept=True, proven=False))
@@ -259,12 +259,12 @@ def recovery(proven: Ledger) -> Ledger:
 
 
 def test_a_recovery_that_proved_everything_passes(recovery: Ledger) -> None:
-    """It calls itself by its name, and does not claim that anything is gone."""
+    """The verdict calls it a RECOVERY and does not say that anything was terminated."""
     assert verdict() == "The RECOVERY passed: 4 server(s) launched in 2 wave(s); nothing of it is terminated."
 
 
 def test_a_recovery_that_failed_is_not_called_a_drill(recovery: Ledger) -> None:
-    """What the reader does next is another thing."""
+    """The reader has to act differently than after a drill."""
     recovery.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
     with pytest.raises(AirflowFailException, match="The recovery did not pass"):
         verdict()
@@ -272,7 +272,7 @@ def test_a_recovery_that_failed_is_not_called_a_drill(recovery: Ledger) -> None:
 
 @pytest.mark.parametrize("record", [None, answer(approved=False)], ids=["none", "no"])
 def test_a_recovery_without_a_yes_does_not_pass(recovery: Ledger, record: ApprovalRecord | None) -> None:
-    """Whatever else is on record."""
+    """It does not pass even if all other records are complete."""
     recovery.forget_approval(RECOVERY_APPROVAL)
     if record:
         recovery.save_approval(RECOVERY_APPROVAL, record)
@@ -281,8 +281,8 @@ def test_a_recovery_without_a_yes_does_not_pass(recovery: Ledger, record: Approv
 
 
 def test_a_wave_that_was_launched_without_its_approval_is_named(proven: Ledger) -> None:
-    """One that was not launched needs none."""
-    waves = [
+    """A wave that was not launched needs no approval."""
+    waves: list[dict[str, Any]] = [
         {"name": name, "protection_groups": [name], "approval": {}} for name in ("database", "application")
     ]
     proven.save_run(make_run(make_plan(waves=waves)))
@@ -299,14 +299,14 @@ IDLE: dict[str, str | None] = {
 
 
 def test_a_dry_run_passes_with_preflight(ledger: Ledger) -> None:
-    """No wave and no clean-up is wanted of it."""
+    """It needs no records of waves or of clean-up."""
     ledger.save_run(make_run(dry_run=True))
     ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
     assert verdict(IDLE) == "Dry run of a DRILL: preflight passed, nothing was launched."
 
 
 def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
-    """Neither when it failed, nor when it was passed by."""
+    """It fails both when preflight failed and when preflight was skipped."""
     ledger.save_run(make_run(dry_run=True))
     ledger.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
     assert doubts(IDLE | {"preflight": "failed"}) == [
@@ -317,16 +317,16 @@ def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
 
 
 def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
-    """Nobody is called because a DAG was unpaused."""
-    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
-    assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed, not fired")
+    """Unpausing a DAG must not alarm anybody."""
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed: it was due at 05:00."))
+    assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed")
 
 
-@pytest.mark.parametrize("fields", [{"dry_run": True}, {"missed": "Missed, not fired."}], ids=str)
+@pytest.mark.parametrize("fields", [{"dry_run": True}, {"missed": "Missed."}], ids=str)
 def test_a_run_that_was_to_launch_nothing_and_did_does_not_pass(
     proven: Ledger, fields: dict[str, Any]
 ) -> None:
-    """A record of a launch is believed."""
+    """The record of a launch contradicts the parameters of the run."""
     proven.save_run(make_run(**fields))
     assert doubts(IDLE) == [
         f"wave {wave} has a record of a launch, and nothing was to be launched" for wave in SERVERS
@@ -337,7 +337,7 @@ def test_a_run_that_was_to_launch_nothing_and_did_does_not_pass(
 
 
 def test_a_failed_task_is_named_with_its_code(proven: Ledger) -> None:
-    """And with what it said; without a code its log is the place to look."""
+    """The verdict quotes the failure's message; a task without one was stopped by hand."""
     proven.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
     assert doubts({"preflight": "failed", "begin": "failed"}) == [
         f"begin failed: {WITHOUT_CODE}",
@@ -347,12 +347,12 @@ def test_a_failed_task_is_named_with_its_code(proven: Ledger) -> None:
 
 @pytest.mark.parametrize("state", ["upstream_failed", "removed"])
 def test_a_task_that_was_cut_off_is_named(proven: Ledger, state: str) -> None:
-    """Though every record may be there, from an earlier try."""
+    """Its records may all exist from an earlier try."""
     assert doubts({DATABASE_GATE: state})[0] == f"{DATABASE_GATE} did not run ({state})"
 
 
 def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
-    """The remedy sends the reader to the first one named."""
+    """The remedy sends the reader to the task that is named first."""
     states: dict[str, str | None] = {
         "evidence": "upstream_failed",
         "wave_application.start_recovery": "upstream_failed",
@@ -370,24 +370,26 @@ def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
 @pytest.mark.parametrize("task", [DATABASE_GATE, "terminate", "evidence"])
 @pytest.mark.parametrize("state", ["skipped", None])
 def test_a_task_that_did_not_succeed_is_no_success(proven: Ledger, task: str, state: str | None) -> None:
-    """Skipped since somebody marked the run as failed, or never run: Airflow would call that green."""
+    """It was skipped because somebody marked the run failed, or it never ran. Airflow would call that a
+    success.
+    """
     assert doubts({task: state}) == [f"{task} is {state or 'without a state'}"]
 
 
 def test_a_success_set_by_hand_proves_nothing(proven: Ledger, xcom: Any) -> None:
-    """The task's state says success, but nothing was judged."""
+    """The task's state is success, but no result was recorded."""
     del xcom.values["outcome.database"]
     assert doubts() == ["wave database has no record of its servers being launched"]
 
 
 def test_a_wave_without_a_launch_proves_nothing(proven: Ledger, xcom: Any) -> None:
-    """An outcome alone may be of an earlier try."""
+    """An outcome without a launch may come from an earlier try."""
     del xcom.values["launch.database"]
     assert doubts() == ["wave database has no record of its servers being launched"]
 
 
 def test_an_outcome_of_an_earlier_job_proves_nothing(proven: Ledger) -> None:
-    """The wave was cleared and launched anew; then its gate was marked as success by hand."""
+    """The wave was cleared and launched again, and then its gate was marked as success."""
     proven.save_launch("database", launch(DATABASE, "drsjob-3", "drsjob-1"))
     proven.save_cleanup(clean(jobs=("drsjob-1", "drsjob-2", "drsjob-3")))
     assert doubts() == [
@@ -397,13 +399,13 @@ def test_an_outcome_of_an_earlier_job_proves_nothing(proven: Ledger) -> None:
 
 
 def test_a_required_server_that_was_not_launched_is_named(proven: Ledger) -> None:
-    """By id and name."""
+    """The verdict names its id and its name."""
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[B]))
     assert doubts() == [f"wave database: server {B} (name of {B}) did not launch"]
 
 
 def ask(proven: Ledger) -> None:
-    """The run's plan asks for three checks of wave database."""
+    """Let the run's plan ask for three checks of wave database."""
     waves = [
         {"name": "database", "protection_groups": ["database"], "validation": ASKED[:1]},
         {"name": "application", "protection_groups": ["application"]},
@@ -423,7 +425,7 @@ def not_valid(*labels: str, servers: Sequence[str] = DATABASE) -> list[str]:
 
 
 def test_every_check_that_the_plan_asks_must_be_passed_by_every_server(proven: Ledger) -> None:
-    """Of the wave and of the group; two of one name are told apart."""
+    """The checks of the wave and of the group count; two checks with the same name are told apart."""
     ask(proven)
     proven.save_validation("database", validate(DATABASE, labels=LABELS))
     verdict()
@@ -434,7 +436,7 @@ def test_every_check_that_the_plan_asks_must_be_passed_by_every_server(proven: L
 
 
 def test_a_check_that_failed_proves_nothing(proven: Ledger) -> None:
-    """Whatever became of its task."""
+    """It counts as failed in whatever state its task is."""
     proven.save_validation("database", validate(DATABASE, passed=False))
     assert doubts() == not_valid("recovery_instance")
 
@@ -447,7 +449,7 @@ def test_a_wave_that_nobody_validated_is_named(proven: Ledger, xcom: Any) -> Non
 
 @pytest.mark.parametrize("stale", [{"began_at": after(-1)}, {"instance_id": "i-of-before"}], ids=str)
 def test_a_validation_of_an_earlier_try_proves_nothing(proven: Ledger, stale: dict[str, Any]) -> None:
-    """The wave was cleared and launched anew since, or judged anew; then its end was marked by hand."""
+    """The wave was launched or judged again after it, and then the last task was marked as success."""
     proven.save_validation("database", validate(DATABASE, **stale))
     assert doubts() == not_valid("recovery_instance")
 
@@ -460,7 +462,7 @@ def test_what_an_optional_server_fails_does_not_matter(proven: Ledger) -> None:
 
 
 def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:
-    """Not even when every server of it is optional: it has shown nothing."""
+    """It proved nothing, even if every server is optional."""
     waves = {wave: resolve(servers, optional=servers) for wave, servers in SERVERS.items()}
     proven.save_resolution(Resolution(waves=waves))
     for wave, servers in SERVERS.items():
@@ -469,20 +471,20 @@ def test_a_drill_that_launched_nothing_does_not_pass(proven: Ledger) -> None:
 
 
 def test_a_server_that_nobody_judged_is_named(proven: Ledger) -> None:
-    """Preflight was cleared alone, and resolved one more."""
+    """Preflight was cleared alone, and then resolved one server more."""
     proven.save_outcome("database", judge([A], JOBS["database"]))
     assert doubts() == [f"wave database: server {B} (name of {B}) has no record of how its launch ended"]
 
 
 def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> None:
-    """What was to be launched is not known."""
+    """Which servers had to be launched is not known."""
     del xcom.values["resolution"]
     assert doubts() == ["preflight has resolved no servers"]
 
 
 @pytest.mark.parametrize("record", [None, clean(proven=False)], ids=["absent", "not proven"])
 def test_a_clean_up_without_proof_is_red(proven: Ledger, xcom: Any, record: CleanupRecord | None) -> None:
-    """Whatever its task's state says."""
+    """It is red in whatever state its task is."""
     del xcom.values["cleanup"]
     if record is not None:
         proven.save_cleanup(record)
@@ -490,22 +492,22 @@ def test_a_clean_up_without_proof_is_red(proven: Ledger, xcom: Any, record: Clea
 
 
 def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:
-    """Also the job of an earlier try: its instances cost as much."""
+    """Jobs of an earlier try count too: their instances cost as much."""
     proven.save_launch("database", launch(DATABASE, "drsjob-1", "drsjob-8", "drsjob-7"))
     assert doubts() == ["clean-up did not see job(s) drsjob-7, drsjob-8"]
 
 
 def test_a_run_that_never_began_does_not_pass(ledger: Ledger) -> None:
-    """It was refused: what refused it stands first."""
-    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is under way."))
+    """It was refused, and the reason for that is listed first."""
+    ledger.save_failure("begin", FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run r is active."))
     states: dict[str, str | None] = {name: "upstream_failed" for name in SUCCEEDED if "wave" in name}
     told = doubts({"begin": "failed", "terminate": "skipped", "evidence": "skipped", **states})
-    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is under way."
+    assert told[0] == "begin failed: [PLAN_ALREADY_EXECUTING] Run r is active."
     assert told[-1] == "the run never began"
 
 
 def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
-    """Nobody has to clear the verdict to see the next one."""
+    """The reader sees all reasons without clearing the verdict."""
     proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
     proven.save_cleanup(clean(proven=False))
     assert doubts({"evidence": "skipped"}) == [

@@ -34,7 +34,7 @@ from tests.unit.task_harness import FakeTaskInstance, make_context
 
 
 class FakeTrigger(BaseTrigger):
-    """Tells one event, and that it ran."""
+    """Yields one event, and remembers that it ran."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -49,7 +49,7 @@ class FakeTrigger(BaseTrigger):
 
 
 class FakeTask:
-    """Whatever its body raises or returns."""
+    """A task that raises or returns what a test wants."""
 
     log = logging.getLogger("drill")
     aws_conn_id: str | None = None
@@ -79,7 +79,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 
 def test_a_result_passes_through(ledger: Ledger) -> None:
-    """With nothing recorded."""
+    """Nothing is recorded."""
     assert FakeTask({"a": 1}).execute(make_context()) == {"a": 1}
     assert ledger.failure(FakeTaskInstance.task_id) is None
 
@@ -87,7 +87,7 @@ def test_a_result_passes_through(ledger: Ledger) -> None:
 def test_a_coded_failure_is_recorded_told_and_not_retried(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For the verdict, for whoever reads the log, and for Airflow."""
+    """It is recorded for the verdict, logged for the reader, and final for Airflow."""
     failure = ServerConflict("Server s-1 is held.", remedy="Wait.")
     with pytest.raises(AirflowFailException, match="SERVER_CONFLICT"):
         FakeTask(failure).execute(make_context())
@@ -98,7 +98,7 @@ def test_a_coded_failure_is_recorded_told_and_not_retried(
 
 
 def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:
-    """One that is killed, or fails without a code, must not be told with the reason of another."""
+    """If the new try is killed or fails without a code, the old reason would be wrong."""
     with pytest.raises(AirflowFailException):
         FakeTask(ServerConflict("Server s-1 is held.")).execute(make_context())
     with pytest.raises(RuntimeError):
@@ -116,7 +116,7 @@ def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:
     ],
 )
 def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, error: Exception) -> None:
-    """DRS may answer in ten seconds; clean-up above all must not give up on one unanswered call."""
+    """DRS may answer ten seconds later. Above all, clean-up must not fail because of one unanswered call."""
     with pytest.raises(AirflowException, match="DRS_UNAVAILABLE") as raised:
         FakeTask(error).execute(make_context())
     assert not isinstance(raised.value, AirflowFailException)
@@ -126,7 +126,7 @@ def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, erro
 
 
 def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) -> None:
-    """Naming the task that asked."""
+    """The message names the task that made the call."""
     with pytest.raises(AirflowFailException, match=r"ACCESS_DENIED.*wave_database\.start_recovery"):
         FakeTask(refusal("AccessDeniedException")).execute(make_context())
 
@@ -142,7 +142,7 @@ def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) ->
     ],
 )
 def test_what_has_no_code_passes_through(ledger: Ledger, error: BaseException) -> None:
-    """Skips and deferrals are no failures; a bug shows its own traceback, and Airflow retries it."""
+    """Skips and deferrals are not failures. A bug shows its traceback, and Airflow retries the task."""
     with pytest.raises(type(error)) as raised:
         FakeTask(error).execute(make_context())
     assert raised.value is error
@@ -150,7 +150,9 @@ def test_what_has_no_code_passes_through(ledger: Ledger, error: BaseException) -
 
 
 def test_a_task_works_where_its_run_began() -> None:
-    """Connection and Region are the run's, whatever the plan file says by now; triggers get the same."""
+    """Connection and Region come from the run's record, even if the plan file has changed. Triggers get the
+    same.
+    """
     target = {"region": "eu-central-1", "account_id": "111122223333", "aws_conn_id": "aws_dr"}
     task = FakeTask()
     use_target(task, make_run(make_plan(target=target)))
@@ -163,7 +165,7 @@ def test_a_task_works_where_its_run_began() -> None:
 
 
 def test_a_wave_that_the_run_did_not_choose_is_skipped(ledger: Ledger) -> None:
-    """And so is one that preflight left out, with preflight's reason."""
+    """A wave that preflight left out is skipped too, with preflight's reason."""
     ledger.save_resolution(Resolution(waves={"database": WaveResolution(left_out="all are excluded")}))
     run = make_run(waves=["database"])
     with pytest.raises(AirflowSkipException, match="application was not chosen"):
@@ -173,13 +175,13 @@ def test_a_wave_that_the_run_did_not_choose_is_skipped(ledger: Ledger) -> None:
 
 
 def test_a_wave_that_the_plan_did_not_have_is_refused(ledger: Ledger) -> None:
-    """The file was edited while the run was under way: the DAG has tasks that the run knows nothing of."""
+    """The file was edited while the run was active, so the DAG has tasks that are not in the run's plan."""
     with pytest.raises(PlanChanged, match="Wave mail is not in the plan that this run began with"):
         chosen_wave(ledger, make_run(), "mail")
 
 
 def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
-    """A person may have marked preflight as succeeded."""
+    """This happens if a person marks preflight as success."""
     with pytest.raises(DrillFailed, match="no resolution"):
         chosen_wave(ledger, make_run(), "database")
 
@@ -189,12 +191,12 @@ def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
     [(None, False), ("scheduled", True), ("running", True), ("success", True), ("failed", True)],
 )
 def test_clean_up_has_begun_as_soon_as_its_task_has_a_state(state: str | None, begun: bool) -> None:
-    """Cleared, it has none again."""
-    assert cleanup_has_begun(make_context(terminate=state, evidence="success")) is begun
+    """After it was cleared it has no state."""
+    assert cleanup_has_begun(make_context({"terminate": state, "evidence": "success"})) is begun
 
 
 def test_clean_up_has_not_begun_while_airflow_knows_nothing_of_it() -> None:
-    """No state at all."""
+    """Its task has no state yet."""
     assert not cleanup_has_begun(make_context())
 
 
@@ -202,7 +204,7 @@ def test_clean_up_has_not_begun_while_airflow_knows_nothing_of_it() -> None:
 def test_waiting_is_a_deferral_with_a_bound(
     monkeypatch: pytest.MonkeyPatch, deadline: float, timeout: float
 ) -> None:
-    """Airflow's bound comes two minutes after the trigger's own: it is for a trigger that died."""
+    """Airflow's bound is two minutes after the trigger's own, for a trigger that died."""
     monkeypatch.setattr(drill_task, "utc_now", lambda: NOW)
     trigger = FakeTrigger()
     with pytest.raises(TaskDeferred) as deferred:
@@ -214,7 +216,7 @@ def test_waiting_is_a_deferral_with_a_bound(
 
 
 def test_without_a_triggerer_it_waits_in_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``[drs] deferrable = False``: the trigger runs here, and the task goes on."""
+    """With ``[drs] deferrable = False`` the trigger runs in the worker, and the task goes on."""
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", "False")
     trigger = FakeTrigger()
     wait(FakeTask(), trigger, after(300), resume="resume")

@@ -45,14 +45,14 @@ PLAN = make_plan(
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the configuration says that evidence is kept."""
+    """The configured evidence folder."""
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(tmp_path / "evidence"))
     return tmp_path / "evidence"
 
 
 @pytest.fixture
 def drilled(drill: Callable[..., Any], xcom: Any, folder: Path) -> SimulatedDrill:
-    """A run that launched both waves, judged them, and cleaned up, against the simulated DRS."""
+    """A run that launched and judged both waves and cleaned up, against the simulated DRS."""
     run: SimulatedDrill = drill(PLAN)
     run.store = xcom
     run.ledger.save_run(run.run)
@@ -71,7 +71,7 @@ def drilled(drill: Callable[..., Any], xcom: Any, folder: Path) -> SimulatedDril
 
 
 def validated(run: SimulatedDrill, wave: str) -> WaveValidation:
-    """Every server of the wave passed its check."""
+    """A validation in which every server of the wave passed its check."""
     outcome, since = run.ledger.outcome(wave), run.ledger.reached(wave, "launched")
     assert outcome is not None
     assert since is not None
@@ -93,11 +93,11 @@ def validated(run: SimulatedDrill, wave: str) -> WaveValidation:
 def execute(
     run: SimulatedDrill | None = None, *, findings: Any = None, **states: str | None
 ) -> dict[str, Any]:
-    """Run the task, when the others ended like this."""
+    """Run the task after the other tasks ended in these states."""
     task = DrsDrillEvidenceOperator(task_id="evidence", outlets=[DRILLS])
     if run is not None:
         vars(task)["hook"] = run.hook
-    context = make_context(**{**SUCCEEDED, **states})
+    context = make_context(SUCCEEDED | states)
     context["outlet_events"] = events = OutletEventAccessors()
     context["ti"].xcom_pull = lambda *, task_ids, key: findings
     result: dict[str, Any] = task.execute(context)
@@ -110,7 +110,7 @@ def record_in(folder: Path, name: str = "orders-000001") -> Evidence:
 
 
 def test_a_drill_is_measured_by_what_drs_says(drilled: SimulatedDrill, folder: Path) -> None:
-    """The record's RTO and RPO are those of DRS's own jobs and instances."""
+    """The record's RTO is computed from the jobs and logs in DRS."""
     told = execute(drilled)
     record = record_in(folder)
     ends = {
@@ -129,7 +129,7 @@ def test_a_drill_is_measured_by_what_drs_says(drilled: SimulatedDrill, folder: P
 def test_the_log_tells_servers_measures_path_and_hash(
     drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The hash is the one that the message carries too."""
+    """The log names the same hash as the message."""
     told = execute(drilled)
     log = capsys.readouterr().out
     for said in (
@@ -139,13 +139,13 @@ def test_the_log_tells_servers_measures_path_and_hash(
         "RTO, to the last wave validated: ",
         "RPO, of the worst server: ",
         f"Evidence: {folder}/orders/orders-000001.json",
-        f"Evidence hash (also in the message): {told['hash']}",
+        f"Evidence SHA-256: {told['hash']}",
     ):
         assert said in log, said
 
 
 def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedDrill, folder: Path) -> None:
-    """Other DAGs can follow a drill, and judge it by its measures."""
+    """Other DAGs can be scheduled by drills and read their measures."""
     told = execute(drilled)
     event = told.pop("event")
     record = record_in(folder)
@@ -169,7 +169,7 @@ def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedD
 
 
 def test_the_record_names_the_run_in_airflow_and_the_next_one(drilled: SimulatedDrill, folder: Path) -> None:
-    """And the versions of what assembled it."""
+    """It also names the software versions."""
     execute(drilled)
     run = record_in(folder).run
     assert run.url == "http://localhost:8080/dags/drs_drill__orders/runs/run-1"
@@ -182,17 +182,17 @@ def test_the_record_names_the_run_in_airflow_and_the_next_one(drilled: Simulated
 def test_a_task_that_is_tried_again_writes_no_second_record(
     drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It finds its own, and says so."""
+    """It finds its own record and says so."""
     assert execute(drilled)["hash"] == execute(drilled)["hash"]
     assert sorted(path.name for path in (folder / "orders").glob("*.json")) == [
         "head.json",
         "orders-000001.json",
     ]
-    assert "Evidence, as it was written before: " in capsys.readouterr().out
+    assert "Evidence (already written before): " in capsys.readouterr().out
 
 
 def test_preflights_findings_are_in_the_record(ledger: Ledger, folder: Path) -> None:
-    """Of a run that it refused, which launched nothing: DRS is not even asked."""
+    """The run was refused and launched nothing, so DRS is not asked at all."""
     ledger.save_run(make_run())
     ledger.save_failure("preflight", FailureRecord(code="SERVER_CONFLICT", message="Held."))
     finding = Finding(Code.SERVER_CONFLICT, "Held.", "Wait.", wave="database")
@@ -209,21 +209,21 @@ def vars_of(finding: Finding) -> dict[str, Any]:
 def test_a_drs_that_does_not_answer_does_not_cost_the_record(
     drilled: SimulatedDrill, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The ledger has to do, and the record says that DRS was not heard."""
+    """The record is written from the ledger, and notes that DRS did not answer."""
     drilled.simulation.arm(InternalError(operations=("DescribeJobs",)))
     assert execute(drilled)["result"] == "passed"
     record = record_in(folder)
     assert record.jobs
     assert {job.status for job in record.jobs} == {None}
-    (remark,) = record.remarks
-    assert remark.startswith("DRS could not be asked for the jobs' logs: ")
-    assert remark in capsys.readouterr().out
+    (note,) = record.remarks
+    assert note.startswith("DRS did not answer when it was asked for the jobs' logs: ")
+    assert note in capsys.readouterr().out
 
 
 def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(
     drilled: SimulatedDrill, folder: Path
 ) -> None:
-    """An instance that DRS no longer lists is gone, whatever became of the others."""
+    """An instance that DRS no longer lists is gone, even if others are left."""
     cleanup = drilled.ledger.cleanup()
     assert cleanup is not None
     assert len(cleanup.instances) == len(DATABASE) + len(APPLICATION)
@@ -235,12 +235,12 @@ def test_what_is_left_of_an_incomplete_clean_up_is_asked_of_drs(
 
 
 def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
-    """By DRS's own words in the job's log; without the log by those of the record."""
+    """It explains DRS's error in the job's log; without the log, the error in the record."""
     raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
     event = make_event(30, "LAUNCH_FAILED", DATABASE[0], raw_error=raw)
     by_log = module.explained("it failed", [event], "COMPLETED", "FAILED")
     assert by_log == module.explained(raw, [], None, None)
-    assert "no free instance of this type" in by_log.cause
+    assert "no capacity for this instance type" in by_log.cause
     assert by_log.remedy
 
 
@@ -248,13 +248,13 @@ def test_a_failed_launch_is_explained_as_in_the_log_of_its_wave() -> None:
     ("path", "said"),
     [
         ("/proc/nowhere", "could not be written to /proc/nowhere/orders"),
-        ("nothing://evidence", "There is no way to nothing://evidence: ValueError"),
+        ("nothing://evidence", "nothing://evidence cannot be reached: ValueError"),
     ],
 )
 def test_evidence_that_cannot_be_written_fails_the_task(
     drilled: SimulatedDrill, monkeypatch: pytest.MonkeyPatch, path: str, said: str
 ) -> None:
-    """With its code, the path and the cause; Airflow tries again."""
+    """The failure has the code, the path and the cause, and Airflow retries the task."""
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", path)
     with pytest.raises(AirflowException, match="EVIDENCE_INCOMPLETE") as failed:
         execute(drilled)
@@ -266,7 +266,7 @@ def test_evidence_that_cannot_be_written_fails_the_task(
 
 
 def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill, folder: Path) -> None:
-    """The record is written, and no try of the same task hides what was found."""
+    """The record is written, and a retry cannot hide the problem."""
     execute(drilled)
     path = folder / "orders" / "orders-000001.json"
     path.write_bytes(path.read_bytes().replace(b"111122223333", b"111122223334"))
@@ -278,22 +278,22 @@ def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill
 
 
 def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
-    """It was refused and touched nothing: the plan's drills do not count it."""
+    """It was refused and changed nothing, so it is not one of the plan's drills."""
     with pytest.raises(AirflowSkipException, match="refused before it began"):
         execute(begin="failed")
     assert not folder.exists()
 
 
 def test_a_missed_run_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
-    """It was no drill."""
-    ledger.save_run(make_run(run_type="scheduled", missed="Missed, not fired: it was due at 05:00."))
-    with pytest.raises(AirflowSkipException, match="Missed, not fired"):
+    """It was not a drill."""
+    ledger.save_run(make_run(run_type="scheduled", missed="Missed: it was due at 05:00."))
+    with pytest.raises(AirflowSkipException, match="Missed"):
         execute(begin="skipped")
     assert not folder.exists()
 
 
 def test_a_bucket_is_reached_as_airflow_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the connection that is configured for it."""
+    """Through the connection that is configured for it."""
     asked: list[Any] = []
 
     class StoragePath:
@@ -308,11 +308,3 @@ def test_a_bucket_is_reached_as_airflow_reaches_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_CONN_ID", "audit")
     module.store()
     assert asked == [("s3://bucket/drills", None), ("s3://bucket/drills", "audit")]
-
-
-def test_the_version_is_the_packages() -> None:
-    """It is written twice, since a plugins folder knows of no installed package."""
-    import tomllib
-
-    text = (Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8")
-    assert tomllib.loads(text)["project"]["version"] == VERSION

@@ -38,44 +38,45 @@ def hook() -> DrsHook:
 
 @pytest.fixture
 def drs(hook: DrsHook) -> Iterator[Stubber]:
-    """Answers that DRS gives, in order; the requests must be those, and all of them must be made."""
+    """DRS's answers, in order. Exactly these requests must be made."""
     hook.__dict__["unrepeated"] = hook.conn
     with Stubber(hook.conn) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
 
 
-def refusal(code: str, message: str = "no", *, status: int = 400, **headers: str) -> ClientError:
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers},
-        },
-        "StartRecovery",
-    )
+def refusal(
+    code: str, message: str = "no", *, status: int = 400, headers: dict[str, str] | None = None
+) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": headers or {}},
+    }
+    return ClientError(response, "StartRecovery")
 
 
 def test_retries_are_said_and_not_left_to_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its default mode differs from version to version; the connection may say otherwise."""
+    """botocore's default mode differs between versions; the connection may override ours."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
-    config = DrsHook(region_name="us-east-1").conn.meta.config
+    config: Any = DrsHook(region_name="us-east-1").conn.meta.config
     assert config.retries == {"mode": "standard", "total_max_attempts": 4}
     own = DrsHook(region_name="us-east-1", config={"retries": {"mode": "adaptive", "total_max_attempts": 2}})
-    assert own.conn.meta.config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+    config = own.conn.meta.config
+    assert config.retries == {"mode": "adaptive", "total_max_attempts": 2}
 
 
 def test_a_launch_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the connection says of retries, and with all else that it says."""
+    """Whatever retries the connection asks for; its other settings are kept."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     own = {"retries": {"mode": "adaptive", "total_max_attempts": 9}, "read_timeout": 7}
-    config = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
+    config: Any = DrsHook(region_name="us-east-1", config=own).unrepeated.meta.config
     assert config.retries["total_max_attempts"] == 1
     assert config.read_timeout == 7
 
 
 @pytest.mark.parametrize("tags", [{}, {"drs-drills:run": "token"}])
 def test_a_launch_is_always_a_drill(hook: DrsHook, drs: Stubber, tags: dict[str, str]) -> None:
-    """isDrill is said in every call; tags only where the account takes them."""
+    """Every call contains isDrill; tags are sent only where the account accepts them."""
     expected: dict[str, Any] = {
         "isDrill": True,
         "sourceServers": [{"sourceServerID": server(1)}, {"sourceServerID": server(2)}],
@@ -86,14 +87,14 @@ def test_a_launch_is_always_a_drill(hook: DrsHook, drs: Stubber, tags: dict[str,
 
 
 def test_a_termination_names_its_instances(hook: DrsHook, drs: Stubber) -> None:
-    """One job for all of them."""
+    """One job terminates all of them."""
     ids = ["i-0123456789abcdef0", "i-0123456789abcdef1"]
     drs.add_response("terminate_recovery_instances", {"job": JOB}, {"recoveryInstanceIDs": ids})
     assert hook.terminate_recovery_instances(ids).job_id == JOB["jobID"]
 
 
 def test_jobs_are_read_page_by_page(hook: DrsHook, drs: Stubber) -> None:
-    """By id, each id once; a job that DRS no longer knows is absent."""
+    """Each id is asked for once. A job that DRS no longer knows is missing in the result."""
     other = {**JOB, "jobID": "drsjob-" + "2" * 17}
     filters = {"jobIDs": sorted([JOB["jobID"], other["jobID"]])}
     drs.add_response("describe_jobs", {"items": [JOB], "nextToken": "more"}, {"filters": filters})
@@ -103,12 +104,12 @@ def test_jobs_are_read_page_by_page(hook: DrsHook, drs: Stubber) -> None:
 
 
 def test_no_job_is_asked_for_no_id(hook: DrsHook, drs: Stubber) -> None:
-    """To DRS an empty filter means every job."""
+    """DRS would take an empty filter as every job."""
     assert hook.describe_jobs([]) == []
 
 
 def test_jobs_since_a_moment_are_asked_for_in_utc(hook: DrsHook, drs: Stubber) -> None:
-    """Whatever the offset of the moment."""
+    """Whatever the time zone of the moment is."""
     filters = {"fromDate": "2026-03-01T06:00:00Z"}
     drs.add_response("describe_jobs", {"items": [JOB], "nextToken": "more"}, {"filters": filters})
     drs.add_response("describe_jobs", {"items": [JOB]}, {"filters": filters, "nextToken": "more"})
@@ -116,14 +117,14 @@ def test_jobs_since_a_moment_are_asked_for_in_utc(hook: DrsHook, drs: Stubber) -
 
 
 def test_live_jobs_are_those_that_hold_servers(hook: DrsHook, drs: Stubber) -> None:
-    """Of the last 24 hours; DRS has no filter for the status."""
+    """DRS has no filter for the status, so the jobs of the last 24 hours are read."""
     jobs = [{**JOB, "status": status} for status in ("PENDING", "STARTED", "COMPLETED")]
     drs.add_response("describe_jobs", {"items": jobs}, {"filters": {"fromDate": ANY}})
     assert [job.status for job in hook.live_jobs()] == ["PENDING", "STARTED"]
 
 
 def test_a_job_log_is_told_oldest_first(hook: DrsHook, drs: Stubber) -> None:
-    """All pages of it."""
+    """All pages of it are read."""
     late, early = ({"logDateTime": f"2026-03-01T06:00:0{second}Z", "event": "JOB_START"} for second in (2, 1))
     job = {"jobID": JOB["jobID"]}
     drs.add_response("describe_job_log_items", {"items": [late], "nextToken": "more"}, job)
@@ -132,7 +133,7 @@ def test_a_job_log_is_told_oldest_first(hook: DrsHook, drs: Stubber) -> None:
 
 
 def test_all_source_servers_are_read_page_by_page(hook: DrsHook, drs: Stubber) -> None:
-    """Without ids, every server of the account and Region."""
+    """Without ids, DRS returns every server of the account and Region."""
     drs.add_response(
         "describe_source_servers",
         {"items": [{"sourceServerID": server(1)}], "nextToken": "more"},
@@ -147,7 +148,7 @@ def test_all_source_servers_are_read_page_by_page(hook: DrsHook, drs: Stubber) -
 
 
 def test_servers_are_asked_for_200_at_a_time(hook: DrsHook, drs: Stubber) -> None:
-    """The API's limit for ids in one request; each id once."""
+    """This is the API's limit of ids in a request. Each id is asked for once."""
     ids = [server(number) for number in range(401)]
     for size, first in ((200, 0), (200, 200), (1, 400)):
         expected = {"filters": {"sourceServerIDs": ids[first : first + size]}}
@@ -186,7 +187,7 @@ REFUSALS: list[tuple[Exception, Code | None]] = [
 def test_a_refusal_becomes_the_failure_that_it_stands_for(
     error: ClientError | BotoCoreError, code: Code | None
 ) -> None:
-    """With DRS's own words and what was being done; one that has no code is left as it is."""
+    """The message has DRS's own words and what was being done. An error without a code is not changed."""
     failure = explain(error, "to start s-1")
     assert (failure and failure.code) == code
     if failure:
@@ -204,12 +205,12 @@ def test_a_refusal_becomes_the_failure_that_it_stands_for(
     ],
 )
 def test_the_missing_action_is_read_from_the_message(message: str, action: str | None) -> None:
-    """Named by AWS, else that of the call itself."""
+    """AWS's message names it; otherwise it is the action of the call."""
     assert denied_action(message) == action
 
 
 def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
-    """With the action that AWS named, which need not be the call's own."""
+    """The statement has the action that AWS named, which may differ from the call's own."""
     failure = explain(refusal("AccessDeniedException", DENIAL.format("ec2:CreateTags")), "to start s-1")
     assert failure is not None
     assert '{"Effect": "Allow", "Action": ["ec2:CreateTags"], "Resource": "*"}' in failure.remedy
@@ -218,12 +219,12 @@ def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        (refusal("ThrottlingException", **{"retry-after": "7"}), 7.0),
+        (refusal("ThrottlingException", headers={"retry-after": "7"}), 7.0),
         (refusal("ThrottlingException"), None),
-        (refusal("ThrottlingException", **{"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
+        (refusal("ThrottlingException", headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), None),
         (ReadTimeoutError(endpoint_url="https://drs"), None),
     ],
 )
 def test_how_long_drs_asks_to_wait(error: Exception, seconds: float | None) -> None:
-    """In seconds, where it says so."""
+    """The time is given in seconds, if DRS gives one."""
     assert retry_after(error) == seconds

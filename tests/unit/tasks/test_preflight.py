@@ -1,4 +1,4 @@
-"""The task preflight: what it tells and records, what it waits for and how long, and what a retry keeps."""
+"""The task preflight: what it reports and records, what it waits for and how long, and what a retry keeps."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from drs.errors import Code
 from drs.plan import Plan
 from drs.preflight import Finding, Report
+from drs.run.ledger import Ledger
 from drs.run.records import Call, LaunchRecord, Resolution
 from drs.run.timeline import Timeline
 from drs.tasks import drill_task, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators import preflight
-from drs.tasks.operators.preflight import DrsPreflightOperator, Patience, launch_to_wait_by, question_of
+from drs.tasks.operators.preflight import DrsPreflightOperator, Patience, inputs_of, launch_to_wait_by
 from tests.unit.drill import NOW, MemoryStore, after, make_run
 from tests.unit.preflight.account import DATABASE, WEB, Account, two_waves
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
@@ -31,7 +32,7 @@ class Task:
 
     def __init__(self, look: Account, store: MemoryStore) -> None:
         self.account = look
-        self.ledger = drill_task.Ledger(store)
+        self.ledger = Ledger(store)
         self.pushed: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
         self._state = MemoryStore()
@@ -47,7 +48,7 @@ class Task:
 
 @pytest.fixture
 def begin(simulated_hook: Any, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Task]:
-    """Begin a run in an account of these traits; its tasks and triggers live by the simulated clock."""
+    """Begin a run in an account with these traits. Its tasks and triggers use the simulated clock."""
 
     def begin(traits: Mapping[str, Any] | None = None, *, plan: Plan | None = None, **run: Any) -> Task:
         look = Account(traits)
@@ -77,7 +78,7 @@ Begin = Callable[..., Task]
 def test_a_run_in_good_order_records_what_it_launches(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The resolution, for all later tasks; the log shows the servers by wave."""
+    """It records the resolution for all later tasks, and logs the servers by wave."""
     task = begin()
     returned = task.run()
     resolution = task.ledger.resolution()
@@ -86,7 +87,7 @@ def test_a_run_in_good_order_records_what_it_launches(
     assert [server.server_id for server in resolution.waves["web"].servers] == [*WEB]
     assert task.pushed == {"findings": []}
     log = capsys.readouterr().out
-    assert "Preflight found nothing amiss." in log
+    assert "Preflight found no errors and no warnings." in log
     for server in (*DATABASE, *WEB):
         assert server in log
 
@@ -94,7 +95,7 @@ def test_a_run_in_good_order_records_what_it_launches(
 def test_an_error_fails_the_run_and_records_nothing_to_launch(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every finding stands in one table, every remedy in the failure; the task is not tried again."""
+    """One table has every finding, and the failure every remedy. Airflow does not retry the task."""
     task = begin(
         {
             DATABASE[0]: {"replication": {"state": "STALLED"}},
@@ -109,7 +110,7 @@ def test_an_error_fails_the_run_and_records_nothing_to_launch(
     record = task.ledger.failure(TASK)
     assert record is not None
     assert record.code == Code.UNHEALTHY_SERVER_REPLICATION
-    assert str(failed.value).count("What to do:") == 3, "one of each kind, and to mend all"
+    assert str(failed.value).count("What to do:") == 3, "one of each kind, and the remedy for all"
     assert [finding["code"] for finding in task.pushed["findings"]] == [
         "UNHEALTHY_SERVER_REPLICATION",
         "LEFTOVER_DRILL_INSTANCE",
@@ -125,7 +126,7 @@ def test_an_error_fails_the_run_and_records_nothing_to_launch(
 
 
 def test_warnings_alone_let_the_run_pass(begin: Begin) -> None:
-    """And an optional server that must not be launched is not in what the run launches."""
+    """An optional server that must not be launched is left out of the resolution."""
     task = begin({WEB[0]: {"recovery_instance": {"is_drill": False}}}, plan=two_waves(optional=["web"]))
     task.run()
     resolution = task.ledger.resolution()
@@ -138,7 +139,7 @@ def test_warnings_alone_let_the_run_pass(begin: Begin) -> None:
 def test_a_holder_is_waited_for_to_its_end(
     begin: Begin, monkeypatch: pytest.MonkeyPatch, deferrable: bool
 ) -> None:
-    """Not to the end of the backoff; then the run goes on."""
+    """The run goes on when the holder has ended, before the backoff is over."""
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
     task = begin(plan=two_waves(launch={"conflict_backoff": ["10m"]}))
     task.account.arm(kind="foreign_job", servers=[WEB[0]], seconds=100)
@@ -151,7 +152,7 @@ def test_a_holder_is_waited_for_to_its_end(
 
 
 def test_a_wait_follows_the_backoff_and_ends_at_its_time_out(begin: Begin) -> None:
-    """30 s, then 60 s again and again; at 200 s the finding fails the run."""
+    """It waits 30 s, then 60 s repeatedly; after 200 s the finding fails the run."""
     launch = {"conflict_backoff": ["30s", "60s"], "conflict_timeout": "200s"}
     task = begin(plan=two_waves(launch=launch))
     task.account.arm(kind="plan_execution", servers=[WEB[0]])
@@ -163,7 +164,7 @@ def test_a_wait_follows_the_backoff_and_ends_at_its_time_out(begin: Begin) -> No
 
 
 def test_a_dry_run_does_not_wait(begin: Begin) -> None:
-    """It tells what is so now."""
+    """It reports what it finds now."""
     task = begin(dry_run=True)
     task.account.arm(kind="foreign_job", servers=[WEB[0]], seconds=100)
     with pytest.raises(AirflowFailException, match="SERVER_CONFLICT"):
@@ -172,7 +173,7 @@ def test_a_dry_run_does_not_wait(begin: Begin) -> None:
 
 
 def test_what_does_not_heal_is_not_waited_for(begin: Begin) -> None:
-    """The holder's end would not help."""
+    """Another error remains, so it would not help if the holder ended."""
     task = begin({DATABASE[0]: {"replication": {"state": "STALLED"}}})
     task.account.arm(kind="foreign_job", servers=[WEB[0]], seconds=100)
     with pytest.raises(AirflowFailException, match="2 findings stop this run"):
@@ -181,7 +182,7 @@ def test_what_does_not_heal_is_not_waited_for(begin: Begin) -> None:
 
 
 def test_a_cleared_preflight_keeps_the_servers_of_the_first(begin: Begin) -> None:
-    """The group has lost one of its servers meanwhile."""
+    """Even if the group has lost one of its servers since."""
     tags = {server: {"tags": {"Tier": "web"}} for server in WEB}
     groups = {"database": {"source_servers": DATABASE}, "web": {"server_tags": {"Tier": "web"}}}
     task = begin(tags, plan=two_waves(protection_groups=groups))
@@ -195,9 +196,9 @@ def test_a_cleared_preflight_keeps_the_servers_of_the_first(begin: Begin) -> Non
 
 
 def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None:
-    """Its own jobs and their instances are not in its way."""
+    """Its own jobs and their instances are no findings."""
     run = make_run(two_waves(), recovery_point=NOW, execution_type="RECOVERY", exclude_servers=[WEB[0]])
-    ledger = drill_task.Ledger(xcom)
+    ledger = Ledger(xcom)
     timeline = Timeline(
         jobs="per_server",
         server_delay=1,
@@ -208,7 +209,7 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
     calls = (Call(at=NOW, servers=DATABASE, job_id="drsjob-1"), Call(at=NOW, servers=DATABASE))
     ledger.save_launch("database", LaunchRecord(timeline=timeline, calls=calls))
     ledger.save_resolution(Resolution(waves={}))
-    question = question_of(run, ledger)
+    question = inputs_of(run, ledger)
     assert question.own_jobs == {"drsjob-1"}
     assert question.token == run.token
     assert question.resolved == Resolution(waves={})
@@ -220,7 +221,7 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
 def test_the_least_patient_wave_that_is_concerned_sets_the_wait(
     waves: list[str | None], expected: int
 ) -> None:
-    """A finding about no wave concerns all of them, of the run."""
+    """A finding that names no wave concerns every wave of the run."""
     timeouts = {"database": "2m", "web": "5m", "extra": "1m", "unchosen": "1s"}
     plan = two_waves(
         protection_groups={name: {"source_servers": [f"s-{n:017x}"]} for n, name in enumerate(timeouts)},
@@ -235,6 +236,6 @@ def test_the_least_patient_wave_that_is_concerned_sets_the_wait(
 
 
 def test_patience_is_kept_as_json() -> None:
-    """From one process of the task to the next."""
+    """So that the next process of the task can read it."""
     patience = Patience(since=after(3)).after_a_look()
     assert Patience.from_json(patience.as_json()) == patience

@@ -1,4 +1,4 @@
-"""Measures on their way: into CloudWatch and among Airflow's own, once, and never at the drill's expense."""
+"""Measures are published to CloudWatch and Airflow once, and never fail the drill."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk.observability import stats
 from moto import mock_aws
-from moto.cloudwatch.models import cloudwatch_backends
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from drs.aws.metrics import NAMESPACE
 from drs.run.ledger import Ledger
@@ -44,14 +44,16 @@ def run(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> Ledger:
 
 @pytest.fixture
 def put() -> Iterator[Sums]:
-    """The sums of what was put, by metric, of exactly these dimensions: GetMetricStatistics of moto would
-    give those of more dimensions too.
+    """The sums of the published values, by metric, with exactly these dimensions.
+
+    moto's GetMetricStatistics would include values with more dimensions.
     """
 
     def sums(*dimensions: tuple[str, str]) -> dict[str, float]:
         found: dict[str, float] = {}
         backend = cloudwatch_backends[DEFAULT_ACCOUNT_ID]["us-east-1"]
         for datum in backend.metric_data:
+            assert isinstance(datum, MetricDatum)
             assert datum.namespace == NAMESPACE
             if [(each.name, each.value) for each in datum.dimensions] == list(dimensions):
                 found[datum.name] = found.get(datum.name, 0) + datum.value
@@ -62,7 +64,7 @@ def put() -> Iterator[Sums]:
 
 
 def whole_wave(ledger: Ledger) -> None:
-    """What the three tasks of a wave measure."""
+    """Publish what the three tasks of a wave measure."""
     context = make_context()
     measure_calls(context, ledger, "database", LAUNCH)
     measure_start(context, ledger, "database", LAUNCH, after(40))
@@ -75,7 +77,7 @@ def whole_wave(ledger: Ledger) -> None:
 def test_cloudwatch_gets_each_value_of_a_wave_of_its_plan_and_of_all(
     run: Ledger, put: Sums, dimensions: tuple[tuple[str, str], ...]
 ) -> None:
-    """An alarm cannot add them up."""
+    """An alarm cannot add values up over dimensions."""
     whole_wave(run)
     assert put(*dimensions) == {
         "DRS.ConflictException.Count": 1,
@@ -88,7 +90,7 @@ def test_cloudwatch_gets_each_value_of_a_wave_of_its_plan_and_of_all(
 
 
 def test_a_retried_task_does_not_count_twice(run: Ledger, put: Sums) -> None:
-    """Nor does a job that did not start in time and is judged once more at its end."""
+    """A job that did not start in time, and is judged again at its end, also counts once."""
     measure_stuck(make_context(), run, "database", ["drsjob-1"])
     whole_wave(run)
     whole_wave(run)
@@ -101,7 +103,7 @@ def test_a_retried_task_does_not_count_twice(run: Ledger, put: Sums) -> None:
 
 
 def test_airflow_counts_and_times_the_same(run: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where nothing goes to CloudWatch."""
+    """Even if nothing is published to CloudWatch."""
     monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
     told: dict[str, Any] = {}
     monkeypatch.setattr(stats, "incr", lambda name, count, tags: told.update({name: (count, tags)}))
@@ -117,20 +119,20 @@ def test_airflow_counts_and_times_the_same(run: Ledger, monkeypatch: pytest.Monk
     }
 
 
-def test_measures_that_cannot_be_put_are_remarked_and_fail_nothing(
+def test_measures_that_cannot_be_published_are_noted_and_fail_nothing(
     run: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CloudWatch may refuse, or not be there."""
+    """CloudWatch may refuse them, or not answer."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
     measure_calls(make_context(), run, "database", LAUNCH)
-    (remark,) = run.notes(make_context()["ti"].task_id)
-    assert remark.startswith("Putting measures into CloudWatch failed: EndpointConnectionError")
+    (note,) = run.notes(make_context()["ti"].task_id)
+    assert note.startswith("Publishing measures to CloudWatch failed: EndpointConnectionError")
 
 
 def test_measuring_a_run_without_records_fails_nothing(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever is wrong, the wave is not."""
+    """An error in measuring never fails the wave."""
     measure_start(make_context(), ledger, "database", LAUNCH, after(40))
     assert "measure_start failed: DrillFailed" in caplog.text

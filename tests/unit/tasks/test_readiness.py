@@ -1,4 +1,4 @@
-"""Readiness: each plan's preflight between drills; red where a drill would be refused, and nowhere else."""
+"""Readiness: each plan's preflight between drills fails exactly where a drill would be refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from drs.run.ledger import Ledger
+from drs.run.ledger import Ledger, Store
 from drs.tasks.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
 from simulator.engine.faults import ForeignJob, InternalError, ReplicationChange
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
@@ -30,11 +30,18 @@ class ReadinessTask(FakeTaskInstance):
     :param runs: run id to state, of the drill's DAG
     """
 
-    def __init__(self, ledger: MemoryStore, runs: dict[str, str]) -> None:
+    def __init__(self, ledger: Store, runs: dict[str, str]) -> None:
         super().__init__(runs=runs)
         self.ledger = ledger
 
-    def xcom_pull(self, *, task_ids: str, key: str, dag_id: str, run_id: str) -> Any:
+    def xcom_pull(
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Any:
         assert (task_ids, dag_id, run_id) == ("begin", DRILL_DAG, DRILL_RUN)
         return self.ledger.get(key)
 
@@ -51,10 +58,11 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ask(name: str = "orders", *, ledger: MemoryStore | None = None, state: str | None = None) -> None:
-    """Ask whether a drill could begin; ``state`` is that of the drill whose ledger is given."""
+def ask(name: str = "orders", *, ledger: Store | None = None, state: str | None = None) -> None:
+    """Run the readiness check; ``state`` is the state of the drill with this ledger."""
     ti = ReadinessTask(ledger or MemoryStore(), {DRILL_RUN: state} if state else {})
-    DrsReadinessOperator(task_id="preflight", plan=name).execute({"ti": ti})  # type: ignore[typeddict-item]
+    context: Any = {"ti": ti}
+    DrsReadinessOperator(task_id="preflight", plan=name).execute(context)
 
 
 def refusal(name: str = "orders", **more: Any) -> str:
@@ -66,7 +74,9 @@ def refusal(name: str = "orders", **more: Any) -> str:
 def test_a_plan_that_can_be_drilled_is_green(
     drill: Callable[..., SimulatedDrill], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Its log says where it looked and how many servers each wave has; nothing is launched."""
+    """The log says which account and connection were used and how many servers each wave has. Nothing is
+    launched.
+    """
     run = drill()
     ask()
     log = capsys.readouterr().out
@@ -79,7 +89,7 @@ def test_a_plan_that_can_be_drilled_is_green(
 def test_what_would_refuse_a_drill_is_red_and_every_finding_is_told(
     drill: Callable[..., SimulatedDrill], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With code and remedy; Airflow does not retry what a retry cannot help."""
+    """Each finding has code and remedy. Airflow does not retry the task, because a retry would not help."""
     run = drill()
     for server in (DATABASE[0], APPLICATION[1]):
         run.simulation.arm(ReplicationChange(kind="replication", servers=[server], state="STALLED"))
@@ -93,7 +103,7 @@ def test_what_would_refuse_a_drill_is_red_and_every_finding_is_told(
 
 
 def test_a_server_that_another_s_job_holds_is_told_at_once(drill: Callable[..., SimulatedDrill]) -> None:
-    """A drill would wait for it; here nothing is waited for."""
+    """A drill would wait for the server; readiness does not wait."""
     run = drill()
     run.simulation.arm(ForeignJob(kind="foreign_job", servers=[DATABASE[1]], seconds=600))
     message = refusal()
@@ -103,7 +113,7 @@ def test_a_server_that_another_s_job_holds_is_told_at_once(drill: Callable[..., 
 
 @pytest.fixture
 def launching(drill: Callable[..., SimulatedDrill], monkeypatch: pytest.MonkeyPatch) -> SimulatedDrill:
-    """A drill of the plan whose wave `database` has two live jobs, and which owns the plan."""
+    """A drill that owns the plan, and whose wave `database` has two live jobs."""
     run = drill(make_plan(launch={"server_delay": "1s"}), run_id=DRILL_RUN)
     Ledger(run.store).save_run(run.run)
     launch = run.start_launch()
@@ -116,12 +126,12 @@ def launching(drill: Callable[..., SimulatedDrill], monkeypatch: pytest.MonkeyPa
 
 
 def test_a_drill_under_way_is_not_in_its_own_plan_s_way(launching: SimulatedDrill) -> None:
-    """Its live jobs, known by its ledger, hold the plan's servers, as they should."""
+    """Its live jobs, known from its ledger, may hold the plan's servers."""
     ask(ledger=launching.store, state="running")
 
 
 def test_nor_is_its_clean_up(launching: SimulatedDrill) -> None:
-    """The TERMINATE job, which bears no tag, is known by the same ledger."""
+    """The TERMINATE job has no tag, and is known from the same ledger."""
     launching.finish_jobs()
     launching.start_clean_up().advance()
     assert {job.type for job in launching.drs.jobs.values() if job.live} == {"TERMINATE"}
@@ -129,17 +139,17 @@ def test_nor_is_its_clean_up(launching: SimulatedDrill) -> None:
 
 
 def test_jobs_that_outlive_their_drill_are_findings(launching: SimulatedDrill) -> None:
-    """The run has ended, or was deleted: a new drill would meet its jobs as anybody's."""
+    """After the run has ended or was deleted, its jobs block a new drill like any other jobs."""
     assert "SERVER_CONFLICT" in refusal(ledger=launching.store, state="failed")
     assert "SERVER_CONFLICT" in refusal(ledger=launching.store)
 
 
 def test_a_job_that_the_drill_began_meanwhile_is_its_own_too(launching: SimulatedDrill) -> None:
-    """The ledger is read again when a server is held: the drill goes on while it is looked at."""
+    """The ledger is read again if a server is held, because the drill may have started more jobs."""
     whole = launching.store
 
     class Behind(MemoryStore):
-        """A ledger that has the launch from the second time on that the run is asked for."""
+        """A ledger that holds the launch only from the second time on that the run is read."""
 
         asked = 0
 
@@ -152,7 +162,7 @@ def test_a_job_that_the_drill_began_meanwhile_is_its_own_too(launching: Simulate
 
 
 def test_a_broken_plan_is_red(plans: Path) -> None:
-    """It names file, line and key: a drill of it could not begin."""
+    """The message names file, line and key."""
     path = plans / "orders.yaml"
     path.write_text(path.read_text().replace("us-east-1", "Virginia"))
     message = refusal()
@@ -162,7 +172,7 @@ def test_a_broken_plan_is_red(plans: Path) -> None:
 
 
 def test_a_plan_that_vanished_meanwhile_is_said_to_be_gone() -> None:
-    """Between the list and the look."""
+    """The file was removed after the plans were listed."""
     assert refusal("billing").startswith("[RECOVERY_PLAN_NOT_FOUND] The file of plan billing")
 
 
@@ -173,7 +183,7 @@ def test_a_plan_that_vanished_meanwhile_is_said_to_be_gone() -> None:
 def test_an_aws_that_does_not_answer_is_asked_again(
     drill: Callable[..., SimulatedDrill], operation: str, code: str
 ) -> None:
-    """By Airflow's own retries: this says nothing about the plan."""
+    """Airflow retries the task, because a missing answer says nothing about the plan."""
     run = drill()
     run.simulation.arm(InternalError(kind="internal_error", operations=[operation], when="before"))
     with pytest.raises(AirflowException) as failed:
@@ -183,7 +193,7 @@ def test_an_aws_that_does_not_answer_is_asked_again(
 
 
 def test_a_plan_that_is_unfit_is_not_asked_again(drill: Callable[..., SimulatedDrill]) -> None:
-    """Also when AWS did not answer in full: what it showed is enough to refuse a drill."""
+    """Even if AWS answered only in part: the answers are enough to refuse a drill."""
     run = drill()
     run.simulation.arm(InternalError(kind="internal_error", operations=["DescribeJobs"], when="before"))
     run.simulation.arm(ReplicationChange(kind="replication", servers=[DATABASE[0]], state="STALLED"))
@@ -193,14 +203,14 @@ def test_a_plan_that_is_unfit_is_not_asked_again(drill: Callable[..., SimulatedD
 
 
 def test_every_plan_of_the_folder_is_asked_for(plans: Path) -> None:
-    """As the folder is when the run begins; a file that is no plan at all as well."""
+    """The folder is read when the run begins; a file that is not a valid plan is listed too."""
     (plans / "torn.yaml").write_text("name: [")
     (plans / "notes.txt").write_text("")
     assert DrsListPlansOperator(task_id="plans").execute({}) == ["orders", "torn"]
 
 
 def test_a_folder_that_cannot_be_read_is_red(plans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not an installation without plans."""
+    """It must not look like a folder without plans."""
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(plans / "nowhere"))
     with pytest.raises(AirflowFailException, match="RECOVERY_PLAN_NOT_FOUND") as failed:
         DrsListPlansOperator(task_id="plans").execute({})

@@ -1,6 +1,4 @@
-"""A role's credentials in the triggerer: they end before a long drill does, and are renewed without anybody
-having to wait.
-"""
+"""A role's credentials in the triggerer: they expire during a long drill and are renewed without blocking."""
 
 from __future__ import annotations
 
@@ -19,7 +17,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from drs.tasks.drill_task import told_failures
+from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import DrsHoldersTrigger
@@ -35,7 +33,7 @@ STS_REFUSAL = "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></E
 
 
 class Aws:
-    """STS and DRS over HTTP. A session lasts ten minutes, so botocore renews it before every call.
+    """STS and DRS over HTTP. A session lasts ten minutes, so that botocore renews it before every call.
 
     :param patience: seconds in which a held reply must be let go
     """
@@ -98,7 +96,7 @@ class Aws:
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
-    """AWS as the connection ``aws_dr`` reaches it: by a role with an external id."""
+    """AWS, which the connection ``aws_dr`` reaches through a role with an external id."""
     aws = Aws()
     with aws.serving() as url:
         connection = {
@@ -115,7 +113,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 
 
 async def test_a_wait_outlives_the_session_of_its_role(aws: Aws) -> None:
-    """Each call is signed with the newest session: botocore renews one that is about to end."""
+    """Each call is signed with the newest session: botocore renews one that is about to expire."""
     async with shared_client(PARAMETERS) as client:
         await client.describe_jobs()
         await client.describe_jobs()
@@ -123,7 +121,7 @@ async def test_a_wait_outlives_the_session_of_its_role(aws: Aws) -> None:
 
 
 async def test_other_waits_go_on_while_a_session_is_renewed(aws: Aws) -> None:
-    """The triggerer has one thread for all its waits: a slow STS holds up the one call, and nothing else."""
+    """The triggerer has one thread for all waits. A slow STS must delay only the one call."""
     async with shared_client(PARAMETERS) as client:
         aws.gate.clear()
         aws.asked.clear()
@@ -142,7 +140,9 @@ async def test_other_waits_go_on_while_a_session_is_renewed(aws: Aws) -> None:
 async def test_a_wait_that_gets_no_session_ends_like_any_other(
     aws: Aws, refusal: tuple[int, str], told: str
 ) -> None:
-    """An STS that is out of reach is waited for, up to the deadline; what it refuses, the task is told."""
+    """If STS cannot be reached, the trigger waits until its deadline; if it refuses, the task gets the
+    refusal.
+    """
     aws.refusal = refusal
     soon = utc_now() + dt.timedelta(seconds=1)
     trigger = DrsHoldersTrigger(holders=["drsjob-1"], poll=1.0, deadline=soon.isoformat(), **PARAMETERS)
@@ -151,13 +151,13 @@ async def test_a_wait_that_gets_no_session_ends_like_any_other(
 
 
 def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> None:
-    """And with what to compare there: the caller's own permissions are not what is wrong."""
+    """The remedy says what to compare in the connection; the caller's own permissions are not the cause."""
 
     class Task:
         aws_conn_id = "aws_dr"
         log = logging.getLogger("task")
 
-        @told_failures
+        @logged_failures
         def execute(self, context: Any) -> None:
             assert DrsHook(aws_conn_id=self.aws_conn_id, region_name="eu-central-1").conn
 

@@ -1,4 +1,4 @@
-"""Telling people: every event once, by every notifier, and never at the drill's expense."""
+"""Notifications: every event is sent once, by every notifier, and a failure to send never fails the drill."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from drs.run.records import FailureRecord, ServerRecord, WaveOutcome
 from drs.tasks import best_effort
 from drs.tasks.drill_task import coded_failures
 from drs.tasks.send_messages import (
-    announce_failure,
-    announce_pass,
-    announce_question,
-    announce_start,
-    announce_wave,
+    notify_failure,
+    notify_pass,
+    notify_question,
+    notify_start,
+    notify_wave,
 )
 from tests.unit.drill import after, make_plan, make_run
 from tests.unit.task_harness import make_context
@@ -37,7 +37,7 @@ FAILURE = FailureRecord(code="SERVER_LAUNCH_FAILED", message="no capacity")
 
 
 class Noted(BaseNotifier):
-    """Remembers what it was asked to say."""
+    """A notifier that remembers what it was asked to send."""
 
     template_fields = ("text",)
     said: list[Any] = []  # noqa: RUF012
@@ -51,7 +51,7 @@ class Noted(BaseNotifier):
 
 
 class Hanging(BaseNotifier):
-    """Waits for an answer that never comes."""
+    """A notifier that waits for an answer that never comes."""
 
     released = threading.Event()
 
@@ -87,31 +87,31 @@ def outcome(job_id: str = "drsjob-1") -> WaveOutcome:
 
 
 def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said: list[Any]) -> None:
-    """At every depth, and with all that a notice knows."""
+    """Templates are filled at every depth, with every field of the notice."""
     text = ["{{ drs.event }} {{ drs.plan }}", {"a": "{{ drs.account_id }} {{ drs.region }} {{ drs.link }}"}]
     begin(ledger, noted(text=text))
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     ((first, second),) = said
     assert first == "started orders"
     assert second["a"].startswith("111122223333 us-east-1 http")
 
 
 def test_braces_in_what_is_told_are_text(ledger: Ledger, said: list[Any]) -> None:
-    """Nobody runs a template by giving a reason, or by an error of DRS."""
+    """A reason, or an error of DRS, must never run as a template."""
     begin(ledger, noted(text="{{ drs.message }}"), reason="{{ 6 * 7 }} {% raise")
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     assert "Reason: {{ 6 * 7 }} {% raise" in said[0]
 
 
 def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
-    """With attributes by which a subscription may choose."""
+    """The message has attributes by which a subscription can filter."""
     with mock_aws():
         sns, sqs = boto3.client("sns", region_name="eu-west-1"), boto3.client("sqs", region_name="eu-west-1")
         assert sns.create_topic(Name="drills")["TopicArn"] == TOPIC
         queue = sqs.create_queue(QueueName="people")["QueueUrl"]
         sns.subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint="arn:aws:sqs:eu-west-1:123456789012:people")
         begin(ledger, {"sns_topic_arn": TOPIC})
-        announce_start(context("begin"), ledger)
+        notify_start(context("begin"), ledger)
         (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
     body = json.loads(message["Body"])
     assert body["Subject"] == "DRILL of orders: begun"
@@ -125,28 +125,28 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
     [
         (f"{HERE}.Nobody", "AttributeError"),
         ("no.such.Module", "ModuleNotFoundError"),
-        ("builtins.dict", "TypeError: builtins.dict makes no Airflow notifier"),
+        ("builtins.dict", "TypeError: builtins.dict is not an Airflow notifier: it makes a dict"),
     ],
 )
-def test_a_failing_notifier_is_remarked_and_the_next_one_is_used(
+def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
     ledger: Ledger, said: list[Any], caplog: pytest.LogCaptureFixture, notifier: str, cause: str
 ) -> None:
-    """In the log and in the run's records, with the notifier and the cause."""
+    """The log and the run's records name the notifier and the cause."""
     begin(ledger, noted({"notifier": notifier}))
-    announce_start(context("begin"), ledger)
-    (remark,) = ledger.notes("begin")
-    assert remark.startswith(f"Telling notifier {notifier} of started failed: {cause}")
-    assert f"{remark}. The run goes on." in caplog.text
+    notify_start(context("begin"), ledger)
+    (note,) = ledger.notes("begin")
+    assert note.startswith(f"Notice 'started' by notifier {notifier} failed: {cause}")
+    assert f"{note}. The run goes on." in caplog.text
     assert said == ["DRILL of orders: begun"]
 
 
 def test_a_notifier_that_hangs_is_not_waited_for(
     ledger: Ledger, said: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The drill goes on after a bounded time."""
+    """The drill continues after a bounded time."""
     monkeypatch.setattr(best_effort, "PATIENCE", 0.05)
     begin(ledger, noted({"notifier": f"{HERE}.Hanging"}))
-    announce_start(context("begin"), ledger)
+    notify_start(context("begin"), ledger)
     assert "no answer within" in ledger.notes("begin")[0]
     assert said == ["DRILL of orders: begun"]
 
@@ -154,24 +154,24 @@ def test_a_notifier_that_hangs_is_not_waited_for(
 def test_records_that_cannot_be_written_fail_nothing(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is beside a task's work never fails it."""
+    """Best effort never fails a task."""
     begin(ledger, noted())
     monkeypatch.setattr(ledger, "save_notified", lambda *_: 1 / 0)
-    announce_start(context("begin"), ledger)
-    assert "announce_start failed: ZeroDivisionError" in caplog.text
+    notify_start(context("begin"), ledger)
+    assert "notify_start failed: ZeroDivisionError" in caplog.text
 
 
 def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> None:
-    """A wave that is launched anew, by other jobs, is another event; so is a question after an answer."""
+    """A wave that is launched again by other jobs is another event, and so is a question after an answer."""
     begin(ledger, noted())
     gate = context("wave_database.wait_until_launched")
     for job_id in ("drsjob-1", "drsjob-1", "drsjob-2"):
         ledger.save_outcome("database", outcome(job_id))
-        announce_wave(gate, ledger, "database")
+        notify_wave(gate, ledger, "database")
     assert said == ["DRILL of orders: wave database completed"] * 2
     said.clear()
     for about in ("web", "web", "web after 06:00"):
-        announce_question(
+        notify_question(
             context("wave_web.approve"),
             ledger,
             about=about,
@@ -191,35 +191,35 @@ def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> 
 def test_a_failure_is_told_when_airflow_will_not_try_again(
     ledger: Ledger, said: list[Any], *, retryable: bool, try_number: int, told: bool
 ) -> None:
-    """Two retries come first, where one can help."""
+    """A failure that a retry may help is sent after the last retry."""
     begin(ledger, noted())
-    announce_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
+    notify_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
     assert said == (["DRILL of orders: SERVER_LAUNCH_FAILED in terminate"] if told else [])
 
 
 def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[Any]) -> None:
-    """Passed or failed; a task's failure alone is not the end."""
+    """The end is the verdict, passed or failed; the failure of another task is not the end."""
     begin(ledger, noted(text="{{ drs.event }} {{ drs.evidence_hash }}"))
     end = context("verdict")
     end["ti"].xcom["evidence"] = {"hash": "abc123"}
-    announce_pass(end, ledger, "The drill passed.")
-    announce_failure(end, ledger, FAILURE, retryable=False)
+    notify_pass(end, ledger, "The drill passed.")
+    notify_failure(end, ledger, FAILURE, retryable=False)
     assert said == ["passed abc123", "failed abc123"]
 
 
 def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: list[Any]) -> None:
-    """It touched nothing, and somebody else's run may be under way."""
-    announce_failure(context("begin"), ledger, FAILURE, retryable=False)
-    announce_failure(context("verdict"), ledger, FAILURE, retryable=False)
+    """It changed nothing, and another run may be active."""
+    notify_failure(context("begin"), ledger, FAILURE, retryable=False)
+    notify_failure(context("verdict"), ledger, FAILURE, retryable=False)
     begin(ledger, noted())
-    announce_failure(context("begin"), ledger, FAILURE, retryable=False)
+    notify_failure(context("begin"), ledger, FAILURE, retryable=False)
     begin(ledger, noted(), missed="its time went by")
-    announce_pass(context("verdict"), ledger, "missed")
+    notify_pass(context("verdict"), ledger, "missed")
     assert said == []
 
 
 class Task:
-    """Raises what a test wants."""
+    """A task that raises what a test wants."""
 
     log = logging.getLogger("drill")
 
@@ -247,7 +247,7 @@ class Task:
 def test_every_task_tells_of_its_own_failure(
     ledger: Ledger, said: list[Any], error: Exception, try_number: int, told: list[str]
 ) -> None:
-    """With a code or without; a skipped task has not failed."""
+    """With a code or without one. A skipped task has not failed."""
     begin(ledger, noted())
     with pytest.raises((AirflowException, ZeroDivisionError)):
         Task(error).execute(context("preflight", try_number))

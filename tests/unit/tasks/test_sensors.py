@@ -49,7 +49,7 @@ ONE_OPTIONAL = {
 
 @pytest.fixture
 def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
-    """Begin a run that is past preflight; its tasks and triggers live by the simulated clock."""
+    """Begin a run that has passed preflight. Its tasks and triggers use the simulated clock."""
 
     def begin(**parts: Any) -> SimulatedDrill:
         run = drill(make_plan(**parts))
@@ -77,14 +77,14 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 
 @pytest.fixture(params=["in the triggerer", "in the worker"])
 def waiting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Both ways to wait: whether the task defers."""
-    deferrable = request.param == "in the triggerer"
+    """Both ways to wait; the value says whether the task is deferred."""
+    deferrable: bool = request.param == "in the triggerer"
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
     return deferrable
 
 
 def make(gate: type[sensors._WaveSensor], run: SimulatedDrill) -> Callable[[], Any]:
-    """The gate of wave database, as every process of its task makes it."""
+    """The sensor of wave database, made as each process of its task makes it."""
 
     def make_sensor() -> Any:
         sensor = gate(
@@ -107,20 +107,20 @@ def pass_gate(
 
 
 def failure(run: SimulatedDrill) -> FailureRecord:
-    """Why the task failed, as the verdict tells it."""
+    """The recorded reason why the task failed."""
     record = run.ledger.failure(FakeTaskInstance.task_id)
     assert record is not None
     return record
 
 
 def reached(run: SimulatedDrill, gate: str) -> float | None:
-    """When the wave's gate was reached, in seconds from the run's beginning."""
+    """When the wave's gate was reached, in seconds after the run's start."""
     at = run.ledger.reached("database", gate)
     return None if at is None else (at - run.run.began_at).total_seconds()
 
 
 def hide(run: SimulatedDrill, job_id: str, *, seconds: float | None = None) -> None:
-    """DRS does not list the job, for so long or for ever."""
+    """Let DRS not list the job, for so many seconds or forever."""
     job = run.drs.jobs.pop(job_id)
 
     def list_it(after: dt.timedelta) -> Process:
@@ -135,7 +135,7 @@ def hide(run: SimulatedDrill, job_id: str, *, seconds: float | None = None) -> N
 
 
 def test_jobs_that_have_left_pending_open_the_gate_at_once(begin: Begin) -> None:
-    """No wait, no deferral."""
+    """The task is not deferred."""
     run = begin(launch={"jobs": "per_wave"})
     run.launch()
     run.pass_time(1)
@@ -146,7 +146,7 @@ def test_jobs_that_have_left_pending_open_the_gate_at_once(begin: Begin) -> None
 
 
 def test_the_gate_waits_for_the_last_job_to_start(begin: Begin, waiting: bool) -> None:
-    """One of two stays PENDING for a minute: it is one wait, and the gate opens at the look after that."""
+    """One of two jobs stays PENDING for a minute. There is one wait, and the gate opens at the next look."""
     run = begin()
     run.simulation.arm(StuckPending(kind="stuck_pending", servers=(B,), seconds=dt.timedelta(seconds=60)))
     run.launch()
@@ -161,7 +161,7 @@ def test_the_gate_waits_for_the_last_job_to_start(begin: Begin, waiting: bool) -
 def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
     begin: Begin, waiting: bool
 ) -> None:
-    """At the bound, counted from the job's making; the gate stays closed."""
+    """The task fails at the bound, counted from the job's creation, and the gate stays closed."""
     run = begin(launch={"jobs": "per_wave", "start_timeout": "2m"})
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -169,7 +169,7 @@ def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
     with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
         pass_gate(DrsJobStartedSensor, run)
     told = failure(run).message
-    assert "Wave database: 1 job(s) still PENDING 120 s after they were made" in told
+    assert "Wave database: 1 job(s) still PENDING 2 min after they were made" in told
     assert f"{job.id} (LAUNCH by START_DRILL, PENDING, created " in told
     assert f"servers {A}, {B}, last event: none" in told
     assert 120 <= (run.clock.now() - run.run.began_at).total_seconds() < 130
@@ -180,7 +180,7 @@ def test_a_job_that_never_starts_is_named_with_its_servers_and_its_last_event(
 
 
 def test_the_last_event_of_a_pending_job_is_told(begin: Begin) -> None:
-    """DRS may write into the log of a job before it counts as started."""
+    """DRS may write into a job's log before it counts the job as started."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -192,7 +192,7 @@ def test_the_last_event_of_a_pending_job_is_told(begin: Begin) -> None:
 
 
 def test_a_job_that_drs_does_not_list_yet_is_as_good_as_pending(begin: Begin, waiting: bool) -> None:
-    """It is waited for; listed later, it opens the gate."""
+    """The task waits, and the gate opens when DRS lists the job."""
     run = begin(launch={"jobs": "per_wave"})
     (job_id,) = run.launch().jobs
     hide(run, job_id, seconds=60)
@@ -203,21 +203,22 @@ def test_a_job_that_drs_does_not_list_yet_is_as_good_as_pending(begin: Begin, wa
 
 
 def test_a_job_that_drs_never_lists_is_named(begin: Begin) -> None:
-    """At the bound, counted from the call that made it; until then DRS is asked every 15 s."""
-    run = begin(launch={"jobs": "per_wave"})
+    """The task fails at the bound, counted from the call that made the job, after a single deferral."""
+    run = begin(launch={"jobs": "per_wave", "start_timeout": "5m"})
     (job_id,) = run.launch().jobs
     hide(run, job_id)
     deferrals: list[TaskDeferred] = []
     with pytest.raises(AirflowFailException, match="JOB_START_TIMEOUT"):
         pass_gate(DrsJobStartedSensor, run, deferrals)
-    assert [each.timeout for each in deferrals] == [dt.timedelta(seconds=15 + 120)] * 20
+    assert [each.timeout for each in deferrals] == [dt.timedelta(seconds=300 + 120)]
+    assert run.clock.now() - run.run.began_at == dt.timedelta(seconds=300)
     assert f"{job_id} (not listed by DRS), servers {A}, {B}, last event: none" in failure(run).message
 
 
 def test_a_stuck_job_of_optional_servers_is_a_warning(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The drill goes on without them."""
+    """The drill goes on without these servers."""
     run = begin(**ONE_OPTIONAL)
     run.simulation.arm(StuckPending(kind="stuck_pending", servers=(A,)))
     run.launch()
@@ -229,7 +230,7 @@ def test_a_stuck_job_of_optional_servers_is_a_warning(
 
 
 def test_a_stuck_job_with_one_required_server_closes_the_gate(begin: Begin) -> None:
-    """One of its servers being optional does not help the other."""
+    """An optional server in the same job makes no difference."""
     run = begin(**ONE_OPTIONAL, launch={"jobs": "per_wave"})
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -241,7 +242,7 @@ def test_a_stuck_job_with_one_required_server_closes_the_gate(begin: Begin) -> N
 
 
 def test_a_launched_wave_has_a_record_of_each_server(begin: Begin, waiting: bool) -> None:
-    """Instance and time, for the evidence and the verdict; one wait for all of the jobs."""
+    """The record has instance and duration, for evidence and verdict. There is one wait for all jobs."""
     run = begin()
     run.launch()
     deferrals: list[TaskDeferred] = []
@@ -264,7 +265,7 @@ def test_a_launched_wave_has_a_record_of_each_server(begin: Begin, waiting: bool
 
 
 def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: Begin) -> None:
-    """From DRS: when it made the job, the server's last event, and the snapshot that was launched."""
+    """DRS gives them: the job's creation, the server's last event, and the time of the launched snapshot."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), raw_error="No capacity"))
     run.launch()
@@ -283,7 +284,7 @@ def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: B
 
 
 def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting: bool) -> None:
-    """In DRS's own words; what became of the other server is recorded too, and the gate stays closed."""
+    """The message quotes DRS. The other server's result is recorded too, and the gate stays closed."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity in zone a"))
     run.launch()
@@ -304,8 +305,9 @@ def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting
 def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The wave's servers in a table; of each failed one its events, DRS's words, cause, remedy, and whether a
-    retry is safe; last the coded message, which is short. The verdict and the evidence keep it too.
+    """A table of the wave's servers comes first; then, for each failed server, its events, DRS's error,
+    cause, remedy, and whether a retry is safe; and last the short message with its code. The verdict and the
+    evidence get it too.
     """
     run = begin(launch={"jobs": "per_wave"})
     raw = "InsufficientInstanceCapacity: no m5.large in us-east-1a"
@@ -347,7 +349,7 @@ def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
 
 
 def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> None:
-    """The cause and the remedy stand once in the message."""
+    """The message has the cause and the remedy only once."""
     run = begin(launch={"jobs": "per_wave"})
     raw = "VcpuLimitExceeded: 32"
     run.simulation.arm(LaunchFailed(kind="launch_failed", raw_error=raw))
@@ -360,12 +362,12 @@ def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> No
     )
     assert record.remedy.splitlines() == [
         explain_failure(raw, []).remedy,
-        "Then clear this wave's start_recovery before clean-up, or trigger a new run.",
+        sensors.THEN_LAUNCH_AGAIN,
     ]
 
 
 def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Begin) -> None:
-    """DRS acts as the caller: the statement to add is named."""
+    """DRS acts with the caller's permissions, so the remedy has the statement to add."""
     run = begin(launch={"jobs": "per_wave"})
     raw = "You are not authorized to perform: ec2:RunInstances"
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw))
@@ -378,7 +380,7 @@ def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Beg
 def test_an_optional_server_that_failed_is_a_warning(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Recorded as what it is; the drill goes on."""
+    """Its failure is recorded, and the drill goes on."""
     run = begin(**ONE_OPTIONAL)
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity"))
     run.launch()
@@ -395,7 +397,7 @@ def test_an_optional_server_that_failed_is_a_warning(
 
 
 def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
-    """DRS says LAUNCHED, but nothing names an instance: nothing was proven."""
+    """DRS says LAUNCHED, but nothing names an instance, so nothing is proven."""
     run = begin(launch={"jobs": "per_wave"})
     run.launch()
     run.finish_jobs()
@@ -410,7 +412,7 @@ def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
 
 
 def test_an_instance_that_the_job_does_not_name_is_found(begin: Begin) -> None:
-    """In the job's log."""
+    """The job's log names it."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
     run.launch()
@@ -419,7 +421,7 @@ def test_an_instance_that_the_job_does_not_name_is_found(begin: Begin) -> None:
 
 
 def test_a_job_that_does_not_end_is_named_with_its_last_event(begin: Begin, waiting: bool) -> None:
-    """At the bound, counted from the job's making."""
+    """The task fails at the bound, counted from the job's creation."""
     run = begin(launch={"jobs": "per_wave", "job_timeout": "10m"})
     run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(B,)))
     run.launch()
@@ -444,7 +446,7 @@ def test_a_job_that_does_not_end_is_named_with_its_last_event(begin: Begin, wait
 
 
 def test_a_job_of_optional_servers_that_does_not_end_is_a_warning(begin: Begin) -> None:
-    """At its bound the drill goes on without them."""
+    """When the bound has passed, the drill goes on without these servers."""
     run = begin(**ONE_OPTIONAL, launch={"job_timeout": "10m"})
     run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(A,)))
     run.launch()
@@ -458,7 +460,7 @@ def test_a_job_of_optional_servers_that_does_not_end_is_a_warning(begin: Begin) 
 def test_a_job_that_drs_does_not_list_is_waited_for_as_one_that_is_to_start(
     begin: Begin, waiting: bool
 ) -> None:
-    """Then its servers count as not launched, for that reason."""
+    """When that time is over, its servers count as not launched, with this reason."""
     run = begin(launch={"start_timeout": "5m"})
     _, second = run.launch().jobs
     run.finish_jobs()
@@ -477,7 +479,7 @@ def test_a_job_that_drs_does_not_list_is_waited_for_as_one_that_is_to_start(
 def test_when_every_job_has_ended_there_is_no_further_wait(
     begin: Begin, waiting: bool, status: str | None
 ) -> None:
-    """Begun or resumed by whatever event: it judges and is done."""
+    """Begun, or resumed by any event, the task judges and ends."""
     run = begin()
     run.launch()
     run.finish_jobs()
@@ -491,7 +493,7 @@ def test_when_every_job_has_ended_there_is_no_further_wait(
 def test_a_wait_that_nobody_watched_to_its_end_looks_once_more(
     begin: Begin, gate: type[sensors._WaveSensor]
 ) -> None:
-    """The triggerer was down for longer than the bound: Airflow's time-out would fail the task for good."""
+    """The triggerer was down for too long, and Airflow's time-out would fail the task for good."""
     run = begin()
     run.launch()
     run.finish_jobs()
@@ -501,7 +503,7 @@ def test_a_wait_that_nobody_watched_to_its_end_looks_once_more(
 
 
 def test_a_trigger_that_failed_is_no_time_out(begin: Begin) -> None:
-    """Airflow tries the task again."""
+    """Airflow retries the task."""
     run = begin()
     run.launch()
     failed = {"error": TriggerFailureReason.TRIGGER_FAILURE, "traceback": ["KeyError: 'x'"]}
@@ -512,7 +514,7 @@ def test_a_trigger_that_failed_is_no_time_out(begin: Begin) -> None:
 def test_drs_s_own_events_are_in_the_log_once(
     begin: Begin, waiting: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whether a trigger told them as they happened, or the jobs had ended before anybody looked."""
+    """Whether a trigger logged them as they happened, or the jobs had ended before the task began."""
     run = begin()
     run.launch()
     pass_gate(DrsJobLaunchedSensor, run)
@@ -526,7 +528,7 @@ def test_drs_s_own_events_are_in_the_log_once(
 
 
 def test_a_log_that_may_not_be_read_ends_the_wait(begin: Begin, waiting: bool) -> None:
-    """The trigger gives up on the refusal; the task meets it itself, names the action, and waits no more."""
+    """The refusal ends the trigger. The task gets the same refusal, names the action, and waits no longer."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobLogItems",)))
     run.launch()
@@ -538,7 +540,7 @@ def test_a_log_that_may_not_be_read_ends_the_wait(begin: Begin, waiting: bool) -
 
 
 def test_a_refusal_that_is_over_when_the_task_looks_is_waited_out(begin: Begin, waiting: bool) -> None:
-    """A policy was being changed: the task reads what the trigger could not, and waits on."""
+    """A policy was being changed: the task can read what the trigger could not, and waits again."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobLogItems",), count=1))
     run.launch()
@@ -557,7 +559,7 @@ GATES = pytest.mark.parametrize("gate", [DrsJobStartedSensor, DrsJobLaunchedSens
 def test_every_deferral_has_a_bound_and_reaches_drs_as_the_run_does(
     begin: Begin, gate: type[sensors._WaveSensor]
 ) -> None:
-    """Airflow's bound lies behind the trigger's own; connection and Region are the run's."""
+    """Airflow's bound is later than the trigger's own. Connection and Region are those of the run."""
     run = begin(launch={"jobs": "per_wave", "start_timeout": "5m", "job_timeout": "60m"})
     run.simulation.arm(StuckPending(kind="stuck_pending", seconds=dt.timedelta(seconds=60)))
     run.launch()
@@ -579,7 +581,7 @@ def test_every_deferral_has_a_bound_and_reaches_drs_as_the_run_does(
 def test_jobs_that_may_not_be_described_end_the_wait(
     begin: Begin, waiting: bool, gate: type[sensors._WaveSensor]
 ) -> None:
-    """A permission taken away in mid-wait: the code names it, and there is no second wait."""
+    """The permission was removed during the wait: the failure names it, and there is no second wait."""
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     run.launch()
@@ -610,7 +612,7 @@ def test_a_wave_without_a_record_of_its_launch_is_not_judged(
 
 @GATES
 def test_a_wave_that_is_left_out_is_skipped(begin: Begin, gate: type[sensors._WaveSensor]) -> None:
-    """And not judged."""
+    """The reason is preflight's."""
     run = begin()
     run.ledger.save_resolution(Resolution(waves={"database": WaveResolution(left_out="all are excluded")}))
     with pytest.raises(AirflowSkipException, match="all are excluded"):
@@ -621,7 +623,7 @@ def test_a_wave_that_is_left_out_is_skipped(begin: Begin, gate: type[sensors._Wa
 def test_a_wave_whose_servers_were_all_given_up_has_nothing_to_wait_for(
     begin: Begin, gate: type[sensors._WaveSensor]
 ) -> None:
-    """All of them are optional, or the launch would have failed."""
+    """All of them are optional; otherwise the launch would have failed."""
     optional = {"source_servers": DATABASE, "optional": True}
     groups = {"database": optional, "application": {"source_servers": APPLICATION}}
     run = begin(protection_groups=groups)

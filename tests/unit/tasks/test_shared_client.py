@@ -18,7 +18,7 @@ EU = {**US, "region_name": "eu-central-1"}
 
 @pytest.fixture
 def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Counts the clients that are opened and closed; opening waits for ``gate`` and may be made to fail."""
+    """Counts the clients that are opened and closed. Opening waits for ``gate``, and can be made to fail."""
     counts: dict[str, Any] = {"opened": 0, "closed": 0, "hooks": [], "gate": asyncio.Event(), "error": None}
     counts["gate"].set()
 
@@ -32,7 +32,8 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         counts["closed"] += 1
 
     async def get_async_conn(self: DrsHook) -> Any:
-        counts["hooks"].append((self.client_type, self.config.retries["total_max_attempts"]))
+        config: Any = self.config
+        counts["hooks"].append((self.client_type, config.retries["total_max_attempts"]))
         return client()
 
     monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
@@ -40,7 +41,7 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 async def test_one_connection_is_one_client(clients: dict[str, Any]) -> None:
-    """Users of the same parameters share a client; it is closed when the last of them leaves."""
+    """Users with the same parameters share a client, which is closed when the last user is done."""
     async with shared_client(US) as first:
         async with shared_client(dict(US)) as second:
             assert first is second
@@ -55,7 +56,7 @@ async def test_another_region_is_another_client(clients: dict[str, Any]) -> None
 
 
 async def test_another_service_is_another_client(clients: dict[str, Any]) -> None:
-    """So is one that sends each request once."""
+    """A client that sends each request once is a separate one too."""
     async with (
         shared_client(US) as drs,
         shared_client(US, "ec2") as ec2,
@@ -70,7 +71,7 @@ async def test_another_service_is_another_client(clients: dict[str, Any]) -> Non
 
 
 async def test_a_cancelled_user_leaves_the_client_to_the_others(clients: dict[str, Any]) -> None:
-    """The trigger that began to open the client is cancelled meanwhile; the next one still gets it."""
+    """The trigger that began to open the client is cancelled, and the next one still gets the client."""
     clients["gate"].clear()
 
     async def use() -> object:

@@ -1,4 +1,4 @@
-"""The tasks that launch a wave and clean up: what they do before they reach DRS at all."""
+"""The tasks that launch a wave and clean up: what they do before they call DRS."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
 from tests.unit.task_harness import FakeTaskInstance, make_context
 
-IDLE = [{"dry_run": True}, {"missed": "Missed, not fired: it was due at 05:00."}]
+IDLE = [{"dry_run": True}, {"missed": "Missed: it was due at 05:00."}]
 
 TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
@@ -65,7 +65,7 @@ def launch(wave: str, context: Any = None) -> Any:
 def test_a_wave_of_a_run_that_launches_nothing_is_skipped(
     ledger: Ledger, variables: Variables, fields: dict[str, Any]
 ) -> None:
-    """And leaves the plan to whoever owns it."""
+    """The plan's owner does not change."""
     save(ledger, **fields)
     with pytest.raises(AirflowSkipException):
         launch("database")
@@ -73,12 +73,12 @@ def test_a_wave_of_a_run_that_launches_nothing_is_skipped(
 
 
 def kept(context: Any) -> Any:
-    """The task's own copy of its wave's launch."""
+    """The copy of the wave's launch in the task's own XCom."""
     return context["ti"].xcom_pull(task_ids=FakeTaskInstance.task_id, key="launch")
 
 
 def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variables: Variables) -> None:
-    """From its first record on."""
+    """The copy exists from the first record of the launch on."""
     save(ledger)
     ledger.save_reached("database", "started", dt.datetime.now(dt.UTC))
     context = make_context()
@@ -89,8 +89,8 @@ def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variabl
     assert kept(context) == record.model_dump(mode="json")
 
 
-def test_a_task_that_starts_again_keeps_the_launch_anew(ledger: Ledger, variables: Variables) -> None:
-    """Airflow wiped its copy; a run that now leaves the wave out must not lose what it launched before."""
+def test_a_task_that_starts_again_keeps_the_launch_again(ledger: Ledger, variables: Variables) -> None:
+    """Airflow deleted the copy, and a run that now leaves the wave out must not lose its launch."""
     save(ledger, dry_run=True)
     record = LaunchRecord(timeline=TIMELINE)
     ledger.save_launch("database", record)
@@ -113,7 +113,7 @@ def test_a_run_that_launches_nothing_has_nothing_to_clean_up(ledger: Ledger, fie
 def test_the_delay_before_a_wave_counts_after_its_approval(
     ledger: Ledger, variables: Variables, gate_first: bool
 ) -> None:
-    """And after the gate before it, if that was later: the wave before was cleared after the answer."""
+    """It counts from the gate before the wave if that was reached after the answer."""
     waves = [
         {"name": "database", "protection_groups": ["database"]},
         {
@@ -140,7 +140,7 @@ def test_the_delay_before_a_wave_counts_after_its_approval(
 def test_a_wave_counts_from_the_gate_that_the_one_before_names(
     ledger: Ledger, variables: Variables, gate: str
 ) -> None:
-    """However early it reached the others; a gate that it has not reached lets nothing begin."""
+    """Other gates do not count, and a gate that was not reached lets nothing begin."""
     waves = [
         {"name": "database", "protection_groups": ["database"], "next_wave_when": gate},
         {"name": "application", "protection_groups": ["application"], "delay_before": "90s"},
@@ -150,7 +150,9 @@ def test_a_wave_counts_from_the_gate_that_the_one_before_names(
     gates = {"started": now, "launched": now, "validated": now} | {gate: now + dt.timedelta(seconds=20)}
     for name in gates.keys() - {gate}:
         ledger.save_reached("database", name, gates[name])
-    with pytest.raises(AirflowFailException, match=f"nothing says when that was {gate}"):
+    with pytest.raises(
+        AirflowFailException, match=f"PLAN_CHANGED.*no record says when wave database was {gate}"
+    ):
         launch("application")
     ledger.save_reached("database", gate, gates[gate])
     with pytest.raises(TaskDeferred) as deferred:

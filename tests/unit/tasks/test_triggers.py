@@ -1,4 +1,4 @@
-"""Waiting in the triggerer: what ends a wait, what does not, and what is told meanwhile."""
+"""Waiting in the triggerer: what ends a wait, what does not, and what is logged meanwhile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     NoCredentialsError,
-    WaiterError,
 )
 
 from drs.tasks import triggers
@@ -28,7 +27,7 @@ from tests.unit.drill import NOW, after
 
 JOB = "drsjob-1"
 A = "s-" + "a" * 17
-ELSEWHERE = {
+ELSEWHERE: dict[str, Any] = {
     "aws_conn_id": "aws_dr",
     "region_name": "eu-central-1",
     "verify": "/etc/ca.pem",
@@ -66,7 +65,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
 
 
 class FakeDrs:
-    """An asynchronous DRS that gives one answer at each look, the last one for ever; and a clock that moves
+    """An asynchronous DRS that gives one answer at each look and repeats the last one, and a clock that moves
     only while somebody sleeps.
     """
 
@@ -100,7 +99,7 @@ class FakeDrs:
 
 @pytest.fixture
 def drs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeDrs]:
-    """Put a fake DRS in the place of the real one, and its clock in the place of the wall's."""
+    """Replace DRS by a fake one, and the clock by the fake's clock."""
 
     def make(looks: Sequence[Look], logs: Sequence[list[dict[str, Any]]] = ([],)) -> FakeDrs:
         fake = FakeDrs(looks, logs)
@@ -122,7 +121,7 @@ def drs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FakeDrs]:
 
 
 async def outcome(trigger: BaseTrigger) -> dict[str, Any]:
-    """The one event of a trigger."""
+    """The single event of a trigger."""
     events = [each.payload async for each in trigger.run()]
     assert len(events) == 1
     payload: dict[str, Any] = events[0]
@@ -139,16 +138,22 @@ def ended_trigger(*jobs: str, seconds: float = 3600) -> DrsJobsEndedTrigger:
     )
 
 
+def started_trigger(*jobs: str, seconds: float = 300, **parameters: Any) -> DrsJobStartedTrigger:
+    return DrsJobStartedTrigger(
+        job_ids=list(jobs or (JOB,)), near=3, far=15, deadline=after(seconds).isoformat(), **parameters
+    )
+
+
 TRIGGERS = [
     holders_trigger(JOB, **ELSEWHERE),
     DrsJobsEndedTrigger(job_ids=[JOB], near=3, far=15, deadline=NOW.isoformat(), **ELSEWHERE),
-    DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=7, **ELSEWHERE),
+    started_trigger(JOB, **ELSEWHERE),
 ]
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS, ids=lambda trigger: type(trigger).__name__)
 def test_a_trigger_survives_its_way_into_the_triggerer(trigger: BaseTrigger) -> None:
-    """Stored as JSON under its class's path, and made anew from that: connection, Region and all."""
+    """It is stored as JSON under its class's path and made again from that, with connection and Region."""
     path, fields = json.loads(json.dumps(trigger.serialize()))
     module, _, name = path.rpartition(".")
     again = getattr(importlib.import_module(module), name)(**fields)
@@ -157,7 +162,7 @@ def test_a_trigger_survives_its_way_into_the_triggerer(trigger: BaseTrigger) -> 
 
 
 async def test_the_trigger_reaches_drs_as_its_task_does(drs: Callable[..., FakeDrs]) -> None:
-    """Connection, Region, certificate and botocore's configuration are the task's."""
+    """It uses the task's connection, Region, certificate and botocore configuration."""
     fake = drs([[job(status="COMPLETED")]])
     await outcome(holders_trigger(JOB, **ELSEWHERE))
     (hook,) = fake.hooks
@@ -166,21 +171,21 @@ async def test_the_trigger_reaches_drs_as_its_task_does(drs: Callable[..., FakeD
         "eu-central-1",
         "/etc/ca.pem",
     )
-    assert hook._config is not None
-    assert hook._config.retries == {"mode": "adaptive"}
+    config: Any = hook._config
+    assert config.retries == {"mode": "adaptive"}
 
 
 async def test_a_wait_without_holders_lasts_to_its_time_and_asks_nothing(
     drs: Callable[..., FakeDrs],
 ) -> None:
-    """One sleep."""
+    """The trigger sleeps once."""
     fake = drs([[]])
     assert await outcome(holders_trigger()) == {"status": "deadline"}
     assert (fake.asked, fake.sleeps) == ([], [60])
 
 
 async def test_a_wait_ends_when_one_of_the_holders_does(drs: Callable[..., FakeDrs]) -> None:
-    """The other one goes on holding; the servers of this one can be tried."""
+    """The other job still holds its servers, but those of this one can be launched."""
     both = [job("drsjob-1"), job("drsjob-2")]
     fake = drs([both, both, [job("drsjob-1"), job("drsjob-2", "COMPLETED")]])
     assert await outcome(holders_trigger("drsjob-1", "drsjob-2")) == {"status": "success"}
@@ -189,13 +194,13 @@ async def test_a_wait_ends_when_one_of_the_holders_does(drs: Callable[..., FakeD
 
 
 async def test_a_holder_that_drs_no_longer_lists_has_ended(drs: Callable[..., FakeDrs]) -> None:
-    """It holds nothing."""
+    """It holds no servers any more."""
     drs([[]])
     assert await outcome(holders_trigger(JOB)) == {"status": "success"}
 
 
 async def test_a_wait_ends_at_its_deadline_to_the_second(drs: Callable[..., FakeDrs]) -> None:
-    """The last pause is cut short; a wait that began too late looks once."""
+    """The last pause is shortened. A wait that begins after its deadline looks once."""
     fake = drs([[job()]])
     assert await outcome(holders_trigger(JOB, seconds=7)) == {"status": "deadline"}
     assert fake.sleeps == [3, 3, 1]
@@ -214,7 +219,7 @@ async def test_a_wait_ends_at_its_deadline_to_the_second(drs: Callable[..., Fake
 async def test_a_drs_that_does_not_answer_is_asked_again(
     drs: Callable[..., FakeDrs], error: ClientError | BotoCoreError
 ) -> None:
-    """Every 15 s, up to the deadline."""
+    """Every 15 s, until the deadline."""
     fake = drs([error, error, [job(status="COMPLETED")]])
     assert await outcome(holders_trigger(JOB)) == {"status": "success"}
     assert fake.sleeps == [15, 15]
@@ -226,14 +231,14 @@ async def test_a_drs_that_does_not_answer_is_asked_again(
 async def test_a_refusal_that_stays_goes_back_to_the_task(
     drs: Callable[..., FakeDrs], error: ClientError | BotoCoreError
 ) -> None:
-    """At once: the task meets it itself, and explains it."""
+    """At once: the task gets the same refusal and explains it."""
     fake = drs([error])
     assert await outcome(ended_trigger()) == {"status": "error", "message": str(error)}
     assert fake.sleeps == []
 
 
 async def test_the_end_is_that_of_all_jobs(drs: Callable[..., FakeDrs]) -> None:
-    """Whether they succeeded is the task's to judge."""
+    """The task judges whether the jobs succeeded."""
     fake = drs(
         [
             [job("drsjob-1"), job("drsjob-2")],
@@ -246,7 +251,7 @@ async def test_the_end_is_that_of_all_jobs(drs: Callable[..., FakeDrs]) -> None:
 
 
 async def test_it_looks_more_often_near_an_end(drs: Callable[..., FakeDrs]) -> None:
-    """While a job is PENDING or launches; in between, seldom."""
+    """It looks often while a job is PENDING or launches servers, and seldom in between."""
     fake = drs(
         [
             [job(status="PENDING")],
@@ -263,7 +268,7 @@ async def test_it_looks_more_often_near_an_end(drs: Callable[..., FakeDrs]) -> N
 async def test_drs_s_own_events_stand_in_the_log_once(
     drs: Callable[..., FakeDrs], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As they happen; those of the last look, when the job has ended, too."""
+    """They are logged as they happen, including those of the last look, when the job has ended."""
     start, conversion, end = event(1, "JOB_START"), event(60, "CONVERSION_START"), event(500, "LAUNCH_END")
     drs(
         [[job()], [job()], [job(status="COMPLETED")]],
@@ -278,7 +283,7 @@ async def test_drs_s_own_events_stand_in_the_log_once(
 
 
 async def test_the_log_of_an_ended_job_is_read_no_more(drs: Callable[..., FakeDrs]) -> None:
-    """The other jobs may go on for an hour."""
+    """The other jobs may run for another hour."""
     first, second = job("drsjob-1", "COMPLETED"), job("drsjob-2")
     fake = drs([[first, second], [first, second], [first, {**second, "status": "COMPLETED"}]])
     await outcome(ended_trigger("drsjob-1", "drsjob-2"))
@@ -286,34 +291,64 @@ async def test_the_log_of_an_ended_job_is_read_no_more(drs: Callable[..., FakeDr
     assert asked == ["drsjob-1", "drsjob-2", "drsjob-2", "drsjob-2"]
 
 
-async def test_a_silent_job_is_remarked_on(
+async def test_a_silent_job_is_a_warning_in_the_log(
     drs: Callable[..., FakeDrs], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A conversion that hangs looks like one that takes long: a person may want to look."""
+    """A conversion that hangs looks like one that takes long, so a person is warned."""
     drs([[job()]], [[event(0, "CONVERSION_START")]])
     assert await outcome(ended_trigger(seconds=900)) == {"status": "deadline"}
     assert capsys.readouterr().out.count("has written no event for 10 min") == 1
 
 
+ONE, TWO = "drsjob-1", "drsjob-2"
+
+
 @pytest.mark.parametrize(
-    ("reason", "message"),
+    ("looks", "sleeps"),
     [
-        ("Max attempts exceeded", "max attempts reached"),
-        ("Waiter encountered a terminal failure state", "DRS no longer lists the jobs"),
+        ([[job(ONE, "STARTED"), job(TWO, "STARTED")]], []),
+        ([[job(ONE, "COMPLETED"), job(TWO, "COMPLETED")]], []),
+        ([[job(ONE, "STARTED"), job(TWO, "COMPLETED")]], []),
+        ([[job(ONE, "PENDING"), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [3]),
+        ([[job(ONE, "STARTED"), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [3]),
+        ([[job(ONE, "STARTED")], [job(ONE), job(TWO)]], [15]),
+        ([[job(ONE, "PENDING")], [job(ONE), job(TWO, "PENDING")], [job(ONE), job(TWO)]], [15, 3]),
+        ([[], [job(ONE), job(TWO)]], [15]),
+    ],
+    ids=[
+        "all started",
+        "all completed",
+        "started and completed",
+        "all pending",
+        "one pending",
+        "one not listed",
+        "not listed, then pending",
+        "none listed",
     ],
 )
-async def test_jobs_that_do_not_start_are_left_to_the_task_to_judge(
-    drs: Callable[..., FakeDrs], monkeypatch: pytest.MonkeyPatch, reason: str, message: str
+async def test_jobs_have_started_when_drs_lists_each_of_them_as_no_longer_pending(
+    drs: Callable[..., FakeDrs], looks: Sequence[Look], sleeps: list[float]
 ) -> None:
-    """An event, not an exception: the resumed task tells which jobs, and their last events."""
-    fake = drs([[job(status="PENDING")]])
+    """DRS is asked about both jobs every 3 s, and every 15 s while it does not list one of them yet."""
+    fake = drs(looks)
+    assert await outcome(started_trigger(ONE, TWO)) == {"status": "success"}
+    assert fake.sleeps == sleeps
+    assert fake.asked == [("describe_jobs", {"filters": {"jobIDs": [ONE, TWO]}})] * len(looks)
 
-    class Waiter:
-        async def wait(self, **_: Any) -> None:
-            raise WaiterError("job_started", reason, {"items": []})
 
-    monkeypatch.setattr(DrsHook, "get_waiter", lambda *_, **__: Waiter())
-    event = await outcome(DrsJobStartedTrigger(job_ids=[JOB], waiter_delay=2, waiter_max_attempts=3))
-    assert event["status"] == "error"
-    assert message in event["message"]
-    assert len(fake.hooks) == 1
+@pytest.mark.parametrize("looks", [[[job(status="PENDING")]], [[]]], ids=["pending", "not listed"])
+async def test_jobs_that_do_not_start_are_left_to_the_task_to_judge(
+    drs: Callable[..., FakeDrs], looks: Sequence[Look]
+) -> None:
+    """The trigger ends at its deadline with an event, not with an exception; the task then names the jobs."""
+    fake = drs(looks)
+    assert await outcome(started_trigger(seconds=20)) == {"status": "deadline"}
+    assert sum(fake.sleeps) == 20
+
+
+async def test_a_refusal_while_jobs_are_to_start_goes_back_to_the_task(drs: Callable[..., FakeDrs]) -> None:
+    """The trigger does not ask again: the task meets the same refusal and explains it."""
+    error = refusal("AccessDeniedException")
+    fake = drs([error])
+    assert await outcome(started_trigger()) == {"status": "error", "message": str(error)}
+    assert (len(fake.asked), fake.sleeps) == (1, [])

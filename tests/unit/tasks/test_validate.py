@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +34,7 @@ FAULTY = {"type": "python", "function": f"{OWN}.finds_fault", "timeout": "1m"}
 
 
 def plan_parts(*checks: dict[str, Any], optional: bool = False, **parts: Any) -> dict[str, Any]:
-    """A plan that asks for these checks of wave database; server A may be optional."""
+    """A plan with these checks for wave database; server A may be optional."""
     return {
         "protection_groups": {
             "spare": {"source_servers": [A], "optional": optional},
@@ -48,9 +49,21 @@ def plan_parts(*checks: dict[str, Any], optional: bool = False, **parts: Any) ->
     }
 
 
+@pytest.fixture(scope="module")
+def clients(simulated_hook: Any) -> Callable[[str], Any]:
+    """The client of each service; to make one takes longer than most tests."""
+    session: Any = boto3.Session(region_name=REGION)
+    return functools.cache(session.client)
+
+
 @pytest.fixture
-def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> Begin:
-    """Begin a run of which wave database is launched; its tasks and triggers live by the simulated clock."""
+def begin(
+    drill: Callable[..., SimulatedDrill],
+    xcom: MemoryStore,
+    clients: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Begin:
+    """Begin a run whose wave database is launched. Its tasks and triggers use the simulated clock."""
 
     def begin(*, fault: LaunchFailed | None = None, **parts: Any) -> SimulatedDrill:
         run = drill(make_plan(launch={"jobs": "per_wave"}, **parts))
@@ -61,7 +74,7 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 
         async def get_async_conn(hook: DrsHook) -> AsyncClient:
             assert hook.client_type
-            return AsyncClient(boto3.client(hook.client_type, region_name=REGION))  # type: ignore[call-overload]
+            return AsyncClient(clients(hook.client_type))
 
         for module in (drill_task, sensors, triggers, validate):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
@@ -76,7 +89,7 @@ def begin(drill: Callable[..., SimulatedDrill], xcom: MemoryStore, monkeypatch: 
 
 
 def launch(run: SimulatedDrill, *, retry: bool = False) -> None:
-    """Start the wave's servers, or those that have to be started again, and judge them."""
+    """Launch the wave's servers, or launch again what needs it, and judge them."""
     run.launch(retry=retry)
     run.finish_jobs()
 
@@ -101,7 +114,7 @@ def make(run: SimulatedDrill) -> DrsValidateServersOperator:
 
 
 def validate_wave(run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None) -> WaveValidation:
-    """Run the task to its end; what it recorded."""
+    """Run the task to its end, and return what it recorded."""
     see_through(lambda: make(run), make_context(), deferrals)
     return recorded(run)
 
@@ -126,7 +139,7 @@ ALWAYS = "recovery_instance"
 
 
 def test_a_wave_of_which_the_plan_asks_nothing_more_is_validated_at_once(begin: Begin) -> None:
-    """One look at DRS and EC2: no wait, no deferral; the gate opens with the last check."""
+    """One look at DRS and EC2 is enough, without a deferral. The gate opens with the last check."""
     run = begin()
     deferrals: list[TaskDeferred] = []
     validation = validate_wave(run, deferrals)
@@ -141,7 +154,7 @@ def test_a_wave_of_which_the_plan_asks_nothing_more_is_validated_at_once(begin: 
 def test_the_checks_that_the_plan_asks_are_made_too(
     begin: Begin, deferrable: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the wave and of the server's group; the log has a table of all."""
+    """These are the checks of the wave and of the server's group. The log has a table of all results."""
     monkeypatch.setenv("AIRFLOW__DRS__DEFERRABLE", str(deferrable))
     parts = plan_parts({"type": "python", "function": f"{OWN}.says"})
     status = {"type": "instance_status"}
@@ -170,14 +183,16 @@ def test_the_checks_that_the_plan_asks_are_made_too(
 def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Check, server, instance and what was seen; above it, for evidence too, a table with the outputs."""
+    """The message names check, server, instance and what was seen. Above it, and in the evidence, is a table
+    with the outputs.
+    """
     run = begin(**plan_parts(FAULTY))
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
         validate_wave(run)
     validation = recorded(run)
     assert [result.passed for result in validation.results] == [True, False, True, False]
     instance = validation.results[1].instance_id
-    seen = "LookupError: 42 orders are missing (tried for 60 s)"
+    seen = "LookupError: 42 orders are missing (tried for 1 min)"
     check = f"python {OWN}.finds_fault"
     assert failure(run).message.startswith(
         f"Wave database: 2 of 4 checks failed. {check} of {A} (db-1), {instance}: {seen}; {check} of {B}"
@@ -186,14 +201,14 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     assert details.splitlines()[0].split() == ["server", "name", "check", "result", "seen", "took"]
     assert f"{A}  db-1  {check}  FAILED  {seen}  60 s" in details
     assert ALWAYS not in details
-    assert f"{check} of {A} (db-1) said:\nLookupError: 42 orders are missing\nof 1000" in details
+    assert f"{check} of {A} (db-1) printed:\nLookupError: 42 orders are missing\nof 1000" in details
     assert run.ledger.reached("database", "validated") is None
     log = capsys.readouterr().out
     assert log.index("Validation of wave database:") < log.index("What happened:") < log.index("[VALIDATION_")
 
 
 def test_many_failed_checks_are_told_in_full_by_the_table_alone(begin: Begin) -> None:
-    """The message names five."""
+    """The message describes five of them."""
     run = begin(**plan_parts(FAULTY, FAULTY, FAULTY))
     with pytest.raises(AirflowFailException, match="6 of 8 checks failed"):
         validate_wave(run)
@@ -202,7 +217,7 @@ def test_many_failed_checks_are_told_in_full_by_the_table_alone(begin: Begin) ->
 
 
 def test_what_an_optional_server_fails_is_a_warning(begin: Begin, capsys: pytest.CaptureFixture[str]) -> None:
-    """The other server's check passes, and so does the wave."""
+    """The other server passes its check, and so the wave passes."""
     parts = plan_parts(optional=True)
     parts["protection_groups"]["spare"]["validation"] = [FAULTY]
     run = begin(**parts)
@@ -215,14 +230,14 @@ def test_what_an_optional_server_fails_is_a_warning(begin: Begin, capsys: pytest
 
 
 def test_the_rest_of_a_wave_is_validated_when_optional_servers_are_missing(begin: Begin) -> None:
-    """What was not launched cannot be checked."""
+    """A server that did not launch cannot be checked."""
     fault = LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity")
     run = begin(fault=fault, **plan_parts(optional=True))
     assert told(validate_wave(run)) == [(B, ALWAYS, True)]
 
 
 def test_a_wave_of_which_nothing_was_launched_has_nothing_to_check(begin: Begin) -> None:
-    """All of its servers are optional; the verdict has an eye on that."""
+    """All of its servers are optional; the verdict judges that."""
     groups = {
         "database": {"source_servers": DATABASE, "optional": True},
         "application": {"source_servers": APPLICATION},
@@ -234,7 +249,7 @@ def test_a_wave_of_which_nothing_was_launched_has_nothing_to_check(begin: Begin)
 
 
 def test_an_instance_that_is_still_to_come_is_waited_for_in_the_triggerer(begin: Begin) -> None:
-    """EC2 may show it pending for a while; a look at once does not decide it."""
+    """EC2 may show an instance as pending for a while, so one look does not decide."""
     run = begin()
     ec2 = boto3.client("ec2", region_name=REGION)
     late = next(iter(run.instances()))
@@ -255,7 +270,7 @@ def test_an_instance_that_is_still_to_come_is_waited_for_in_the_triggerer(begin:
 
 
 def test_the_deferral_has_a_bound_and_reaches_aws_as_the_run_does(begin: Begin) -> None:
-    """Behind the longest time-out of a check; connection and Region are the run's."""
+    """The bound is later than the longest time-out of a check. Connection and Region are those of the run."""
     run = begin(**plan_parts({"type": "launch_actions", "timeout": "20m"}))
     with pytest.raises(TaskDeferred) as deferred:
         make(run).execute(make_context())
@@ -274,16 +289,16 @@ def test_the_deferral_has_a_bound_and_reaches_aws_as_the_run_does(begin: Begin) 
 
 
 def test_only_systems_manager_is_asked_once_for_each_request(
-    begin: Begin, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, clients: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore must not send a command twice; what is only read it may."""
+    """botocore must not send a command twice; it may repeat a request that only reads."""
     run = begin(**plan_parts({"type": "ssm"}))
     opened: dict[str, bool] = {}
 
     async def get_async_conn(hook: DrsHook) -> AsyncClient:
         assert hook.client_type
         opened[hook.client_type] = hook.once
-        return AsyncClient(boto3.client(hook.client_type, region_name=REGION))  # type: ignore[call-overload]
+        return AsyncClient(clients(hook.client_type))
 
     monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
@@ -321,7 +336,7 @@ COMMAND = {
 
 
 def test_a_server_that_boots_and_answers_passes(begin: Begin) -> None:
-    """Its status checks are initializing at first, and its agent unknown; each command is sent once."""
+    """At first its status checks are initializing and its agent is unknown. Each command is sent once."""
     run = begin(**plan_parts(STATUS, COMMAND))
     validation = validate_wave(run)
     assert all(result.passed for result in validation.results)
@@ -355,12 +370,12 @@ def test_a_server_that_does_not_is_told_from_the_one_that_does(
     assert seen in failure(run).message
 
 
-# --- taken up, cleared, launched anew ---------------------------------------------------------------------
+# --- continued, cleared, launched again ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def interrupted(begin: Begin) -> SimulatedDrill:
-    """A run whose task was killed after it had begun to validate, a minute ago."""
+    """A run whose task was killed a minute after it had begun to validate."""
     run = begin(**plan_parts(FAULTY))
     with pytest.raises(TaskDeferred):
         make(run).execute(make_context())
@@ -368,7 +383,7 @@ def interrupted(begin: Begin) -> SimulatedDrill:
     return run
 
 
-def test_a_task_that_is_tried_again_does_not_begin_the_time_anew(interrupted: SimulatedDrill) -> None:
+def test_a_retried_task_continues_the_time_of_its_checks(interrupted: SimulatedDrill) -> None:
     """A check of one minute that began 50 s ago has 10 s left."""
     begun = interrupted.clock.now()
     with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
@@ -377,16 +392,16 @@ def test_a_task_that_is_tried_again_does_not_begin_the_time_anew(interrupted: Si
     assert recorded(interrupted).began_at == begun - dt.timedelta(seconds=50)
 
 
-def test_a_validation_that_was_cleared_after_its_end_begins_anew(interrupted: SimulatedDrill) -> None:
-    """Somebody has mended the server meanwhile, and wants it looked at."""
+def test_a_validation_that_was_cleared_after_its_end_begins_again(interrupted: SimulatedDrill) -> None:
+    """Somebody has fixed the server and wants it checked again."""
     for _ in range(2):
         with pytest.raises(AirflowFailException, match="VALIDATION_FAILED"):
             validate_wave(interrupted)
     assert all(50 < result.seconds < 62 for result in recorded(interrupted).results if not result.passed)
 
 
-def test_a_wave_that_is_launched_anew_is_validated_anew(interrupted: SimulatedDrill) -> None:
-    """What began for the instances of before does not count for those of now."""
+def test_a_wave_that_is_launched_again_is_validated_again(interrupted: SimulatedDrill) -> None:
+    """A validation that began for the earlier instances does not count for the new ones."""
     run = interrupted
     before = run.instances()
     run.clean_up()
@@ -401,7 +416,7 @@ def test_a_wave_that_is_launched_anew_is_validated_anew(interrupted: SimulatedDr
 
 
 def test_servers_without_a_record_of_their_launch_are_not_validated(begin: Begin, xcom: MemoryStore) -> None:
-    """The gate was marked as success by hand; or the record is of the job before the last."""
+    """The gate was marked as success by hand, or the record belongs to the job before the last."""
     run = begin()
     record = run.ledger.launch("database")
     assert record is not None
@@ -411,10 +426,14 @@ def test_servers_without_a_record_of_their_launch_are_not_validated(begin: Begin
     )
     timeline = record.timeline.model_copy(update={"servers": slots})
     run.ledger.save_launch("database", record.model_copy(update={"timeline": timeline}))
-    with pytest.raises(AirflowFailException, match=f"{B} .db-2. is not proven launched"):
+    with pytest.raises(
+        AirflowFailException, match=rf"DRILL_FAILED.*no record says that server {B} \(db-2\) launched"
+    ):
         validate_wave(run)
     del xcom.values["outcome.database"]
-    with pytest.raises(AirflowFailException, match="no record of its servers being launched"):
+    with pytest.raises(
+        AirflowFailException, match=r"DRILL_FAILED.*No record says that the servers of wave database launched"
+    ):
         validate_wave(run)
 
 

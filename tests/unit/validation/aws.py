@@ -1,4 +1,4 @@
-"""What AWS says of two launched servers, for checks to look at; a test changes what it likes."""
+"""A fake AWS with two launched servers, for checks to look at. A test changes what it needs to."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def instance(server: str, state: str = "running", **fields: Any) -> dict[str, An
 
 
 class FakeAws:
-    """Asynchronous clients of DRS, EC2 and Systems Manager, and a clock that moves while somebody sleeps."""
+    """Asynchronous clients of DRS, EC2 and Systems Manager, and a clock that moves during sleeps."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -74,7 +74,7 @@ class FakeAws:
         self.commands: list[dict[str, Any]] = []
         self.invocation: Callable[[], dict[str, Any]] = lambda: {"Status": "Success"}
         self.refusals: dict[str, list[Exception]] = {}
-        """What the next calls of an operation are answered with, one each."""
+        """The errors of the next calls of an operation, one for each call."""
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     async def __call__(self, service: str) -> FakeAws:
@@ -107,7 +107,7 @@ class FakeAws:
         return self.invocation()
 
     def answer(self, operation: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The pages of a list."""
+        """The pages of the answer to a list operation."""
         self._called(operation, dict(parameters))
         match operation:
             case "describe_recovery_instances":
@@ -146,8 +146,8 @@ class _Pages:
 
 
 def make_wave(*checks: Mapping[str, Any], servers: int = 2, **fields: Any) -> WaveToCheck:
-    """A wave of two servers with these checks; ``fields`` are the wave's, or of each server of it."""
-    of_servers = {name: fields.pop(name) for name in ("optional", "starts") if name in fields}
+    """A wave of two servers with these checks; ``fields`` are fields of the wave or of each server."""
+    server_fields = {name: fields.pop(name) for name in ("optional", "starts") if name in fields}
     return WaveToCheck.model_validate(
         {
             "plan": "orders",
@@ -166,7 +166,7 @@ def make_wave(*checks: Mapping[str, Any], servers: int = 2, **fields: Any) -> Wa
                     group="database",
                     job_id=JOB,
                     instance_id=INSTANCES[server],
-                    **of_servers,
+                    **server_fields,
                 )
                 for number, server in enumerate(DATABASE[:servers], 1)
             ],
@@ -175,18 +175,21 @@ def make_wave(*checks: Mapping[str, Any], servers: int = 2, **fields: Any) -> Wa
     )
 
 
-def validate(aws: FakeAws, wave: WaveToCheck, told: list[CheckResult] | None = None) -> list[CheckResult]:
-    """All checks of the wave to their end; an interval of 3 s, and no real time."""
+def validate(aws: FakeAws, wave: WaveToCheck, reported: list[CheckResult] | None = None) -> list[CheckResult]:
+    """Make all checks of the wave until they have results, every 3 s, without waiting for real time.
+
+    :param reported: gets each result as soon as it is known
+    """
 
     async def validating() -> tuple[CheckResult, ...]:
-        heard = [] if told is None else told
-        return await Validation(wave, aws, every=3, tell=heard.append, now=lambda: aws.now).run()
+        results = [] if reported is None else reported
+        return await Validation(wave, aws, every=3, tell=results.append, now=lambda: aws.now).run()
 
     return list(run(validating(), aws.pass_time))
 
 
 def look(aws: FakeAws, check: Mapping[str, Any], times: int = 1, **fields: Any) -> Observation:
-    """What the last of some looks of one check at server A sees; ``fields`` are the wave's."""
+    """Look at server A for one check, and return what the last look saw; ``fields`` are the wave's."""
 
     async def looking() -> Observation:
         wave = make_wave(check, servers=1, **fields)

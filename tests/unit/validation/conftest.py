@@ -9,4 +9,5 @@ from tests.unit.validation.aws import FakeAws
 
 @pytest.fixture
 def aws() -> FakeAws:
+    """An AWS in which every check of the launched instances passes."""
     return FakeAws()

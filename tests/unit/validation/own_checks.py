@@ -1,4 +1,4 @@
-"""Checks of one's own, as a plan names them by their dotted path."""
+"""Python functions that a plan names as checks, by their dotted path."""
 
 from __future__ import annotations
 

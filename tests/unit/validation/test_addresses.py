@@ -1,4 +1,4 @@
-"""Checks that call the instance's address, here a listener of the test's own."""
+"""Checks that connect to the instance's address, where the test has a listener."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Health(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Where an HTTP server listens."""
+    """A port where an HTTP server listens."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Health)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -40,7 +40,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def closed_port() -> int:
-    """Where nobody listens."""
+    """A port where nobody listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         number: int = listener.getsockname()[1]
@@ -48,11 +48,13 @@ def closed_port() -> int:
 
 
 def test_a_port_that_accepts_connections_passes(aws: FakeAws, port: int) -> None:
+    """The text names the address and the port."""
     seen = look(aws, {"type": "tcp", "port": port})
     assert (seen.passed, seen.text) == (True, f"127.0.0.1:{port} accepts connections")
 
 
 def test_a_closed_port_may_open_later(aws: FakeAws, closed_port: int) -> None:
+    """The result is not final."""
     seen = look(aws, {"type": "tcp", "port": closed_port})
     assert (seen.passed, seen.final) == (False, False)
     assert seen.text == f"127.0.0.1:{closed_port}: Connection refused"
@@ -63,7 +65,7 @@ def http(aws: FakeAws, port: int, path: str, **fields: Any) -> Any:
 
 
 def test_an_answer_as_expected_passes(aws: FakeAws, port: int) -> None:
-    """Status and body; it says how the body begins."""
+    """Status and body are as expected. The text contains the beginning of the body."""
     seen = http(aws, port, "/health", expect_body='"status": *"ok"')
     assert seen.passed
     assert seen.text == (
@@ -82,28 +84,30 @@ def test_an_answer_as_expected_passes(aws: FakeAws, port: int) -> None:
     ],
     ids=["500", "redirect", "status", "body"],
 )
-def test_another_answer_is_told(
+def test_another_answer_does_not_pass(
     aws: FakeAws, port: int, path: str, fields: dict[str, Any], text: str
 ) -> None:
-    """It may be another one later."""
+    """The result is not final, because a later answer may be as expected."""
     seen = http(aws, port, path, **fields)
     assert (seen.passed, seen.final) == (False, False)
     assert seen.text.startswith(f"GET http://127.0.0.1:{port}{path}: {text}")
 
 
 def test_an_answer_that_is_expected_is_not_an_error(aws: FakeAws, port: int) -> None:
-    """A plan may want a 404."""
+    """A plan may expect status 404."""
     assert http(aws, port, "/elsewhere", expect_status=404).passed
 
 
-def test_a_connection_that_fails_is_told(aws: FakeAws, closed_port: int) -> None:
+def test_a_connection_that_fails_does_not_pass(aws: FakeAws, closed_port: int) -> None:
+    """The text contains the reason. A later look may pass."""
     seen = http(aws, closed_port, "/")
     assert (seen.passed, seen.final) == (False, False)
     assert seen.text == f"GET http://127.0.0.1:{closed_port}/: Connection refused"
 
 
 @pytest.mark.parametrize("check", ["tcp", "http"])
-def test_a_name_that_is_not_known_is_told(aws: FakeAws, check: str) -> None:
+def test_a_name_that_cannot_be_resolved_does_not_pass(aws: FakeAws, check: str) -> None:
+    """The text contains the name and the reason. A later look may pass."""
     aws.instances = [instance(A, PrivateDnsName="db.invalid")]
     seen = look(aws, {"type": check, "port": 80, "address": "dns"})
     assert (seen.passed, seen.final) == (False, False)
@@ -111,10 +115,10 @@ def test_a_name_that_is_not_known_is_told(aws: FakeAws, check: str) -> None:
     assert "not known" in seen.text or "resolution" in seen.text
 
 
-def test_a_proxy_of_the_environment_is_not_asked(
+def test_a_proxy_in_the_environment_is_not_used(
     aws: FakeAws, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The instance itself is."""
+    """The request goes to the instance itself."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     assert http(aws, port, "/health").passed
 
@@ -132,7 +136,7 @@ def test_a_proxy_of_the_environment_is_not_asked(
 def test_the_address_is_the_one_that_the_plan_names(
     aws: FakeAws, port: int, check: str, kind: str, named: dict[str, str]
 ) -> None:
-    """A DNS name is the public one, else the private."""
+    """The DNS name is the public one, or else the private one."""
     addresses = {"PrivateIpAddress": "", "PrivateDnsName": ""} | named
     aws.instances = [instance(A, **addresses)]
     path = {"path": "/health"} if check == "http" else {}

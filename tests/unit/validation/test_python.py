@@ -1,4 +1,4 @@
-"""A check of one's own."""
+"""Checks that are Python functions of the plan's author."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def named(name: str, **fields: object) -> dict[str, object]:
 
 
 def test_what_the_function_returns_is_what_was_seen(aws: FakeAws) -> None:
-    """A plain one and an asynchronous one, each with the plan's parameters."""
+    """This holds for plain and for asynchronous functions, which get the plan's parameters."""
     seen = look(aws, named("says", parameters={"text": "1000 orders"}))
     assert (seen.passed, seen.text) == (True, "db-1: 1000 orders")
     seen = look(aws, named("says_later", parameters={"text": "1000 orders"}))
@@ -27,8 +27,8 @@ def test_what_the_function_returns_is_what_was_seen(aws: FakeAws) -> None:
     assert look(aws, named("says_nothing")).text == f"{OWN}.says_nothing returned and said nothing"
 
 
-def test_the_function_is_given_the_launched_server(aws: FakeAws) -> None:
-    """With whatever it needs to find it."""
+def test_the_function_gets_the_launched_server(aws: FakeAws) -> None:
+    """It gets everything that it needs to reach the server."""
     aws.instances = [instance(A, PublicIpAddress="192.0.2.1", PublicDnsName="db.example.com")]
     own_checks.asked.clear()
     look(aws, named("says"))
@@ -52,6 +52,7 @@ def test_the_function_is_given_the_launched_server(aws: FakeAws) -> None:
 
 
 def test_what_the_function_raises_is_what_was_seen_and_may_pass_later(aws: FakeAws) -> None:
+    """The first line is in the text, and the whole message in the output."""
     seen = look(aws, named("finds_fault"))
     assert (seen.passed, seen.final) == (False, False)
     assert seen.text == "LookupError: 42 orders are missing"
@@ -67,18 +68,18 @@ def test_what_the_function_raises_is_what_was_seen_and_may_pass_later(aws: FakeA
     ],
 )
 def test_a_function_that_cannot_be_imported_fails_at_once(aws: FakeAws, function: str, why: str) -> None:
-    """And says so."""
+    """The text names the function and the error."""
     seen = look(aws, {"type": "python", "function": function})
     assert (seen.passed, seen.final) == (False, True)
     assert seen.text.startswith(f"{function} cannot be imported here: {why}: ")
 
 
 def test_a_function_that_hangs_is_given_up_at_its_time_out(aws: FakeAws) -> None:
-    """It holds up neither the other checks nor the process: nobody waits for its thread."""
+    """It delays neither the other checks nor the end of the process, because nothing waits for its thread."""
     own_checks.never.clear()
     begun = time.monotonic()
     _, hung = validate(aws, make_wave(named("hangs", timeout="1m"), servers=1))
     assert time.monotonic() - begun < 30
-    assert (hung.passed, hung.seen) == (False, "no answer within 60 s (tried for 60 s)")
+    assert (hung.passed, hung.seen) == (False, "no answer within 1 min (tried for 1 min)")
     assert [thread.daemon for thread in threading.enumerate() if thread.name == "drs-check"] == [True]
     own_checks.never.set()

@@ -1,4 +1,4 @@
-"""A wave's checks together: how long each is tried, how often AWS is read, and what a refusal means."""
+"""All checks of a wave: how long each is repeated, how often AWS is read, and what a refusal means."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def status(server: str, instance_status: str = "ok") -> dict[str, object]:
     }
 
 
-def test_results_stand_in_the_order_of_servers_and_checks(aws: FakeAws) -> None:
-    """The one that is always made first; two of the same kind are told apart."""
+def test_results_are_in_the_order_of_servers_and_checks(aws: FakeAws) -> None:
+    """The check that is always made comes first. Two checks of the same kind have different labels."""
     aws.statuses = [status(A), status(B)]
     results = validate(aws, make_wave(STATUS, STATUS))
     labels = ["recovery_instance", "instance_status", "instance_status (2)"]
@@ -37,9 +37,9 @@ def test_results_stand_in_the_order_of_servers_and_checks(aws: FakeAws) -> None:
     assert {result.instance_id for result in results if result.server_id == A} == {"i-a"}
 
 
-def test_each_check_is_told_when_it_is_decided(aws: FakeAws) -> None:
-    """Not when the slowest is."""
-    told: list[CheckResult] = []
+def test_each_result_is_reported_as_soon_as_it_is_known(aws: FakeAws) -> None:
+    """It is not held back until the slowest check has a result."""
+    reported: list[CheckResult] = []
     aws.statuses = [status(B), status(A, "initializing")]
 
     def initialize(seconds: float) -> None:
@@ -48,32 +48,32 @@ def test_each_check_is_told_when_it_is_decided(aws: FakeAws) -> None:
             aws.statuses = [status(A), status(B)]
 
     aws.pass_time = initialize  # type: ignore[method-assign]
-    results = validate(aws, make_wave(STATUS), told)
-    assert (told[-1].server_id, told[-1].check) == (A, "instance_status")
-    assert 60 <= told[-1].seconds <= 63
-    assert [result.at for result in told[:-1]] == [NOW] * 3
-    assert sorted(results, key=str) == sorted(told, key=str)
+    results = validate(aws, make_wave(STATUS), reported)
+    assert (reported[-1].server_id, reported[-1].check) == (A, "instance_status")
+    assert 60 <= reported[-1].seconds <= 63
+    assert [result.at for result in reported[:-1]] == [NOW] * 3
+    assert sorted(results, key=str) == sorted(reported, key=str)
 
 
-def test_checks_are_made_beside_each_other(aws: FakeAws) -> None:
-    """Two that are tried for ten minutes take ten together, and each says for how long."""
+def test_checks_are_made_in_parallel(aws: FakeAws) -> None:
+    """Two checks with a time-out of ten minutes take ten minutes together. Their results say how long."""
     results = validate(aws, make_wave(STATUS))
     lost = [result for result in results if not result.passed]
     assert [result.server_id for result in lost] == [A, B]
     assert all(600 <= result.seconds < 601 for result in lost)
     assert {result.seen for result in lost} == {
-        f"EC2 names no status of {name} (tried for 600 s)" for name in ("i-a", "i-b")
+        f"EC2 names no status of {name} (tried for 10 min)" for name in ("i-a", "i-b")
     }
 
 
-def test_each_check_has_its_own_time(aws: FakeAws) -> None:
-    """A short one is not held up by a long one."""
+def test_each_check_has_its_own_time_out(aws: FakeAws) -> None:
+    """A check with a long time-out does not delay one with a short time-out."""
     results = validate(aws, make_wave({**STATUS, "timeout": "1m"}, STATUS, servers=1))
     assert [round(result.seconds) for result in results] == [0, 60, 600]
 
 
 def test_one_reading_serves_all_servers_and_checks_of_a_round(aws: FakeAws) -> None:
-    """EC2 and DRS are not asked for each server on its own."""
+    """EC2 and DRS are not called for each server separately."""
     aws.statuses = [status(A), status(B)]
     validate(aws, make_wave(STATUS, STATUS))
     assert len(aws.called("describe_recovery_instances")) == 1
@@ -82,14 +82,14 @@ def test_one_reading_serves_all_servers_and_checks_of_a_round(aws: FakeAws) -> N
 
 
 def test_the_time_counts_from_the_beginning_of_the_validation(aws: FakeAws) -> None:
-    """Taken up by another triggerer nine minutes later, a check of ten minutes has one left."""
+    """If another triggerer takes over nine minutes later, a check of ten minutes has one minute left."""
     aws.now = after(540)
     results = validate(aws, make_wave(STATUS, servers=1))
     assert [round(result.seconds) for result in results] == [540, 600]
 
 
-def test_a_check_whose_time_is_over_is_looked_at_once_more(aws: FakeAws) -> None:
-    """Nobody looked while the triggerer was down."""
+def test_a_check_whose_time_out_has_passed_gets_one_more_look(aws: FakeAws) -> None:
+    """The triggerer was down in the meantime, so nobody has looked."""
     aws.now = after(3600)
     aws.statuses = [status(A)]
     assert [result.passed for result in validate(aws, make_wave(STATUS, servers=1))] == [True, True]
@@ -102,18 +102,20 @@ def test_a_check_whose_time_is_over_is_looked_at_once_more(aws: FakeAws) -> None
     [
         refusal("ThrottlingException"),
         refusal("InternalError", 500),
-        # EC2's calls do not all know a new instance at the same moment.
+        # A call of EC2 may not know a new instance yet that another call has listed.
         refusal("InvalidInstanceID.NotFound"),
     ],
     ids=str,
 )
 def test_an_aws_that_does_not_answer_is_asked_again(aws: FakeAws, error: Exception) -> None:
+    """The next look passes."""
     aws.refusals["describe_instances"] = [error]
     results = validate(aws, make_wave())
     assert [(result.passed, round(result.seconds)) for result in results] == [(True, 3)] * 2
 
 
 def test_an_aws_that_never_answers_is_what_was_seen(aws: FakeAws) -> None:
+    """The check does not pass, and its result contains AWS's error."""
     aws.refusals["describe_instances"] = [refusal("ThrottlingException") for _ in range(200)]
     (result,) = validate(aws, make_wave(servers=1))
     assert not result.passed
@@ -121,7 +123,7 @@ def test_an_aws_that_never_answers_is_what_was_seen(aws: FakeAws) -> None:
 
 
 def test_a_denied_call_fails_at_once_and_names_the_action(aws: FakeAws) -> None:
-    """For one check; the others go on."""
+    """Only the check that needs the call fails. The others are made."""
     message = "User: arn:… is not authorized to perform: ec2:DescribeInstanceStatus"
     aws.refusals["describe_instance_status"] = [refusal("UnauthorizedOperation", 403, message=message)]
     always, denied = validate(aws, make_wave(STATUS, servers=1))
@@ -131,6 +133,7 @@ def test_a_denied_call_fails_at_once_and_names_the_action(aws: FakeAws) -> None:
 
 
 def test_another_refusal_is_final(aws: FakeAws) -> None:
+    """The check fails at once, and its result contains AWS's message."""
     aws.refusals["describe_instance_status"] = [refusal("InvalidParameterValue", message="what is that?")]
     _, refused = validate(aws, make_wave(STATUS, servers=1))
     assert (refused.passed, refused.seconds) == (False, 0)
@@ -138,7 +141,7 @@ def test_another_refusal_is_final(aws: FakeAws) -> None:
 
 
 def test_a_check_that_breaks_does_not_end_the_others(aws: FakeAws) -> None:
-    """An answer in a shape that nobody expected."""
+    """An unexpected shape of an answer breaks one check only."""
     aws.statuses = [{"InstanceId": "i-a", "SystemStatus": 5}]
     always, broken = validate(aws, make_wave(STATUS, servers=1))
     assert always.passed
@@ -157,7 +160,7 @@ def test_a_check_that_breaks_does_not_end_the_others(aws: FakeAws) -> None:
     ids=lambda check: check["type"],
 )
 def test_a_server_that_is_left_stopped_cannot_be_checked(aws: FakeAws, check: dict[str, str]) -> None:
-    """It says so at once, and nothing is called."""
+    """The check fails at once, and says why."""
     aws.instances = [instance(A, "stopped")]
     always, stopped = validate(aws, make_wave(check, servers=1, starts=False))
     assert always.passed
@@ -166,23 +169,25 @@ def test_a_server_that_is_left_stopped_cannot_be_checked(aws: FakeAws, check: di
 
 
 def test_one_look_decides_what_can_be_decided_at_once(aws: FakeAws) -> None:
-    """All passed: no wait is needed. One instance that is still to come: nothing is decided, nothing told."""
-    told: list[CheckResult] = []
+    """If all checks pass, no wait is needed. If one instance is pending, nothing is reported yet."""
+    reported: list[CheckResult] = []
 
     async def once() -> tuple[CheckResult, ...] | None:
-        return await Validation(make_wave(), aws, every=3, tell=told.append, now=lambda: aws.now).look_once()
+        return await Validation(
+            make_wave(), aws, every=3, tell=reported.append, now=lambda: aws.now
+        ).look_once()
 
     results = run(once())
     assert results is not None
-    assert list(results) == told
-    told.clear()
+    assert list(results) == reported
+    reported.clear()
     aws.instances = [instance(A), instance(B, "pending")]
     assert run(once()) is None
-    assert told == []
+    assert reported == []
 
 
 def test_a_cancelled_validation_leaves_nothing_behind(aws: FakeAws) -> None:
-    """A run that is marked failed in mid-wave ends every check."""
+    """When somebody marks a run as failed in the middle of a wave, every check ends."""
 
     async def cancelled() -> set[asyncio.Task[object]]:
         validation = Validation(make_wave(STATUS), aws, every=3, tell=lambda _: None, now=lambda: aws.now)
@@ -191,7 +196,7 @@ def test_a_cancelled_validation_leaves_nothing_behind(aws: FakeAws) -> None:
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert run(cancelled(), aws.pass_time) == set()
     assert aws.now - NOW < dt.timedelta(seconds=12)

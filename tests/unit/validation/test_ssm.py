@@ -1,4 +1,4 @@
-"""A command that Systems Manager runs, once."""
+"""A command that Systems Manager runs once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POSTGRES = {
 
 
 def test_a_command_that_succeeds_passes_and_its_output_is_kept(aws: FakeAws) -> None:
-    """Sent to the instance with the plan's document and parameters."""
+    """The command is sent to the instance with the plan's document and parameters."""
     aws.invocation = lambda: {"Status": "Success", "StandardOutputContent": "\nactive\nsince 06:00\n"}
     seen = look(aws, POSTGRES)
     assert seen.passed
@@ -34,7 +34,7 @@ def test_a_command_that_succeeds_passes_and_its_output_is_kept(aws: FakeAws) -> 
 
 
 def test_a_command_that_fails_is_not_sent_again(aws: FakeAws) -> None:
-    """Its exit code and what it said are what was seen, at once."""
+    """The check fails at once. What was seen has the exit code and the beginning of the output."""
     aws.invocation = lambda: {
         "Status": "Failed",
         "ResponseCode": 3,
@@ -49,7 +49,7 @@ def test_a_command_that_fails_is_not_sent_again(aws: FakeAws) -> None:
 
 
 def test_a_command_is_sent_once_and_asked_for_until_it_ends(aws: FakeAws) -> None:
-    """Sent, not delivered yet, running, done: one command."""
+    """One command is sent, delivered, running and then done."""
     aws.refusals["get_command_invocation"] = [refusal("InvocationDoesNotExist")]
     states = iter(["Pending", "InProgress", "InProgress", "Success"])
     aws.invocation = lambda: {"Status": next(states)}
@@ -59,13 +59,15 @@ def test_a_command_is_sent_once_and_asked_for_until_it_ends(aws: FakeAws) -> Non
 
 
 def test_a_command_that_does_not_end_is_given_up(aws: FakeAws) -> None:
+    """The check fails when its time-out has passed."""
     aws.invocation = lambda: {"Status": "InProgress"}
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, round(result.seconds)) == (False, 300)
-    assert result.seen == "AWS-RunShellScript (c-1) is InProgress (tried for 300 s)"
+    assert result.seen == "AWS-RunShellScript (c-1) is InProgress (tried for 5 min)"
 
 
 def test_an_agent_that_has_not_reported_yet_is_waited_for(aws: FakeAws) -> None:
+    """Then one command is sent."""
     aws.refusals["send_command"] = [refusal("InvalidInstanceId") for _ in range(3)]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, round(result.seconds)) == (True, 9)
@@ -73,13 +75,14 @@ def test_an_agent_that_has_not_reported_yet_is_waited_for(aws: FakeAws) -> None:
 
 
 def test_an_agent_that_never_reports_is_what_was_seen(aws: FakeAws) -> None:
+    """The result says that the instance is not registered with Systems Manager."""
     aws.refusals["send_command"] = [refusal("InvalidInstanceId") for _ in range(200)]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert result.seen.startswith("i-a is not registered with Systems Manager: its agent has not reported")
 
 
-def test_a_triggerer_that_restarts_takes_up_the_command_that_was_sent(aws: FakeAws) -> None:
-    """By its mark; it does not run twice."""
+def test_a_triggerer_that_restarts_finds_the_command_that_was_sent(aws: FakeAws) -> None:
+    """It finds the command by its mark, so the command does not run twice."""
     validate(aws, make_wave(POSTGRES))
     validate(aws, make_wave(POSTGRES))
     assert [command["InstanceIds"] for command in aws.commands] == [["i-a"], ["i-b"]]
@@ -94,14 +97,15 @@ def test_a_triggerer_that_restarts_takes_up_the_command_that_was_sent(aws: FakeA
     ],
     ids=["run", "wave", "validation"],
 )
-def test_a_command_of_something_else_is_not_taken_up(aws: FakeAws, other: dict[str, Any]) -> None:
-    """Of another run, of another wave, or of a validation before the wave was cleared."""
+def test_a_command_with_another_mark_is_not_used(aws: FakeAws, other: dict[str, Any]) -> None:
+    """It belongs to another run, to another wave, or to a validation before the wave was cleared."""
     look(aws, POSTGRES)
     look(aws, POSTGRES, **other)
     assert len(aws.commands) == 2
 
 
 def test_two_checks_with_one_document_are_two_commands(aws: FakeAws) -> None:
+    """Each check sends its own command."""
     validate(aws, make_wave(POSTGRES, {**POSTGRES, "parameters": {"commands": ["uptime"]}}, servers=1))
     assert [command["Parameters"]["commands"] for command in aws.commands] == [
         ["systemctl is-active postgresql"],
@@ -110,7 +114,7 @@ def test_two_checks_with_one_document_are_two_commands(aws: FakeAws) -> None:
 
 
 def test_a_lost_reply_is_looked_for_before_the_command_is_sent_again(aws: FakeAws) -> None:
-    """The command was made: it is found by its mark."""
+    """Systems Manager has accepted the command, which is found by its mark."""
     aws.refusals["send_command"] = [refusal("InternalServerError", 500)]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, round(result.seconds)) == (True, 3)
@@ -118,6 +122,7 @@ def test_a_lost_reply_is_looked_for_before_the_command_is_sent_again(aws: FakeAw
 
 
 def test_a_throttled_command_is_sent_later(aws: FakeAws) -> None:
+    """It is sent once."""
     aws.refusals["send_command"] = [refusal("ThrottlingException")]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, round(result.seconds)) == (True, 3)
@@ -125,6 +130,7 @@ def test_a_throttled_command_is_sent_later(aws: FakeAws) -> None:
 
 
 def test_a_document_that_does_not_exist_fails_at_once(aws: FakeAws) -> None:
+    """The result contains the message of Systems Manager."""
     aws.refusals["send_command"] = [refusal("InvalidDocument", message="no such document")]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))
     assert (result.passed, result.seconds) == (False, 0)
@@ -132,7 +138,7 @@ def test_a_document_that_does_not_exist_fails_at_once(aws: FakeAws) -> None:
 
 
 def test_a_long_output_is_cut_in_its_middle(aws: FakeAws) -> None:
-    """What it is and how it ended are kept."""
+    """The beginning and the end are kept."""
     aws.invocation = lambda: {"Status": "Success", "StandardOutputContent": f"begin{'x' * 24000}end"}
     seen = look(aws, POSTGRES)
     assert len(seen.output) < OUTPUT + 50
@@ -141,7 +147,8 @@ def test_a_long_output_is_cut_in_its_middle(aws: FakeAws) -> None:
     assert "[... 22008 characters ...]" in seen.output
 
 
-def test_who_may_not_send_commands_is_told_the_action(aws: FakeAws) -> None:
+def test_a_caller_who_may_not_send_commands_learns_the_action(aws: FakeAws) -> None:
+    """The check fails at once and names the denied action."""
     message = "User: arn:… is not authorized to perform: ssm:SendCommand on resource: arn:…"
     aws.refusals["send_command"] = [refusal("AccessDeniedException", message=message)]
     _, result = validate(aws, make_wave(POSTGRES, servers=1))

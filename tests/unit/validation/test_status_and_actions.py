@@ -1,4 +1,4 @@
-"""What AWS itself says of an instance: EC2's status checks, DRS's post-launch actions."""
+"""Checks of what AWS says about an instance: EC2's status checks and DRS's post-launch actions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ACTIONS = {"type": "launch_actions", "timeout": "30m"}
 def test_both_status_checks_must_be_ok(
     aws: FakeAws, system: str, instance: str, passes: bool, text: str
 ) -> None:
-    """Whatever else they are, they may still become ok."""
+    """Any other status may still become ok, so the result is not final."""
 
-    def told(status: str) -> dict[str, Any]:
+    def checked(status: str) -> dict[str, Any]:
         return {"Status": status, "Details": [{"Name": "reachability", "Status": status}]}
 
     aws.statuses = [
-        {"InstanceId": "i-a", "SystemStatus": told(system), "InstanceStatus": told(instance)},
-        {"InstanceId": "i-b", "SystemStatus": told("ok"), "InstanceStatus": told("ok")},
+        {"InstanceId": "i-a", "SystemStatus": checked(system), "InstanceStatus": checked(instance)},
+        {"InstanceId": "i-b", "SystemStatus": checked("ok"), "InstanceStatus": checked("ok")},
     ]
     seen = look(aws, STATUS)
     assert (seen.passed, seen.final) == (passes, passes)
@@ -39,7 +39,7 @@ def test_both_status_checks_must_be_ok(
 
 
 def test_only_instances_that_exist_are_asked_about(aws: FakeAws) -> None:
-    """EC2 would refuse the call for all of them."""
+    """EC2 would refuse the whole call because of one instance that does not exist."""
     aws.instances = aws.instances[:1]
     validate(aws, make_wave(STATUS, servers=2))
     assert {tuple(call["InstanceIds"]) for call in aws.called("describe_instance_status")} == {("i-a",)}
@@ -82,7 +82,7 @@ def run(name: str, status: str, reason: str | None = None, *, optional: bool = F
 def test_every_launch_action_must_succeed(
     aws: FakeAws, runs: list[dict[str, Any]], passes: bool, final: bool, text: str
 ) -> None:
-    """One that failed is not repeated by DRS; one that DRS calls optional may fail."""
+    """DRS does not repeat an action that failed. An action that is optional in DRS may fail."""
     aws.jobs = [job(*runs)]
     seen = look(aws, ACTIONS)
     assert (seen.passed, seen.final) == (passes, final)
@@ -90,10 +90,11 @@ def test_every_launch_action_must_succeed(
 
 
 def test_launch_actions_are_checked_on_a_server_that_is_left_stopped(aws: FakeAws) -> None:
-    """They are DRS's to run, and its job tells of them."""
+    """DRS runs the actions, and its job reports them."""
     aws.jobs = [job(run("agent", "SUCCEEDED"))]
     assert look(aws, ACTIONS, starts=False).passed
 
 
 def test_a_job_that_drs_does_not_list_names_no_action(aws: FakeAws) -> None:
+    """The text says that there is no action."""
     assert "names no post-launch action" in look(aws, ACTIONS).text

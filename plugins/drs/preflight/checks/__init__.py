@@ -1,4 +1,4 @@
-"""What preflight checks of the servers that a run is to launch: one module a subject, each function pure."""
+"""The checks of the servers that a run is to launch: one module for each subject, every function pure."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
-Check = Callable[[Facts, PreflightInputs, Servers], Iterable[Finding]]
+ServerCheck = Callable[[Facts, PreflightInputs, Servers], Iterable[Finding]]
 
-SOURCE_CHECKS: tuple[Check, ...] = (replication, agents)
-"""Of the servers as they are at the source. In a disaster replication stalls and agents fall silent: of a
-RECOVERY these only warn, and the server is launched from what there is.
+SOURCE_CHECKS: tuple[ServerCheck, ...] = (replication, agents)
+"""Checks of the servers at the source. In a disaster, replication stalls and agents stop reporting. Therefore
+these checks only warn in a RECOVERY, and the server is launched from the data that there is.
 """
-SERVER_CHECKS: tuple[Check, ...] = (
+SERVER_CHECKS: tuple[ServerCheck, ...] = (
     *SOURCE_CHECKS,
     held_servers,
     earlier_instances,
     launch_settings,
     recovery_points,
 )
-"""In the order in which their findings are told. Each finding of theirs names its server."""
+"""All checks, in the order in which their findings are reported. Each of their findings names a server."""
 
-__all__ = ["SERVER_CHECKS", "SOURCE_CHECKS", "Check"]
+__all__ = ["SERVER_CHECKS", "SOURCE_CHECKS", "ServerCheck"]

@@ -1,4 +1,4 @@
-"""Whether somebody else holds a server now: DRS refuses a call that names it."""
+"""Whether somebody else holds a server now: DRS refuses a launch of a server that is held."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from drs.preflight.own_jobs import live_jobs_of_others
 from drs.preflight.servers import Servers
 
 
-def held_servers(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """Servers in a live job that this run did not make, or in a running execution of a recovery plan of AWS.
+def held_servers(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
+    """Servers in a live job of somebody else, or in a running execution of one of AWS's own recovery plans.
 
-    An execution holds the servers of all of its steps: those of a step to come have no job yet, and those of
-    a step that is over would lose what it launched.
+    An execution holds the servers of all its steps. Servers of a later step have no job yet, and servers of a
+    finished step would lose the instances that it launched.
     """
-    jobs = live_holders(live_jobs_of_others(facts, question), servers.ids)
+    jobs = live_holders(live_jobs_of_others(facts, inputs), servers.ids)
     for wave, server in servers:
         label = servers.label(server.server_id)
         if job := jobs.get(server.server_id):
@@ -37,7 +37,7 @@ def held_servers(facts: Facts, question: PreflightInputs, servers: Servers) -> I
             if server.server_id in execution.server_ids:
                 yield Finding.of(
                     ServerConflict(
-                        f"Server {label} belongs to AWS's own recovery plan that is being executed: "
+                        f"Server {label} belongs to one of AWS's own recovery plans that is being executed: "
                         f"{execution.describe()}.",
                         remedy=(
                             "Wait for that execution to end, or cancel it in the DRS console, then trigger a "

@@ -1,4 +1,4 @@
-"""What a launch would do to the recovery instances that a server has already: DRS cleans them up."""
+"""Recovery instances that a server has already: DRS terminates them when it launches the server."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from drs.preflight.servers import Servers
 from drs.times import minute
 
 
-def earlier_instances(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """A real recovery instance stops the run, a RECOVERY too: a new launch would destroy it. A drill's is
-    merely replaced.
+def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
+    """A real recovery instance stops the run, even a RECOVERY: a new launch would destroy it.
+
+    A drill instance may be replaced, so it is only a warning.
     """
-    own = own_jobs(facts, question)
+    own = own_jobs(facts, inputs)
     for instance in facts.instances or ():
         if instance.job_id in own:
             continue
@@ -25,15 +26,15 @@ def earlier_instances(facts: Facts, question: PreflightInputs, servers: Servers)
         if instance.is_drill:
             finding = Finding(
                 code=Code.LEFTOVER_DRILL_INSTANCE,
-                seen=f"Server {label} has {_described(instance)}, a drill's; this launch replaces it.",
-                remedy="Nothing to do for this run; `python -m drs cleanup PLAN` ends what drills left.",
+                seen=f"Server {label} has a drill's {_described(instance)}. This launch replaces it.",
+                remedy="Nothing to do for this run. `python -m drs cleanup PLAN` removes what drills left.",
                 severity="warning",
             )
         else:
             finding = Finding.of(
                 RecoveryInstanceExists(
-                    f"Server {label} runs in recovery: {_described(instance)} is no drill's, and DRS would "
-                    "terminate it when the server is launched."
+                    f"Server {label} runs in recovery: {_described(instance)} is not a drill's. DRS would "
+                    "terminate it when it launches the server."
                 )
             )
         yield finding.about(servers.wave_of(instance.server_id), instance.server_id)

@@ -1,4 +1,4 @@
-"""Whether each server can be launched where its settings say, and whether that is where the plan allows."""
+"""Whether the place where each server would be launched exists, and whether the plan allows it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 
 
-def launch_settings(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """A template, subnet or security group that is not there; or one outside the plan's ``network``."""
+def launch_settings(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
+    """Templates, subnets and security groups that do not exist, or that the plan's ``network`` forbids."""
     for wave, server in servers:
         settings = facts.settings.get(server.server_id)
         if settings is None or facts.templates is None:
             continue
-        for wrong in _wrong(settings, facts, question.plan):
+        for wrong in _problems(settings, facts, inputs.plan):
             error = LaunchConfigurationInvalid(f"Server {servers.label(server.server_id)} {wrong}.")
             yield Finding.of(error).about(wave, server.server_id)
 
@@ -32,7 +32,7 @@ def stopped_servers(facts: Facts, servers: Servers) -> list[str]:
     ]
 
 
-def _wrong(settings: LaunchSettings, facts: Facts, plan: Plan) -> Iterator[str]:
+def _problems(settings: LaunchSettings, facts: Facts, plan: Plan) -> Iterator[str]:
     """What is wrong, as the end of a sentence about the server."""
     assert facts.templates is not None
     if settings.template_id is None:
@@ -45,37 +45,37 @@ def _wrong(settings: LaunchSettings, facts: Facts, plan: Plan) -> Iterator[str]:
     if settings.into_instance:
         if plan.network.allowed_subnets or plan.network.allowed_security_groups:
             yield (
-                f"is to be launched into the existing instance {settings.into_instance}, so that no launch "
-                "template says where, and the plan's network cannot be kept"
+                f"is to be launched into the existing instance {settings.into_instance}: no launch template "
+                "says where that is, so the plan's network cannot be checked"
             )
         return
     by = f"by EC2 launch template {settings.template_id} (default version {template.version})"
     for interface in template.interfaces:
-        for wrong in (*_subnet(interface, facts, plan), *_groups(interface, facts, plan)):
+        for wrong in (*_wrong_subnet(interface, facts, plan), *_wrong_groups(interface, facts, plan)):
             yield f"is to be launched {by} in {wrong}"
 
 
-def _subnet(interface: Interface, facts: Facts, plan: Plan) -> Iterator[str]:
+def _wrong_subnet(interface: Interface, facts: Facts, plan: Plan) -> Iterator[str]:
     allowed = plan.network.allowed_subnets
     subnet = interface.subnet_id
     if subnet is None:
         if allowed:
-            yield f"no subnet of its own, so in EC2's default one; the plan allows {', '.join(allowed)}"
+            yield f"EC2's default subnet, since it names none; the plan allows {', '.join(allowed)}"
     elif facts.subnets is not None and subnet not in facts.subnets:
         yield f"subnet {subnet}, which does not exist"
     elif allowed and subnet not in allowed:
         yield f"subnet {subnet}; the plan's allowed_subnets are {', '.join(allowed)}"
 
 
-def _groups(interface: Interface, facts: Facts, plan: Plan) -> Iterator[str]:
+def _wrong_groups(interface: Interface, facts: Facts, plan: Plan) -> Iterator[str]:
     allowed = plan.network.allowed_security_groups
     if not interface.group_ids and allowed:
-        yield f"no security group of its own, so in its VPC's default; the plan allows {', '.join(allowed)}"
-    place = (facts.subnets or {}).get(interface.subnet_id or "")
+        yield f"the VPC's default security group, since it names none; the plan allows {', '.join(allowed)}"
+    vpc = (facts.subnets or {}).get(interface.subnet_id or "")
     for group in interface.group_ids:
         if facts.groups is not None and group not in facts.groups:
             yield f"security group {group}, which does not exist"
         elif allowed and group not in allowed:
             yield f"security group {group}; the plan's allowed_security_groups are {', '.join(allowed)}"
-        elif place and facts.groups is not None and facts.groups[group] != place:
+        elif vpc and facts.groups is not None and facts.groups[group] != vpc:
             yield f"subnet {interface.subnet_id} and security group {group}, which belong to different VPCs"

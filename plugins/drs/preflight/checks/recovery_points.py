@@ -1,4 +1,4 @@
-"""Which recovery snapshot each server is launched from, where a point in time was asked for."""
+"""Which recovery snapshot each server is launched from, if the run has a recovery point."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from drs.preflight.servers import Servers
 from drs.times import minute
 
 
-def recovery_points(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """Servers that have no recovery snapshot at or before the time asked for."""
-    asked = question.recovery_point
+def recovery_points(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
+    """Servers that have no recovery snapshot at or before the run's recovery point."""
+    asked = inputs.recovery_point
     if asked is None:
         return
     for wave, server in servers:
@@ -23,14 +23,14 @@ def recovery_points(facts: Facts, question: PreflightInputs, servers: Servers) -
         if snapshots is None or newest_before(snapshots, asked):
             continue
         later = min(snapshots, key=lambda each: each.at, default=None)
-        nearest = f"its oldest is of {minute(later.at)} ({later.snapshot_id})" if later else "it has none"
+        nearest = f"its oldest is from {minute(later.at)} ({later.snapshot_id})" if later else "it has none"
         error = RecoveryPointNotFound(
             f"Server {servers.label(server.server_id)} has no recovery snapshot at or before "
             f"{minute(asked)}: {nearest}.",
             remedy=(
                 f"Trigger a new run with recovery_point {later.at.isoformat()} or later, or `latest`."
                 if later
-                else "Trigger a new run with recovery_point `latest`; see in the DRS console why the server "
+                else "Trigger a new run with recovery_point `latest`. The DRS console shows why the server "
                 "has no snapshots."
             ),
         )

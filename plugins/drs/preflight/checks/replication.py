@@ -1,4 +1,4 @@
-"""Whether each server's data is there, and recent enough, to launch it from."""
+"""Whether each server's data is complete and recent enough for a launch."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 from drs.times import minute
 
-SILENT_AFTER = dt.timedelta(minutes=15)
-"""An agent speaks to DRS at least about every 10 minutes: DisconnectSourceServer counts on that to tell it to
-uninstall itself (DRS API reference). Half as long again is no accident.
+AGENT_SILENT_AFTER = dt.timedelta(minutes=15)
+"""An agent contacts DRS about every 10 minutes or more often: DisconnectSourceServer relies on that when it
+makes the agent uninstall itself (DRS API reference). After half as long again something is wrong.
 """
 
 
-def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """Not CONTINUOUS, or CONTINUOUS with a lag past the plan's RPO."""
-    rpo = question.plan.objectives.rpo
+def replication(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
+    """Servers whose replication is not CONTINUOUS, or lags by more than the plan's RPO."""
+    rpo = inputs.plan.objectives.rpo
     for wave, resolved in servers:
         server = facts.servers[resolved.server_id]
         label = servers.label(server.server_id)
@@ -38,10 +38,10 @@ def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> It
         elif server.lag is None:
             finding = Finding.of(
                 CheckUnavailable(
-                    f"DRS tells no replication lag of server {label}, so that nobody knows whether it is "
+                    f"DRS gives no replication lag for server {label}, so it is unknown whether it is "
                     f"within the plan's RPO of {render(rpo)}.",
                     remedy=(
-                        "Look at the server's replication in the DRS console; trigger a new run when it "
+                        "Look at the server's replication in the DRS console. Trigger a new run when it "
                         "shows a lag, or leave the server out with `exclude_servers`."
                     ),
                 )
@@ -49,7 +49,7 @@ def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> It
         elif server.lag > rpo:
             finding = Finding.of(
                 UnhealthyServerReplication(
-                    f"Replication of server {label} lags by {_rounded(server.lag)} (its data is of "
+                    f"Replication of server {label} lags by {_rounded(server.lag)} (its data is from "
                     f"{minute(facts.looked_at - server.lag)}), more than the plan's RPO of {render(rpo)}.",
                     remedy=(
                         "Wait until the lag has gone down (the bandwidth of the server, or of its "
@@ -64,13 +64,13 @@ def replication(facts: Facts, question: PreflightInputs, servers: Servers) -> It
 
 
 def agents(facts: Facts, _: PreflightInputs, servers: Servers) -> Iterator[Finding]:
-    """Agents that DRS has not heard of for longer than :data:`SILENT_AFTER`."""
+    """Agents that have not contacted DRS for longer than :data:`AGENT_SILENT_AFTER`."""
     for wave, resolved in servers:
         server = facts.servers[resolved.server_id]
         if server.last_seen is None:
-            heard = "was never heard of by DRS"
-        elif (silence := facts.looked_at - server.last_seen) > SILENT_AFTER:
-            heard = f"was last heard of {_rounded(silence)} ago, at {minute(server.last_seen)}"
+            heard = "has never contacted DRS"
+        elif (silence := facts.looked_at - server.last_seen) > AGENT_SILENT_AFTER:
+            heard = f"last contacted DRS {_rounded(silence)} ago, at {minute(server.last_seen)}"
         else:
             continue
         error = AgentNotReporting(
@@ -80,10 +80,10 @@ def agents(facts: Facts, _: PreflightInputs, servers: Servers) -> Iterator[Findi
 
 
 def _since(facts: Facts, server: SourceServer) -> str:
-    """DRS's lag is the time since the server was last in continuous protection (DRS user guide, FAQ)."""
+    """How old the data is: the lag is the time since the last continuous protection (DRS user guide, FAQ)."""
     if not server.lag:
         return ""
-    return f"; its data is {_rounded(server.lag)} old (of {minute(facts.looked_at - server.lag)})"
+    return f"; its data is {_rounded(server.lag)} old (from {minute(facts.looked_at - server.lag)})"
 
 
 def _rounded(span: dt.timedelta) -> str:

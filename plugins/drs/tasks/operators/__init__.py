@@ -1,1 +1,1 @@
-"""The operators of a drill's DAG, one file for each reason to exist."""
+"""The operators of a drill's DAG, one file for each kind of task."""

@@ -1,6 +1,6 @@
-"""Asks a person before a wave is launched, and before anything of a real recovery is.
+"""Asks a person for approval before a wave is launched, and before a real recovery launches anything.
 
-The answer is written to the run's ledger, which is what the rails around a launch believe.
+The answer is written to the run's ledger, where the guards around a launch read it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
 from drs.tasks.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.tasks.operators.preflight import FINDINGS_KEY
-from drs.tasks.operators.question import DrsQuestionOperator, said
-from drs.times import utc_now
+from drs.tasks.operators.question import DrsQuestionOperator, answered
+from drs.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,7 +28,7 @@ APPROVE, REJECT = "Approve", "Reject"
 
 
 class _ApprovalOperator(DrsQuestionOperator):
-    """Ask a person, and fail unless the answer is yes. Cleared, it asks again: an earlier answer is void."""
+    """Ask a person, and fail unless the answer is yes. A cleared task asks again, whatever the answer was."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(subject="Approve?", options=[APPROVE, REJECT], **kwargs)
@@ -36,18 +36,22 @@ class _ApprovalOperator(DrsQuestionOperator):
     @property
     @abstractmethod
     def about(self) -> str:
-        """What the answer is about, as the ledger has it."""
+        """What the answer is about, as a key in the ledger."""
 
     @property
     @abstractmethod
     def what(self) -> str:
-        """What is approved, for a sentence."""
+        """What is approved, in the words of a sentence."""
+
+    def _subject(self) -> str:
+        """What is approved, at the beginning of a sentence."""
+        return self.what[0].upper() + self.what[1:]
 
     @abstractmethod
     def _rule(self, ledger: Ledger, run: RunRecord) -> Approval:
-        """By which rule this run must ask.
+        """The rule by which this run must ask.
 
-        :raises AirflowSkipException: it need not
+        :raises AirflowSkipException: this run need not ask
         """
 
     @abstractmethod
@@ -74,9 +78,9 @@ class _ApprovalOperator(DrsQuestionOperator):
             rule=rule,
             passes=passes,
             silence=f"it is {'approved' if passes else 'rejected'}",
-            told=[
-                *_told_of_servers(ledger, self._waves(run)),
-                *_told_of_findings(findings, self._waves(run)),
+            facts=[
+                *_servers(ledger, self._waves(run)),
+                *_findings(findings, self._waves(run)),
             ],
         )
 
@@ -84,8 +88,8 @@ class _ApprovalOperator(DrsQuestionOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Record the answer.
 
-        :raises ApprovalRejected: it is no, or not of somebody who may answer
-        :raises ApprovalTimeout: there is none
+        :raises ApprovalRejected: the answer is no, or comes from somebody who may not approve
+        :raises ApprovalTimeout: nobody answered in time
         """
         ledger = run_ledger(context)
         rule = self._rule(ledger, ledger.run())
@@ -94,25 +98,26 @@ class _ApprovalOperator(DrsQuestionOperator):
                 self.about, ApprovalRecord(approved=False, answered="by time-out", at=utc_now())
             )
             raise ApprovalTimeout(
-                f"Nobody answered within {rule.timeout} whether {self.what} is approved, which means no."
+                f"Nobody answered within {duration(rule.timeout.total_seconds())} whether {self.what} is "
+                "approved. No answer means no."
             )
         answer, may = self._answer(context, event, yes=APPROVE, approvers=rule.approvers)
         record = answer.model_copy(update={"approved": answer.approved and may})
         ledger.save_approval(self.about, record)
         if not may:
             raise ApprovalRejected(
-                f"The answer about {self.what} is not of somebody who may give it ({said(record)}); "
-                f"the plan names {', '.join(rule.approvers)}.",
-                remedy="Clear this task with all after it, and have one of those named answer.",
+                f"The answer about {self.what} came from somebody who may not give it "
+                f"({answered(record)}); the plan names {', '.join(rule.approvers)}.",
+                remedy="Clear this task with all after it, and have one of the named approvers answer.",
             )
         if not record.approved:
-            raise ApprovalRejected(f"No to {self.what}, by {said(record)}")
-        self.log.info("Yes to %s, %s, %s", self.what, record.answered, said(record))
+            raise ApprovalRejected(f"{self._subject()} rejected by {answered(record)}.")
+        self.log.info("%s approved by %s", self._subject(), answered(record))
         return record.model_dump(mode="json")
 
 
 class DrsApproveWaveOperator(_ApprovalOperator):
-    """Have a wave approved before it is launched, if the plan wants it.
+    """Have a wave approved before it is launched, if the plan asks for that.
 
     :param wave: the wave's name
     """
@@ -133,11 +138,11 @@ class DrsApproveWaveOperator(_ApprovalOperator):
         chosen_wave(ledger, run, self.wave)
         rule = run.read_plan().wave(self.wave).approval
         if rule is None:
-            raise AirflowSkipException("The plan that this run began with asks for no approval here.")
+            raise AirflowSkipException("The plan that this run began with asks for no approval of this wave.")
         if run.skip_approvals and rule.skippable:
             skipped = ApprovalRecord(approved=True, answered="skipped", by=run.initiator, at=utc_now())
             ledger.save_approval(self.about, skipped)
-            raise AirflowSkipException("Passed by, as the run was asked to (skip_approvals).")
+            raise AirflowSkipException("Skipped, because this run was started with skip_approvals.")
         return rule
 
     def _waves(self, run: RunRecord) -> Sequence[str]:
@@ -145,7 +150,7 @@ class DrsApproveWaveOperator(_ApprovalOperator):
 
 
 class DrsApproveRecoveryOperator(_ApprovalOperator):
-    """Have a real recovery approved before anything of it is launched; a drill passes."""
+    """Have a real recovery approved before it launches anything. A drill skips this task."""
 
     about = RECOVERY_APPROVAL
     what = "the real recovery"
@@ -162,17 +167,17 @@ class DrsApproveRecoveryOperator(_ApprovalOperator):
 
 
 def recovery_approval(plan: Plan) -> Approval:
-    """The rule for a real recovery: whoever may approve a wave may approve it, and silence means no."""
+    """The rule for a real recovery: anyone who may approve a wave may approve it, and no answer means no."""
     approvers = {user: None for wave in plan.waves if wave.approval for user in wave.approval.approvers}
     return Approval(approvers=tuple(approvers))
 
 
 def silence_approves(rule: Approval, run: RunRecord) -> bool:
-    """Whether a question without an answer in time is approved; in a real recovery never."""
+    """Whether no answer in time counts as approval. In a real recovery it never does."""
     return rule.on_timeout == "approve" and run.is_drill
 
 
-def _told_of_servers(ledger: Ledger, waves: Sequence[str]) -> Iterator[str]:
+def _servers(ledger: Ledger, waves: Sequence[str]) -> Iterator[str]:
     resolution = ledger.resolution()
     yield "\n**Servers**\n"
     for name in waves:
@@ -182,7 +187,7 @@ def _told_of_servers(ledger: Ledger, waves: Sequence[str]) -> Iterator[str]:
         yield f"- wave {name}, {len(servers)}: {listed or 'none'}"
 
 
-def _told_of_findings(findings: Sequence[dict[str, Any]], waves: Sequence[str]) -> Iterator[str]:
+def _findings(findings: Sequence[dict[str, Any]], waves: Sequence[str]) -> Iterator[str]:
     concerned = [finding for finding in findings if finding["wave"] is None or finding["wave"] in waves]
     yield "\n**What preflight found**\n"
     for finding in concerned:

@@ -1,4 +1,4 @@
-"""Asks a person whether a drill's instances are terminated, or kept. Silence terminates them."""
+"""Asks a person whether to terminate or keep a drill's instances. No answer terminates them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drs.run.ledger import Ledger
 from drs.run.records import CLEANUP_APPROVAL, InstanceRecord, RunRecord
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.tasks.operators.question import DrsQuestionOperator, said
+from drs.tasks.operators.question import DrsQuestionOperator, answered
 from drs.times import utc_now
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ TERMINATE, KEEP = "Terminate", "Keep"
 
 
 class DrsApproveCleanupOperator(DrsQuestionOperator):
-    """Ask, once the waves have ended, whether what they launched is terminated.
+    """Ask, once the waves have ended, whether to terminate the instances that they launched.
 
-    Only ``Keep`` keeps it. Skipped, failed, or marked by hand, the question has no answer on record, and the
-    instances are terminated.
+    Only the answer ``Keep`` keeps them. If this task is skipped, fails or is marked by hand, no answer is on
+    record, and the instances are terminated.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -43,9 +43,9 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
         announced_as = self._forget_answer(ledger, CLEANUP_APPROVAL)
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
-        instances, live, remark = _left(ledger, run)
+        instances, live, no_price = _left(ledger, run)
         if not (instances or live):
-            raise AirflowSkipException("There is no drill instance of this run: nothing to ask about.")
+            raise AirflowSkipException("This run has no drill instances, so there is nothing to ask about.")
         rule = run.read_plan().cleanup
         what = f"the {len(instances)} drill instance(s) of this run"
         self.subject = f"Drill of plan {run.read_plan().name}: terminate {what}?"
@@ -58,9 +58,9 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
             passes=True,
             silence="they are terminated",
-            told=[
-                *_told_of_instances(instances, run, remark),
-                *_told_of_live(live),
+            facts=[
+                *_instance_lines(instances, run, no_price),
+                *_live_lines(live),
             ],
         )
 
@@ -68,35 +68,32 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Record the answer.
 
-        :raises ApprovalRejected: it is not of somebody who may give it; the instances are then terminated
+        :raises ApprovalRejected: it comes from somebody who may not answer; the instances are then terminated
         """
         ledger = run_ledger(context)
         approvers = ledger.run().read_plan().cleanup.approvers
         record, may = self._answer(context, event, yes=TERMINATE, approvers=approvers)
         if not may:
             raise ApprovalRejected(
-                f"The answer about clean-up is not of somebody who may give it ({said(record)}); the plan "
-                f"names {', '.join(approvers)}. The instances are terminated.",
-                remedy="Have one of those named answer in the next run.",
+                f"The answer about clean-up came from somebody who may not give it "
+                f"({answered(record)}); the plan names {', '.join(approvers)}. The instances are terminated.",
+                remedy="In the next run, have one of the named approvers answer.",
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
         self.log.info(
-            "The instances are %s: %s, %s",
-            "terminated" if record.approved else "kept",
-            record.answered,
-            said(record),
+            "The instances are %s: by %s", "terminated" if record.approved else "kept", answered(record)
         )
         return record.model_dump(mode="json")
 
 
 def _need_not_ask(run: RunRecord) -> str | None:
-    """Why the run's instances are no question."""
+    """Why there is no question about the run's instances; ``None`` if there is one."""
     if run.missed:
         return run.missed
     if run.dry_run:
         return "This is a dry run: it launched nothing."
     if not run.is_drill:
-        return "This is a real recovery: nothing of it is terminated."
+        return "This is a real recovery: nothing that it launched is terminated."
     if run.keep_instances:
         return "The run was asked to keep its instances (keep_instances)."
     if run.read_plan().cleanup.when != "after_approval":
@@ -105,7 +102,7 @@ def _need_not_ask(run: RunRecord) -> str | None:
 
 
 def _left(ledger: Ledger, run: RunRecord) -> tuple[list[InstanceRecord], list[str], str | None]:
-    """The run's instances, its jobs that are still live, and why it is not known what the instances cost."""
+    """The run's instances, its jobs that are still live, and why the cost of the instances is not known."""
     launches = [launch for wave in run.waves if (launch := ledger.launch(wave))]
     jobs = frozenset[str]().union(*(launch.all_job_ids for launch in launches))
     if not jobs:
@@ -115,23 +112,23 @@ def _left(ledger: Ledger, run: RunRecord) -> tuple[list[InstanceRecord], list[st
     reach = {"aws_conn_id": target.aws_conn_id, "region_name": target.region}
     hook = DrsHook(**reach)
     live = [job.job_id for job in hook.describe_jobs(jobs) if job.live]
-    instances, remark = with_types(drill_instances(hook, servers, jobs), Ec2Instances(**reach))
-    return instances, live, remark
+    instances, no_price = with_types(drill_instances(hook, servers, jobs), Ec2Instances(**reach))
+    return instances, live, no_price
 
 
-def _told_of_instances(
-    instances: Sequence[InstanceRecord], run: RunRecord, remark: str | None
+def _instance_lines(
+    instances: Sequence[InstanceRecord], run: RunRecord, no_price: str | None
 ) -> Iterator[str]:
     yield "\n**Instances**\n"
     yield f"```\n{cost_listing(instances, utc_now()) if instances else 'none yet'}\n```"
-    if remark:
-        yield remark
+    if no_price:
+        yield no_price
     yield (
-        "\nKept, they cost money until somebody terminates them: "
+        "\nIf they are kept, they cost money until somebody terminates them: "
         f"`python -m drs cleanup {run.read_plan().name} --run {run.run_id}`"
     )
 
 
-def _told_of_live(live: Sequence[str]) -> Iterator[str]:
+def _live_lines(live: Sequence[str]) -> Iterator[str]:
     if live:
-        yield f"\n{len(live)} job(s) are still live, and may launch more: {', '.join(live)}"
+        yield f"\n{len(live)} job(s) are still live and may launch more instances: {', '.join(live)}"

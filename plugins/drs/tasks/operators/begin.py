@@ -1,4 +1,4 @@
-"""Begins a run: checks what was asked, claims the plan, and records both for every later task."""
+"""Begins a run: checks its parameters, claims the plan, and records the run for every later task."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from drs.run.records import LaunchRecord, RunRecord
 from drs.run.request import MANUAL, read_request
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
-from drs.tasks.send_messages import announce_start
-from drs.times import clock_time, utc_now
+from drs.tasks.send_messages import notify_start
+from drs.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 KEPT_RUN = "run"
-"""Where begin keeps a copy of the run's record: in its own state store, which survives being cleared."""
+"""The key under which begin keeps a copy of the run's record in its task state store, which clearing does not
+empty."""
 LATE = dt.timedelta(minutes=15)
-"""A scheduled run that begins later than this was missed: Airflow makes up for the last tick of a schedule
-when its DAG is unpaused, or when the scheduler is back."""
+"""A scheduled run that begins later than this after its time was missed. Airflow catches up on the last tick
+of a schedule when the DAG is unpaused, or when the scheduler is back."""
 
 
 class DrsBeginDrillOperator(BaseOperator):
     """Check the run's parameters, make sure that no other run of the plan is active, and record the run.
 
-    A scheduled run whose time has gone by is recorded as missed and launches nothing.
+    A scheduled run that comes too late is recorded as missed and launches nothing.
 
     :param plan: the plan
     """
@@ -74,15 +75,15 @@ class DrsBeginDrillOperator(BaseOperator):
         run_ledger(context).save_run(record)
         if record.missed:
             raise AirflowSkipException(record.missed)
-        self._tell(record)
+        self._log_run(record)
         if not before:
-            announce_start(context, run_ledger(context))
+            notify_start(context, run_ledger(context))
         return {"token": record.token, "waves": list(record.waves)}
 
-    def _tell(self, record: RunRecord) -> None:
+    def _log_run(self, record: RunRecord) -> None:
         target = self.plan.target
         self.log.info(
-            "%s of plan %s (digest %s) in %s, account %s, begun by %s. Waves: %s. Recovery point: %s. "
+            "%s of plan %s (digest %s) in %s, account %s, started by %s. Waves: %s. Recovery point: %s. "
             "Reason: %s",
             f"{record.execution_type} (dry run)" if record.dry_run else record.execution_type,
             self.plan.name,
@@ -97,35 +98,38 @@ class DrsBeginDrillOperator(BaseOperator):
 
 
 def check_same_place(before: RunRecord, plan: Plan) -> None:
-    """See that a cleared run goes on where it launched: clean-up elsewhere would find nothing to terminate.
+    """Make sure that a cleared run continues in the account and Region in which it launched.
 
-    :raises PlanChanged: the plan's file names another account or Region by now
+    In any other place, clean-up would find nothing to terminate.
+
+    :raises PlanChanged: the plan's file now names another account or Region
     """
     then, now = before.read_plan().target, plan.target
     if (then.account_id, then.region) != (now.account_id, now.region):
         raise PlanChanged(
-            f"This run began in {then.region}, account {then.account_id}, and its plan is by now for "
-            f"{now.region}, account {now.account_id}: what the run launched would not be cleaned up."
+            f"This run began in {then.region}, account {then.account_id}, but its plan now names "
+            f"{now.region}, account {now.account_id}: clean-up would not find what the run launched."
         )
 
 
 def missed(run_type: str, due: dt.datetime, began_at: dt.datetime) -> str | None:
-    """Why a run that nobody started by hand comes too late to launch anything, if it does."""
+    """Why a run that nobody started by hand comes too late to launch anything; ``None`` if it is in time."""
     late = began_at - due
     if run_type == MANUAL or late <= LATE:
         return None
     return (
-        f"Missed, not fired: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and began "
-        f"{late.total_seconds() / 60:.0f} min later; perhaps its DAG was paused. A run that is more than "
-        f"{LATE.total_seconds() / 60:.0f} min late launches nothing. To make up for it, trigger one by hand."
+        f"Missed: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and began "
+        f"{duration(late.total_seconds())} later; perhaps its DAG was paused. A run that is more than "
+        f"{duration(LATE.total_seconds())} late launches nothing. To catch up, trigger a run by hand."
     )
 
 
 class DrsRefuseDrillOperator(BaseOperator):
-    """Stand where ``begin`` stands in the DAG of a plan whose file is broken: every new run ends here, while
-    a run that began before still cleans up and ends.
+    """Take the place of ``begin`` in the DAG of a plan whose file is broken: refuse every new run.
 
-    :param problems: what is wrong with the file, readable
+    A run that began before the file broke still cleans up and ends.
+
+    :param problems: what is wrong with the file, in words
     """
 
     def __init__(self, *, problems: str, **kwargs: Any) -> None:
@@ -137,13 +141,17 @@ class DrsRefuseDrillOperator(BaseOperator):
         restore(context)
         raise InvalidField(
             f"The plan's file is broken, so no drill can begin:\n{self.problems}",
-            remedy="Mend the file (`python -m drs validate` lists every error), then trigger again.",
+            remedy="Fix the file (`python -m drs validate` lists every error), then trigger a new run.",
         )
 
 
 def restore(context: Context) -> RunRecord | None:
-    """Give a run that began before, and was cleared, its records back, those of its launches too: what it
-    launched is its own to clean up, even if this time it is refused or its waves are not launched again.
+    """Give a run that was cleared after it began its records back, including those of its launches.
+
+    The run must clean up what it launched, even if it is refused this time or does not launch its waves
+    again.
+
+    :return: the run's record; ``None`` for a run that begins for the first time
     """
     store: Any = context["task_state_store"]
     kept = store.get(KEPT_RUN)
@@ -162,9 +170,9 @@ def restore(context: Context) -> RunRecord | None:
 def claim(context: Context) -> None:
     """Make this run the owner of its plan.
 
-    Two runs that begin together do not pass both: ``begin`` runs once at a time for a DAG.
+    Of two runs that begin together only one can pass, because a DAG runs ``begin`` once at a time.
 
-    :raises PlanAlreadyExecuting: the owner is another run, and it is active
+    :raises PlanAlreadyExecuting: the owner is another run, which is active
     """
     ti: Any = context["ti"]
     key = owner_key(ti.dag_id)
@@ -173,7 +181,8 @@ def claim(context: Context) -> None:
         return
     if owner and is_active(ti, ti.dag_id, owner):
         raise PlanAlreadyExecuting(
-            f"Run {owner} of {ti.dag_id} is under way; a plan runs once at a time. This run touched nothing.",
+            f"Run {owner} of {ti.dag_id} is active, and only one run of a plan may be active. "
+            "This run changed nothing.",
             remedy=(
                 f"Wait for {owner} to end, or mark it failed in the Airflow UI: it then terminates what it "
                 "launched and ends."
@@ -183,6 +192,6 @@ def claim(context: Context) -> None:
 
 
 def initiator(dag_run: Any, run_type: str) -> str:
-    """Who or what began the run: a person's name, or the schedule."""
+    """Who or what started the run: the name of a person, or the type of run."""
     user = getattr(dag_run, "triggering_user_name", None)
     return f"{user} ({run_type})" if user else run_type

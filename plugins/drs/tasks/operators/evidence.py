@@ -1,4 +1,4 @@
-"""Writes the record of a run: what it did, what was measured, and what is proven."""
+"""Writes the evidence record of a run: what it did, what was measured, and what is proven."""
 
 from __future__ import annotations
 
@@ -40,35 +40,37 @@ if TYPE_CHECKING:
 
 PACKAGES = ("apache-airflow", "apache-airflow-providers-amazon", "boto3", "pydantic")
 NO_ANSWER = (ClientError, BotoCoreError, AirflowException)
-"""How DRS, or the way to it, fails to answer."""
+"""The errors by which DRS, or the way to it, fails to answer."""
 
 
 class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
     """Assemble the run's record from its ledger and from DRS, seal it into the plan's chain, and store it.
 
-    It does so on every path. Only a run that was refused before it began, or that was missed, gives none. Its
-    outlet is the asset of the plan's drills, whose event says how this one ended.
+    Every run gets a record, however it ended, except one that was refused before it began or that was missed.
+    The task's outlet is the asset of the plan's drills; the asset's event says how this drill ended.
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         ledger = run_ledger(context)
         run = ledger.begun()
         if run is None:
-            raise AirflowSkipException("This run was refused before it began; there is nothing to tell.")
+            raise AirflowSkipException("This run was refused before it began; there is nothing to record.")
         if run.missed:
             raise AirflowSkipException(run.missed)
         use_target(self, run)
         kept = store().keep(assemble(ledger, run, self._account(context, ledger, run), utc_now()))
-        self._tell(kept)
-        self._announce(context, kept.record)
+        self._log_record(kept)
+        self._emit_asset_event(context, kept.record)
         return summary(kept)
 
     def _account(self, context: Context, ledger: Ledger, run: RunRecord) -> Account:
-        """What Airflow and DRS say. What DRS does not say costs details, and never the record."""
+        """What Airflow and DRS say of the run. If DRS does not answer, the record lacks details but is
+        written.
+        """
         ti: Any = context["ti"]
         plan, now = run.read_plan(), utc_now()
         remarks: list[str] = []
@@ -96,18 +98,20 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             for job in jobs:
                 logs[job.job_id] = self.hook.job_log(job.job_id)
         except NO_ANSWER as error:
-            self._remark(remarks, f"DRS could not be asked for the jobs' logs: {error}")
+            self._remark(remarks, f"DRS did not answer when it was asked for the jobs' logs: {error}")
         return jobs, logs
 
     def _listed(self, ledger: Ledger, remarks: list[str]) -> frozenset[str] | None:
-        """The recovery instances that DRS still lists, where clean-up has not proven that there are none."""
+        """The recovery instances that DRS still lists; ``None`` if clean-up proved them gone or DRS did not
+        answer.
+        """
         cleanup = ledger.cleanup()
         if cleanup is None or cleanup.proven or not cleanup.instances:
             return None
         try:
             items = self.hook.recovery_instances(item.server_id for item in cleanup.instances)
         except NO_ANSWER as error:
-            self._remark(remarks, f"DRS could not be asked which instances are left: {error}")
+            self._remark(remarks, f"DRS did not answer when it was asked which instances are left: {error}")
             return None
         return frozenset(str(item["recoveryInstanceID"]) for item in items)
 
@@ -115,14 +119,14 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         self.log.warning(text)
         remarks.append(text)
 
-    def _tell(self, kept: Kept) -> None:
+    def _log_record(self, kept: Kept) -> None:
         record = kept.record
         rows = [
             (
                 wave.name,
                 server.server_id,
                 server.name,
-                "launched" if server.launched else "not launched",
+                "launched" if server.launched else "did not launch",
                 server.instance_id or "-",
                 seconds(server.launch_seconds),
                 seconds(server.rpo_seconds),
@@ -131,16 +135,18 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             for server in wave.servers
         ]
         header = ("wave", "server", "name", "launch", "instance", "took", "data age")
-        self.log.info("Servers of this run:\n%s", table(header, rows) if rows else "none was resolved")
+        self.log.info(
+            "Servers of this run:\n%s", table(header, rows) if rows else "none: preflight resolved no server"
+        )
         objectives = record.objectives
         self.log.info("RTO, to the last server launched: %s", judged(objectives.rto_launched))
         self.log.info("RTO, to the last wave validated: %s", judged(objectives.rto_validated))
         self.log.info("RPO, of the worst server: %s", judged(objectives.rpo))
         self.log.info("%s", record.summary)
-        self.log.info("%s: %s", "Evidence" if kept.new else "Evidence, as it was written before", kept.path)
-        self.log.info("Evidence hash (also in the message): %s", record.hash)
+        self.log.info("%s: %s", "Evidence" if kept.new else "Evidence (already written before)", kept.path)
+        self.log.info("Evidence SHA-256: %s (keep it: it proves that the record is unchanged)", record.hash)
 
-    def _announce(self, context: Context, record: Evidence) -> None:
+    def _emit_asset_event(self, context: Context, record: Evidence) -> None:
         for outlet in self.outlets:
             context["outlet_events"][outlet].extra = {
                 "id": record.id,
@@ -156,8 +162,8 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
 def explained(
     error: str, events: Sequence[LogEvent], job_status: str | None, launch_status: str | None, /
 ) -> Explanation:
-    """A failed launch in plain words, as the failing task's log tells it."""
-    # Without a log the record's own words have to do; they are DRS's, where it said any.
+    """A failed launch in plain words, the same as in the failing task's log."""
+    # Without a job log the record's own error is explained; those are DRS's words, if it gave any.
     raw_error = raw_error_of(events) if events else error
     found = explain_failure(raw_error, events, job_status=job_status, launch_status=launch_status)
     return Explanation(cause=found.cause, remedy=found.remedy, retry_is_safe=found.retry_is_safe)
@@ -166,17 +172,19 @@ def explained(
 def store() -> EvidenceStore:
     """The store that the configuration names.
 
-    :raises EvidenceIncomplete: there is no way to it
+    :raises EvidenceIncomplete: it cannot be reached
     """
     path = settings.evidence_path()
     try:
         return EvidenceStore(place(path), render_page)
-    except Exception as error:  # a missing connection or library, a wrong URL: as open as stores are
-        raise EvidenceIncomplete(f"There is no way to {path}: {type(error).__name__}: {error}") from error
+    except (
+        Exception
+    ) as error:  # a missing connection or library, a wrong URL: every kind of store raises its own
+        raise EvidenceIncomplete(f"{path} cannot be reached: {type(error).__name__}: {error}") from error
 
 
 def place(path: str) -> RecordStorage:
-    """The place of that path, reached as Airflow reaches it."""
+    """The storage at that path or URL, reached through Airflow's connection."""
     if not is_url(path):
         return LocalStorage(Path(path.removeprefix("file://")))
     at = ObjectStoragePath(path, conn_id=settings.evidence_conn_id())
@@ -184,7 +192,7 @@ def place(path: str) -> RecordStorage:
 
 
 def summary(kept: Kept) -> dict[str, Any]:
-    """The record in short, as XCom; all of it is in the store."""
+    """The record in short, for XCom. The whole record is in the store."""
     record = kept.record
     cleanup = record.cleanup
     return {
@@ -209,7 +217,7 @@ def summary(kept: Kept) -> dict[str, Any]:
 
 
 def software(packages: Iterable[str] = PACKAGES) -> Mapping[str, str]:
-    """The versions of what assembled the record."""
+    """The versions of the software that assembled the record."""
     return {
         "drs-drills": VERSION,
         "python": platform.python_version(),

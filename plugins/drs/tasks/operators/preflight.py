@@ -1,4 +1,4 @@
-"""Looks at AWS before anything is launched: resolves a run's groups once, and refuses what cannot succeed."""
+"""Checks the run against AWS before anything is launched, and records which servers the run launches."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 FINDINGS_KEY = "findings"
-"""The XCom of this task under which the approvers' question and programs find what preflight found."""
+"""The XCom key of this task's findings, for the approvers' questions, for evidence and for programs."""
 PATIENCE_KEY = "patience"
 
 
 class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
     """Check everything that can be known before a launch, and record which servers the run launches.
 
-    Every finding is told at once. Findings that time may heal are looked at again, along the plan's
-    ``conflict_backoff`` up to its ``conflict_timeout``, with the task deferred; a dry run reports them at
-    once. What a run has resolved once stays, also when the task is cleared.
+    All findings are reported together. If every error may clear by itself, the task waits and checks again,
+    by the plan's ``conflict_backoff`` and up to its ``conflict_timeout``, deferred; a dry run does not wait.
+    Once a run's servers are resolved they stay the same, even if the task is cleared.
     """
 
     aws_hook_class = DrsHook
@@ -43,31 +43,32 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        return self._look_until_healed(context, Patience(since=utc_now()))
+        return self._check_until_clear(context, Patience(since=utc_now()))
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Look again after a wait."""
+        """Check again after a wait."""
         store: Any = context["task_state_store"]
-        return self._look_until_healed(context, Patience.from_json(store.get(PATIENCE_KEY)))
+        return self._check_until_clear(context, Patience.from_json(store.get(PATIENCE_KEY)))
 
-    def _look_until_healed(self, context: Context, patience: Patience) -> dict[str, Any]:
+    def _check_until_clear(self, context: Context, patience: Patience) -> dict[str, Any]:
         ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
-        question = question_of(run, ledger)
+        inputs = inputs_of(run, ledger)
         while True:
-            report = inspect(question, clients(self.hook))
-            self._tell(context, report)
+            report = inspect(inputs, clients(self.hook))
+            self._log_report(context, report)
             if not report.errors:
                 assert report.resolution is not None
                 ledger.save_resolution(report.resolution)
                 return report.resolution.model_dump(mode="json")
-            until = patience.next_look(launch_to_wait_by(question.plan, report, run.waves), utc_now())
+            until = patience.next_look(launch_to_wait_by(inputs.plan, report, run.waves), utc_now())
             if run.dry_run or not report.heals or until is None:
                 if report.heals and patience.looks:
                     self.log.error(
-                        "Waited in vain since %s, up to conflict_timeout.", clock_time(patience.since)
+                        "Waited since %s, up to conflict_timeout; the errors did not clear.",
+                        clock_time(patience.since),
                     )
                 raise report.as_error()
             patience = patience.after_a_look()
@@ -78,7 +79,9 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
     def _wait(self, report: Report, until: dt.datetime) -> None:
         holders = sorted({job_id for finding in report.errors for job_id in finding.holders})
         sooner = f", or when one of {', '.join(holders)} has ended" if holders else ""
-        self.log.info("Nothing but time is in the way. Looking again at %s%s.", clock_time(until), sooner)
+        self.log.info(
+            "These errors may clear by themselves. Checking again at %s%s.", clock_time(until), sooner
+        )
         trigger = DrsHoldersTrigger(
             deadline=until.isoformat(),
             holders=holders,
@@ -87,15 +90,15 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
         )
         wait(self, trigger, until, resume="resume")
 
-    def _tell(self, context: Context, report: Report) -> None:
+    def _log_report(self, context: Context, report: Report) -> None:
         ti: Any = context["ti"]
         ti.xcom_push(key=FINDINGS_KEY, value=report.as_json())
         if report.resolution is not None:
-            self._tell_servers(report.resolution)
+            self._log_servers(report.resolution)
         for note in report.notes:
             self.log.info(note)
         if not report.findings:
-            self.log.info("Preflight found nothing amiss.")
+            self.log.info("Preflight found no errors and no warnings.")
             return
         self.log.warning(
             "Preflight found %d error(s) and %d warning(s):\n%s",
@@ -104,7 +107,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
             findings_table((*report.errors, *report.warnings)),
         )
 
-    def _tell_servers(self, resolution: Resolution) -> None:
+    def _log_servers(self, resolution: Resolution) -> None:
         rows = [
             (name, server.server_id, server.name, server.group, server.snapshot_id or "latest", optional)
             for name, wave in resolution.waves.items()
@@ -112,7 +115,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
             for optional in ("optional" if server.optional else "",)
         ]
         header = ("wave", "server", "name", "group", "recovery point", "")
-        self.log.info("The waves resolve to %d server(s):\n%s", len(rows), table(header, rows))
+        self.log.info("The waves contain %d server(s):\n%s", len(rows), table(header, rows))
         for name, wave in resolution.waves.items():
             if wave.excluded:
                 self.log.info("Excluded from wave %s by run parameter: %s", name, ", ".join(wave.excluded))
@@ -121,7 +124,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
 
 
 def clients(hook: DrsHook) -> AwsClients:
-    """AwsClients of all that preflight asks, in the account and Region of the hook and by its credentials."""
+    """The clients that preflight needs, with the hook's credentials, account and Region."""
     session = hook.get_session(region_name=hook.region_name)
 
     def client(service: str) -> Any:
@@ -135,8 +138,8 @@ def clients(hook: DrsHook) -> AwsClients:
     return AwsClients(drs=hook, ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
 
 
-def question_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
-    """What a run's preflight is asked."""
+def inputs_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
+    """What preflight has to check for this run."""
     launches = (ledger.launch(wave) for wave in run.waves)
     return PreflightInputs(
         plan=run.read_plan(),
@@ -151,8 +154,10 @@ def question_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
 
 
 def launch_to_wait_by(plan: Plan, report: Report, waves: Sequence[str]) -> Launch:
-    """The launch settings whose backoff and time-out a wait keeps: of the waves that errors are about, those
-    of the least patient. An error about no wave is about all of the run's.
+    """The launch settings that give a wait its backoff and time-out.
+
+    They are those of the wave with the shortest ``conflict_timeout`` among the waves that have errors. An
+    error that names no wave concerns all waves of the run.
     """
     named = {finding.wave for finding in report.errors}
     concerned = [wave for wave in waves if wave in named or None in named]
@@ -161,13 +166,13 @@ def launch_to_wait_by(plan: Plan, report: Report, waves: Sequence[str]) -> Launc
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How often a task has looked, and since when."""
+    """How often the task has checked, and since when."""
 
     since: dt.datetime
     looks: int = 0
 
     def next_look(self, launch: Launch, now: dt.datetime) -> dt.datetime | None:
-        """When to look again; ``None`` when the time is up."""
+        """When to check again; ``None`` when ``conflict_timeout`` is over."""
         end = self.since + launch.conflict_timeout
         if now >= end:
             return None

@@ -1,4 +1,4 @@
-"""What every question to a person shares: how it is asked in the Airflow UI, how its answer is recorded."""
+"""What all questions to a person share: how they are asked in the Airflow UI and how answers are kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow.sdk.execution_time.hitl import HITLUser
 from drs.plan import Approval
 from drs.run.ledger import Ledger
 from drs.run.records import ApprovalRecord, RunRecord
-from drs.tasks.send_messages import announce_question
+from drs.tasks.send_messages import notify_question
 from drs.times import clock_time, utc_now
 
 if TYPE_CHECKING:
@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 
 class DrsQuestionOperator(HITLOperator):
-    """Ask a person under *Required Actions*; the wait costs neither a worker nor the triggerer."""
+    """Ask a person under *Required Actions*. The wait occupies neither a worker nor the triggerer."""
 
-    template_fields: Sequence[str] = ()  # a reason or a server's name that holds braces is no template
+    template_fields: Sequence[str] = ()  # braces in a reason or a server's name are text, not templates
 
     @staticmethod
     def _forget_answer(ledger: Ledger, about: str) -> str:
-        """Void an earlier answer, and give what this question is announced as.
+        """Void an earlier answer.
 
-        A task that is tried again asks the same; one that is cleared after an answer asks anew.
+        :return: the key of this question's notification. A retry of the task asks the same question, so
+            people are not notified again; a task that is cleared after an answer asks a new one.
         """
         before = ledger.approval(about)
         ledger.forget_approval(about)
@@ -47,26 +48,27 @@ class DrsQuestionOperator(HITLOperator):
         rule: Approval,
         passes: bool,
         silence: str,
-        told: Iterable[str],
+        facts: Iterable[str],
     ) -> None:
-        """Ask, in the words of ``subject``, and defer until there is an answer or the time is over.
+        """Ask ``subject``, and defer until there is an answer or the time is over.
 
-        :param what: what is approved, for a sentence
+        :param announced_as: the key of the question's notification
+        :param what: what is approved, in the words of a sentence
         :param passes: whether no answer means yes
-        :param silence: the same as the end of a sentence
-        :param told: what there is to know before one answers, in Markdown, besides the run itself and how its
-            waves stand
+        :param silence: what no answer means, as the end of a sentence
+        :param facts: what a person needs to know before answering, in Markdown; the run itself and the state
+            of its waves are added
         """
         until = utc_now() + rule.timeout
         without = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} {silence}."
-        self.body = "\n".join([*_told_of_run(run), without, *told, *_told_so_far(ledger, run)])
+        self.body = "\n".join([*_run_lines(run), without, *facts, *_wave_lines(ledger, run)])
         self.response_timeout = rule.timeout
         self.assigned_users = [HITLUser(id=user, name=user) for user in rule.approvers]
-        # Not when the DAG is built, which it would make larger for each question.
+        # Added here and not when the DAG is built, because it would make the DAG larger for each question.
         comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
         self.params = ParamsDict({"comment": comment})
         self.log.info("%s\n%s", self.subject, self.body)
-        announce_question(
+        notify_question(
             context,
             ledger,
             about=announced_as,
@@ -81,7 +83,7 @@ class DrsQuestionOperator(HITLOperator):
     def _answer(
         self, context: Context, event: dict[str, Any], *, yes: str, approvers: Sequence[str]
     ) -> tuple[ApprovalRecord, bool]:
-        """The answer, and whether it is of somebody who may give it.
+        """The answer, and whether it comes from somebody who may give it.
 
         :param yes: the option that approves
         """
@@ -99,31 +101,34 @@ class DrsQuestionOperator(HITLOperator):
 
 
 def _may_answer(user: Any, approvers: Sequence[str]) -> bool:
-    """Airflow itself refuses others, unless everybody is an administrator of it."""
+    """Whether this user may answer. Airflow itself refuses others, except where everybody is an
+    administrator.
+    """
     return user is None or not approvers or bool({user["id"], user["name"]} & set(approvers))
 
 
-def said(record: ApprovalRecord) -> str:
+def answered(record: ApprovalRecord) -> str:
     """Who answered, when, and with which comment."""
-    return f"{record.by or 'nobody'} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
+    who = record.by or record.answered.removeprefix("by ")
+    return f"{who} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
 
 
-def _told_of_run(run: RunRecord) -> Iterator[str]:
-    """Who asked for the run and why, and where it acts."""
+def _run_lines(run: RunRecord) -> Iterator[str]:
+    """Who started the run and why, and the account and Region in which it acts."""
     target = run.read_plan().target
     if not run.is_drill:
         yield (
             "**This is a real recovery (isDrill false).** DRS cleans up earlier recovery instances of these "
-            "servers, and this run terminates nothing of what it launches.\n"
+            "servers, and this run terminates none of the instances that it launches.\n"
         )
-    yield f"Asked by {run.initiator}; reason: {run.reason or 'none given'}."
+    yield f"Started by {run.initiator}; reason: {run.reason or 'none given'}."
     yield f"Account {target.account_id}, Region {target.region}."
     point = run.recovery_point
     yield f"Recovery point: {f'at or before {point:%Y-%m-%dT%H:%M:%SZ}' if point else 'the latest state'}."
 
 
-def _told_so_far(ledger: Ledger, run: RunRecord) -> Iterator[str]:
-    """How each wave stands."""
+def _wave_lines(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """The state of each wave."""
     yield "\n**So far**\n"
     nothing = True
     for name in run.waves:
@@ -133,9 +138,9 @@ def _told_so_far(ledger: Ledger, run: RunRecord) -> Iterator[str]:
             yield f"- wave {name}: {len(launched)} of {len(outcome.servers)} servers launched"
             for server in outcome.servers:
                 if not server.launched:
-                    yield f"- wave {name}: {server.server_id} ({server.name}) not launched: {server.error}"
+                    yield f"- wave {name}: {server.server_id} ({server.name}) did not launch: {server.error}"
         elif launch:
-            yield f"- wave {name}: {len(launch.jobs)} job(s) started, not ended yet"
+            yield f"- wave {name}: {len(launch.jobs)} launch job(s) started, not ended yet"
         nothing = nothing and not launch
     if nothing:
-        yield "- nothing was launched"
+        yield "- nothing has been launched"

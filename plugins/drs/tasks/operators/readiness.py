@@ -1,4 +1,4 @@
-"""Asks of every recovery plan, between drills, whether a drill of it could begin now. Launches nothing."""
+"""Checks between drills whether a drill of each recovery plan could begin now. Launches nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from drs.errors import Code, InvalidField, RecoveryPlanNotFound
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
 from drs.plan.naming import dag_id
 from drs.preflight import Finding, PreflightInputs, Report, findings_table, inspect
-from drs.tasks.active_run import jobs_under_way
-from drs.tasks.drill_task import told_failures
+from drs.tasks.active_run import jobs_of_active_run
+from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import clients
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 class DrsListPlansOperator(BaseOperator):
-    """List the plans that are in the plans folder now, broken ones included."""
+    """List the plans that are now in the plans folder, including broken ones."""
 
-    @told_failures
+    @logged_failures
     def execute(self, context: Context) -> list[str]:
         try:
             plans = load_folder(settings.plans_folder())
@@ -39,10 +39,10 @@ class DrsListPlansOperator(BaseOperator):
 
 
 class DrsReadinessOperator(BaseOperator):
-    """Run the whole preflight of a plan as its file stands now, and fail where a drill would be refused.
+    """Run the whole preflight of a plan as its file is now, and fail if a drill would be refused.
 
-    What time may heal is told at once. The jobs of a drill of this plan that is under way are its own:
-    neither they nor their instances are findings.
+    It does not wait for errors that may clear by themselves. If a drill of this plan is active, its jobs and
+    their instances are no findings: they belong to the plan.
 
     :param plan: the plan's name
     """
@@ -52,19 +52,19 @@ class DrsReadinessOperator(BaseOperator):
         self.plan = plan
         self.aws_conn_id: str | None = None
 
-    @told_failures
+    @logged_failures
     def execute(self, context: Context) -> None:
         ti = context["ti"]
         plan = read_plan(self.plan)
         self.aws_conn_id = plan.target.aws_conn_id
-        report = look(plan, lambda: jobs_under_way(ti, dag_id(plan.name)))
-        self._tell(plan, report)
+        report = check_plan(plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)))
+        self._log_report(plan, report)
         if report.errors:
             error = report.as_error()
-            error.retryable = all(map(unanswered, report.errors))
+            error.retryable = all(map(not_answered, report.errors))
             raise error
 
-    def _tell(self, plan: Plan, report: Report) -> None:
+    def _log_report(self, plan: Plan, report: Report) -> None:
         target = plan.target
         self.log.info(
             "Plan %s (digest %s) in %s, account %s, connection %s.",
@@ -86,7 +86,7 @@ class DrsReadinessOperator(BaseOperator):
 
 
 def read_plan(name: str) -> Plan:
-    """The plan as its file stands now.
+    """The plan as its file is now.
 
     :raises InvalidField: the file is broken
     :raises RecoveryPlanNotFound: the file is gone
@@ -95,27 +95,27 @@ def read_plan(name: str) -> Plan:
         if isinstance(plan, BrokenPlan):
             raise InvalidField(
                 f"The plan's file is broken, so no drill can begin:\n{plan.describe()}",
-                remedy="Mend the file (`python -m drs validate` lists every error).",
+                remedy="Fix the file (`python -m drs validate` lists every error).",
             )
         return plan
     raise RecoveryPlanNotFound(
-        f"The file of plan {name} was there when this run began, and is gone now.",
-        remedy="Nothing to mend if it was removed or renamed on purpose: the next run does not ask for it.",
+        f"The file of plan {name} existed when this run began, and is gone now.",
+        remedy="Nothing, if it was removed or renamed on purpose: the next run does not check it.",
     )
 
 
-def unanswered(finding: Finding) -> bool:
-    """Whether AWS has only not answered, and may when it is asked again: that says nothing about the plan."""
+def not_answered(finding: Finding) -> bool:
+    """Whether AWS just did not answer. That says nothing about the plan, and a retry may get an answer."""
     return finding.code == Code.DRS_UNAVAILABLE or (finding.code == Code.CHECK_UNAVAILABLE and finding.heals)
 
 
-def look(plan: Plan, own_jobs: Callable[[], frozenset[str]]) -> Report:
+def check_plan(plan: Plan, own_jobs: Callable[[], frozenset[str]]) -> Report:
     """The preflight of every wave of the plan.
 
-    A drill that goes on meanwhile may have begun further jobs since it was asked for them: as long as there
-    are such, what they hold is looked at again.
+    An active drill of the plan may start more jobs while preflight runs. If it did, and an error may clear by
+    itself, preflight runs again, so that the servers that these jobs hold are no findings.
 
-    :param own_jobs: asks for the DRS jobs of the plan's drill that is under way
+    :param own_jobs: returns the DRS jobs of the plan's active drill
     """
     aws = clients(DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region))
     while True:

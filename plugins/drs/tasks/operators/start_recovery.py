@@ -1,4 +1,4 @@
-"""Starts the recovery of a wave's servers, along the wave's timeline."""
+"""Launches the servers of a wave, by the wave's timeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drs.launch.wave_launch import WaveLaunch
 from drs.run.ledger import Ledger
 from drs.run.proof import KEPT_LAUNCH
 from drs.run.records import LaunchRecord, RunRecord
-from drs.run.timeline import WaitUntil
+from drs.run.timeline import Timeline, WaitUntil
 from drs.tasks.drill_task import (
     XComStore,
     chosen_wave,
@@ -30,21 +30,21 @@ from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, utc_now
+from drs.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 RESUME_LEAD = dt.timedelta(seconds=2.5)
-"""A deferred task takes about this long to be back in a worker: it is woken earlier and sleeps the rest, so
-that a call comes when the plan says."""
+"""A deferred task needs about this long to be back in a worker. It is woken that much earlier and sleeps the
+rest, so that the call is made when the plan says."""
 
 
 class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     """Start the recovery of every server of a wave, ``server_delay`` apart or in one job.
 
-    Every pause is a deferral. A server that another job holds is retried on the plan's backoff, while the
-    free ones go on.
+    The task is deferred during every pause. A server that another job holds is retried by the plan's backoff;
+    meanwhile the free servers are launched.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_StartRecovery.html
 
@@ -52,7 +52,7 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
     operator_extra_links = (DrsJobHistoryLink(),)
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
@@ -61,19 +61,19 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        """Begin the launch, or on a later try go on with what is missing."""
+        """Begin the launch; a later try launches what is missing."""
         return self._launch(context, resumed=False)
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after a pause; the ledger holds all that is known."""
+        """Continue after a pause. Everything that is known is in the ledger."""
         return self._launch(context, resumed=True)
 
     def _launch(self, context: Context, *, resumed: bool) -> dict[str, Any]:
         ledger = _KeptLedger(context)
         known = ledger.launch(self.wave)
         if known and not resumed:
-            ledger.save_launch(self.wave, known)  # Airflow has just wiped the copy of an earlier try
+            ledger.save_launch(self.wave, known)  # Airflow has just deleted the copy that an earlier try kept
         run = ledger.run()
         resolved = chosen_wave(ledger, run, self.wave)
         if not resumed:
@@ -92,13 +92,15 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         if known and not resumed:
             launch.reconcile()
         while isinstance(step := launch.advance(), WaitUntil):
-            self._pause(step)
+            self._pause(step, launch.record.timeline)
         self._persist_link(context)
         measure_calls(context, ledger, self.wave, launch.record)
         return self._finish(launch.record)
 
     def _opens_at(self, ledger: Ledger, run: RunRecord) -> dt.datetime:
-        """When the wave's first call is due: ``delay_before`` after its approval and the gates before it."""
+        """When the wave's first call is due: ``delay_before`` after its approval and after the gates before
+        it.
+        """
         plan = run.read_plan()
         gates = _gates_reached(ledger, run, self.wave)
         delay = plan.delay_for(self.wave) if gates or not plan.dependencies(self.wave) else dt.timedelta(0)
@@ -106,12 +108,12 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         answered = [approval.at] if approval else []
         return max([*gates, *answered], default=utc_now()) + delay
 
-    def _pause(self, step: WaitUntil) -> None:
+    def _pause(self, step: WaitUntil, timeline: Timeline) -> None:
         left = step.at - utc_now()
         if left <= RESUME_LEAD:
             time.sleep(max(left.total_seconds(), 0.0))
             return
-        self.log.info("Next call at %s, in %.0f s.", clock_time(step.at), left.total_seconds())
+        self._log_pause(step, timeline, left)
         wake_at = step.at - RESUME_LEAD
         trigger = DrsHoldersTrigger(
             deadline=wake_at.isoformat(),
@@ -120,6 +122,19 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
             **hook_parameters(self),
         )
         wait(self, trigger, wake_at, resume="resume")
+
+    def _log_pause(self, step: WaitUntil, timeline: Timeline, left: dt.timedelta) -> None:
+        refused = timeline.paused_until is not None or any(
+            slot.waiting and slot.refusals for slot in timeline.servers
+        )
+        self.log.info(
+            "Waiting %s (%s) before launching the %s server, until %s%s.",
+            duration(round(left.total_seconds())),
+            "DRS refused a call, see above" if refused else "the plan's delay",
+            "first" if timeline.last_call is None else "next",
+            clock_time(step.at),
+            f" or until one of these jobs has ended: {', '.join(step.holders)}" if step.holders else "",
+        )
 
     def _persist_link(self, context: Context) -> None:
         DrsJobHistoryLink.persist(
@@ -134,20 +149,23 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         given_up = [slot for slot in record.timeline.servers if slot.given_up]
         for slot in given_up:
             if slot.optional:
-                self.log.warning("Optional server %s was not started: %s.", slot.server_id, slot.given_up)
+                self.log.warning("Optional server %s was not launched: %s.", slot.server_id, slot.given_up)
         if required := [slot for slot in given_up if not slot.optional]:
             held = "; ".join(
-                f"{slot.server_id}: {slot.given_up}, last held by {slot.holder or 'no job that can be seen'}"
+                f"{slot.server_id}: {slot.given_up}, last held by {slot.holder or 'no job that DRS lists'}"
                 for slot in required
             )
-            raise ServerConflict(f"Wave {self.wave}: DRS refused to start {len(required)} server(s). {held}.")
-        self.log.info("Wave %s: %d job(s) made.", self.wave, len(jobs))
+            raise ServerConflict(
+                f"Wave {self.wave}: DRS refused to launch {len(required)} server(s). {held}."
+            )
+        self.log.info("Wave %s: %d launch jobs started.", self.wave, len(jobs))
         return jobs
 
 
 class _KeptLedger(Ledger):
-    """Keeps a copy of the wave's launch with this task: when the whole run is cleared, and its ledger wiped
-    with it, ``begin`` puts it back.
+    """Keeps a copy of the wave's launch in this task's own XCom.
+
+    Clearing the whole run deletes the ledger; ``begin`` then restores the launch from this copy.
     """
 
     def __init__(self, context: Context) -> None:
@@ -160,9 +178,11 @@ class _KeptLedger(Ledger):
 
 
 def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetime]:
-    """When each gate before the wave was reached; a wave that this run leaves out passes on those before it.
+    """When each gate before the wave was reached. For a wave that this run leaves out, the gates before it
+    count.
 
-    :raises PlanChanged: a wave that must come first has not reached its gate: the file's order was edited
+    :raises PlanChanged: a wave that must come first has not reached its gate, because the file's order was
+        edited
     """
     plan = run.read_plan()
     resolution = ledger.resolution()
@@ -175,10 +195,10 @@ def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetim
         at = ledger.reached(name, plan.wave(name).next_wave_when)
         if at is None:
             raise PlanChanged(
-                f"Wave {wave} comes after wave {name}, and nothing says when that was "
-                f"{plan.wave(name).next_wave_when}: the plan file's order of waves was edited while this run "
-                "was under way, or a task of the wave was marked as success by hand.",
-                remedy="Nothing to mend: this run cleans up and ends. Trigger a new one.",
+                f"Wave {wave} comes after wave {name}, but no record says when wave {name} was "
+                f"{plan.wave(name).next_wave_when}: either the order of waves in the plan file was edited "
+                "while this run was active, or somebody marked a task of that wave as success.",
+                remedy="Nothing to fix: this run cleans up and ends. Start a new run.",
             )
         reached.append(at)
     return reached

@@ -1,4 +1,4 @@
-"""Cleans up after a run, whatever happened to it."""
+"""Cleans up after a run, however it ended."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
     """Terminate the drill instances that this run launched, and prove them gone in DRS and EC2.
 
-    What a real recovery launched is left alone, and a drill's instances are kept where the run, the plan or a
-    person says so. It takes everything from the run's ledger, so it does its
-    work when the plan's file is broken or edited.
+    The instances of a real recovery are never terminated. A drill's instances are kept if the run, the plan
+    or a person says so. Everything is read from the run's ledger, so clean-up works even if the plan's file
+    is broken or edited.
 
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
     operator_extra_links = (DrsJobHistoryLink(),)
 
     @coded_failures
@@ -50,12 +50,12 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after a wait; the ledger holds all that is known."""
+        """Continue after a wait. Everything that is known is in the ledger."""
         return self._clean_up(context, resumed=True)
 
     @coded_failures
     def resume_kept(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Begin, once the instances of a drill that passed were kept for as long as its plan says."""
+        """Begin after the instances of a passed drill were kept for ``cleanup.keep_for``."""
         return self._clean_up(context, resumed=False)
 
     def _clean_up(self, context: Context, *, resumed: bool) -> dict[str, Any]:
@@ -66,7 +66,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         if run.missed or run.dry_run:
             raise AirflowSkipException(run.missed or "This is a dry run: it launched nothing.")
         use_target(self, run)
-        # A real recovery is left alone by clean-up itself, whatever the plan says of drills.
+        # CleanUp itself never terminates a real recovery, so the plan's rule for drills is not asked.
         rule = decide(ledger, run, task_states(context)) if run.is_drill else Terminate()
         if isinstance(rule, Terminate) and rule.not_before:
             self._keep_until(rule.not_before, run)
@@ -90,7 +90,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         return clean_up.record.model_dump(mode="json")
 
     def _keep_until(self, until: dt.datetime, run: RunRecord) -> None:
-        """Wait out ``cleanup.keep_for``; clean-up's own time begins after it."""
+        """Wait for the end of ``cleanup.keep_for``. The time-out of clean-up begins after it."""
         if until <= utc_now():
             return
         self.log.info(
@@ -103,7 +103,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         self._wait((), until, resume="resume_kept")
 
     def _wait(self, job_ids: Sequence[str], until: dt.datetime, *, resume: str) -> None:
-        """Wait for one of the jobs to end, or for a moment."""
+        """Wait until one of the jobs has ended, or until the given time."""
         until = max(until, utc_now())
         trigger = DrsHoldersTrigger(
             deadline=until.isoformat(),

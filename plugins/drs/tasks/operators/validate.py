@@ -1,4 +1,4 @@
-"""Validates the launched servers of a wave: what DRS always owes, and what the plan asks beside it."""
+"""Validates the launched servers of a wave: by the check that is always made, and by those in the plan."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from drs.run.records import (
 from drs.tables import table
 from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
-from drs.tasks.send_messages import announce_wave
+from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
-from drs.times import utc_now
+from drs.times import clock_time, utc_now
 from drs.validation.observation import first_line
 from drs.validation.runner import failures, last_deadline
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
@@ -37,21 +37,21 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 NAMED = 5
-"""Failed checks that the message tells in full; the table above it has all."""
+"""How many failed checks the message describes in full. The table above the message has all of them."""
 HEADER = ("server", "name", "check", "result", "seen", "took")
 
 
 class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
-    """Make every check of a wave's launched servers, in parallel and in the triggerer.
+    """Run every check of a wave's launched servers, in parallel and in the triggerer.
 
-    The gate ``validated`` opens when every required server has passed its checks. What an optional server
-    fails is a warning.
+    The gate ``validated`` opens when every required server has passed its checks. A failed check of an
+    optional server is a warning.
 
     :param wave: the wave's name
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where: nothing to fill in, and a smaller DAG
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,7 +59,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Begin the validation; a try that finds one begun and not ended takes it up."""
+        """Begin the validation, or continue one that an earlier try began and did not end."""
         ledger, run, resolution = self._load(context)
         servers = self._launched(ledger, resolution)
         begin = self._begin(ledger, servers)
@@ -70,7 +70,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
             **hook_parameters(self),
         )
         results: Sequence[CheckResult] | None = None
-        if not wave.asks_more:  # mostly decided by one look, which takes less time than to defer
+        if not wave.asks_more:  # one look mostly decides, and takes less time than a deferral
             results = asyncio.run(trigger.look_once())
         if results is None:
             self.log.info("Checking %d server(s) of wave %s.", len(servers), self.wave)
@@ -79,7 +79,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Judge what the checks saw.
+        """Judge the results of the checks.
 
         :return: the results
         """
@@ -96,14 +96,14 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
     # --- what is to be checked --------------------------------------------------------------------------
 
     def _launched(self, ledger: Ledger, resolution: WaveResolution) -> list[ServerToCheck]:
-        """The servers that the run's own last jobs launched.
+        """The servers that the last jobs of this run launched.
 
-        :raises DrillFailed: a required server has no record of it
+        :raises DrillFailed: for a required server, no record says that it launched
         """
         launch, outcome = ledger.launch(self.wave), ledger.outcome(self.wave)
         if launch is None or outcome is None:
             raise DrillFailed(
-                f"Wave {self.wave} has no record of its servers being launched.",
+                f"No record says that the servers of wave {self.wave} launched.",
                 remedy="Clear the wave's task 'start_recovery' with all after it.",
             )
         found = []
@@ -112,12 +112,12 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
             if record is None:
                 if not server.optional:
                     raise DrillFailed(
-                        f"Wave {self.wave}: server {server.server_id} ({server.name}) is not proven "
+                        f"Wave {self.wave}: no record says that server {server.server_id} ({server.name}) "
                         "launched, so it cannot be validated.",
                         remedy="Clear the wave's task 'start_recovery' with all after it.",
                     )
                 self.log.warning(
-                    "Optional server %s (%s) was not launched, and is not checked.",
+                    "Optional server %s (%s) did not launch, and is not checked.",
                     server.server_id,
                     server.name,
                 )
@@ -138,8 +138,10 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         return found
 
     def _begin(self, ledger: Ledger, servers: Sequence[ServerToCheck]) -> ValidationBegin:
-        """When the time of the checks began: a triggerer that restarts, or a task that is retried, does not
-        begin it anew; a task that was cleared after its end does.
+        """When the time of the checks began.
+
+        A restarted triggerer or a retried task continues that time. A task that is cleared after it ended
+        begins again.
         """
         launched_at = ledger.reached(self.wave, "launched") or utc_now()
         instances = {server.server_id: server.instance_id for server in servers}
@@ -150,7 +152,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
             and begun.began_at >= launched_at
             and (ended is None or ended.began_at != begun.began_at)
         ):
-            self.log.info("Taking up the validation that began at %s.", begun.began_at.isoformat())
+            self.log.info("Continuing the validation that began at %s.", clock_time(begun.began_at))
             return begun
         begin = ValidationBegin(began_at=max(utc_now(), launched_at), instances=instances)
         ledger.save_validation_begin(self.wave, begin)
@@ -187,29 +189,29 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         validation = WaveValidation(began_at=begin.began_at, ended_at=ended_at, results=tuple(results))
         ledger.save_validation(self.wave, validation)
         names = {server.server_id: server.name for server in resolution.servers}
-        self._tell(results, names)
+        self._log_results(results, names)
         if required := [result for result in failures(results) if not result.optional]:
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
-        announce_wave(context, ledger, self.wave)
+        notify_wave(context, ledger, self.wave)
         return [result.model_dump(mode="json", exclude={"output"}) for result in results]
 
-    def _tell(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
+    def _log_results(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
         if not results:
-            self.log.warning("Wave %s has launched no server, so there is nothing to check.", self.wave)
+            self.log.warning("No server of wave %s launched, so there is nothing to check.", self.wave)
             return
         self.log.info("Validation of wave %s:\n%s", self.wave, table(HEADER, _rows(results, names)))
         for result in failures(results):
             if result.optional:
-                self.log.warning("Optional: %s", _told(result, names))
+                self.log.warning("Optional: %s", _described(result, names))
 
     def _failed(
         self, results: Sequence[CheckResult], required: Sequence[CheckResult], names: Mapping[str, str]
     ) -> ValidationFailed:
-        told = "; ".join(_told(result, names) for result in required[:NAMED])
+        described = "; ".join(_described(result, names) for result in required[:NAMED])
         more = f"; and {len(required) - NAMED} more" if len(required) > NAMED else ""
         outputs = "".join(
-            f"\n\n{result.check} of {result.server_id} ({names[result.server_id]}) said:\n{result.output}"
+            f"\n\n{result.check} of {result.server_id} ({names[result.server_id]}) printed:\n{result.output}"
             for result in required
             if result.output
         )
@@ -217,20 +219,20 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
         if actions := sorted({action for each in required if (action := denied_action(each.seen))}):
             remedy = f"{allow(actions)} {remedy}"
         return ValidationFailed(
-            f"Wave {self.wave}: {len(required)} of {len(results)} checks failed. {told}{more}",
+            f"Wave {self.wave}: {len(required)} of {len(results)} checks failed. {described}{more}",
             remedy=remedy,
             details=f"{table(HEADER, _rows(failures(results), names))}{outputs}",
         )
 
 
 def _of(event: Mapping[str, Any] | None) -> list[CheckResult]:
-    """The results that the trigger's event brings."""
+    """The results in the trigger's event."""
     assert event is not None
     return [CheckResult.model_validate(result) for result in event["results"]]
 
 
 def _last_launch(server: ResolvedServer, launch: LaunchRecord, outcome: WaveOutcome) -> ServerRecord | None:
-    """The record that the job of the server's last start launched it."""
+    """The record that the server was launched by the job of its last launch; ``None`` if there is none."""
     job_id = next(
         (slot.job_id for slot in launch.timeline.servers if slot.server_id == server.server_id), None
     )
@@ -258,7 +260,7 @@ def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tupl
     ]
 
 
-def _told(result: CheckResult, names: Mapping[str, str]) -> str:
+def _described(result: CheckResult, names: Mapping[str, str]) -> str:
     """``http :80/health of s-… (web-1), i-…: …``"""
     name = names[result.server_id]
     return f"{result.check} of {result.server_id} ({name}), {result.instance_id}: {result.seen}"

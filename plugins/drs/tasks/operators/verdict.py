@@ -1,4 +1,4 @@
-"""The end of a run: whether it proved what it set out to prove."""
+"""The end of a run: decides whether the run passed."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from airflow.sdk import BaseOperator
 from drs.errors import DrillFailed
 from drs.run.proof import doubts, failed_tasks, passed
 from drs.tasks.drill_task import coded_failures, run_ledger, task_states
-from drs.tasks.send_messages import announce_pass
+from drs.tasks.send_messages import notify_pass
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class DrsDrillVerdictOperator(BaseOperator):
-    """Pass the run only if it proved all that it set out to prove.
+    """Pass the run only if it proved everything that it was started to prove.
 
-    A task that was skipped, removed or never run is not a success, whatever Airflow's own run state would be.
+    A task that was skipped, removed or never run is not a success, even where Airflow would call the run one.
     """
 
     @coded_failures
@@ -39,5 +39,5 @@ class DrsDrillVerdictOperator(BaseOperator):
             )
         text = passed(ledger, run)
         self.log.info(text)
-        announce_pass(context, ledger, text)
+        notify_pass(context, ledger, text)
         return text

@@ -1,4 +1,4 @@
-"""How each kind of check looks at a server."""
+"""The kinds of checks, and how each of them looks at a server."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from drs.validation.observation import Observation, failed
 from drs.validation.server import Subject
 
 Look = Callable[[], Awaitable[Observation]]
-"""Looks once."""
+"""Looks at a server once."""
 
 __all__ = ["Look", "look_at", "recovery_instance"]
 
 
 def look_at(subject: Subject, label: str, check: Check) -> Look:
-    """How this check looks at this server.
+    """The function that looks at this server for this check.
 
-    :param label: the check's name, which no other check of the server bears
+    :param label: the check's name, which no other check of the server has
     """
     if not subject.server.starts and not isinstance(check, LaunchActionsCheck):
         return _stopped
@@ -53,6 +53,6 @@ def look_at(subject: Subject, label: str, check: Check) -> Look:
 
 async def _stopped() -> Observation:
     return failed(
-        "the server's launch disposition is STOPPED, so that its instance does not run and cannot be "
-        "checked: set the disposition to STARTED in DRS, or take the check out of the plan"
+        "the server's launch disposition is STOPPED, so its instance does not run and cannot be checked: "
+        "set the disposition to STARTED in DRS, or remove the check from the plan"
     )

@@ -11,15 +11,16 @@ from drs.validation.observation import Observation, first_line, not_yet, passed,
 from drs.validation.server import Subject
 
 ANSWER = 10.0
-"""Seconds for each step of one request."""
+"""Seconds for each step of a request: connecting, sending, reading."""
 BODY = 1_000_000
 """Bytes of a body that are read."""
 
 
 async def http(check: HttpCheck, subject: Subject) -> Observation:
-    """Status and body are as the plan expects. A redirect is an answer, and not followed.
+    """The check passes if status and body are as the plan expects. A redirect is not followed.
 
-    Neither a proxy of the environment nor the certificate's name matters: the instance itself is asked.
+    The request goes to the instance itself, so a proxy in the environment is not used, and the certificate is
+    not verified.
     """
     address = await subject.address(check.address)
     if address is None:
@@ -28,13 +29,13 @@ async def http(check: HttpCheck, subject: Subject) -> Observation:
     try:
         status, body = await _get(url)
     except httpx.RequestError as error:
-        return not_yet(f"GET {url}: {_why(error)}")
+        return not_yet(f"GET {url}: {_failure(error)}")
     text = f"GET {url}: status {status}"
     if status != check.expect_status:
-        return not_yet(f"{text} instead of {check.expect_status}{_quoted(body)}", body)
+        return not_yet(f"{text} instead of {check.expect_status}{_beginning(body)}", body)
     if check.expect_body and not re.search(check.expect_body, body):
-        return not_yet(f"{text}, but the body does not match {check.expect_body!r}{_quoted(body)}", body)
-    return passed(f"{text}{_quoted(body)}", body)
+        return not_yet(f"{text}, but the body does not match {check.expect_body!r}{_beginning(body)}", body)
+    return passed(f"{text}{_beginning(body)}", body)
 
 
 async def _get(url: str) -> tuple[int, str]:
@@ -50,12 +51,12 @@ async def _get(url: str) -> tuple[int, str]:
         return answer.status_code, body[:BODY].decode(answer.encoding or "utf-8", errors="replace")
 
 
-def _why(error: httpx.RequestError) -> str:
+def _failure(error: httpx.RequestError) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"no answer within {ANSWER:.0f} s"
     return why_not_connected(error)
 
 
-def _quoted(body: str) -> str:
+def _beginning(body: str) -> str:
     line = first_line(body)
     return f"; the body begins: {line}" if line else "; the body is empty"

@@ -10,7 +10,7 @@ from drs.validation.server import Subject
 
 
 async def instance_status(subject: Subject) -> Observation:
-    """The system's and the instance's are ``ok``. An impaired one may recover, and is looked at again.
+    """The check passes if system status and instance status are ``ok``. An impaired instance may recover.
 
     .. seealso:: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceStatus.html
     """
@@ -18,12 +18,12 @@ async def instance_status(subject: Subject) -> Observation:
     if status is None:
         return not_yet(f"EC2 names no status of {await subject.instance_id()}")
     system, instance = status.get("SystemStatus", {}), status.get("InstanceStatus", {})
-    text = f"system {_told(system)}, instance {_told(instance)}"
+    text = f"system {_described(system)}, instance {_described(instance)}"
     is_ok = system.get("Status") == "ok" and instance.get("Status") == "ok"
     return passed(text) if is_ok else not_yet(text)
 
 
-def _told(status: Mapping[str, Any]) -> str:
+def _described(status: Mapping[str, Any]) -> str:
     """``impaired (reachability failed)``"""
     said = str(status.get("Status", "unknown"))
     details = ", ".join(f"{each.get('Name')} {each.get('Status')}" for each in status.get("Details", ()))

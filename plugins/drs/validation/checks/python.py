@@ -1,4 +1,4 @@
-"""A check of one's own: a Python function, named by its dotted path."""
+"""A check that the plan's author wrote: a Python function, which the plan names by its dotted path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from drs.validation.server import Subject
 
 
 async def python(check: PythonCheck, subject: Subject) -> Observation:
-    """The function returns, and says what it saw; whatever it raises is what was seen."""
+    """The check passes if the function returns. What it returns or raises is what was seen."""
     try:
         function = _imported(check.function)
     except Exception as error:  # a module may raise anything
@@ -37,13 +37,15 @@ def _imported(path: str) -> Callable[..., Any]:
     module, _, name = path.rpartition(".")
     function = getattr(importlib.import_module(module), name)
     if not callable(function):
-        raise TypeError(f"{path} is no function")
+        raise TypeError(f"{path} is not a function")
     return function  # type: ignore[no-any-return]
 
 
 async def _in_a_thread(function: Callable[[], Any]) -> Any:
-    """Call it in a thread of its own, which nobody waits for at the end: one that hangs holds up neither the
-    check's time-out nor the end of the process.
+    """Call the function in a daemon thread.
+
+    Nothing waits for this thread, so a function that hangs delays neither the time-out of the check nor the
+    end of the process.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()

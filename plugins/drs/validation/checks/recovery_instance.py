@@ -1,4 +1,4 @@
-"""The check that is always made: the run's own job launched the server, as what, and where it may."""
+"""The check that is always made: the run's own job launched the instance, and in an allowed place."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _ENDING = frozenset({"shutting-down", "terminated"})
 
 
 async def recovery_instance(subject: Subject) -> Observation:
-    """DRS lists an instance of the server's own job, drill or recovery as the run is; EC2 shows it in the
-    state that the launch disposition says, within the plan's network.
+    """The check passes if all of this holds:
+
+    - DRS lists an instance that the server's job launched, for a drill or for a recovery as the run is.
+    - EC2 shows the instance in the state that the launch disposition asks for.
+    - Its subnets and security groups are those that the plan allows.
     """
     server, wave = subject.server, subject.wave
     item = await subject.recovery_instance()
@@ -22,8 +25,8 @@ async def recovery_instance(subject: Subject) -> Observation:
         return not_yet(f"DRS lists no recovery instance of {server.server_id} that {server.job_id} launched")
     if bool(item.get("isDrill")) is not wave.is_drill:
         return failed(
-            f"DRS says isDrill {str(bool(item.get('isDrill'))).lower()} of {item['recoveryInstanceID']}, and "
-            f"this run is a {'DRILL' if wave.is_drill else 'RECOVERY'}"
+            f"DRS says isDrill {str(bool(item.get('isDrill'))).lower()} for {item['recoveryInstanceID']}, "
+            f"but this run is a {'DRILL' if wave.is_drill else 'RECOVERY'}"
         )
     instance_id = await subject.instance_id()
     instance = await subject.instance()
@@ -34,14 +37,16 @@ async def recovery_instance(subject: Subject) -> Observation:
     wanted = "running" if server.starts else "stopped"
     state = instance["State"]["Name"]
     if state != wanted:
-        text = f"EC2 shows {instance_id} {state}; by the server's launch disposition it is to be {wanted}"
+        text = f"EC2 shows {instance_id} {state}, but the server's launch disposition wants it {wanted}"
         return failed(text) if state in _ENDING else not_yet(text)
     kind = "drill" if wave.is_drill else "recovery"
-    return passed(f"{instance_id}, a {kind} instance of {server.job_id}, is {state} in {_subnet(instance)}")
+    return passed(
+        f"{instance_id}, a {kind} instance of {server.job_id}, is {state} in {_subnet_of(instance)}"
+    )
 
 
 def _outside(instance: Mapping[str, Any], wave: WaveToCheck) -> Iterator[str]:
-    """Where the instance is and the plan does not allow it."""
+    """The subnets and security groups of the instance that the plan does not allow."""
     parts = (instance, *instance.get("NetworkInterfaces", ()))
     subnets = sorted({part["SubnetId"] for part in parts if part.get("SubnetId")})
     groups = sorted(
@@ -59,5 +64,5 @@ def _outside(instance: Mapping[str, Any], wave: WaveToCheck) -> Iterator[str]:
             yield f"{what} {', '.join(others)}; the plan allows {', '.join(allowed)}"
 
 
-def _subnet(instance: Mapping[str, Any]) -> str:
+def _subnet_of(instance: Mapping[str, Any]) -> str:
     return str(instance.get("SubnetId") or "no subnet that EC2 names")

@@ -15,23 +15,23 @@ from drs.validation.observation import Observation, failed, first_line, not_yet,
 from drs.validation.server import Subject
 
 DELIVERY = 30
-"""Seconds for the delivery of a command: the least that Systems Manager takes."""
+"""Seconds for the delivery of a command: the smallest value that Systems Manager accepts."""
 COMMENT = 100
-"""Characters of a command's comment: Systems Manager's limit."""
+"""Characters in a command's comment: Systems Manager's limit."""
 _RUNNING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 
 
 class SsmCommand:
-    """Sends the command once, and reads how it went.
+    """Sends the command once, and reads its result.
 
-    SendCommand has no client token. The comment of the command carries a mark of the run, the wave, the check
-    and this validation of it: a command that bears it already is taken up and not sent again. The client must
-    repeat no request by itself.
+    SendCommand has no client token. Therefore the comment of the command contains a mark of the run, the
+    wave, the check and this validation. If a command with this mark exists already, its result is read, and
+    the command is not sent again. The client must not repeat requests by itself.
 
     .. seealso:: https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_SendCommand.html
 
     :param check: the check
-    :param label: its name, which no other check of the server bears
+    :param label: the check's name, which no other check of the server has
     :param subject: the server
     """
 
@@ -43,8 +43,8 @@ class SsmCommand:
         self._mark = f"drs-drills {hashlib.sha256(marked.encode()).hexdigest()[:32]}"
         self._command_id: str | None = None
         self._may_be_sent = True
-        """Whether there may be a command that this object does not know: of an earlier process, or of a call
-        without a reply."""
+        """Whether there may be a command that this object does not know: an earlier process may have sent it,
+        or a call whose reply was lost."""
 
     async def __call__(self) -> Observation:
         instance_id = await self._subject.instance_id()
@@ -69,7 +69,7 @@ class SsmCommand:
         return None
 
     async def _send(self, ssm: Any, instance_id: str) -> Observation | None:
-        """Send the command; say so where it could not be sent yet."""
+        """Send the command. If it cannot be sent yet, return what was seen."""
         wave, check = self._subject.wave, self._check
         self._may_be_sent = True  # until there is a reply
         try:
@@ -97,16 +97,17 @@ class SsmCommand:
             reply = await ssm.get_command_invocation(CommandId=self._command_id, InstanceId=instance_id)
         except ClientError as error:
             if error_code(error) == "InvocationDoesNotExist":
-                return not_yet(f"{named} is sent, and not delivered yet")
+                return not_yet(f"{named} was sent, but is not delivered yet")
             raise
         status = str(reply.get("StatusDetails") or reply.get("Status"))
         output = _output(reply)
         if reply.get("Status") in _RUNNING:
             return not_yet(f"{named} is {status}", output)
         if reply.get("Status") == "Success":
-            return passed(f"{named}: {status}{_quoted(output)}", output)
+            return passed(f"{named}: {status}{_first_words(output)}", output)
         return failed(
-            f"{named}: {status}, exit code {reply.get('ResponseCode', 'unknown')}{_quoted(output)}", output
+            f"{named}: {status}, exit code {reply.get('ResponseCode', 'unknown')}{_first_words(output)}",
+            output,
         )
 
 
@@ -116,6 +117,6 @@ def _output(reply: Any) -> str:
     return "\n".join(part for part in (out, f"stderr: {err}" if err else "") if part)
 
 
-def _quoted(output: str) -> str:
+def _first_words(output: str) -> str:
     line = first_line(output)
     return f"; it said: {line}" if line else ""

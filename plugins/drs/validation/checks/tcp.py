@@ -9,11 +9,11 @@ from drs.validation.observation import Observation, not_yet, passed, why_not_con
 from drs.validation.server import Subject
 
 CONNECT = 5.0
-"""Seconds for one connection: a dropped packet is not answered at all."""
+"""Seconds for one connection: where packets are dropped, no answer ever comes."""
 
 
 async def tcp(check: TcpCheck, subject: Subject) -> Observation:
-    """The connection is accepted; it is closed at once."""
+    """The check passes if the port accepts a connection, which is then closed at once."""
     address = await subject.address(check.address)
     if address is None:
         return not_yet(f"EC2 names no {check.address} of {await subject.instance_id()}")
