@@ -959,5 +959,5 @@ def test_a_kept_run_names_the_jobs_that_outlive_its_time(drill: Drill) -> None:
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
     run.simulation.arm(StuckPending(kind="stuck_pending"))
     (job,) = run.launch().jobs
-    with pytest.raises(CleanupIncomplete, match=job):
+    with pytest.raises(CleanupIncomplete, match=f"still live: {job}"):
         run.clean_up()
