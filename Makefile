@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test check lint format requirements release clean
+.PHONY: help venv services drill airflow simulator test check lint format mutation requirements release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -45,6 +45,10 @@ lint: $(READY) ## run the linters and the type checker
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+mutation: $(READY) ## change the code in small ways; show what no unit test notices   [MODULE=]
+	@$(BIN)/uv sync --frozen --inexact --group mutation
+	@$(BIN)/python -m bench.mutation $(MODULE)
 
 requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
 	$(EXPORT) > requirements.txt

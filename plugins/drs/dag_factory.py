@@ -224,8 +224,8 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             type=["null", "string"],
             title="Recovery point",
             description=(
-                "Leave empty for the latest data, or give a time such as 2026-11-27T03:00Z, "
-                "which takes the newest snapshot up to then."
+                "Leave empty for the latest data, or give a time with a UTC offset, such as "
+                "2026-11-27T03:00Z, to use the newest snapshot up to then."
             ),
         ),
         "dry_run": Param(

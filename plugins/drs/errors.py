@@ -246,7 +246,7 @@ class ServerLaunchFailed(DrillError):
     code = Code.SERVER_LAUNCH_FAILED
     remedy = (
         "Read DRS's own error above and fix its cause (permissions, launch settings, quota). Before "
-        "clean-up: clear start_recovery to launch again. After it: start a new run."
+        "clean-up: clear this wave's start_recovery to launch again. After it: start a new run."
     )
 
 

@@ -20,7 +20,7 @@ def measured(record: Evidence) -> dict[str, float | None]:
 def judged(measure: Measure) -> str:
     """A measure and its target, in words."""
     if measure.measured_seconds is None:
-        value = "not measured: not every server launched"
+        value = "not measured: the value is not known for every server"
     else:
         value = seconds(measure.measured_seconds)
     if measure.target_seconds is None:

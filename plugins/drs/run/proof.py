@@ -36,7 +36,10 @@ KEPT_LAUNCH = "launch"
 """The XCom in which a wave's start_recovery keeps a copy of its launch record: if ``begin`` is cleared, the
 ledger is lost.
 """
-WITHOUT_CODE = "it recorded no error code (somebody marked it as failed, or its process died); see its log"
+WITHOUT_CODE = (
+    "it recorded no error code (somebody marked it as failed, its process died, or an error that has no code "
+    "ended it); see its log"
+)
 TaskStates = Mapping[str, str | None]
 """The state of each of the run's tasks, by task id."""
 
@@ -180,10 +183,10 @@ def _lacking(
 
     :param judged: how the server's launch ended, if that is on record
     """
-    if judged is not None and not judged.launched:
-        return "did not launch"
     if judged is None or judged.job_id != launch.timeline.slot(server.server_id).job_id:
         return "has no record of how its launch ended"
+    if not judged.launched:
+        return "did not launch"
     unproven = _unproven_checks(ledger, plan, wave, server, judged)
     return f"has not passed: {', '.join(unproven)}" if unproven else None
 

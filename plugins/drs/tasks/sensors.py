@@ -5,6 +5,7 @@ servers are up.
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,9 @@ from drs.times import clock_time, duration, utc_now
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-THEN_LAUNCH_AGAIN = "Before clean-up: clear start_recovery to launch again. After it: start a new run."
+THEN_LAUNCH_AGAIN = (
+    "Before clean-up: clear this wave's start_recovery to launch again. After it: start a new run."
+)
 ONCE_ENDED = "Once the job has ended, start a new run."
 
 
@@ -79,12 +82,17 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
             )
         return ledger, run.read_plan().launch_for(self.wave), resolution, launch
 
-    def _raise_what_the_trigger_met(self, event: dict[str, Any] | None, job_ids: Iterable[str]) -> None:
-        """Repeat the call whose refusal ended the trigger. If it is refused here too, explain the error."""
+    def _handle_early_end(self, event: dict[str, Any] | None, job_ids: Iterable[str] = ()) -> None:
+        """Log why the trigger gave up early, and repeat its calls: if AWS refuses them here too, the task
+        fails. If AWS refuses only the trigger, pause before the task defers again.
+
+        :param job_ids: the jobs of which the trigger reads the logs
+        """
         if event and event.get("status") == "error":
             self.log.warning("The wait ended early: %s", event.get("message"))
             for job_id in job_ids:
                 self.hook.job_log(job_id)
+            time.sleep(settings.poll_interval_near())
 
 
 class DrsJobStartedSensor(_WaveSensor):
@@ -121,6 +129,7 @@ class DrsJobStartedSensor(_WaveSensor):
                 self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
+            self._handle_early_end(event)
             trigger = DrsJobStartedTrigger(
                 job_ids=list(launch.jobs),
                 deadline=deadline.isoformat(),
@@ -128,7 +137,7 @@ class DrsJobStartedSensor(_WaveSensor):
                 far=settings.poll_interval(),
                 **hook_parameters(self),
             )
-            wait(self, trigger, deadline, resume="execute_complete")
+            event = wait(self, trigger, deadline, resume="execute_complete")
         reached = utc_now()
         ledger.save_reached(self.wave, "started", reached)
         measure_start(context, ledger, self.wave, launch, reached)
@@ -203,7 +212,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
         while True:
             jobs = self.hook.describe_jobs(launch.jobs)
             live = [job for job in jobs if job.live]
-            self._raise_what_the_trigger_met(event, [job.job_id for job in live])
+            self._handle_early_end(event, [job.job_id for job in live])
             deadlines = [job.created + settings_of_wave.job_timeout for job in live]
             # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}

@@ -233,3 +233,21 @@ def test_it_looks_often_only_when_an_end_is_near(
         seen.new_events(job, [make_event(1, event, A)])
     assert seen.next_look([job]) == (3 if near else 15)
     assert seen.next_look([job, make_job("drsjob-2", B)]) == (3 if near else 15)
+
+
+@pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS", "FAILED", "TERMINATED"])
+def test_an_instance_alone_does_not_make_a_server_launched(status: str) -> None:
+    """DRS may name the instance of a launch that failed."""
+    job = make_job("drsjob-1", Participant(A, status, "i-1"), status="COMPLETED", ended=after(99))
+    (outcome,) = judge(job, [make_event(9, "LAUNCH_FAILED", A, target_instance_id="i-1")], {}, [A])
+    assert (outcome.launched, outcome.instance_id) == (False, "i-1")
+    assert (outcome.job_id, outcome.server_id) == ("drsjob-1", A)
+
+
+def test_an_old_event_that_is_listed_late_does_not_become_the_last_one() -> None:
+    """The silence counts from the newest event."""
+    seen, job = watch(), make_job("drsjob-1", A)
+    seen.new_events(job, [make_event(300, "CONVERSION_START", A)])
+    seen.new_events(job, [make_event(60, "SNAPSHOT_START", A)])
+    assert seen.silence(job, after(899)) is None
+    assert "CONVERSION_START" in str(seen.silence(job, after(900)))

@@ -884,3 +884,80 @@ def test_clean_up_again_is_proven_again(drill: Drill) -> None:
     run.clean_up()
     assert_clean(run, run.clean_up())
     assert len(terminations(run)) == 1
+
+
+def test_an_instance_that_drs_does_not_call_a_drill_s_is_never_terminated(drill: Drill) -> None:
+    """Without ``isDrill`` nobody knows: it may be a real recovery instance."""
+    run = launched(drill)
+    listed, before = run.hook.recovery_instances, run.instances()
+
+    def unmarked(server_ids: Iterable[str]) -> list[dict[str, Any]]:
+        return [{key: item[key] for key in item if key != "isDrill"} for item in listed(server_ids)]
+
+    with (
+        mock.patch.object(run.hook, "recovery_instances", unmarked),
+        pytest.raises(CleanupIncomplete),
+    ):
+        run.clean_up()
+    assert run.instances() == before
+    assert terminations(run) == []
+
+
+def test_a_run_that_keeps_its_instances_waits_for_a_lost_reply_first(drill: Drill) -> None:
+    """What the call launched belongs on the list of what costs money."""
+    run = launched(drill, keep_instances=True)
+    record = run.ledger.launch("database")
+    assert record is not None
+    lost = Call(at=run.clock.now(), servers=(A,))
+    run.ledger.save_launch("database", record.model_copy(update={"calls": (*record.calls, lost)}))
+    clean_up = run.start_clean_up()
+    assert clean_up.advance() == WaitForJobs((), run.clock.now() + SETTLE)
+    run.pass_time(SETTLE.total_seconds())
+    assert clean_up.advance() == Proven()
+    assert clean_up.record.kept
+
+
+def test_an_instance_that_ec2_shows_running_a_little_longer_is_looked_at_again(drill: Drill) -> None:
+    """DRS lists it no more. Ten seconds later EC2 agrees."""
+    run = launched(drill)
+    gone: list[dt.datetime] = []
+
+    def describe(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        if not run.instances():
+            gone.append(run.clock.now())
+        late = bool(gone) and run.clock.now() == gone[0]
+        return [{**item, "State": {"Name": "running"}} if late else item for item in describe_ec2(filters)]
+
+    run.describe_ec2 = describe
+    assert_clean(run, run.clean_up())
+    assert gone[-1] - gone[0] == dt.timedelta(seconds=10)
+
+
+def test_a_look_without_permission_names_the_statement_to_add(drill: Drill) -> None:
+    """A person at night knows which role to change, and how."""
+    run = launched(drill)
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=("DescribeJobs",)))
+    with pytest.raises(AccessDenied) as failed:
+        run.clean_up()
+    assert '"Action": ["drs:DescribeJobs"]' in failed.value.remedy
+
+
+def test_expired_credentials_name_the_connection(drill: Drill) -> None:
+    """The plan's own, among all that Airflow knows."""
+    run = launched(drill)
+    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "DescribeJobs")
+    with (
+        mock.patch.object(run.hook, "jobs_since", side_effect=expired),
+        pytest.raises(AccessDenied) as failed,
+    ):
+        run.clean_up()
+    assert run.plan.target.aws_conn_id in failed.value.remedy
+
+
+def test_a_kept_run_names_the_jobs_that_outlive_its_time(drill: Drill) -> None:
+    """They may still launch something."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    (job,) = run.launch().jobs
+    with pytest.raises(CleanupIncomplete, match=f"still live: {job}"):
+        run.clean_up()

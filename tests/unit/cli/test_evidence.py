@@ -150,7 +150,7 @@ def test_a_record_is_shown_for_people(kept: Commands) -> None:
         record.summary,
         "by ada (manual)",
         "account 111122223333, us-east-1",
-        "to launched: not measured: not every server launched (target 900 s)",
+        "to launched: not measured: the value is not known for every server (target 900 s)",
         *DATABASE,
         "Why it did not pass:",
         "SERVER_LAUNCH_FAILED",

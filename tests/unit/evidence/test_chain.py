@@ -144,3 +144,11 @@ def test_a_chain_that_was_cut_and_closed_again_is_betrayed_by_the_hash_that_was_
     (problem,) = chain.verify(PLAN, files, head, sent=RECORDS[-1].hash)
     assert problem.kind == "not in the chain"
     assert chain.verify(PLAN, FILES, HEAD_FILE, sent=RECORDS[2].hash) == []
+
+
+def test_a_first_record_that_names_one_before_it_is_named() -> None:
+    """Records before it were taken away, and those after them numbered again."""
+    record = seal(found(), link(RECORDS[-1]), 1)
+    files = {record.id: render(record.model_dump(mode="json"))}
+    head = render(head_of(record).model_dump(mode="json"))
+    assert named(chain.verify(PLAN, files, head)) == [(record.id, "out of order")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from unittest import mock
 
@@ -729,3 +729,35 @@ def test_instances_that_cannot_be_read_for_the_moment_are_read_again(drill: Dril
     record = run.launch()
     assert started_after(run) == [5, 20]
     assert outcomes(record) == ["job", "job"]
+
+
+def test_an_instance_that_drs_does_not_call_a_drill_s_counts_as_real(drill: Drill) -> None:
+    """Without ``isDrill`` nobody knows: the launch could terminate a real recovery instance."""
+    run = drill()
+    run.hook.start_recovery([A], tags={})
+    run.finish_jobs()
+    listed = run.hook.recovery_instances
+
+    def unmarked(server_ids: Iterable[str]) -> list[dict[str, Any]]:
+        return [{key: item[key] for key in item if key != "isDrill"} for item in listed(server_ids)]
+
+    with (
+        mock.patch.object(run.hook, "recovery_instances", unmarked),
+        pytest.raises(RecoveryInstanceExists, match=A),
+    ):
+        run.launch()
+    assert len(run.drills()) == 1
+
+
+def test_the_delay_counts_from_the_answer_of_a_call(drill: Drill) -> None:
+    """DRS may see a call as late as it answers it: two launches are never closer than the plan says."""
+    run = drill()
+    start_recovery = run.hook.start_recovery
+
+    def answer_late(server_ids: Sequence[str], **arguments: Any) -> Job:
+        run.pass_time(40)
+        return start_recovery(server_ids, **arguments)
+
+    with mock.patch.object(run.hook, "start_recovery", answer_late):
+        run.launch()
+    assert started_after(run) == [40, 40 + 15 + 40]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import boto3
+import moto.core.models  # noqa: F401 - it reaches only clients that are made after its import
 
 import simulator
 from drs.aws.calls import Drs

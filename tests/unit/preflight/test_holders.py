@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -204,3 +205,18 @@ def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> No
     assert summary(report) == [(Code.SERVER_CONFLICT, DATABASE[0], "warning")]
     assert report.resolution is not None
     assert [server.server_id for server in report.resolution.waves["database"].servers] == [DATABASE[0]]
+
+
+@pytest.mark.parametrize("status", ["CREATED", "IN_PROGRESS", "CANCELLING"])
+def test_an_execution_holds_its_servers_until_it_has_ended(account: Make, status: str) -> None:
+    """One that is about to begin or being cancelled may still launch."""
+    look = account()
+    look.arm(kind="plan_execution", servers=[DATABASE[1]], name="nightly")
+    (execution,) = look.clients.drs.recovery_plan_executions("IN_PROGRESS")
+    executions = {status: [{**execution, "status": status}]}
+    with mock.patch.object(
+        look.clients.drs, "recovery_plan_executions", lambda status: executions.get(status, [])
+    ):
+        finding = only(look.look())
+    assert (finding.code, finding.server_id) == (Code.SERVER_CONFLICT, DATABASE[1])
+    assert status in finding.seen

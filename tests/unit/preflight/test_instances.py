@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+from unittest import mock
+
 import pytest
 
 from drs.errors import Code
@@ -51,3 +55,16 @@ def test_instances_of_servers_that_the_run_does_not_launch_do_not_matter(account
     """One server is in another wave, the other one is excluded."""
     look = account({WEB[0]: REAL, DATABASE[0]: REAL})
     assert look.look(waves=("database",), exclude_servers=(DATABASE[0],)).findings == ()
+
+
+def test_an_instance_that_drs_does_not_call_a_drill_s_counts_as_real(account: Make) -> None:
+    """Without ``isDrill`` nobody knows: the launch could terminate a real recovery instance."""
+    look = account({WEB[0]: LEFTOVER})
+    listed = look.clients.drs.recovery_instances
+
+    def unmarked(server_ids: Iterable[str]) -> list[dict[str, Any]]:
+        return [{key: item[key] for key in item if key != "isDrill"} for item in listed(server_ids)]
+
+    with mock.patch.object(look.clients.drs, "recovery_instances", unmarked):
+        finding = only(look.look())
+    assert (finding.code, finding.server_id) == (Code.RECOVERY_INSTANCE_EXISTS, WEB[0])

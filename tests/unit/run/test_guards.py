@@ -203,3 +203,10 @@ def test_the_clean_up_of_a_real_recovery_waits_for_nothing(drill: MakeDrill) -> 
     began = run.clock.now()
     assert run.clean_up().kept
     assert run.clock.now() == began
+
+
+def test_a_wave_without_its_approval_says_which_task_to_clear(drill: MakeDrill) -> None:
+    """The run can go on once somebody has answered."""
+    with pytest.raises(ApprovalRejected) as refused:
+        drill(wants()).launch()
+    assert "'approve'" in refused.value.remedy

@@ -154,3 +154,24 @@ def test_a_job_that_the_run_knows_makes_the_other_one_certain() -> None:
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
     record = launch(untagged_call(A, job_id="drsjob-1"), untagged_call(A))
     assert own(jobs, record) == ["drsjob-1", "drsjob-2"]
+
+
+def test_a_job_with_the_run_s_tag_and_other_servers_is_not_this_call_s() -> None:
+    """The run launches several waves, and tags them all alike."""
+    run = make_run()
+    tags = job_tags(run, "database")
+    jobs = [make_job("drsjob-1", B, tags=tags), make_job("drsjob-2", A, B, tags=tags)]
+    assert find_made_by(Call(at=NOW, servers=(A,)), jobs, run, frozenset()) == []
+    assert find_made_by(Call(at=NOW, servers=(A, B)), jobs[1:], run, frozenset()) == jobs[1:]
+
+
+def test_a_recovery_s_job_fits_only_a_run_that_is_a_recovery() -> None:
+    """As a drill's job fits only a drill."""
+    recovery, drill = make_run(execution_type="RECOVERY"), make_run()
+    for initiated_by, run, other in (
+        ("START_RECOVERY", recovery, drill),
+        ("START_DRILL", drill, recovery),
+    ):
+        job = make_job("drsjob-1", A, initiated_by=initiated_by)
+        assert fits(job, untagged_call(A), run)
+        assert not fits(job, untagged_call(A), other)

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from drs.run.timeline import CallNow, Finished, ServerSlot, Timeline, WaitUntil
 from tests.unit.drill import NOW, after, make_job
@@ -230,3 +231,22 @@ def test_an_absurd_retry_after_is_cut_to_the_bound() -> None:
 def test_a_server_given_up_is_not_called_for() -> None:
     line = timeline(A, B).given_up([A], "unknown to DRS")
     assert line.next_step(NOW) == CallNow(server_ids=(B,))
+
+
+def test_a_refusal_with_a_holder_ends_the_row_of_those_without_one() -> None:
+    """Only refusals in a row that no live job explains make a server hopeless."""
+    line, at = timeline(A), 0.0
+    for holder in (None, None, None, "drsjob-h", None, None, None):
+        line = refuse(line, at, holder=holder)
+        at = seconds(line.slot(A).not_before)
+    assert line.slot(A).given_up is None
+    assert refuse(line, at, holder=None).slot(A).given_up
+
+
+def test_a_timeline_is_never_changed_in_place_and_holds_nothing_else() -> None:
+    """Every step makes a new one, and a record with a field that nobody knows is refused."""
+    line = timeline(A)
+    with pytest.raises(ValidationError, match="frozen"):
+        line.pauses = 1  # type: ignore[misc]
+    with pytest.raises(ValidationError, match="extra"):
+        Timeline.model_validate({**line.model_dump(), "surprise": 1})

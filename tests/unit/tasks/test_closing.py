@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from drs.run.ledger import Ledger
-from drs.run.proof import WITHOUT_CODE
+from drs.run.proof import WITHOUT_CODE, doubts_before_evidence
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
@@ -515,3 +515,32 @@ def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
         "clean-up is not proven complete",
         "evidence is skipped",
     ]
+
+
+def test_evidence_judges_the_run_before_its_own_end(proven: Ledger) -> None:
+    """Its own task counts as successful, the verdict after it not at all, and every other task as usual."""
+    states = SUCCEEDED | {"evidence": "running", "verdict": "upstream_failed"}
+    assert list(doubts_before_evidence(proven, make_run(), states)) == []
+    failed = states | {"preflight": "failed"}
+    assert list(doubts_before_evidence(proven, make_run(), failed)) == [f"preflight failed: {WITHOUT_CODE}"]
+
+
+def test_a_missed_dry_run_needs_no_preflight(ledger: Ledger) -> None:
+    """It was missed before it could begin."""
+    ledger.save_run(make_run(run_type="scheduled", dry_run=True, missed="Missed, not fired."))
+    assert verdict(IDLE | {"begin": "skipped", "preflight": "skipped"}).startswith("Missed, not fired")
+
+
+def test_required_servers_after_an_optional_one_are_judged(proven: Ledger) -> None:
+    """The optional one is passed over, and nothing else."""
+    waves = {"database": resolve(DATABASE, optional=[A]), "application": resolve(APPLICATION)}
+    proven.save_resolution(Resolution(waves=waves))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=DATABASE))
+    assert doubts() == [f"wave database: server {B} (name of {B}) did not launch"]
+
+
+def test_a_run_whose_waves_were_all_left_out_has_proved_nothing(proven: Ledger) -> None:
+    """Whatever is on record of an earlier try."""
+    left_out = WaveResolution(left_out="all of its servers are excluded")
+    proven.save_resolution(Resolution(waves=dict.fromkeys(SERVERS, left_out)))
+    assert doubts() == ["no wave has a record of a server being launched"]

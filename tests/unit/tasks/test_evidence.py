@@ -216,7 +216,7 @@ def test_a_drs_that_does_not_answer_does_not_cost_the_record(
     assert record.jobs
     assert {job.status for job in record.jobs} == {None}
     (note,) = record.remarks
-    assert note.startswith("DRS did not answer when it was asked for the jobs' logs: ")
+    assert note.startswith("The jobs' logs could not be read from DRS: ")
     assert note in capsys.readouterr().out
 
 

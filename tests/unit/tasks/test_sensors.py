@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 from unittest import mock
@@ -633,3 +634,19 @@ def test_a_wave_whose_servers_were_all_given_up_has_nothing_to_wait_for(
     servers = pass_gate(gate, run)
     if gate is DrsJobLaunchedSensor:
         assert [server["error"] for server in servers] == ["DRS does not know this server"] * 2
+
+
+@pytest.mark.parametrize("gate", [DrsJobStartedSensor, DrsJobLaunchedSensor])
+def test_a_refusal_that_only_the_trigger_meets_is_logged_before_the_next_wait(
+    begin: Begin, gate: type[sensors._WaveSensor], monkeypatch: pytest.MonkeyPatch, capsys: Any, caplog: Any
+) -> None:
+    """The task reads DRS itself, pauses for a moment so that it does not loop, and waits again."""
+    run = begin()
+    run.simulation.arm(StuckPending(kind="stuck_pending"))
+    run.launch()
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    with pytest.raises(TaskDeferred):
+        make(gate, run)().execute_complete(make_context(), {"status": "error", "message": "no token"})
+    assert slept == [3.0]
+    assert "The wait ended early: no token" in capsys.readouterr().out + caplog.text

@@ -98,7 +98,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             for job in jobs:
                 logs[job.job_id] = self.hook.job_log(job.job_id)
         except NO_ANSWER as error:
-            self._remark(remarks, f"DRS did not answer when it was asked for the jobs' logs: {error}")
+            self._remark(remarks, f"The jobs' logs could not be read from DRS: {error}")
         return jobs, logs
 
     def _listed(self, ledger: Ledger, remarks: list[str]) -> frozenset[str] | None:
@@ -111,7 +111,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         try:
             items = self.hook.recovery_instances(item.server_id for item in cleanup.instances)
         except NO_ANSWER as error:
-            self._remark(remarks, f"DRS did not answer when it was asked which instances are left: {error}")
+            self._remark(remarks, f"The instances that are left could not be read from DRS: {error}")
             return None
         return frozenset(str(item["recoveryInstanceID"]) for item in items)
 

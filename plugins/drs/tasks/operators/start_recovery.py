@@ -124,14 +124,14 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         wait(self, trigger, wake_at, resume="resume")
 
     def _log_pause(self, step: WaitUntil, timeline: Timeline, left: dt.timedelta) -> None:
-        refused = timeline.paused_until is not None or any(
-            slot.waiting and slot.refusals for slot in timeline.servers
-        )
+        due = min((slot for slot in timeline.servers if slot.waiting), key=lambda slot: slot.not_before)
+        held_up = timeline.paused_until is not None or due.refused_since is not None
+        servers = "wave's servers" if timeline.jobs == "per_wave" else "next server"
         self.log.info(
-            "Waiting %s (%s) before launching the %s server, until %s%s.",
+            "Waiting %s (%s) before launching the %s, until %s%s.",
             duration(round(left.total_seconds())),
-            "DRS refused a call, see above" if refused else "the plan's delay",
-            "first" if timeline.last_call is None else "next",
+            "servers are held or calls are paused, see above" if held_up else "the plan's delay",
+            "wave's first server" if timeline.last_call is None else servers,
             clock_time(step.at),
             f" or until one of these jobs has ended: {', '.join(step.holders)}" if step.holders else "",
         )
