@@ -10,8 +10,10 @@ import os
 import shutil
 import signal
 import tempfile
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
     del os.environ[_name]
@@ -33,18 +35,30 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the tests out among processes: end-to-end tests one by one, other files whole.
+END_TO_END = "tests/e2e/"
+TOGETHER = ("tests/e2e/compose/", "tests/e2e/test_never_twice.py::test_drs_makes", "tests/e2e/test_guide.py")
+"""End-to-end tests that share an installation, or drills that run side by side."""
 
-    An end-to-end test mostly waits, and each process has an Airflow of its own. Those that share what a
-    fixture has run bear an ``xdist_group``; they take longest and go first. The other files fill up the rest.
+
+class _Shares(LoadScopeScheduling):
+    """Shares the tests out among processes: end-to-end tests one by one, other files whole.
+
+    An end-to-end test mostly waits, and each process has an Airflow of its own.
     """
-    for item in items:
-        if not is_e2e(item) and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-    items.sort(key=lambda item: (not is_e2e(item), not item.get_closest_marker("xdist_group")))
+
+    def _split_scope(self, nodeid: str) -> str:
+        if together := next((start for start in TOGETHER if nodeid.startswith(start)), None):
+            return together
+        return nodeid if nodeid.startswith(END_TO_END) else nodeid.partition("::")[0]
 
 
-def is_e2e(item: pytest.Item) -> bool:
-    return item.get_closest_marker("e2e") is not None
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Shares:
+    return _Shares(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest; the short files fill up the rest."""
+    items.sort(
+        key=lambda item: (not item.nodeid.startswith(END_TO_END), not item.nodeid.startswith(TOGETHER))
+    )

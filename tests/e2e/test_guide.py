@@ -79,7 +79,6 @@ def test_guide_test_1_single_server_launch(run_drill: Any) -> None:
     assert [instance.state for instance in run.instances()] == ["terminated"]
 
 
-@pytest.mark.xdist_group("guide")
 def test_guide_test_2_sequential_wave_execution(finished: dict[str, Finished]) -> None:
     """With one server a wave, each wave begins 30 s after the gate before it, and nothing conflicts."""
     drill = finished["sequential-waves"]
@@ -92,7 +91,6 @@ def test_guide_test_2_sequential_wave_execution(finished: dict[str, Finished]) -
     _assert_terminated(drill)
 
 
-@pytest.mark.xdist_group("guide")
 def test_guide_test_3_full_recovery_plan(finished: dict[str, Finished]) -> None:
     """Six servers in three waves: 15 s between servers, 30 s before a wave, all launched, none refused."""
     drill = finished["order-system"]
@@ -107,7 +105,6 @@ def test_guide_test_3_full_recovery_plan(finished: dict[str, Finished]) -> None:
     _assert_terminated(drill)
 
 
-@pytest.mark.xdist_group("guide")
 def test_a_wave_begins_only_after_the_jobs_before_it_left_pending(finished: dict[str, Finished]) -> None:
     """The first call of each wave comes `delay_before` after the last JOB_START of the wave before."""
     drill = finished["order-system"]
@@ -117,7 +114,6 @@ def test_a_wave_begins_only_after_the_jobs_before_it_left_pending(finished: dict
         assert after[0]["time"] - max(started) >= 30
 
 
-@pytest.mark.xdist_group("guide")
 def test_the_drill_costs_no_worker_while_it_waits(finished: dict[str, Finished]) -> None:
     """The logs of the waiting tasks show that they were deferred, and DRS's own events as they happened."""
     log = finished["order-system"].run.log("wave_web.wait_until_launched")

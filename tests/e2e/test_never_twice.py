@@ -148,7 +148,6 @@ def strike_each_at_its_moment(runs: dict[str, DrillRun]) -> None:
     some_run.wait_until(all_struck, 300, f"the moments of {', '.join(waiting)}")
 
 
-@pytest.mark.xdist_group("never twice")
 @pytest.mark.parametrize("name", CASES)
 def test_drs_makes_one_job_a_server(drills: dict[str, DrillRun], name: str) -> None:
     """The drill continues where it was, or ends if a person ended it, and leaves nothing."""

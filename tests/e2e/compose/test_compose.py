@@ -15,7 +15,7 @@ from tests.e2e.compose.plans import BEREFT, TEN
 from tests.e2e.plans import DATABASE
 from tests.e2e.proof import answers, assert_launched_once
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("compose"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
 
 WORKERS = ("airflow-worker-1", "airflow-worker-2")
 DROPPED = "ConnectionDropped"
