@@ -93,7 +93,7 @@ class DrillRun:
                 raise TimeoutError(
                     f"Waited {timeout:g} s for {what}, which did not happen.\n{self.describe()}"
                 )
-            time.sleep(0.2)
+            time.sleep(0.5)
 
     def wait_for_task(self, task_id: str, *states: str, timeout: float = 60) -> str:
         """Wait until a task is in one of these states, and give the state."""

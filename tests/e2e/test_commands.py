@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import signal
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
-from tests.e2e.plans import DIRECTORY, write_plan
+from drs.plan import load_plan
+from tests.e2e.plans import DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
 
@@ -89,12 +92,17 @@ def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
     assert "2 instances launched, all gone" in done.stdout
 
 
-def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan: str) -> None:
-    """The exit code is 1. Afterwards `runs` names the code, and `logs` shows the task's log."""
-    task = "wave_directory.wait_until_launched"
+def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plans: Path) -> None:
+    """A server FAILED to launch in a job that COMPLETED: the exit code is 1, and everything that launched is
+    terminated. Afterwards `runs` names the code, and `logs` shows the task's log.
+    """
+    plan, task = "red", "wave_directory.wait_until_launched"
+    path = write_plan(plans, plan, [("directory", DIRECTORY), ("web", WEB[:2])])
+    stack.api.wait_for_dag(f"drs_drill__{plan}")
     raw_error = "InsufficientInstanceCapacity: none left"
     stack.simulator.arm(kind="launch_failed", servers=DIRECTORY[:1], raw_error=raw_error)
-    red = drs(stack, "drill", plan, "--json")
+    started = dt.datetime.now(dt.UTC)
+    red = drs(stack, "drill", plan, "--unpause", "--json")
     assert red.returncode == 1, red.stdout + red.stderr
     failed, ended = (
         red.stderr.index(f"{name}: failed") for name in ("wave directory: wait_until_launched", "verdict")
@@ -108,6 +116,14 @@ def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plan:
         (task, "SERVER_LAUNCH_FAILED")
     ]
     assert result["evidence"]["cleanup"]["proven"] is True
+
+    run = DrillRun(stack, load_plan(path), result["run_id"], started)
+    states = run.task_states()
+    assert (states["terminate"], states["evidence"]) == ("success", "success")
+    assert run.log(task).count("Task failed") == 1, "a launch that failed is not tried again by itself"
+    assert raw_error in run.log("verdict")
+    assert {instance.server_id for instance in run.instances()} >= {DIRECTORY[1], *WEB[:2]}
+    assert {instance.state for instance in run.instances()} == {"terminated"}
 
     listed = drs(stack, "runs", plan, "--failed")
     assert listed.returncode == 0, listed.stderr
