@@ -50,6 +50,8 @@ def test_two_accounts_at_once_do_not_mix(
     write_plan(plans, "home", [("database", DATABASE[:1])])
     waves = [("database", BILLING_EU[:1]), ("web", BILLING_EU[1:])]
     write_plan(plans, "billing", waves, target=billing("aws_billing"))
+    # Long enough for several looks of the trigger.
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0], *BILLING_EU], seconds=8)
     drills = [start_drill("home"), start_drill("billing")]
     for drill in drills:
         assert drill.wait() == "success", drill.describe()

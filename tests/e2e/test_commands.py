@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.drill import failures
 from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
 from drs.plan import load_plan
@@ -118,6 +119,9 @@ def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plans
     assert result["evidence"]["cleanup"]["proven"] is True
 
     run = DrillRun(stack, load_plan(path), result["run_id"], started)
+    shown = "\n".join(failures(run))  # as `make drill` shows them
+    for part in (f"{task} failed:", "[SERVER_LAUNCH_FAILED]", raw_error):
+        assert part in shown, part
     states = run.task_states()
     assert (states["terminate"], states["evidence"]) == ("success", "success")
     assert run.log(task).count("Task failed") == 1, "a launch that failed is not tried again by itself"

@@ -60,6 +60,7 @@ def test_throttling_and_a_used_up_quota_are_waited_out(stack: Stack, plans: Path
     run.wait_for_task("preflight", "success", timeout=180)
     throttle = {"kind": "throttle", "operations": ["StartRecovery"], "servers": [first]}
     stack.simulator.arm(**throttle, count=1, retry_after=12)
+    stack.simulator.arm(kind="stuck_conversion", servers=[first], seconds=8)
     for server in others:
         stack.simulator.arm(kind="foreign_job", servers=[server], seconds=600)
     run.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from demo import drill as demo_drill
 from demo.drill import plan_file, summary
 from demo.drill_run import Instance
 from demo.processes import StackError
@@ -135,3 +136,17 @@ def test_wrong_usage_is_one_message_and_exit_code_2(arguments: list[str], messag
     assert (ended.returncode, ended.stdout) == (2, "")
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_logs_of_a_drill_are_kept_only_if_it_did_not_succeed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: int
+) -> None:
+    """The last line names the folder; the exit code is that of the drill."""
+    home = tmp_path / "drill-1"
+    monkeypatch.setattr(demo_drill, "new_home", lambda: home)
+    monkeypatch.setattr(demo_drill, "_run", lambda _stack, _file: code)
+    fleet = Path("include/fleets/default.yaml")
+    assert demo_drill.drill("order-system", fleet, 60) == code
+    assert home.exists() is bool(code)
+    assert (f"All logs are kept in {home}" in capsys.readouterr().out) is bool(code)
