@@ -36,6 +36,27 @@ class Store(Protocol):
     def set(self, key: str, value: Any) -> None: ...
 
 
+class ReadOnce:
+    """A store that fetches each key once; later reads also see what is written through it.
+
+    For a task that reads all records of a run after the tasks that write them: without it, such a task
+    fetches some records once for each server.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[str, Any] = {}
+
+    def get(self, key: str) -> Any:
+        if key not in self._known:
+            self._known[key] = self._store.get(key)
+        return self._known[key]
+
+    def set(self, key: str, value: Any) -> None:
+        self._store.set(key, value)
+        self._known[key] = value
+
+
 R = TypeVar("R", bound=Record)
 
 

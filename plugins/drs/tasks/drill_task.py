@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import settings
 from drs.aws.call_errors import explain
 from drs.errors import DrillError, DrillFailed, PlanChanged
-from drs.run.ledger import BEGIN_TASK_ID, Ledger
+from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import notify_failure
@@ -62,6 +62,11 @@ class XComStore:
 def run_ledger(context: Context) -> Ledger:
     """The records of the task's run."""
     return Ledger(XComStore(context["ti"]))
+
+
+def finished_ledger(context: Context) -> Ledger:
+    """The records of the task's run, each fetched once: no other task of the run writes any more."""
+    return Ledger(ReadOnce(XComStore(context["ti"])))
 
 
 def coded_failures(method: Callable[..., R]) -> Callable[..., R]:

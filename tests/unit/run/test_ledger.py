@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from drs.errors import DrillFailed
-from drs.run.ledger import Ledger
+from drs.run.ledger import Ledger, ReadOnce
 from drs.run.records import (
     Call,
     CleanupRecord,
@@ -157,3 +157,22 @@ def test_jobs_of_earlier_tries_are_the_run_s_too() -> None:
     launch = make_launch((A, "drsjob-2"), calls=calls)
     assert launch.all_job_ids == {"drsjob-1", "drsjob-2"}
     assert launch.unanswered == calls[-1:]
+
+
+def test_a_store_that_reads_once_fetches_each_key_once_and_gives_back_what_is_written() -> None:
+    """A key that nobody has written counts as read too."""
+    fetched: list[str] = []
+
+    class Counted(MemoryStore):
+        def get(self, key: str) -> Any:
+            fetched.append(key)
+            return super().get(key)
+
+    store = Counted()
+    store.set("run", {"plan": "orders"})
+    once = ReadOnce(store)
+    assert [once.get("run"), once.get("run")] == [{"plan": "orders"}] * 2
+    assert [once.get("cleanup"), once.get("cleanup")] == [None, None]
+    once.set("cleanup", {"proven": True})
+    assert once.get("cleanup") == store.get("cleanup") == {"proven": True}
+    assert fetched == ["run", "cleanup", "cleanup"]

@@ -29,7 +29,7 @@ from drs.run.ledger import Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord
 from drs.tables import table
-from drs.tasks.drill_task import coded_failures, run_ledger, task_states, use_target
+from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.times import utc_now
@@ -55,7 +55,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        ledger = run_ledger(context)
+        ledger = finished_ledger(context)
         run = ledger.begun()
         if run is None:
             raise AirflowSkipException("This run was refused before it began; there is nothing to record.")

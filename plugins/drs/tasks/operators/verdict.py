@@ -8,7 +8,7 @@ from airflow.sdk import BaseOperator
 
 from drs.errors import DrillFailed
 from drs.run.proof import doubts, failed_tasks, passed
-from drs.tasks.drill_task import coded_failures, run_ledger, task_states
+from drs.tasks.drill_task import coded_failures, finished_ledger, task_states
 from drs.tasks.send_messages import notify_pass
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class DrsDrillVerdictOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> str:
-        ledger = run_ledger(context)
+        ledger = finished_ledger(context)
         run = ledger.begun()
         states = task_states(context)
         if run is None:
