@@ -164,7 +164,7 @@ def test_a_drill_ended_by_hand_in_mid_wave_is_clean_red_and_on_record(
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=15)
     run = start_drill("ended", {"reason": "to be ended by hand"})
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
-    assert {job["status"] for job in run.jobs()} <= {"PENDING", "STARTED"}
+    assert "STARTED" in {job["status"] for job in run.jobs()}, "a launch job is live"
     run.mark("failed")
     assert run.wait(timeout=150) == "failed", run.describe()
 
