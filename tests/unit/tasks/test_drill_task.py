@@ -182,7 +182,7 @@ def test_a_wave_that_the_plan_did_not_have_is_refused(ledger: Ledger) -> None:
 
 def test_without_a_resolution_nothing_is_launched(ledger: Ledger) -> None:
     """This happens if a person marks preflight as success."""
-    with pytest.raises(DrillFailed, match="no resolution"):
+    with pytest.raises(DrillFailed, match="did not record which servers"):
         chosen_wave(ledger, make_run(), "database")
 
 
