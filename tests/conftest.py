@@ -43,7 +43,8 @@ TOGETHER = ("tests/e2e/compose/", "tests/e2e/test_never_twice.py::test_drs_makes
 class _Shares(LoadScopeScheduling):
     """Shares the tests out among processes: end-to-end tests one by one, other files whole.
 
-    An end-to-end test mostly waits, and each process has an Airflow of its own.
+    An end-to-end test mostly waits, and each process has an Airflow of its own. The marks of xdist's
+    `--dist loadgroup` would say this more simply, but have no effect in pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:

@@ -108,7 +108,7 @@ class Account:
         )
 
     def rehearse(self, clients: AwsClients | None = None, **inputs: Any) -> list[Finding]:
-        """Rehearse a drill of a whole plan with the caller to whom the clients' credentials belong."""
+        """Rehearse a drill of a whole plan as the caller that the clients' credentials belong to."""
         clients = clients or self.clients
         plan = make_plan(**inputs.pop("parts", {}))
         waves = tuple(wave.name for wave in plan.waves)
