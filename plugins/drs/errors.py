@@ -42,12 +42,19 @@ class Code(enum.StrEnum):
     RECOVERY_POINT_NOT_FOUND = "RECOVERY_POINT_NOT_FOUND"
     APPROVAL_REJECTED = "APPROVAL_REJECTED"
     APPROVAL_TIMEOUT = "APPROVAL_TIMEOUT"
+    RECOVERY_INSTANCE_LOST = "RECOVERY_INSTANCE_LOST"
     JOB_START_TIMEOUT = "JOB_START_TIMEOUT"
     JOB_TIMEOUT = "JOB_TIMEOUT"
     SERVER_LAUNCH_FAILED = "SERVER_LAUNCH_FAILED"
     VALIDATION_FAILED = "VALIDATION_FAILED"
     CLEANUP_INCOMPLETE = "CLEANUP_INCOMPLETE"
     EVIDENCE_INCOMPLETE = "EVIDENCE_INCOMPLETE"
+    CLOCK_SKEW = "CLOCK_SKEW"
+    RTO_MISSED = "RTO_MISSED"
+    RPO_MISSED = "RPO_MISSED"
+    STOPPED_BY_HAND = "STOPPED_BY_HAND"
+    DRILL_FROZEN = "DRILL_FROZEN"
+    ORPHANED_DRILL_INSTANCE = "ORPHANED_DRILL_INSTANCE"
     DRILL_FAILED = "DRILL_FAILED"
 
 
@@ -225,6 +232,18 @@ class ApprovalTimeout(DrillError):
     remedy = "Start a new run, and have somebody answer in time under Required Actions in the Airflow UI."
 
 
+class RecoveryInstanceLost(DrillError):
+    """An instance that this run launched was ended, stopped or replaced by somebody else before the drill was
+    over.
+    """
+
+    code = Code.RECOVERY_INSTANCE_LOST
+    remedy = (
+        "Find out who ended it: the message names the DRS job if there is one, otherwise look in CloudTrail. "
+        "Make sure that nobody cleans up or drills these servers during a drill, then start a new run."
+    )
+
+
 class JobStartTimeout(DrillError):
     code = Code.JOB_START_TIMEOUT
     remedy = (
@@ -272,6 +291,52 @@ class EvidenceIncomplete(DrillError):
         "Make sure that evidence_path (section [drs] of Airflow's configuration) exists, can be written by "
         "every worker and has room. Then clear the task 'evidence': it assembles and writes the record again."
     )
+
+
+class ClockSkew(DrillError):
+    """The worker's clock differs from AWS's by so much that times cannot be compared."""
+
+    code = Code.CLOCK_SKEW
+    remedy = "Synchronise the worker's clock (chrony or NTP), then start a new run."
+
+
+class RtoMissed(DrillError):
+    """The drill took longer than the plan's RTO, and the plan enforces its objectives."""
+
+    code = Code.RTO_MISSED
+    remedy = (
+        "Read in the evidence which wave took longest. Shorten it (fewer dependencies, next_wave_when: "
+        "started, per_wave, smaller conversions), or correct objectives.rto."
+    )
+
+
+class RpoMissed(DrillError):
+    """The data on a launched server was older than the plan's RPO, and the plan enforces its objectives."""
+
+    code = Code.RPO_MISSED
+    remedy = (
+        "Read in the evidence which server's data was oldest, and look at its replication lag in DRS; or "
+        "correct objectives.rpo."
+    )
+
+
+class StoppedByHand(DrillError):
+    """A person ended the run before its waves had ended."""
+
+    code = Code.STOPPED_BY_HAND
+    remedy = "Nothing to fix if that was intended. Start a new run to drill the plan."
+
+
+class DrillFrozen(DrillError):
+    """A run is active but does not go on, its clean-up included."""
+
+    code = Code.DRILL_FROZEN
+
+
+class OrphanedDrillInstance(DrillError):
+    """A drill instance runs on although its run has ended or is unknown, and no rule keeps it."""
+
+    code = Code.ORPHANED_DRILL_INSTANCE
 
 
 class DrillFailed(DrillError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
@@ -63,6 +64,23 @@ class FakeTaskInstance:
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         assert dag_id == self.dag_id
         return self.runs[run_id]
+
+
+class FakeVariables:
+    """Airflow's variables, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None, deserialize_json: bool = False) -> Any:
+        found = self.values.get(key, default)
+        return json.loads(found) if deserialize_json and key in self.values else found
+
+    def set(self, key: str, value: Any, description: str | None = None, serialize_json: bool = False) -> None:
+        self.values[key] = json.dumps(value) if serialize_json else value
+
+    def keys(self, prefix: str | None = None) -> list[str]:
+        return [key for key in self.values if key.startswith(prefix or "")]
 
 
 def make_context(

@@ -141,6 +141,14 @@ Rpo = Annotated[
         examples=["15m"],
     ),
 ]
+Enforce = Annotated[
+    StrictBool,
+    Field(
+        description="true: a run that misses a measured objective fails, with RTO_MISSED or RPO_MISSED. "
+        "Otherwise a missed objective is only reported.",
+        examples=[True],
+    ),
+]
 
 # Its network
 SubnetId = Annotated[
@@ -235,6 +243,13 @@ StartTimeout = Annotated[
 JobTimeout = Annotated[
     PositiveDuration,
     Field(description="The time within which a job must complete, counted from its creation."),
+]
+ForeignDrillGrace = Annotated[
+    Duration,
+    Field(
+        description="For how long after its launch a drill instance of unknown origin (started in the "
+        "console, by another Airflow, or without tags) holds its server. After that a drill replaces it."
+    ),
 ]
 
 # Waves

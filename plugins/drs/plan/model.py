@@ -41,6 +41,7 @@ class RecoveryObjectives(_Part):
 
     rto: fields.Rto | None = None
     rpo: fields.Rpo | None = None
+    enforce: fields.Enforce = False
 
 
 class Network(_Part):
@@ -99,6 +100,7 @@ class Launch(_Part):
     conflict_timeout: fields.ConflictTimeout = timedelta(minutes=30)
     start_timeout: fields.StartTimeout = timedelta(minutes=5)
     job_timeout: fields.JobTimeout = timedelta(minutes=60)
+    foreign_drill_grace: fields.ForeignDrillGrace = timedelta(hours=12)
 
 
 class LaunchOverrides(_Part):
@@ -110,6 +112,7 @@ class LaunchOverrides(_Part):
     conflict_timeout: fields.ConflictTimeout | None = None
     start_timeout: fields.StartTimeout | None = None
     job_timeout: fields.JobTimeout | None = None
+    foreign_drill_grace: fields.ForeignDrillGrace | None = None
 
 
 class Wave(_Part):

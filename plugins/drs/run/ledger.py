@@ -17,9 +17,12 @@ from drs.run.records import (
     CleanupRecord,
     FailureRecord,
     LaunchRecord,
+    Loss,
+    Losses,
     Record,
     Resolution,
     RunRecord,
+    Stop,
     ValidationBegin,
     WaveOutcome,
     WaveValidation,
@@ -172,6 +175,21 @@ class Ledger:
 
     def save_cleanup(self, record: CleanupRecord) -> None:
         self._write("cleanup", record)
+
+    def losses(self) -> tuple[Loss, ...]:
+        """The instances of this run that somebody else ended, as far as the run has found them."""
+        record = self._read("losses", Losses)
+        return record.losses if record else ()
+
+    def save_losses(self, losses: tuple[Loss, ...]) -> None:
+        self._write("losses", Losses(losses=losses))
+
+    def stop(self) -> Stop | None:
+        """A person's request to end the run (``python -m drs stop``)."""
+        return self._read("stop", Stop)
+
+    def save_stop(self, record: Stop) -> None:
+        self._write("stop", record)
 
     def failure(self, task_id: str) -> FailureRecord | None:
         return self._read(f"failure.{task_id}", FailureRecord)

@@ -16,6 +16,8 @@ RUN_TAG = "drs-drills:run"
 WAVE_TAG = "drs-drills:wave"
 DAG_TAG = "drs-drills:dag"
 RUN_ID_TAG = "drs-drills:dag-run"
+INSTALLATION_TAG = "drs-drills:installation"
+"""The id of the Airflow installation: several may work in one account."""
 
 JOB_CLOCK_SKEW = dt.timedelta(seconds=30)
 """How far DRS's clock may be behind a worker's. Small, because an untagged job is recognised by its servers
@@ -27,12 +29,13 @@ CALL_SPAN = dt.timedelta(minutes=10)
 
 def job_tags(run: RunRecord, wave: str) -> dict[str, str]:
     """The tags of a job of this run: its token, and the wave and the run for people in the DRS console."""
-    return {
+    tags = {
         RUN_TAG: run.token,
         WAVE_TAG: wave,
         DAG_TAG: run.dag_id,
         RUN_ID_TAG: tag_value(run.run_id),
     }
+    return {**tags, INSTALLATION_TAG: run.installation} if run.installation else tags
 
 
 def own_tagged(job: Job, run: RunRecord) -> bool:

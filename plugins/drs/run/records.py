@@ -26,6 +26,8 @@ class RunRecord(Record):
 
     token: str
     """Marks this run's jobs in DRS. Random, because two Airflows may run one plan with the same run id."""
+    installation: str = ""
+    """The id of the Airflow installation that runs it; empty in the records of older versions."""
     dag_id: str
     run_id: str
     began_at: dt.datetime
@@ -157,6 +159,8 @@ class ServerRecord(Record):
     seconds: float | None = None
     """From the job's creation to the server's last event."""
     error: str | None = None
+    live: bool = False
+    """The job had not ended when the wave was judged: it may still launch the server."""
     requested_at: dt.datetime | None = None
     """When DRS created the server's job."""
     launched_at: dt.datetime | None = None
@@ -218,6 +222,39 @@ class InstanceRecord(Record):
     """EC2's launch time."""
     state: str | None = None
     """EC2's state when clean-up first saw it. EC2 does not charge the hours of a stopped instance."""
+    lost: str | None = None
+    """Why it was no longer there when clean-up came, in words; ``None`` if it was there."""
+
+
+class Loss(Record):
+    """An instance that this run launched and that was ended, stopped or replaced by somebody else."""
+
+    wave: str
+    server_id: str
+    name: str
+    optional: bool
+    instance_id: str
+    what: str
+    """What was seen, as the end of a sentence about the instance: ``is gone``, ``is stopped``."""
+    last_seen: dt.datetime
+    """When the run last saw the instance as it should be."""
+    found_at: dt.datetime
+    by: str
+    """Which job or person ended it, as far as AWS shows."""
+
+
+class Losses(Record):
+    """Every loss that the run has found so far."""
+
+    losses: tuple[Loss, ...] = ()
+
+
+class Stop(Record):
+    """A person's request to end the run before its time."""
+
+    by: str
+    at: dt.datetime
+    reason: str = ""
 
 
 class TerminateCall(Record):
@@ -233,6 +270,8 @@ class CleanupRecord(Record):
     started_at: dt.datetime
     jobs: tuple[str, ...] = ()
     """The run's LAUNCH jobs that the proof covers."""
+    unsure: tuple[str, ...] = ()
+    """Untagged jobs that a call of this run without a reply may have made. They are never touched."""
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
     earlier_calls: int = 0

@@ -17,28 +17,16 @@ from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord
 from drs.run.request import RUN_PARAMETERS
 from drs.run.timeline import Timeline
+from drs.tasks import installation
 from drs.tasks.operators import begin
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
-from tests.unit.task_harness import FakeTaskInstance, make_context
+from tests.unit.task_harness import FakeTaskInstance, FakeVariables, make_context
 
 NOW = after(0)
 RUN = FakeTaskInstance.run_id
 OWNER = f"{FakeTaskInstance.dag_id}__owner"
 Begin = Callable[..., Any]
-
-
-class FakeVariables:
-    """Airflow's variables, in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str, default: str | None) -> str | None:
-        return self.values.get(key, default)
-
-    def set(self, key: str, value: str, description: str) -> None:
-        self.values[key] = value
 
 
 TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
@@ -55,7 +43,8 @@ class FakeStateStore(MemoryStore):
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     variables = FakeVariables()
-    monkeypatch.setattr(begin, "Variable", variables)
+    for module in (begin, installation):
+        monkeypatch.setattr(module, "Variable", variables)
     monkeypatch.setattr(begin, "utc_now", lambda: NOW)
     return variables
 
@@ -105,8 +94,10 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
 # --- what a run records -----------------------------------------------------------------------------------
 
 
-def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Ledger) -> None:
-    """All later tasks read this record."""
+def test_a_run_records_its_plan_and_what_was_asked(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables
+) -> None:
+    """All later tasks read this record. A copy outlives the run's XComs, and names this Airflow."""
     plan = make_plan()
     result = begin_run(
         plan=plan, exclude_servers=["s-1"], keep_instances=True, reason="audit", waves=["application"]
@@ -115,6 +106,7 @@ def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Led
     assert run == make_run(
         plan,
         token=run.token,
+        installation=variables.values["drs_installation"],
         began_at=NOW,
         run_id=RUN,
         waves=["application"],
@@ -123,6 +115,8 @@ def test_a_run_records_its_plan_and_what_was_asked(begin_run: Begin, ledger: Led
         reason="audit",
         initiator="ada (manual)",
     )
+    assert installation.kept_run(run.dag_id) == run
+    assert installation.kept_runs() == [run]
     assert run.read_plan() == plan
     assert result == {"token": run.token, "waves": ["application"]}
 
@@ -226,7 +220,7 @@ def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
     ):
         begin_run(user=None, run_type=run_type, due=NOW - LATE, runs={"run-0": "running"})
     assert ledger.run().missed
-    assert variables.values == {OWNER: "run-0"}
+    assert variables.values[OWNER] == "run-0"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +276,7 @@ def test_a_free_plan_is_claimed(
     if owner:
         variables.values[OWNER] = owner
     begin_run(runs=runs)
-    assert variables.values == {OWNER: RUN}
+    assert variables.values[OWNER] == RUN
 
 
 @pytest.mark.parametrize("state", ["running", "queued"])
@@ -296,7 +290,7 @@ def test_a_plan_runs_once_at_a_time(
     with pytest.raises(AirflowFailException, match=r"\[PLAN_ALREADY_EXECUTING\] Run run-0") as refused:
         begin_run(runs={"run-0": state})
     assert "Wait for run-0 to end, or mark it failed" in str(refused.value)
-    assert variables.values == {OWNER: "run-0"}
+    assert variables.values[OWNER] == "run-0"
     assert ledger.begun() is None
 
 

@@ -16,29 +16,16 @@ from drs.tasks.operators import begin, start_recovery
 from drs.tasks.operators.start_recovery import RESUME_LEAD, DrsStartRecoveryOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
-from tests.unit.task_harness import FakeTaskInstance, make_context
+from tests.unit.task_harness import FakeTaskInstance, FakeVariables, make_context
 
 IDLE = [{"dry_run": True}, {"missed": "Missed: it was due at 05:00."}]
 
 TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
 
-class Variables:
-    """Airflow's variables, in memory."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str, default: str | None) -> str | None:
-        return self.values.get(key, default)
-
-    def set(self, key: str, value: str, description: str) -> None:
-        self.values[key] = value
-
-
 @pytest.fixture
-def variables(monkeypatch: pytest.MonkeyPatch, xcom: MemoryStore) -> Variables:
-    variables = Variables()
+def variables(monkeypatch: pytest.MonkeyPatch, xcom: MemoryStore) -> FakeVariables:
+    variables = FakeVariables()
     monkeypatch.setattr(begin, "Variable", variables)
     monkeypatch.setattr(start_recovery, "XComStore", lambda _: xcom)
     return variables
@@ -63,7 +50,7 @@ def launch(wave: str, context: Any = None) -> Any:
 
 @pytest.mark.parametrize("fields", IDLE, ids=str)
 def test_a_wave_of_a_run_that_launches_nothing_is_skipped(
-    ledger: Ledger, variables: Variables, fields: dict[str, Any]
+    ledger: Ledger, variables: FakeVariables, fields: dict[str, Any]
 ) -> None:
     """The plan's owner does not change."""
     save(ledger, **fields)
@@ -77,7 +64,7 @@ def kept(context: Any) -> Any:
     return context["ti"].xcom_pull(task_ids=FakeTaskInstance.task_id, key="launch")
 
 
-def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variables: Variables) -> None:
+def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variables: FakeVariables) -> None:
     """The copy exists from the first record of the launch on."""
     save(ledger)
     ledger.save_reached("database", "started", dt.datetime.now(dt.UTC))
@@ -89,7 +76,7 @@ def test_the_launch_is_kept_where_a_cleared_run_finds_it(ledger: Ledger, variabl
     assert kept(context) == record.model_dump(mode="json")
 
 
-def test_a_task_that_starts_again_keeps_the_launch_again(ledger: Ledger, variables: Variables) -> None:
+def test_a_task_that_starts_again_keeps_the_launch_again(ledger: Ledger, variables: FakeVariables) -> None:
     """Airflow deleted the copy, and a run that now leaves the wave out must not lose its launch."""
     save(ledger, dry_run=True)
     record = LaunchRecord(timeline=TIMELINE)
@@ -111,7 +98,7 @@ def test_a_run_that_launches_nothing_has_nothing_to_clean_up(ledger: Ledger, fie
 
 @pytest.mark.parametrize("gate_first", [True, False])
 def test_the_delay_before_a_wave_counts_after_its_approval(
-    ledger: Ledger, variables: Variables, gate_first: bool
+    ledger: Ledger, variables: FakeVariables, gate_first: bool
 ) -> None:
     """It counts from the gate before the wave if that was reached after the answer."""
     waves = [
@@ -138,7 +125,7 @@ def test_the_delay_before_a_wave_counts_after_its_approval(
 
 @pytest.mark.parametrize("gate", ["started", "launched", "validated"])
 def test_a_wave_counts_from_the_gate_that_the_one_before_names(
-    ledger: Ledger, variables: Variables, gate: str
+    ledger: Ledger, variables: FakeVariables, gate: str
 ) -> None:
     """Other gates do not count, and a gate that was not reached lets nothing begin."""
     waves = [

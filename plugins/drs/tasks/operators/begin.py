@@ -18,6 +18,7 @@ from drs.run.records import LaunchRecord, RunRecord
 from drs.run.request import MANUAL, read_request
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
+from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.send_messages import notify_start
 from drs.times import clock_time, duration, utc_now
 
@@ -63,6 +64,7 @@ class DrsBeginDrillOperator(BaseOperator):
             run_id=dag_run.run_id,
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
+            installation=before.installation if before else installation_id(),
             run_type=run_type,
             initiator=initiator(dag_run, run_type),
             missed=missed(run_type, dag_run.run_after, began_at),
@@ -70,6 +72,7 @@ class DrsBeginDrillOperator(BaseOperator):
         )
         if not record.missed:
             claim(context)
+            keep_run(record)
         store: Any = context["task_state_store"]
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
