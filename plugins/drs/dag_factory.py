@@ -160,7 +160,7 @@ def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperat
     terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
     # The asset is named after the DAG: other DAGs can be scheduled by a plan's drills.
     evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))])
-    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
+    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID)
     list(last) >> terminate
     terminate.as_teardown(setups=setup)
     evidence.as_teardown(setups=setup)

@@ -23,7 +23,7 @@ from drs.run.records import (
     WaveOutcome,
     WaveResolution,
 )
-from drs.run.standing import describe
+from drs.run.standing import describe, launched_servers
 
 PREFLIGHT_TASK_ID = "preflight"
 APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
@@ -232,7 +232,7 @@ def _doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
     launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
     made = frozenset[str]().union(*(record.all_job_ids for record in launches))
     if cleanup is None or not (cleanup.proven or cleanup.kept):
-        yield "clean-up is not proven complete"
+        yield f"clean-up is not proven complete{_what_may_be_left(ledger, run)}"
     elif cleanup.unsure:
         yield (
             f"job(s) {', '.join(cleanup.unsure)} have no tags and may be this run's: the reply to a call was "
@@ -242,6 +242,20 @@ def _doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
         yield "instances are kept, and neither the run nor the plan nor a person has asked for that"
     elif uncovered := made - set(cleanup.jobs):
         yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
+
+
+def _what_may_be_left(ledger: Ledger, run: RunRecord) -> str:
+    """What the run launched, by its records, and did not terminate."""
+    instances = [f"{each.instance_id} of {each.server_id}" for each in launched_servers(ledger, run)]
+    judged = {server.job_id for _, outcome in outcomes(ledger, run) for server in outcome.servers}
+    launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
+    jobs = sorted({job_id for record in launches for job_id in record.all_job_ids} - judged)
+    jobs += [
+        f"the job of {', '.join(call.servers)} (no reply)" for each in launches for call in each.unanswered
+    ]
+    left = [f"these may still run: {', '.join(instances)}"] if instances else []
+    left += [f"these jobs were not seen to end: {', '.join(jobs)}"] if jobs else []
+    return f"; {'; '.join(left)}" if left else ""
 
 
 def _may_keep(ledger: Ledger, run: RunRecord) -> bool:

@@ -278,6 +278,8 @@ class CleanupRecord(Record):
     """Untagged jobs that a call of this run without a reply may have made. They are never touched."""
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
+    try_number: int = 0
+    """The try of the task ``terminate`` that owns this record: the newest."""
     earlier_calls: int = 0
     """How many of these calls were made before the task was retried or cleared: they no longer count."""
     ec2_looks: int = 0
