@@ -27,10 +27,15 @@ from drs.cli.common import (
     duration,
     print_json,
 )
+from drs.evidence.objectives import NOT_MET
 from drs.plan.naming import plan_name
+from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import Ledger
-from drs.run.records import CleanupRecord
-from drs.tables import table
+from drs.run.proof import EVIDENCE_TASK_ID
+from drs.run.records import CleanupRecord, RunRecord
+from drs.run.result import lost_in_words
+from drs.run.scope import part_of_run, scope_of_run
+from drs.tables import first_of, table
 from drs.times import duration as span
 
 TIMED_OUT = 4
@@ -135,13 +140,13 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
         state = follower.follow(None if timeout is None else timeout.total_seconds())
         seconds = time.monotonic() - began
         failed = list(failures(follower.ledger, run.api.task_instances(run.dag_id, run.run_id)))
+        evidence = run.api.xcom(run.dag_id, run.run_id, EVIDENCE_TASK_ID)
         if arguments.json:
-            evidence = run.api.xcom(run.dag_id, run.run_id, "evidence")
             causes = [asdict(failure) for failure in failed]
             ended = {"state": state, "seconds": round(seconds, 1), "failures": causes, "evidence": evidence}
             print_json({**run.names, **ended})
         else:
-            for line in _summary(run, state, seconds, follower.ledger, failed):
+            for line in _summary(run, state, seconds, follower.ledger, failed, evidence):
                 print(line)
     except TimeoutError:
         why, code = "The --timeout has passed.", TIMED_OUT
@@ -200,36 +205,62 @@ def _with_seconds(out: TextIO) -> Callable[[str], None]:
 
 
 def _summary(
-    run: Run, state: str, seconds: float, ledger: Ledger, failed: Sequence[Failure]
+    run: Run, state: str, seconds: float, ledger: Ledger, failed: Sequence[Failure], evidence: Any
 ) -> Iterator[str]:
     ended = "passed" if state == "success" else "failed"
-    yield f"\nThe run of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
     try:
-        yield from _servers(ledger)
+        record = ledger.begun()
+        what, rows = _named(record), list(_servers(ledger, record))
     except ValidationError:
-        yield "The run's records cannot be read: another version of drs-drills wrote them."
+        what = "run"
+        rows = ["The run's records cannot be read: another version of drs-drills wrote them."]
+    yield f"\nThe {what} of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
+    yield from rows
+    for says in _missed(evidence):
+        yield f"  MISSED: {says}"
     for failure in failed:
         yield f"  {failure.code or 'no code'}: {failure.task_id}"
     yield f"  {run.link}"
 
 
-def _servers(ledger: Ledger) -> Iterator[str]:
+def _named(record: RunRecord | None) -> str:
+    """What the run was: a run of the whole plan is just a run."""
+    scope = scope_of_run(record) if record else "full"
+    if record is not None and scope == "partial":
+        return f"PARTIAL run ({part_of_run(record)})"
+    return "DRY RUN" if scope == "dry_run" else "run"
+
+
+def _missed(evidence: Any) -> Iterator[str]:
+    """The objectives that the run missed, by what its task ``evidence`` returned."""
+    for each in evidence.get(NOT_MET, ()) if isinstance(evidence, dict) else ():
+        yield str(each["says"])
+
+
+def _servers(ledger: Ledger, run: RunRecord | None) -> Iterator[str]:
     resolution = ledger.resolution()
     if resolution is not None:
         rows = []
         for wave, resolved in resolution.waves.items():
             outcome = ledger.outcome(wave)
-            count = sum(server.launched for server in outcome.servers) if outcome else 0
-            rows.append((wave, str(len(resolved.servers)), str(count)))
+            servers = outcome.servers if outcome else ()
+            live = sum(server.live and not server.launched for server in servers)
+            count = str(sum(server.launched for server in servers))
+            more = f" ({live} still launching when the wait ended)" if live else ""
+            rows.append((wave, str(len(resolved.servers)), f"{count}{more}"))
         yield from (f"  {line}" for line in table(("wave", "servers", "launched"), rows).splitlines())
     cleanup = ledger.cleanup()
-    if cleanup is not None:
-        yield f"  clean-up: {_cleanup(cleanup)}"
+    if cleanup is not None and run is not None:
+        yield f"  clean-up: {_cleanup(cleanup, fates(ledger, run))}"
 
 
-def _cleanup(cleanup: CleanupRecord) -> str:
+def _cleanup(cleanup: CleanupRecord, instances: Sequence[InstanceFate]) -> str:
+    lost = [lost_in_words(each) for each in instances if each.fate == "lost"]
+    kept = sum(each.fate == "kept" for each in instances)
     if cleanup.kept:
-        return f"{counted(len(cleanup.instances), 'instance')} kept and costing money: {cleanup.why_kept}"
-    if cleanup.proven:
-        return f"{counted(len(cleanup.instances), 'instance')} launched, all gone"
-    return "NOT complete; the log of the task terminate names the instances that are left"
+        text = f"{counted(kept, 'instance')} kept and costing money: {cleanup.why_kept}"
+    elif cleanup.proven:
+        text = f"{counted(len(instances), 'instance')} launched, all gone"
+    else:
+        return "NOT complete; the log of the task terminate names the instances that are left"
+    return f"{text}; {len(lost)} of them LOST, not terminated by this run: {first_of(lost)}" if lost else text

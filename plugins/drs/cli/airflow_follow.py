@@ -159,9 +159,13 @@ def started(launch: LaunchRecord) -> str:
 
 def launched(outcome: WaveOutcome) -> str:
     """How many servers of a wave were launched, and which were not."""
-    missing = [f"{server.server_id} ({server.name})" for server in outcome.servers if not server.launched]
-    text = f"{len(outcome.servers) - len(missing)} of {counted(len(outcome.servers), 'server')} launched"
-    return f"{text}; not launched: {', '.join(missing)}" if missing else text
+    ready = sum(server.launched for server in outcome.servers)
+    parts = [f"{ready} of {counted(len(outcome.servers), 'server')} launched"]
+    for live, words in ((False, "not launched"), (True, "still launching when the wait ended")):
+        servers = [each for each in outcome.servers if not each.launched and each.live == live]
+        if servers:
+            parts.append(f"{words}: {', '.join(f'{each.server_id} ({each.name})' for each in servers)}")
+    return "; ".join(parts)
 
 
 def _word(state: str | None) -> str:

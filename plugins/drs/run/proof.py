@@ -19,7 +19,6 @@ from drs.run.records import (
     ResolvedServer,
     RunRecord,
     ServerRecord,
-    WaveOutcome,
     WaveResolution,
 )
 
@@ -52,23 +51,6 @@ def start_task_id(wave: str) -> str:
 def group_id(wave: str) -> str:
     """The wave's task group. The prefix keeps a wave named ``begin`` apart from the task of that name."""
     return f"wave_{wave}"
-
-
-def passed(ledger: Ledger, run: RunRecord) -> str:
-    """One sentence on what a run that passed has done."""
-    if run.missed:
-        return run.missed
-    if run.dry_run:
-        return f"Dry run of a {run.execution_type}: preflight passed, nothing was launched."
-    servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
-    launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
-    if not run.is_drill:
-        return f"The RECOVERY passed: {launched}; none of them is terminated."
-    cleanup = ledger.cleanup()
-    end = "all of them are terminated"
-    if cleanup is not None and cleanup.kept:
-        end = f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
-    return f"The drill passed: {launched}; {end}."
 
 
 def failed_tasks(ledger: Ledger, states: TaskStates) -> Iterator[str]:
@@ -186,7 +168,7 @@ def _lacking(
     if judged is None or judged.job_id != launch.timeline.slot(server.server_id).job_id:
         return "has no record of how its launch ended"
     if not judged.launched:
-        return "did not launch"
+        return judged.result
     unproven = _unproven_checks(ledger, plan, wave, server, judged)
     return f"has not passed: {', '.join(unproven)}" if unproven else None
 
@@ -245,10 +227,3 @@ def _not_ended(task_id: str, states: TaskStates) -> Iterator[str]:
     state = states.get(task_id)
     if state not in {"success", "failed", "upstream_failed"}:
         yield f"{task_id} is {state or 'without a state'}"
-
-
-def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:
-    """How each chosen wave ended, for the waves that did."""
-    for name in run.waves:
-        if (outcome := ledger.outcome(name)) is not None:
-            yield name, outcome

@@ -24,13 +24,14 @@ from tests.unit.evidence.records import (
     failed_record,
     large_record,
     make_record,
+    partial_record,
     passed_record,
     passed_waves,
     recovery_record,
 )
 
-RECORDS = (passed_record, failed_record, dry_run_record, recovery_record)
-CHOICES = {"record", "result", "state", "severity", "execution_type", "answered"}
+RECORDS = (passed_record, partial_record, failed_record, dry_run_record, recovery_record)
+CHOICES = {"record", "result", "scope", "state", "fate", "severity", "execution_type", "answered"}
 """Members of a record that are one of a few words."""
 HOSTILE = """</style></title><script>alert("x")</script>'"&{{ 7 * 7 }}{% raw %}\\"""
 
@@ -254,7 +255,7 @@ def test_the_bare_minimum_of_a_record_has_a_page() -> None:
     (wave,) = passed_waves(1)
     said = {"server_id", "name", "group", "optional", "launched", "events", "checks"}
     unknown = dict.fromkeys(set(ServerEvidence.model_fields) - said)
-    bare = copy(wave.servers[0], launched=False, events=(), checks=(), **unknown)
+    bare = copy(wave.servers[0], launched=False, events=(), checks=(), **{**unknown, "live": False})
     text = Reader(render_page(make_record((copy(wave, servers=(bare,)),), cleanup=None))).text
     assert "DRS's job log has no event of this server." in text
 
