@@ -35,7 +35,7 @@ from drs.run.proof import EVIDENCE_TASK_ID
 from drs.run.records import CleanupRecord, RunRecord
 from drs.run.result import lost_in_words
 from drs.run.scope import part_of_run, scope_of_run
-from drs.tables import first_of, table
+from drs.tables import table
 from drs.times import duration as span
 
 TIMED_OUT = 4
@@ -255,7 +255,7 @@ def _servers(ledger: Ledger, run: RunRecord | None) -> Iterator[str]:
 
 
 def _cleanup(cleanup: CleanupRecord, instances: Sequence[InstanceFate]) -> str:
-    lost = [lost_in_words(each) for each in instances if each.fate == "lost"]
+    lost = sum(each.fate == "lost" for each in instances)
     kept = sum(each.fate == "kept" for each in instances)
     if cleanup.kept:
         text = f"{counted(kept, 'instance')} kept and costing money: {cleanup.why_kept}"
@@ -263,4 +263,4 @@ def _cleanup(cleanup: CleanupRecord, instances: Sequence[InstanceFate]) -> str:
         text = f"{counted(len(instances), 'instance')} launched, all gone"
     else:
         return "NOT complete; the log of the task terminate names the instances that are left"
-    return f"{text}; {len(lost)} of them LOST, not terminated by this run: {first_of(lost)}" if lost else text
+    return f"{text}; {lost} LOST, not terminated by this run: {lost_in_words(instances)}" if lost else text

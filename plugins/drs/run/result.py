@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import Ledger
@@ -47,11 +47,15 @@ def _done(ledger: Ledger, run: RunRecord) -> Iterator[str]:
         yield "all of them are terminated"
     else:
         yield f"this run terminated {terminated} of {len(instances)} instances"
-    if lost := [each for each in instances if each.fate == "lost"]:
-        yield f"lost: {first_of([lost_in_words(each) for each in lost])}"
+    if lost := lost_in_words(instances):
+        yield f"lost: {lost}"
 
 
-def lost_in_words(each: InstanceFate) -> str:
-    """An instance that somebody else ended, and what is known about that."""
-    instance = each.instance
-    return f"{instance.recovery_instance_id} of {instance.server_id} ({each.lost_to})"
+def lost_in_words(instances: Iterable[InstanceFate]) -> str:
+    """The instances that this run lost, and what is known about that; empty if it lost none."""
+    groups: dict[str | None, list[str]] = {}
+    for each in instances:
+        if each.fate == "lost":
+            name = f"{each.instance.recovery_instance_id} of {each.instance.server_id}"
+            groups.setdefault(each.lost_to, []).append(name)
+    return "; ".join(f"{first_of(names)} ({why})" for why, names in groups.items())

@@ -85,7 +85,7 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
 
 
 @never_fails
-def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[str]) -> None:
+def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[str] = ()) -> None:
     """Notify people that the run passed.
 
     :param text: what the run has done

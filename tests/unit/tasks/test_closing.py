@@ -24,6 +24,7 @@ from drs.run.records import (
     Resolution,
     ResolvedServer,
     ServerRecord,
+    TerminateCall,
     WaveOutcome,
     WaveResolution,
     WaveValidation,
@@ -126,8 +127,26 @@ def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
 
 
 def clean(**fields: Any) -> CleanupRecord:
+    instances = tuple(
+        InstanceRecord(
+            recovery_instance_id=f"i-{server}",
+            ec2_instance_id=f"i-{server}",
+            server_id=server,
+            job_id=JOBS[wave],
+        )
+        for wave, servers in SERVERS.items()
+        for server in servers
+    )
+    ids = tuple(item.recovery_instance_id for item in instances)
     return CleanupRecord.model_validate(
-        {"started_at": NOW, "jobs": tuple(JOBS.values()), "proven": True, **fields}
+        {
+            "started_at": NOW,
+            "jobs": tuple(JOBS.values()),
+            "instances": instances,
+            "terminate_calls": (TerminateCall(job_id="drsjob-9", instances=ids),),
+            "proven": True,
+            **fields,
+        }
     )
 
 
@@ -135,11 +154,8 @@ NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a perso
 
 
 def kept(why: str) -> CleanupRecord:
-    """The record of a clean-up that kept one instance."""
-    instance = InstanceRecord(
-        recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=A, job_id=JOBS["database"]
-    )
-    return clean(kept=True, proven=False, why_kept=why, instances=(instance,))
+    """The record of a clean-up that kept the instances."""
+    return clean(kept=True, proven=False, why_kept=why, terminate_calls=())
 
 
 @pytest.fixture
@@ -186,7 +202,7 @@ def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> No
     proven.save_run(make_run(keep_instances=True))
     proven.save_cleanup(kept("the run was asked to keep them (keep_instances)"))
     assert verdict().endswith(
-        "1 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
+        "4 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
     )
 
 
@@ -194,7 +210,7 @@ def test_a_drill_whose_plan_never_terminates_passes(proven: Ledger) -> None:
     """The verdict says that the instances continue to cost money."""
     proven.save_run(make_run(make_plan(cleanup={"when": "never"})))
     proven.save_cleanup(kept("the plan says so"))
-    assert verdict().endswith("1 instance(s) are kept and cost money: the plan says so.")
+    assert verdict().endswith("4 instance(s) are kept and cost money: the plan says so.")
 
 
 def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:

@@ -159,12 +159,14 @@ def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedD
         "run_id": record.run.run_id,
         "execution_type": "DRILL",
         "dry_run": False,
+        "scope": "full",
         "result": "passed",
         "rto_target_seconds": 3600.0,
         "rto_launched_seconds": told["rto_launched_seconds"],
         "rto_validated_seconds": told["rto_validated_seconds"],
         "rpo_target_seconds": 900.0,
         "rpo_seconds": told["rpo_seconds"],
+        "not_met": [],
     }
 
 
