@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from drs.errors import DrillFailed
-from drs.run.proof import doubts, failed_tasks, passed
+from drs.errors import error_class
+from drs.run.proof import doubts, failed_tasks, passed, verdict_code
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states
 from drs.tasks.send_messages import notify_pass
 
@@ -33,10 +33,8 @@ class DrsDrillVerdictOperator(BaseOperator):
         if run is None or found:
             listed = "\n".join(f"- {doubt}" for doubt in found)
             what = "recovery" if run and not run.is_drill else "drill"
-            raise DrillFailed(
-                f"The {what} did not pass:\n{listed}",
-                remedy="Read the end of the log of the first task named: it says what failed and what to do.",
-            )
+            failure = error_class(verdict_code(ledger, run, states))
+            raise failure(f"The {what} did not pass:\n{listed}")
         text = passed(ledger, run)
         self.log.info(text)
         notify_pass(context, ledger, text)
