@@ -31,6 +31,7 @@ from drs.run.ledger import Ledger
 from drs.run.proof import (
     EVIDENCE_TASK_ID,
     VERDICT_TASK_ID,
+    cut_off_by_hand,
     doubted_wave,
     doubts_before_evidence,
     group_id,
@@ -108,12 +109,14 @@ def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecor
 
 def failures(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[FailureEvidence]:
     """The tasks that failed or were cut off, without evidence and verdict. Those that failed come first."""
+    by_hand = cut_off_by_hand(ledger, states)
     for wanted in CUT_OFF:
         for task_id, state in sorted(states.items()):
             if state != wanted or task_id in {EVIDENCE_TASK_ID, VERDICT_TASK_ID}:
                 continue
             # A task that did not run may have a record of an earlier try, which does not concern this one.
-            known = ledger.failure(task_id) if state != "upstream_failed" else None
+            recorded = ledger.failure(task_id) if state != "upstream_failed" else None
+            known = by_hand.get(task_id) or recorded
             yield FailureEvidence(
                 task_id=task_id,
                 state=state,

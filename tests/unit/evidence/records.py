@@ -396,8 +396,8 @@ def partial_record() -> Evidence:
 
 
 def failed_record() -> Evidence:
-    """A drill that failed: one server did not launch, one failed validation, one instance was ended by somebody
-    else, one still exists, and a wave was not reached.
+    """A drill that failed: one server did not launch, one failed validation, a wave was not reached, somebody
+    else ended one instance, and one still exists.
     """
     database = make_wave(0, 25, 2)
     first, second, third, fourth = make_wave(1, 650, 4).servers

@@ -13,7 +13,7 @@ from drs.evidence.record import Exclusion, Explanation, RunFindings
 from drs.preflight import Finding, Report
 from drs.run.ledger import Ledger
 from drs.run.ownership import WAVE_TAG
-from drs.run.proof import doubts
+from drs.run.proof import STOPPED_IN_AIRFLOW, doubts
 from drs.run.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
@@ -342,7 +342,11 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, sta
     assert [server.instance_id for server in database.servers] == [instance(A), instance(B)]
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
-    failure = "It failed without an error code, or somebody marked it failed; see its log."
+    failure = f"It was cut off: {STOPPED_IN_AIRFLOW}."
+    assert [(known.task_id, known.code) for known in record.failures] == [
+        (GATE["database"], "STOPPED_BY_HAND")
+    ]
+    assert record.summary == f"The drill failed: {STOPPED_IN_AIRFLOW}"
     assert application.why == f"The run ended before this wave. {GATE['database']}: {failure}"
 
 

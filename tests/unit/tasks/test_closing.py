@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from drs.errors import DrillError, DrillFailed, StoppedByHand
 from drs.run.ledger import Ledger
-from drs.run.proof import WITHOUT_CODE, doubts_before_evidence
+from drs.run.proof import STOPPED_IN_AIRFLOW, WITHOUT_CODE, doubts_before_evidence
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
@@ -24,6 +25,7 @@ from drs.run.records import (
     Resolution,
     ResolvedServer,
     ServerRecord,
+    Stop,
     TerminateCall,
     WaveOutcome,
     WaveResolution,
@@ -179,13 +181,13 @@ def verdict(states: dict[str, str | None] | None = None) -> str:
     return text
 
 
-def doubts(states: dict[str, str | None] | None = None) -> list[str]:
-    """The reasons of a failed verdict."""
-    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+def doubts(states: dict[str, str | None] | None = None, code: type[DrillError] = DrillFailed) -> list[str]:
+    """The reasons of a failed verdict with this code."""
+    with pytest.raises(AirflowFailException) as failed:
         verdict(states)
     first, *lines = str(failed.value).splitlines()
-    assert first == "[DRILL_FAILED] The drill did not pass:"
-    assert "Read the end of the log of the first task named" in lines[-1]
+    assert first == f"[{code.code}] The drill did not pass:"
+    assert lines[-1] == f"What to do: {code.remedy}"
     return [line.removeprefix("- ") for line in lines[:-1]]
 
 
@@ -325,11 +327,12 @@ def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
     """It fails both when preflight failed and when preflight was skipped."""
     ledger.save_run(make_run(dry_run=True))
     ledger.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
-    assert doubts(IDLE | {"preflight": "failed"}) == [
+    never_ran = {name: None for name in IDLE if name.startswith("wave_")}
+    assert doubts(IDLE | never_ran | {"preflight": "failed"}) == [
         "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
         "preflight has resolved no servers",
     ]
-    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"})
+    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"}, StoppedByHand)
 
 
 def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
@@ -383,13 +386,30 @@ def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
     ]
 
 
-@pytest.mark.parametrize("task", [DATABASE_GATE, "terminate", "evidence"])
-@pytest.mark.parametrize("state", ["skipped", None])
+@pytest.mark.parametrize(
+    ("task", "state"),
+    [
+        (DATABASE_GATE, None),
+        *((task, state) for task in ("terminate", "evidence") for state in ("skipped", None)),
+    ],
+)
 def test_a_task_that_did_not_succeed_is_no_success(proven: Ledger, task: str, state: str | None) -> None:
-    """It was skipped because somebody marked the run failed, or it never ran. Airflow would call that a
-    success.
-    """
+    """It was skipped, or it never ran. Airflow would call that a success."""
     assert doubts({task: state}) == [f"{task} is {state or 'without a state'}"]
+
+
+def test_a_run_that_a_person_ended_is_no_failure_of_the_drill(proven: Ledger) -> None:
+    """The verdict says who ended it, and what was cut off by that."""
+    marked: dict[str, str | None] = {"wave_application.wait_until_launched": "failed"}
+    marked["wave_application.validate"] = "skipped"
+    assert doubts(marked, StoppedByHand) == [
+        STOPPED_IN_AIRFLOW,
+        "wave_application.wait_until_launched was cut off by that",
+        "wave_application.validate is skipped",
+    ]
+    proven.save_stop(Stop(by="ada", at=NOW, reason="the wrong fleet"))
+    by_ada = "ada stopped the run at 2026-03-01 06:00:00 UTC: the wrong fleet"
+    assert doubts(marked, StoppedByHand)[0] == by_ada
 
 
 def test_a_success_set_by_hand_proves_nothing(proven: Ledger, xcom: Any) -> None:
