@@ -580,3 +580,75 @@ def test_a_run_whose_waves_were_all_left_out_has_proved_nothing(proven: Ledger) 
     left_out = WaveResolution(left_out="all of its servers are excluded")
     proven.save_resolution(Resolution(waves=dict.fromkeys(SERVERS, left_out)))
     assert doubts() == ["no wave has a record of a server being launched"]
+
+
+def test_a_server_whose_job_is_still_live_is_not_said_to_be_unlaunched(proven: Ledger) -> None:
+    """Its wait ended before its job did."""
+    judged = judge(DATABASE, JOBS["database"], failed=[A]).servers
+    live = judged[0].model_copy(update={"live": True})
+    proven.save_outcome("database", WaveOutcome(servers=(live, *judged[1:])))
+    assert doubts() == [f"wave database: server {A} (name of {A}) was still launching when the wait ended"]
+
+
+# --- objectives -------------------------------------------------------------------------------------------
+
+RTO = {"code": "RTO_MISSED", "says": "the RTO was missed"}
+RPO = {"code": "RPO_MISSED", "says": "the RPO was missed"}
+
+
+def verdict_after(evidence: Any) -> str:
+    """The text of the verdict of a run whose task evidence returned this."""
+    context = make_context(SUCCEEDED)
+    context["ti"].xcom["evidence"] = evidence
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(context)
+    assert isinstance(text, str)
+    return text
+
+
+def test_a_missed_objective_is_told_with_the_pass(proven: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan does not enforce it, so the run is green. The log warns."""
+    assert verdict_after({"not_met": [RTO]}) == (
+        "The drill passed, but the RTO was missed. 4 server(s) launched in 2 wave(s); all of them are "
+        "terminated."
+    )
+    assert "An objective of the plan was missed: the RTO was missed." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("evidence", "code"),
+    [
+        ({"not_met": [RTO]}, "RTO_MISSED"),
+        ({"not_met": [RPO]}, "RPO_MISSED"),
+        ({"not_met": [RTO, RPO]}, "RTO_MISSED"),
+        (None, "RTO_MISSED"),
+    ],
+)
+def test_an_enforced_objective_gives_the_verdict_its_code(proven: Ledger, evidence: Any, code: str) -> None:
+    """Also if the task evidence was marked as success by hand and measured nothing."""
+    plan = make_plan(objectives={"rto": "1h", "rpo": "1m", "enforce": True})
+    proven.save_run(make_run(plan))
+    assert verdict_after({"not_met": []}).startswith("The drill passed: ")
+    with pytest.raises(AirflowFailException) as failed:
+        verdict_after(evidence)
+    assert str(failed.value).startswith(f"[{code}] The drill did not pass:\n- the ")
+    for each in (evidence or {}).get("not_met", ()):
+        assert f"- {each['says']}" in str(failed.value)
+
+
+def test_an_enforced_objective_beside_another_failure_does_not_give_the_code(proven: Ledger) -> None:
+    """It is listed last; the first reason says what to do."""
+    proven.save_run(make_run(make_plan(objectives={"rto": "1h", "enforce": True})))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+        verdict_after({"not_met": [RTO]})
+    _, *listed = str(failed.value).splitlines()
+    unlaunched = f"wave database: server {A} (name of {A}) did not launch"
+    assert listed[:2] == [f"- {unlaunched}", f"- {RTO['says']}"]
+
+
+def test_a_dry_run_has_no_objectives(ledger: Ledger) -> None:
+    """It launched nothing, whatever its plan enforces."""
+    plan = make_plan(objectives={"rto": "1h", "enforce": True})
+    ledger.save_run(make_run(plan, dry_run=True))
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    assert verdict(IDLE) == "Dry run of a DRILL: preflight passed, nothing was launched."
