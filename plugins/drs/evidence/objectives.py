@@ -55,11 +55,10 @@ def read_unmet(told: object, plan: Plan) -> tuple[Unmet, ...]:
     """
     if isinstance(told, Mapping) and NOT_MET in told:
         return tuple(Unmet(Code(each["code"]), str(each["says"])) for each in told[NOT_MET])
-    targets = plan.objectives
-    if not targets.enforce or (targets.rto is None and targets.rpo is None):
+    if not plan.objectives.enforce:
         return ()
     says = "the objectives are not known to be met: the task evidence left no measures, and the plan enforces"
-    code = Code.RPO_MISSED if targets.rto is None else Code.RTO_MISSED
+    code = Code.RPO_MISSED if plan.objectives.rto is None else Code.RTO_MISSED
     return (Unmet(code, f"{says} them (objectives.enforce)"),)
 
 

@@ -269,6 +269,5 @@ def test_the_verdict_reads_what_evidence_measured() -> None:
         assert isinstance(unknown, Unmet)
         assert unknown.code == Code.RPO_MISSED
         assert read_unmet(nothing, make_plan(objectives={"rpo": "1m"})) == ()
-        assert read_unmet(nothing, make_plan(objectives={"enforce": True})) == ()
     both_targets = make_plan(objectives={"rto": "1h", "rpo": "1m", "enforce": True})
     assert read_unmet(None, both_targets)[0].code == Code.RTO_MISSED
