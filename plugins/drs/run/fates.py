@@ -81,14 +81,20 @@ def _unseen(
 
 
 def _launched(ledger: Ledger, run: RunRecord) -> Iterator[InstanceRecord]:
-    """The instances that the waves recorded as launched."""
+    """The instances that the waves recorded as launched.
+
+    An outcome of an earlier job does not count: the run has launched the server again since, and DRS then
+    replaces the instance.
+    """
     for wave in run.waves:
-        outcome = ledger.outcome(wave)
-        for server in outcome.servers if outcome else ():
-            if server.launched and server.instance_id:
+        outcome, launch = ledger.outcome(wave), ledger.launch(wave)
+        if outcome is None or launch is None:
+            continue
+        for server in outcome.servers:
+            if server.launched and server.instance_id and server.job_id in launch.jobs:
                 yield InstanceRecord(
                     recovery_instance_id=server.instance_id,
                     ec2_instance_id=server.instance_id,
                     server_id=server.server_id,
-                    job_id=server.job_id or "",
+                    job_id=server.job_id,
                 )

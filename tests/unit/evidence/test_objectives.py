@@ -264,7 +264,8 @@ def test_the_verdict_reads_what_evidence_measured() -> None:
     strict = make_plan(objectives={"rpo": "1m", "enforce": True})
     assert read_unmet(told_of, strict) == both
     assert read_unmet({**told_of, NOT_MET: []}, strict) == ()
-    for nothing in (None, {}, "lost"):
+    absent: tuple[object, ...] = (None, {}, "lost")
+    for nothing in absent:
         (unknown,) = read_unmet(nothing, strict)
         assert isinstance(unknown, Unmet)
         assert unknown.code == Code.RPO_MISSED

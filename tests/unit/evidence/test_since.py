@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from drs.evidence.record import Evidence, FindingEvidence
 from drs.evidence.since import changed_servers, last_full_pass
@@ -82,7 +83,8 @@ def test_an_optional_server_that_preflight_left_out_has_not_gone() -> None:
 def test_only_a_full_drill_that_passed_is_the_last_pass(tmp_path: Path) -> None:
     """Later runs were partial, dry, or failed. Only so many records are read."""
     store = EvidenceStore(LocalStorage(tmp_path))
-    for number, fields in enumerate(({}, {"waves": ["application"]}, {"dry_run": True}, {})):
+    asked: list[dict[str, Any]] = [{}, {"waves": ["application"]}, {"dry_run": True}, {}]
+    for number, fields in enumerate(asked):
         run = make_run(run_id=f"run-{number}", began_at=after(number), **fields)
         account = told({"terminate": "failed"}) if number == 3 else told()
         store.keep(found(passed_run(run), account))

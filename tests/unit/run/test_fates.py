@@ -11,7 +11,7 @@ from drs.run.ledger import Ledger
 from drs.run.records import InstanceRecord, Loss, TerminateCall
 from drs.run.result import passed
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, after, make_plan, make_run
-from tests.unit.evidence.runs import TERMINATE_JOB, cleanup, instance, outcome, passed_run
+from tests.unit.evidence.runs import TERMINATE_JOB, cleanup, instance, launch, outcome, passed_run
 
 A, B = DATABASE
 GONE = "the DRS job drsjob-0cc of plan billing ended it"
@@ -114,6 +114,13 @@ def test_the_instances_of_a_real_recovery_are_kept() -> None:
     ledger.save_cleanup(cleanup(proven=False, kept=True, instances=(), terminate_calls=()))
     assert set(told(ledger).values()) == {("kept", None)}
     assert passed(ledger, run).endswith("none of them is terminated.")
+
+
+def test_an_instance_that_the_run_itself_replaced_is_not_lost(ledger: Ledger) -> None:
+    """The wave was launched again, and the run was ended before the new launch was judged."""
+    ledger.save_launch("database", launch("database", "drsjob-3"))
+    ledger.save_cleanup(cleanup(instances=instances()[2:]))
+    assert set(told(ledger)) == set(APPLICATION)
 
 
 def test_a_server_that_did_not_launch_has_no_instance(ledger: Ledger) -> None:
