@@ -6,15 +6,22 @@ import argparse
 import datetime as dt
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from drs.cli.airflow_access import INTERRUPTED, add_connection, connect, plan_dag, reporting_airflow_errors
+from drs.cli.airflow_access import (
+    INTERRUPTED,
+    TIMED_OUT,
+    add_connection,
+    connect,
+    plan_dag,
+    reporting_airflow_errors,
+)
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
-from drs.cli.airflow_follow import Follower
+from drs.cli.airflow_follow import Follower, with_seconds
 from drs.cli.airflow_records import Failure, failures
 from drs.cli.common import (
     BROKEN,
@@ -37,8 +44,6 @@ from drs.run.result import lost_in_words
 from drs.run.scope import part_of_run, scope_of_run
 from drs.tables import table
 from drs.times import duration as span
-
-TIMED_OUT = 4
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",
@@ -134,7 +139,7 @@ def _drill(arguments: argparse.Namespace) -> int:
 
 def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     began = time.monotonic()
-    follower = Follower(run.api, run.dag_id, run.run_id, _with_seconds(progress))
+    follower = Follower(run.api, run.dag_id, run.run_id, with_seconds(progress))
     try:
         timeout: dt.timedelta | None = arguments.timeout
         state = follower.follow(None if timeout is None else timeout.total_seconds())
@@ -160,8 +165,8 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
         print_json({**run.names, "state": None})
     print(
         f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
-        "To stop it, mark the run as failed in Airflow. It then terminates the instances that it launched, "
-        "and ends.",
+        f"To stop it: python -m drs stop {plan_name(run.dag_id)} (or mark the run as failed in Airflow). It "
+        "then terminates the instances that it launched, and ends.",
         file=sys.stderr,
     )
     return code
@@ -192,16 +197,6 @@ def _make_ready(api: AirflowApi, dag: Dag, *, unpause: bool) -> None:
             "has one.",
         )
     api.unpause(dag["dag_id"])
-
-
-def _with_seconds(out: TextIO) -> Callable[[str], None]:
-    """A function that prints each text after the number of seconds since now."""
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - began:6.1f} s] {text}", file=out, flush=True)
-
-    return say
 
 
 def _summary(

@@ -16,7 +16,11 @@ from drs.run.records import FailureRecord
 
 @dataclass(frozen=True)
 class RunStore:
-    """The XComs of the run's first task, which hold its ledger. They are read-only here."""
+    """The XComs of the run's first task, which hold its ledger.
+
+    A value is written once and never replaced: apart from a person's stop, only the tasks of a run write its
+    records.
+    """
 
     api: AirflowApi
     dag_id: str
@@ -26,7 +30,7 @@ class RunStore:
         return self.api.xcom(self.dag_id, self.run_id, BEGIN_TASK_ID, key)
 
     def set(self, key: str, value: Any) -> None:
-        raise TypeError(f"{key} = {value}: only the tasks of a run write its records")
+        self.api.add_xcom(self.dag_id, self.run_id, BEGIN_TASK_ID, key, value)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from drs.run.records import (
 )
 from drs.times import clock_time
 
+SETUP_TASK_ID = "open"
+"""The first task. If it is skipped, Airflow skips the three closing tasks too."""
 PREFLIGHT_TASK_ID = "preflight"
 APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
 TERMINATE_TASK_ID = "terminate"
