@@ -21,6 +21,7 @@ from drs.cli.airflow_access import (
     reporting_airflow_errors,
 )
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
+from drs.cli.airflow_end import kept_or_gone
 from drs.cli.airflow_follow import Follower, with_seconds
 from drs.cli.airflow_records import Failure, failures
 from drs.cli.common import (
@@ -30,17 +31,15 @@ from drs.cli.common import (
     UNANSWERED,
     USAGE,
     add_parser,
-    counted,
     duration,
     print_json,
 )
 from drs.evidence.objectives import NOT_MET
 from drs.plan.naming import plan_name
-from drs.run.fates import InstanceFate, fates
+from drs.run.fates import fates
 from drs.run.ledger import Ledger
 from drs.run.proof import EVIDENCE_TASK_ID
-from drs.run.records import CleanupRecord, RunRecord
-from drs.run.result import lost_in_words
+from drs.run.records import RunRecord
 from drs.run.scope import part_of_run, scope_of_run
 from drs.tables import table
 from drs.times import duration as span
@@ -245,17 +244,9 @@ def _servers(ledger: Ledger, run: RunRecord | None) -> Iterator[str]:
             rows.append((wave, str(len(resolved.servers)), f"{count}{more}"))
         yield from (f"  {line}" for line in table(("wave", "servers", "launched"), rows).splitlines())
     cleanup = ledger.cleanup()
-    if cleanup is not None and run is not None:
-        yield f"  clean-up: {_cleanup(cleanup, fates(ledger, run))}"
-
-
-def _cleanup(cleanup: CleanupRecord, instances: Sequence[InstanceFate]) -> str:
-    lost = sum(each.fate == "lost" for each in instances)
-    kept = sum(each.fate == "kept" for each in instances)
-    if cleanup.kept:
-        text = f"{counted(kept, 'instance')} kept and costing money: {cleanup.why_kept}"
-    elif cleanup.proven:
-        text = f"{counted(len(instances), 'instance')} launched, all gone"
-    else:
-        return "NOT complete; the log of the task terminate names the instances that are left"
-    return f"{text}; {lost} LOST, not terminated by this run: {lost_in_words(instances)}" if lost else text
+    if cleanup is None or run is None:
+        return
+    end = "NOT complete; the log of the task terminate names the instances that are left"
+    if cleanup.kept or cleanup.proven:
+        end = kept_or_gone(cleanup, fates(ledger, run))
+    yield f"  clean-up: {end}"

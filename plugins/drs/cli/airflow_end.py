@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from drs.cli.common import counted
 from drs.plan.naming import plan_name
+from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import CLOSING_TASKS, TERMINATE_TASK_ID, TaskStates, doubted_cleanup
 from drs.run.records import CleanupRecord, InstanceRecord, RunRecord
+from drs.run.result import lost_in_words
 
 _ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 """The states in which a task has ended."""
@@ -55,16 +57,24 @@ def end_of(ledger: Ledger, states: TaskStates) -> End:
         return End(True, "it was not to launch anything")
     if not run.is_drill:
         return _end_of_recovery(ledger, run)
-    cleanup = ledger.cleanup()
-    if cleanup is not None and cleanup.kept and cleanup.instances:
-        kept = f"{counted(len(cleanup.instances), 'instance')} kept, and costing money: {cleanup.why_kept}"
-        return End(False, kept, cleanup.instances)
+    cleanup, instances = ledger.cleanup(), fates(ledger, run)
+    kept = tuple(each.instance for each in instances if each.fate == "kept")
+    if cleanup is not None and kept:
+        return End(False, kept_or_gone(cleanup, instances), kept)
     if lacking := list(_lacking(ledger, run, cleanup)):
         return End(False, "; ".join(lacking), cleanup.instances if cleanup else ())
-    count = len(cleanup.instances) if cleanup else 0
-    return End(
-        True, f"{counted(count, 'instance')} launched, all gone" if count else "it had launched nothing"
-    )
+    gone = kept_or_gone(cleanup, instances) if cleanup and instances else "it had launched nothing"
+    return End(True, gone)
+
+
+def kept_or_gone(cleanup: CleanupRecord, instances: Sequence[InstanceFate]) -> str:
+    """What became of the instances of a run whose clean-up is complete, as a clause."""
+    kept = sum(each.fate == "kept" for each in instances)
+    text = f"{counted(len(instances), 'instance')} launched, all gone"
+    if cleanup.kept:
+        text = f"{counted(kept, 'instance')} kept, and costing money: {cleanup.why_kept}"
+    lost = sum(each.fate == "lost" for each in instances)
+    return f"{text}; {lost} LOST, not terminated by this run: {lost_in_words(instances)}" if lost else text
 
 
 def _end_of_recovery(ledger: Ledger, run: RunRecord) -> End:

@@ -13,7 +13,7 @@ Fate = Literal["terminated", "kept", "lost", "left"]
 """Terminated by a job of the run, kept by a rule, gone without a job of the run, or not proven gone."""
 
 UNSEEN = "it was gone before clean-up looked, and the run has no record of who ended it"
-NOT_BY_THIS_RUN = "it went away during clean-up, without a TERMINATE job of this run"
+NOT_BY_THIS_RUN = "it went away during clean-up, and the run has no record of a TERMINATE job for it"
 NOT_KEPT = "clean-up kept it, but DRS does not list it any more"
 
 

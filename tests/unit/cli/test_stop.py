@@ -10,13 +10,18 @@ from typing import Any
 import pytest
 
 from drs.cli import airflow_follow, main, stop
-from drs.run.records import CleanupRecord, FailureRecord, InstanceRecord, Stop
+from drs.run.records import CleanupRecord, FailureRecord, InstanceRecord, Stop, TerminateCall
 from tests.unit.cli.plan_in_airflow import WAVE_TASKS, PlanInAirflow, RunInAirflow, mid_wave
 from tests.unit.drill import DATABASE, NOW, make_plan
 from tests.unit.fake_airflow import fake_airflow
 from tests.unit.tasks.test_closing import launch
 
-PROVEN = CleanupRecord(started_at=NOW, jobs=("drsjob-1",), proven=True)
+PROVEN = CleanupRecord(
+    started_at=NOW,
+    jobs=("drsjob-1",),
+    terminate_calls=(TerminateCall(job_id="drsjob-9", instances=("i-1",)),),
+    proven=True,
+)
 INSTANCE = InstanceRecord(
     recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=DATABASE[0], job_id="drsjob-1"
 )
