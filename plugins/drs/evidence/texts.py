@@ -39,7 +39,9 @@ def reservations(record: Evidence) -> Iterator[str]:
         yield part(record)
     if record.scope == "dry_run":
         yield "nothing was launched"
-    yield from (each.says for each in not_met(record))
+    for each in not_met(record):
+        other = record.result == "failed" and each.says not in record.reasons
+        yield f"and {each.says}" if other else each.says
 
 
 def verdict(record: Evidence) -> Literal["yes", "part", "no"]:

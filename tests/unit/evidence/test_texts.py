@@ -111,7 +111,11 @@ def test_only_a_full_pass_without_reservations_looks_like_a_pass() -> None:
     assert (headline(partial), verdict(partial)) == ("PARTIAL DRILL PASSED", "part")
     assert list(reservations(partial)) == ["2 of 3 waves, 1 server excluded", RTO_LATE]
     assert (headline(dry_run_record()), verdict(dry_run_record())) == ("DRY RUN PASSED", "part")
-    assert (headline(failed_record()), verdict(failed_record())) == ("FAILED", "no")
+    failed = failed_record()
+    assert (headline(failed), verdict(failed)) == ("FAILED", "no")
+    rpo = "the RPO was missed by 6 min: the data of the worst server was 21 min old, the target is 15 min"
+    assert list(reservations(failed)) == [f"and {rpo}"]
+    assert list(reservations(copy(failed, reasons=(rpo,)))) == [rpo]
     assert (headline(recovery_record()), verdict(recovery_record())) == ("PASSED", "yes")
     missed = copy(passed_record(), objectives=partial.objectives)
     assert (headline(missed), verdict(missed), list(reservations(missed))) == ("PASSED", "part", [RTO_LATE])
