@@ -28,6 +28,11 @@ def test_a_frozen_drill_is_stopped_and_cleaned_up(stack: Stack, plans: Path, sta
     run = start_drill("frozen")
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     stack.api.pause(run.dag_id)
+    run.wait_until(lambda: bool(run.instances()), what="the instance of the other server")
+    robbed = drs(stack, "cleanup", "frozen", "--plans", str(plans), "--yes")
+    assert (robbed.returncode, "because its DAG is paused" in robbed.stderr) == (1, True), robbed
+    assert {instance.state for instance in run.instances()} == {"running"}
+
     stopped = drs(stack, "stop", "frozen", "--reason", "the wrong fleet")
     print(stopped.stdout, stopped.stderr)
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
@@ -69,3 +74,24 @@ def test_a_run_that_never_began_is_stopped_and_red(stack: Stack, plans: Path) ->
     assert (run["run_id"], run["state"], run["nothing_left"]) == (run_id, "failed", True)
     assert stack.simulator.journal(operation="StartRecovery") == []
     assert "[STOPPED_BY_HAND]" in stack.api.task_log(dag_id, run_id, "verdict", 1)
+
+
+def test_without_its_plan_s_file_a_run_is_stopped_but_not_cleaned_up(
+    stack: Stack, plans: Path, start_drill: Drill
+) -> None:
+    """Airflow schedules nothing of a stale DAG. The command says so; when the file is back, clean-up runs."""
+    path = write_plan(plans, "gone", [("database", DATABASE[:1])])
+    text = path.read_text()
+    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
+    run = start_drill("gone")
+    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
+    path.unlink()
+    run.wait_until(lambda: (stack.api.dag(run.dag_id) or {}).get("is_stale") is True, 90, "a stale DAG")
+    stopped = drs(stack, "stop", "gone")
+    assert stopped.returncode == 1, stopped.stdout + stopped.stderr
+    assert "Airflow schedules nothing of drs_drill__gone" in stopped.stderr
+    assert run.state() == "running"
+    path.write_text(text)
+    assert run.wait(timeout=180) == "failed", run.describe()
+    assert {instance.state for instance in run.instances()} == {"terminated"}
+    assert "[STOPPED_BY_HAND]" in run.log("verdict")

@@ -164,8 +164,8 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
         print_json({**run.names, "state": None})
     print(
         f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
-        f"To stop it: python -m drs stop {plan_name(run.dag_id)} (or mark the run as failed in Airflow). It "
-        "then terminates the instances that it launched, and ends.",
+        f"To stop it: python -m drs stop {plan_name(run.dag_id)} (or mark the run as failed in Airflow). A "
+        "drill then terminates the instances that it launched, and ends.",
         file=sys.stderr,
     )
     return code

@@ -121,7 +121,7 @@ class _Airflow:
             return Hold(
                 True,
                 f"Run {run_id} is active but does not go on: the plan's file is gone, or Airflow "
-                "cannot import it. Put it right, and the run cleans up by itself.",
+                "cannot import its DAGs. Put the file back, and the run cleans up by itself.",
             )
         if dag["is_paused"]:
             return Hold(
