@@ -80,18 +80,25 @@ def test_without_its_plan_s_file_a_run_is_stopped_but_not_cleaned_up(
     stack: Stack, plans: Path, start_drill: Drill
 ) -> None:
     """Airflow schedules nothing of a stale DAG. The command says so; when the file is back, clean-up runs."""
-    path = write_plan(plans, "gone", [("database", DATABASE[:1])])
-    text = path.read_text()
+    waves = [("database", DATABASE[:1])]
+    path = write_plan(plans, "gone", waves)
     stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
     run = start_drill("gone")
     run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
     path.unlink()
-    run.wait_until(lambda: (stack.api.dag(run.dag_id) or {}).get("is_stale") is True, 90, "a stale DAG")
+    stack.api.reparse_plans()
+
+    def is_stale() -> bool:
+        dag = stack.api.dag(run.dag_id)
+        return dag is not None and dag["is_stale"]
+
+    run.wait_until(is_stale, 90, "a stale DAG")
     stopped = drs(stack, "stop", "gone")
     assert stopped.returncode == 1, stopped.stdout + stopped.stderr
     assert "Airflow schedules nothing of drs_drill__gone" in stopped.stderr
     assert run.state() == "running"
-    path.write_text(text)
+    write_plan(plans, "gone", waves)
+    stack.api.reparse_plans()
     assert run.wait(timeout=180) == "failed", run.describe()
     assert {instance.state for instance in run.instances()} == {"terminated"}
     assert "[STOPPED_BY_HAND]" in run.log("verdict")

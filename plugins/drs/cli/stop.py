@@ -215,8 +215,8 @@ class _Command:
             terminate = "\n".join(f"  {how_to_look(name, run.run_id)} --force" for run in self._runs)
             print(
                 f"Airflow schedules nothing of {name}, so there is no clean-up: the plan's file is gone, or "
-                "Airflow cannot import its DAGs (`python -m drs status`).\nWhat to do: put the file back, and "
-                f"the clean-up runs by itself. To terminate the instances without Airflow:\n{terminate}",
+                "Airflow cannot import its DAGs (`python -m drs status`).\nWhat to do: put the file back, "
+                f"and the clean-up runs by itself. To terminate the instances without Airflow:\n{terminate}",
                 file=sys.stderr,
             )
             return BROKEN

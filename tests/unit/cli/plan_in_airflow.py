@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from drs.plan.naming import dag_id
@@ -180,7 +181,11 @@ class PlanInAirflow:
     def _show_xcoms(self, run: RunInAirflow) -> None:
         for key in run.store.values:
             path = f"{self.path}/dagRuns/{run.run_id}/taskInstances/begin/xcomEntries/{key}"
-            self.fake.answers[f"GET {path}"] = lambda _, key=key: (200, {"value": run.store.get(key)})
+            self.fake.answers[f"GET {path}"] = partial(_xcom, run, key)
+
+
+def _xcom(run: RunInAirflow, key: str, _: Query) -> Answer:
+    return 200, {"value": run.store.get(key)}
 
 
 PARTS = ("scheduler", "triggerer")
