@@ -32,6 +32,7 @@ from drs.run.proof import (
     EVIDENCE_TASK_ID,
     LAST_TASK,
     PREFLIGHT_TASK_ID,
+    SETUP_TASK_ID,
     TERMINATE_TASK_ID,
     VERDICT_TASK_ID,
     group_id,
@@ -48,7 +49,6 @@ from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.rto_alarm import rto_has_passed
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
-SETUP_TASK_ID = "open"
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
 """The key of a wave's first task, which is its approval if it has one."""

@@ -126,7 +126,7 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
                         remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
                     )
                 self.log.warning(
-                    "Optional server %s (%s) did not launch, and is not checked.",
+                    "No record says that optional server %s (%s) launched, so it is not checked.",
                     server.server_id,
                     server.name,
                 )
