@@ -81,13 +81,8 @@ def only_stopped(ledger: Ledger, run: RunRecord | None, states: TaskStates) -> b
     return not any(doubted_cleanup(ledger, run))
 
 
-def lost_any(ledger: Ledger, run: RunRecord | None, states: TaskStates) -> bool:
-    """Whether somebody else ended the instance of a required server before the drill was over."""
-    return any(lost_instances(ledger))
-
-
 TELLING_CODES: tuple[tuple[Code, Callable[[Ledger, RunRecord | None, TaskStates], bool]], ...] = (
-    (Code.RECOVERY_INSTANCE_LOST, lost_any),
+    (Code.RECOVERY_INSTANCE_LOST, lambda ledger, *_: any(lost_instances(ledger))),
     (Code.STOPPED_BY_HAND, only_stopped),
 )
 """The codes that a verdict may have, the most telling first, and when each of them holds."""
