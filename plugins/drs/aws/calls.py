@@ -14,7 +14,10 @@ from drs.times import utc_now
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
-    from mypy_boto3_drs.type_defs import StartRecoveryRequestSourceServerTypeDef
+    from mypy_boto3_drs.type_defs import (
+        DescribeJobsRequestFiltersTypeDef,
+        StartRecoveryRequestSourceServerTypeDef,
+    )
 
 PAGE = 200
 """Ids in one request: the API's limit for source server ids and recovery instance ids."""
@@ -25,8 +28,8 @@ LOOK_BACK = dt.timedelta(hours=24)
 class DrsCalls:
     """Calls DRS in one account and Region. The subclass gives the client."""
 
-    _ahead = dt.timedelta(0)
-    """How far this machine's clock is ahead of AWS's."""
+    clock_ahead = dt.timedelta(0)
+    """How far this machine's clock is ahead of AWS's, as the last DescribeJobs of this object showed it."""
 
     @property
     def conn(self) -> DrsClient:
@@ -85,32 +88,33 @@ class DrsCalls:
             self.conn.terminate_recovery_instances(recoveryInstanceIDs=list(instance_ids))["job"]
         )
 
-    def aws_now(self) -> dt.datetime:
-        """The time by AWS's clock, as the last DescribeJobs of this object showed it."""
-        return utc_now() - self._ahead
-
     def describe_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """The jobs with these ids, without the jobs that DRS no longer knows."""
         ids = sorted(set(job_ids))
         if not ids:
             return []
-        asked = utc_now()
-        jobs = []
-        for page in self.conn.get_paginator("describe_jobs").paginate(filters={"jobIDs": ids}):
-            self._ahead = clock_ahead(page, asked, utc_now()) or dt.timedelta(0)
-            jobs += [Job.from_api(item) for item in page["items"]]
-        return jobs
+        return self._read_jobs({"jobIDs": ids})
 
     def jobs_since(self, since: dt.datetime) -> list[Job]:
         """Every job of the account and Region created since then."""
-        pages = self.conn.get_paginator("describe_jobs").paginate(
-            filters={"fromDate": since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
-        )
-        return [Job.from_api(item) for page in pages for item in page["items"]]
+        return self._read_jobs({"fromDate": since.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")})
+
+    def _read_jobs(self, filters: DescribeJobsRequestFiltersTypeDef) -> list[Job]:
+        jobs = []
+        asked = utc_now()
+        for page in self.conn.get_paginator("describe_jobs").paginate(filters=filters):
+            self.clock_ahead = clock_ahead(page, asked, utc_now()) or dt.timedelta(0)
+            jobs += [Job.from_api(item) for item in page["items"]]
+            asked = utc_now()
+        return jobs
+
+    def recent_jobs(self) -> list[Job]:
+        """Every job that may still hold servers, and the jobs that have ended lately."""
+        return self.jobs_since(utc_now() - LOOK_BACK)
 
     def live_jobs(self) -> list[Job]:
         """Every job that holds servers now."""
-        return [job for job in self.jobs_since(utc_now() - LOOK_BACK) if job.live]
+        return [job for job in self.recent_jobs() if job.live]
 
     def job_log(self, job_id: str) -> list[LogEvent]:
         """A job's log so far, oldest first."""

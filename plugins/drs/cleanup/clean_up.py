@@ -212,8 +212,9 @@ class CleanUp:
         ids = [item.recovery_instance_id for item in seen.to_terminate]
         accepted = [self._terminate(batch, seen) for batch in chunks(ids, MAX_SERVERS_PER_JOB)]
         refused = not all(accepted)
-        started = self.record.terminate_calls[len(seen.record.terminate_calls) :]
-        waiting = [job.job_id for job in seen.blocking_jobs] + [call.job_id for call in started]
+        before = {call.job_id for call in seen.record.terminate_calls}
+        started = [call.job_id for call in self.record.terminate_calls if call.job_id not in before]
+        waiting = [job.job_id for job in seen.blocking_jobs] + [job_id for job_id in started if job_id]
         if live := [job.job_id for job in seen.live_launch_jobs]:
             self._log_once(
                 f"Waiting for {len(live)} LAUNCH job(s) of this run to end (DRS cannot cancel a job): "
@@ -287,6 +288,7 @@ class CleanUp:
 
         :return: false if DRS refused the call for now
         """
+        self._intend(instance_ids)
         try:
             job = self._hook.terminate_recovery_instances(instance_ids)
         except (ClientError, BotoCoreError) as error:
@@ -297,8 +299,9 @@ class CleanUp:
                 for instance_id in instance_ids:
                     self._terminate([instance_id], seen)
             return False
-        call = TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
-        self._save(self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, call)}))
+        intent, made = _intent(instance_ids), TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
+        calls = tuple(made if call == intent else call for call in self.record.terminate_calls)
+        self._save(self.record.model_copy(update={"terminate_calls": calls}))
         self._log.info(
             "Job %s terminates %d drill instance(s):\n%s",
             job.job_id,
@@ -306,6 +309,16 @@ class CleanUp:
             self._listing([item for item in seen.left if item.recovery_instance_id in instance_ids]),
         )
         return True
+
+    def _intend(self, instance_ids: Sequence[str]) -> None:
+        """Write down which instances are about to be terminated. If the reply is lost, they are not taken for
+        instances that somebody else has ended.
+        """
+        intent = _intent(instance_ids)
+        if intent not in self.record.terminate_calls:
+            self._save(
+                self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, intent)})
+            )
 
     def _refuse_without_permission(self, error: ClientError | BotoCoreError, seen: Situation) -> None:
         """Fail if the role may not terminate instances: waiting does not help."""
@@ -384,3 +397,8 @@ class CleanUp:
             raise SupersededError(f"Try {current.try_number} of this task has taken over clean-up.")
         self._ledger.save_cleanup(record)
         self.record = record
+
+
+def _intent(instance_ids: Sequence[str]) -> TerminateCall:
+    """A call that is about to be made."""
+    return TerminateCall(instances=tuple(instance_ids))

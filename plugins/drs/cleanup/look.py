@@ -64,6 +64,7 @@ class Look:
             own_launch_jobs=own,
             left=[recorded[item.recovery_instance_id] for item in listed],
             unlisted=_unlisted(own, record),
+            clock_ahead=self._hook.clock_ahead,
         )
 
     def ec2_states(self, record: CleanupRecord) -> dict[str, str]:

@@ -26,6 +26,7 @@ class Situation:
     """One look at DRS.
 
     :param at: when clean-up looked
+    :param clock_ahead: how far the worker's clock is ahead of AWS's, by which DRS writes when a job ended
     :param record: the clean-up's record after this look
     :param launches: the run's launch records, one a wave
     :param jobs: every job that DRS lists since the run began, and those that the run recorded
@@ -41,6 +42,7 @@ class Situation:
     own_launch_jobs: Sequence[Job]
     left: Sequence[InstanceRecord]
     unlisted: Sequence[tuple[str, str]] = ()
+    clock_ahead: dt.timedelta = dt.timedelta(0)
 
     @property
     def live_launch_jobs(self) -> list[Job]:
@@ -80,14 +82,15 @@ class Situation:
     @property
     def look_again_at(self) -> dt.datetime | None:
         """When to look once more at a due instance whose TERMINATE job has just ended; ``None`` if there is
-        no such instance.
+        no such instance. Before it counts as a survivor, DRS gets more time to stop listing it.
         """
-        ended = {job.job_id: job.ended for job in self.jobs if job.ended}
-        due = {item.recovery_instance_id for item in self.due}
+        ended = {job.job_id: job.ended + self.clock_ahead for job in self.jobs if job.ended}
+        due = {item.recovery_instance_id: item for item in self.due}
         looks = [
-            ended[call.job_id] + LOOK_AGAIN
+            ended[call.job_id] + (LOOK_AGAIN if self._tries(due[instance_id]) < TRIES else LISTING_DELAY)
             for call in self.record.terminate_calls
-            if call.job_id in ended and due.intersection(call.instances)
+            for instance_id in call.instances
+            if call.job_id in ended and instance_id in due
         ]
         return max((look for look in looks if look > self.at), default=None)
 
@@ -120,7 +123,7 @@ class Situation:
 
     def _tries(self, item: InstanceRecord) -> int:
         calls = self.record.terminate_calls[self.record.earlier_calls :]
-        return sum(item.recovery_instance_id in call.instances for call in calls)
+        return sum(bool(call.job_id) and item.recovery_instance_id in call.instances for call in calls)
 
 
 def _instances_of(calls: Sequence[TerminateCall], job_ids: Collection[str]) -> set[str]:

@@ -286,7 +286,7 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
                 steps[token] = step
         if not wait:
             begun = [call for token in steps for call in runs[token].record.terminate_calls]
-            asked = {instance for call in begun for instance in call.instances}
+            asked = {instance for call in begun if call.job_id for instance in call.instances}
             waiting = [
                 item
                 for item in own

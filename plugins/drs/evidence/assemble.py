@@ -295,7 +295,7 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
     cleanup = ledger.cleanup()
     known = {job.job_id: job for job in account.jobs}
     of_wave = {job_id: wave.name for wave in waves for job_id in wave.jobs}
-    terminating = [call.job_id for call in cleanup.terminate_calls] if cleanup else []
+    terminating = [call.job_id for call in cleanup.terminate_calls if call.job_id] if cleanup else []
     launching = [*of_wave, *(cleanup.jobs if cleanup else ())]
     ids = dict.fromkeys([*launching, *terminating])
     latest = dt.datetime.max.replace(tzinfo=dt.UTC)

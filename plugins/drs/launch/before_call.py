@@ -11,9 +11,12 @@ from typing import Any
 
 from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, live_holders, parse_time
-from drs.aws.states import InitiatedBy, LaunchStatus
+from drs.aws.states import InitiatedBy, JobType, LaunchStatus
 from drs.run.other_drills import OtherDrill
+from drs.times import utc_now
 
+JUST_ENDED = dt.timedelta(minutes=2)
+"""For how long after the end of a job DRS may not list the instances that it launched."""
 IsOwn = Callable[[Job], bool]
 """Whether this run started the job, beyond doubt."""
 WhyHeld = Callable[[OtherDrill], str | None]
@@ -49,9 +52,14 @@ def look_before_call(
     :param is_drill: a drill keeps away from real recoveries and from the drills of others. A real recovery
         does not wait for drills.
     """
-    live = hook.live_jobs()
-    instances = hook.recovery_instances(server_ids)
-    known = {job.job_id: job for job in live}
+    recent = hook.recent_jobs()
+    live = [job for job in recent if job.live]
+    listed = hook.recovery_instances(server_ids)
+    just_ended = [
+        job for job in recent if job.ended and job.ended > utc_now() - hook.clock_ahead - JUST_ENDED
+    ]
+    instances = [*listed, *_not_listed_yet(just_ended, listed, server_ids)]
+    known = {job.job_id: job for job in recent}
     ids = {str(item["jobID"]) for item in instances if item.get("jobID")}
     known |= {job.job_id: job for job in hook.describe_jobs(ids - known.keys())}
     own = _own(server_ids, live, instances, known, is_own)
@@ -72,6 +80,27 @@ def look_before_call(
         },
         held={server_id: why for server_id, why in held.items() if why},
     )
+
+
+def _not_listed_yet(
+    jobs: Iterable[Job], listed: Iterable[Mapping[str, Any]], server_ids: Iterable[str]
+) -> list[Mapping[str, Any]]:
+    """The drill instances that these jobs launched and that DRS does not list yet, as it will list them."""
+    wanted, known = set(server_ids), {(item.get("jobID"), item["sourceServerID"]) for item in listed}
+    return [
+        {
+            "recoveryInstanceID": each.instance_id or "not listed yet",
+            "sourceServerID": each.server_id,
+            "jobID": job.job_id,
+            "isDrill": job.initiated_by == InitiatedBy.START_DRILL,
+        }
+        for job in jobs
+        if job.type == JobType.LAUNCH
+        for each in job.participants
+        if each.server_id in wanted
+        and each.status == LaunchStatus.LAUNCHED
+        and (job.job_id, each.server_id) not in known
+    ]
 
 
 def _own(

@@ -224,7 +224,8 @@ class Reader:
             return read()
         except (ClientError, BotoCoreError) as error:
             explained = explain(error, f"finding out {what}")
-            self.findings.append(Finding.of(explained) if explained else _not_checked(what, error))
+            found = Finding.of(explained, heals=unavailable(error)) if explained else None
+            self.findings.append(found or _not_checked(what, error))
             return None
 
     def _attempt(self, what: str, read: Callable[[], T]) -> T | None:

@@ -136,7 +136,7 @@ class Ledger:
         run = self.begun()
         launches = [self.launch(wave) for wave in run.waves] if run else []
         cleanup = self.cleanup()
-        terminated = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
+        terminated = {call.job_id for call in cleanup.terminate_calls if call.job_id} if cleanup else set()
         return frozenset(terminated).union(*(record.all_job_ids for record in launches if record))
 
     def outcome(self, wave: str) -> WaveOutcome | None:

@@ -342,6 +342,8 @@ def _what_may_be_left(ledger: Ledger, run: RunRecord) -> str:
     jobs += [
         f"the job of {', '.join(call.servers)} (no reply)" for each in launches for call in each.unanswered
     ]
+    if (cleanup := ledger.cleanup()) is not None:
+        jobs += [f"{job_id} (perhaps not this run's)" for job_id in cleanup.unsure]
     left = [f"these may still run: {', '.join(instances)}"] if instances else []
     left += [f"these jobs were not seen to end: {', '.join(jobs)}"] if jobs else []
     return f"; {'; '.join(left)}" if left else ""

@@ -278,9 +278,10 @@ class Stop(Record):
 
 
 class TerminateCall(Record):
-    """One TERMINATE job that clean-up started."""
+    """One call of clean-up for a TERMINATE job. It is written before it is made."""
 
-    job_id: str
+    job_id: str = ""
+    """Empty until DRS has answered with a job. Without an answer DRS may have made one."""
     instances: tuple[str, ...]
 
 

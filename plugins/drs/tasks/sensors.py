@@ -132,13 +132,13 @@ class DrsJobStartedSensor(_WaveSensor):
             if not pending:
                 break
             deadline = max(pending.values()) + bound
-            if self.hook.aws_now() >= deadline:
+            if utc_now() - self.hook.clock_ahead >= deadline:
                 measure_stuck(context, ledger, self.wave, pending)
                 self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
             self._handle_early_end(event)
-            until = utc_now() + (deadline - self.hook.aws_now())
+            until = deadline + self.hook.clock_ahead
             trigger = DrsJobStartedTrigger(
                 job_ids=list(launch.jobs),
                 deadline=until.isoformat(),
@@ -226,10 +226,10 @@ class DrsJobLaunchedSensor(_WaveSensor):
             # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}
             deadlines += [_made_at(each, {}, launch) + settings_of_wave.start_timeout for each in missing]
-            if not deadlines or self.hook.aws_now() >= max(deadlines):
+            if not deadlines or utc_now() - self.hook.clock_ahead >= max(deadlines):
                 break
             deadline = max(deadlines)
-            until = utc_now() + (deadline - self.hook.aws_now())
+            until = deadline + self.hook.clock_ahead
             trigger = DrsJobsEndedTrigger(
                 job_ids=list(launch.jobs),
                 deadline=until.isoformat(),
