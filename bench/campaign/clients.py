@@ -108,7 +108,10 @@ class Events:
 
 
 class AsyncClient(_Client):
-    """A client of aiobotocore. It runs in the triggerer, or in the loop of a worker."""
+    """A client of aiobotocore, in the triggerer or in the loop of a worker.
+
+    It is used for reads alone, so its calls take no time: a change in between would change nothing.
+    """
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         build: Build | None = self.__dict__["_operations"].get(name)
@@ -126,14 +129,12 @@ class AsyncClient(_Client):
     async def _call(self, request: Request) -> Any:
         account = self._account
         for attempt in range(1, self._attempts):
-            await asyncio.sleep(account.latency())
             try:
                 return account.perform(request)
             except (ClientError, BotoCoreError) as error:
                 if not repeated(error):
                     raise
                 await asyncio.sleep(self._pause(attempt))
-        await asyncio.sleep(account.latency())
         return account.perform(request)
 
 

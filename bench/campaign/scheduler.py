@@ -52,6 +52,10 @@ class Row:
     timer: Timer | None = None
     question: dict[str, Any] | None = None
     succeeded_at: float | None = None
+    error: str = ""
+    """Why the last try failed, as its log says."""
+    by_hand: bool = False
+    """Whether a person has set its state."""
 
     @property
     def place(self) -> Place:
@@ -82,6 +86,8 @@ class Run:
     ended: float | None = None
     deleted: bool = False
     ended_by_person: bool = False
+    answers: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """What people answered, and when, by task."""
 
     @property
     def actor(self) -> str:
@@ -250,12 +256,14 @@ class Airflow:
         """A try failed."""
         if self.accepts(attempt):
             self.say(f"{attempt}: {why}")
+            attempt.row.error = why
             self._fail(attempt.row, retry=retry)
 
     def lost(self, attempt: Try) -> None:
         """A process has died, or sends no heartbeat."""
         if self.accepts(attempt):
             self.say(f"{attempt}: Airflow has noticed that it is gone")
+            attempt.row.error = ""
             self._fail(attempt.row, retry=True)
 
     def _fail(self, row: Row, *, retry: bool) -> None:
@@ -321,6 +329,7 @@ class Airflow:
     def answer(self, row: Row, option: str, *, user: str, comment: str | None = None) -> None:
         """A person answers."""
         if row.state == "awaiting_input":
+            row.run.answers[row.task_id] = option, self.hub.now
             self.say(f"{user} answers {row.task_id}: {option}")
             self._resume(row, {"event": self._answer_event([option], user=user, comment=comment)})
 
@@ -364,7 +373,7 @@ class Airflow:
             return
         self.say(f"somebody marks {row.place} {state}")
         self._stop_waiting(row)
-        row.resume = None
+        row.resume, row.by_hand = None, True
         self._set(row, state)
         self._reap(row)
         after = (row.run.rows[name] for name in row.node.after)
@@ -388,7 +397,7 @@ class Airflow:
             self._stop_waiting(row)
             was_running = row.state == "running"
             row.identity = next(self._identities)
-            row.resume = None
+            row.resume, row.by_hand = None, False
             row.max_tries = row.try_number + row.node.retries
             if was_running:
                 self._set(row, "restarting")
@@ -420,6 +429,7 @@ class Airflow:
                 continue
             self._stop_waiting(row)
             row.resume = None
+            row.by_hand = True
             self._set(row, "failed" if row.state in ACTIVE else "skipped")
             self._reap(row)
         if not teardowns_left:

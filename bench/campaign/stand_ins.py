@@ -48,7 +48,7 @@ from drs.tasks.hook import DrsHook, Ec2Instances
 if TYPE_CHECKING:
     from bench.campaign.world import World
 
-POLL, POLL_NEAR = 30.0, 10.0
+POLL, POLL_NEAR = 60.0, 15.0
 """Seconds between two looks at jobs. Airflow's default is shorter; longer ones make a drill cheaper to run."""
 
 
@@ -124,31 +124,6 @@ class _Done:
 
     def result(self) -> Any:
         return self._value
-
-
-class MemoryStorage:
-    """Evidence in memory."""
-
-    def __init__(self) -> None:
-        self._files: dict[str, bytes] = {}
-
-    def __str__(self) -> str:
-        return "memory"
-
-    def read(self, name: str) -> bytes | None:
-        return self._files.get(name)
-
-    def names(self, folder: str) -> list[str]:
-        prefix = f"{folder}/" if folder else ""
-        return sorted({name.removeprefix(prefix).split("/")[0] for name in self._files if name.startswith(prefix)})
-
-    def create(self, name: str, data: bytes) -> None:
-        if name in self._files:
-            raise FileExistsError(name)
-        self._files[name] = data
-
-    def replace(self, name: str, data: bytes) -> None:
-        self._files[name] = data
 
 
 def _client(service: str, attempts: int = ATTEMPTS) -> Client:

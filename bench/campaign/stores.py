@@ -1,4 +1,7 @@
-"""What Airflow stores for tasks, in memory: XComs, Variables and the task state store. Values pass through JSON."""
+"""What a drill stores, in memory: Airflow's XComs, Variables and task state store, and evidence.
+
+Airflow's values pass through JSON.
+"""
 
 from __future__ import annotations
 
@@ -69,3 +72,28 @@ class TaskStates:
 
     def delete(self, key: str) -> None:
         self._values.pop(key, None)
+
+
+class MemoryStorage:
+    """Evidence in memory."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, bytes] = {}
+
+    def __str__(self) -> str:
+        return "memory"
+
+    def read(self, name: str) -> bytes | None:
+        return self._files.get(name)
+
+    def names(self, folder: str) -> list[str]:
+        prefix = f"{folder}/" if folder else ""
+        return sorted({name.removeprefix(prefix).split("/")[0] for name in self._files if name.startswith(prefix)})
+
+    def create(self, name: str, data: bytes) -> None:
+        if name in self._files:
+            raise FileExistsError(name)
+        self._files[name] = data
+
+    def replace(self, name: str, data: bytes) -> None:
+        self._files[name] = data

@@ -98,10 +98,10 @@ class Try:
             airflow.ended(self, "skipped")
         except (AirflowFailException, AirflowSensorTimeout) as error:
             self._report()
-            airflow.failed(self, retry=False, why=f"failed: {error}")
+            airflow.failed(self, retry=False, why=str(error))
         except Exception as error:
             self._report()
-            airflow.failed(self, retry=True, why=f"failed, may be retried: {type(error).__name__}: {error}")
+            airflow.failed(self, retry=True, why=str(error) or type(error).__name__)
         else:
             self._report()
             airflow.ended(self, "success")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.campaign.machines import Machines
@@ -32,11 +32,12 @@ class Truth:
     """The author of every job, and every call that breaks a promise.
 
     :param machines: EC2
-    :param is_active: whether the run of that actor has not ended
+    :param holds: whether drill instances of that author must be left alone now
     """
 
     service: Service
     machines: Machines
+    holds: Callable[[str], bool] = lambda _: True
     authors: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     ended_by: dict[str, str] = field(default_factory=dict)
@@ -63,8 +64,8 @@ class Truth:
             self.events.append(Event("double launch", actor, now, f"launched again {what}"))
         elif not instance.is_drill:
             self.events.append(Event("foreign termination", actor, now, f"replaced the real recovery {what}"))
-        elif author != "somebody":
-            self.events.append(Event("replaced", actor, now, f"replaced {what}"))
+        elif self.holds(author):
+            self.events.append(Event("foreign termination", actor, now, f"replaced {what}"))
 
     def launched(self, actor: str, job: Job) -> None:
         self.authors[job.id] = actor
