@@ -129,15 +129,19 @@ class Hub:
 
     def run(self, until: float, done: Callable[[], bool]) -> None:
         """Let things happen until nothing is left to happen, ``done`` says so, or the time is over."""
-        while self._timers and not done():
-            when, _, timer = self._timers[0]
-            if when > until:
+        while not done():
+            if self._timers:
+                when, _, timer = self._timers[0]
+                if when > until:
+                    break
+                heapq.heappop(self._timers)
+                if timer.action is not None:
+                    self.pass_to(when)
+                    timer.action()
+            elif (due := self.world_due()) is not None and due <= self.start + dt.timedelta(seconds=until):
+                self.pass_to((due - self.start).total_seconds())
+            else:
                 break
-            heapq.heappop(self._timers)
-            if timer.action is None:
-                continue
-            self.pass_to(when)
-            timer.action()
 
     def pass_to(self, when: float) -> None:
         """Move the clock, and let the simulated DRS do what is due on the way, each at its own time."""

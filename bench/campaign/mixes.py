@@ -121,7 +121,6 @@ def holders(it: Trouble) -> None:
             seconds=it.seconds(10.0, 900.0),
             type=kind,
             initiated_by=InitiatedBy.DIAGNOSTIC if kind is JobType.LAUNCH else InitiatedBy.TERMINATE_RECOVERY_INSTANCES,
-            **{"from": it.rng.choice(("armed", "armed", "first_refused_call"))},  # type: ignore[arg-type]
         ),
         at,
     )

@@ -103,11 +103,9 @@ class World:
             return False
         if any(attempt.alive for run in self.runs for row in run.rows.values() for attempt in row.attempts):
             return False
-        return not any(job.live for job in self.account.service.jobs.values() if not self._is_endless(job.id))
-
-    def _is_endless(self, job_id: str) -> bool:
-        """Whether a job is held by a fault that has no end."""
-        return self.simulation.world.next_due() is None
+        # A job that a fault holds for ever is live, and nothing will happen to it by itself.
+        jobs = self.account.service.jobs.values()
+        return self.simulation.world.next_due() is None or not any(job.live for job in jobs)
 
     def _holds(self, author: str) -> bool:
         """Whether drill instances of that author must be left alone: of an active run, or of a colleague."""
