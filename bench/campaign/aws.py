@@ -52,7 +52,9 @@ EC2_CODES: Final = {
     "InternalServerException": ("InternalError", 500),
     "ThrottlingException": ("RequestLimitExceeded", 503),
 }
-RETRIED: Final = frozenset({"ThrottlingException", "RequestLimitExceeded", "InternalServerException", "InternalError"})
+RETRIED: Final = frozenset(
+    {"ThrottlingException", "RequestLimitExceeded", "InternalServerException", "InternalError"}
+)
 """What botocore repeats in its standard mode, beside lost connections."""
 
 

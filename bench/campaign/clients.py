@@ -90,7 +90,9 @@ class Events:
 
     register_first = register_last = register
 
-    def unregister(self, name: str, handler: Callable[..., Any] | None = None, unique_id: str | None = None) -> None:
+    def unregister(
+        self, name: str, handler: Callable[..., Any] | None = None, unique_id: str | None = None
+    ) -> None:
         self._handlers = [each for each in self._handlers if each != (name, handler)]
 
     def before_send(self, operation: str) -> Callable[[], None] | None:

@@ -97,7 +97,9 @@ class Hub:
 
     # --- for everybody ----------------------------------------------------------------------------------
 
-    def spawn(self, run: Action, name: str, *, actor: str = "", skew: float = 0.0, after: float = 0.0) -> Process:
+    def spawn(
+        self, run: Action, name: str, *, actor: str = "", skew: float = 0.0, after: float = 0.0
+    ) -> Process:
         """Start a process."""
         process = Process(self, run, name, actor=actor, skew=skew)
         self._processes.append(process)

@@ -8,22 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.campaign.aws import Account
+from bench.campaign.result import COLOUR, LEFT, Violation
 from drs.run.ownership import RUN_TAG
 
-DOUBLE, FOREIGN, LEFT, COLOUR = "double launch", "foreign termination", "left unreported", "wrong colour"
-KINDS = (DOUBLE, FOREIGN, LEFT, COLOUR)
 NOTICED = 60.0
 """Seconds before the end of the waves in which the loss of an instance need not be seen any more, beside the
 time by which reads are late: the last look takes place before the last task ends."""
 _CODE = re.compile(r"\[([A-Z][A-Z_]+)\]")
-
-
-@dataclass(frozen=True)
-class Violation:
-    """One broken promise, in one line."""
-
-    kind: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +63,7 @@ def _left(account: Account, verdict: Verdict) -> Iterator[Violation]:
     """Instances that run on although nobody was notified of them."""
     if verdict.keeps or verdict.goes_on:
         return
-    for instance_id in _alive(account, verdict):
+    for instance_id in account.truth.alive(verdict.actor):
         job_id = account.machines.all[instance_id].tags["drs.amazonaws.com-job"]
         server_id = account.machines.all[instance_id].tags["drs.amazonaws.com-source-server"]
         named = any(name in verdict.said for name in (instance_id, job_id, server_id))
@@ -81,11 +72,9 @@ def _left(account: Account, verdict: Verdict) -> Iterator[Violation]:
         # What the watch sees: an instance of a job with this run's tags, whose run ended or stands still.
         if RUN_TAG in account.service.jobs[job_id].tags:
             continue
-        yield Violation(LEFT, f"{instance_id} of {server_id}, {job_id}, runs on; {verdict.actor} is {verdict.state}")
-
-
-def _alive(account: Account, verdict: Verdict) -> list[str]:
-    return [each for each in account.truth.instances_by(verdict.actor) if account.machines.all[each].ended is None]
+        yield Violation(
+            LEFT, f"{instance_id} of {server_id}, {job_id}, runs on; {verdict.actor} is {verdict.state}"
+        )
 
 
 def _wrong_colour(account: Account, verdict: Verdict) -> Iterator[str]:
@@ -95,7 +84,7 @@ def _wrong_colour(account: Account, verdict: Verdict) -> Iterator[str]:
         yield f"{verdict.actor} is red without a code: {verdict.end or 'its last task says nothing'}"
     if verdict.state != "success":
         return
-    if not verdict.keeps and (left := _alive(account, verdict)):
+    if not verdict.keeps and (left := account.truth.alive(verdict.actor)):
         yield f"{verdict.actor} is green, and {', '.join(left)} run(s) on"
     if verdict.waves_ended is None:
         yield f"{verdict.actor} is green, and its waves have not ended"
@@ -118,6 +107,8 @@ def _stood(account: Account, actor: str, server_id: str, second: float) -> bool:
         if machine.tags["drs.amazonaws.com-source-server"] != server_id:
             continue
         ended = machine.ended
-        if machine.state_at(moment) == "running" or (machine.launched > moment and (ended is None or ended > moment)):
+        if machine.state_at(moment) == "running" or (
+            machine.launched > moment and (ended is None or ended > moment)
+        ):
             return True
     return False

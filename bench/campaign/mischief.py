@@ -82,7 +82,9 @@ class Mischief:
             self._count(task)
             seconds = self._length()
             beats = self._rng.random() < 0.3
-            self._say(f"{attempt}: frozen for {seconds:.0f} s at {where}{', heart beats on' if beats else ''}")
+            self._say(
+                f"{attempt}: frozen for {seconds:.0f} s at {where}{', heart beats on' if beats else ''}"
+            )
             attempt.freeze(seconds, heart_beats=beats)
 
     def _count(self, task: tuple[str, str]) -> None:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from bench.campaign import people
 from bench.campaign.aws import Weather
 from bench.campaign.mischief import Harm
-from bench.campaign.people import Act
+from bench.campaign.people import AirflowAct, AwsAct
 from bench.campaign.plans import Shape
 from bench.campaign.scheduler import Pace
 from drs.aws.states import InitiatedBy, JobType, ReplicationState
@@ -36,7 +36,13 @@ from simulator.engine.faults import (
     When,
 )
 
-CALLS = ("StartRecovery", "TerminateRecoveryInstances", "DescribeJobs", "DescribeRecoveryInstances", "ec2:DescribeInstances")
+CALLS = (
+    "StartRecovery",
+    "TerminateRecoveryInstances",
+    "DescribeJobs",
+    "DescribeRecoveryInstances",
+    "ec2:DescribeInstances",
+)
 RECORDED_SKEW = 290.0
 """Below the 5 minutes from which on preflight refuses."""
 
@@ -46,7 +52,8 @@ class Trouble:
     """What goes wrong in one drill.
 
     :param faults: faults of the simulated DRS, each with the second at which it is armed
-    :param acts: what people do
+    :param acts: what people do in Airflow
+    :param colleagues: what people do in AWS, and other plans
     :param stalls: spans in which the triggerer stands still: (from, seconds)
     :param yes: the chance that a person who is asked says yes
     """
@@ -54,7 +61,8 @@ class Trouble:
     shape: Shape
     rng: random.Random
     faults: list[tuple[float, AnyFault]] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
+    acts: list[AirflowAct] = field(default_factory=list)
+    colleagues: list[AwsAct] = field(default_factory=list)
     weather: Weather = Weather()
     harm: Harm = Harm()
     pace: Pace = Pace()
@@ -90,7 +98,9 @@ Ingredient = Callable[[Trouble], None]
 
 def throttling(it: Trouble) -> None:
     operations = (it.rng.choice(CALLS),) if it.rng.random() < 0.7 else None
-    it.arm(Throttle(operations=operations, count=it.rng.randint(1, 8), retry_after=it.rng.choice((0, 1, 5, 20))))
+    it.arm(
+        Throttle(operations=operations, count=it.rng.randint(1, 8), retry_after=it.rng.choice((0, 1, 5, 20)))
+    )
 
 
 def server_errors(it: Trouble) -> None:
@@ -102,7 +112,9 @@ def lost_replies(it: Trouble) -> None:
     seconds = timedelta(seconds=it.rng.choice((0, 0, 61)))
     operations = (it.rng.choice(("StartRecovery", "StartRecovery", *CALLS)),)
     servers = it.servers(1) if operations == ("StartRecovery",) and it.rng.random() < 0.5 else None
-    drop = ConnectionDrop(operations=operations, count=it.rng.randint(1, 2), when=it.when(), seconds=seconds, servers=servers)
+    drop = ConnectionDrop(
+        operations=operations, count=it.rng.randint(1, 2), when=it.when(), seconds=seconds, servers=servers
+    )
     it.arm(drop)
 
 
@@ -120,7 +132,9 @@ def holders(it: Trouble) -> None:
             servers=it.servers(),
             seconds=it.seconds(10.0, 900.0),
             type=kind,
-            initiated_by=InitiatedBy.DIAGNOSTIC if kind is JobType.LAUNCH else InitiatedBy.TERMINATE_RECOVERY_INSTANCES,
+            initiated_by=InitiatedBy.DIAGNOSTIC
+            if kind is JobType.LAUNCH
+            else InitiatedBy.TERMINATE_RECOVERY_INSTANCES,
         ),
         at,
     )
@@ -135,7 +149,9 @@ def slow_start(it: Trouble) -> None:
 
 
 def slow_conversion(it: Trouble) -> None:
-    it.arm(StuckConversion(servers=it.servers(), seconds=it.seconds(60.0, 1500.0), count=it.rng.randint(1, 2)))
+    it.arm(
+        StuckConversion(servers=it.servers(), seconds=it.seconds(60.0, 1500.0), count=it.rng.randint(1, 2))
+    )
 
 
 def unnamed_instances(it: Trouble) -> None:
@@ -172,7 +188,12 @@ def kills(it: Trouble) -> None:
 
 
 def freezes(it: Trouble) -> None:
-    it.harm = replace(it.harm, freeze=it.rng.choice((0.0005, 0.001, 0.003)), most_in_task=2, longest=it.rng.choice((60.0, 300.0, 900.0)))
+    it.harm = replace(
+        it.harm,
+        freeze=it.rng.choice((0.0005, 0.001, 0.003)),
+        most_in_task=2,
+        longest=it.rng.choice((60.0, 300.0, 900.0)),
+    )
     it.pace = replace(it.pace, heartbeat_timeout=it.rng.uniform(30.0, 300.0))
 
 
@@ -184,7 +205,11 @@ def stalled_triggerer(it: Trouble) -> None:
 
 
 def denied(it: Trouble) -> None:
-    operations = (it.rng.choice(("StartRecovery", "TerminateRecoveryInstances", "DescribeJobs", "ec2:DescribeInstances")),)
+    operations = (
+        it.rng.choice(
+            ("StartRecovery", "TerminateRecoveryInstances", "DescribeJobs", "ec2:DescribeInstances")
+        ),
+    )
     it.arm(AccessDenied(operations=operations, count=it.rng.choice((1, 3, None))))
 
 
@@ -230,9 +255,17 @@ def often_no(it: Trouble) -> None:
     it.yes = 0.4
 
 
-def _act(act: Act) -> Ingredient:
+def _person(act: AirflowAct) -> Ingredient:
     def add(it: Trouble) -> None:
         it.acts.append(act)
+
+    add.__name__ = act.__name__
+    return add
+
+
+def _colleague(act: AwsAct) -> Ingredient:
+    def add(it: Trouble) -> None:
+        it.colleagues.append(act)
 
     add.__name__ = act.__name__
     return add
@@ -260,13 +293,21 @@ class Mix:
     def trouble(self, shape: Shape, rng: random.Random) -> Trouble:
         """What goes wrong in one drill."""
         it = Trouble(shape, rng)
-        for ingredient in (*self.always, *(each for each, chance in self.chances.items() if rng.random() < chance)):
+        for ingredient in (
+            *self.always,
+            *(each for each, chance in self.chances.items() if rng.random() < chance),
+        ):
             ingredient(it)
             it.names.append(ingredient.__name__)
         return it
 
 
-CALLS_FAIL: Mapping[Ingredient, float] = {throttling: 0.5, server_errors: 0.5, lost_replies: 0.6, unreachable: 0.2}
+CALLS_FAIL: Mapping[Ingredient, float] = {
+    throttling: 0.5,
+    server_errors: 0.5,
+    lost_replies: 0.6,
+    unreachable: 0.2,
+}
 DRS_IS_SLOW: Mapping[Ingredient, float] = {
     holders: 0.4,
     aws_plan: 0.15,
@@ -292,23 +333,23 @@ DRS_REFUSES: Mapping[Ingredient, float] = {
     often_no: 0.3,
 }
 PEOPLE: Mapping[Ingredient, float] = {
-    _act(people.mark_task): 0.25,
-    _act(people.mark_the_rest): 0.08,
-    _act(people.end_run): 0.25,
-    _act(people.clear_failed): 0.25,
-    _act(people.clear_any): 0.2,
-    _act(people.pause): 0.2,
-    _act(people.delete_records): 0.12,
-    _act(people.delete_dag): 0.06,
-    _act(people.start_again): 0.15,
+    _person(people.mark_task): 0.25,
+    _person(people.mark_the_rest): 0.08,
+    _person(people.end_run): 0.25,
+    _person(people.clear_failed): 0.25,
+    _person(people.clear_any): 0.2,
+    _person(people.pause): 0.2,
+    _person(people.delete_records): 0.12,
+    _person(people.delete_dag): 0.06,
+    _person(people.start_again): 0.15,
 }
 COLLEAGUES: Mapping[Ingredient, float] = {
-    _act(people.console_drill): 0.35,
-    _act(people.console_recovery): 0.15,
-    _act(people.console_termination): 0.25,
-    _act(people.ec2_stop): 0.12,
-    _act(people.ec2_termination): 0.12,
-    _act(people.start_neighbour): 0.45,
+    _colleague(people.console_drill): 0.35,
+    _colleague(people.console_recovery): 0.15,
+    _colleague(people.console_termination): 0.25,
+    _colleague(people.ec2_stop): 0.12,
+    _colleague(people.ec2_termination): 0.12,
+    _colleague(people.other_plan): 0.45,
 }
 
 
@@ -329,8 +370,18 @@ MIXES = (
         chances={**_rarer(CALLS_FAIL), **_rarer(DRS_IS_SLOW), **WORKERS_FAIL, **READS_AND_CLOCKS},
     ),
     Mix("DRS refuses", recoverable=False, weight=12, chances={**DRS_REFUSES, **_rarer(READS_AND_CLOCKS)}),
-    Mix("colleagues", recoverable=False, weight=16, chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), lost_replies: 0.3}),
-    Mix("people", recoverable=False, weight=16, chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS)}),
+    Mix(
+        "colleagues",
+        recoverable=False,
+        weight=16,
+        chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), lost_replies: 0.3},
+    ),
+    Mix(
+        "people",
+        recoverable=False,
+        weight=16,
+        chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS)},
+    ),
     Mix(
         "everything",
         recoverable=False,

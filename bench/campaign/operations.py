@@ -73,7 +73,9 @@ class Operations:
         def answer() -> Reply:
             held = {server for job in self._service.jobs.values() if job.live for server in job.server_ids}
             if not held.intersection(server for server, _ in wanted):
-                self._account.truth.launch_begins(actor, [server for server, _ in wanted], self._account.hub.now)
+                self._account.truth.launch_begins(
+                    actor, [server for server, _ in wanted], self._account.hub.now
+                )
             job = self._service.start_recovery(wanted, is_drill=isDrill, tags=tags or {})
             self._account.truth.launched(actor, job)
             return {"job": views.job(job, self._service)}
@@ -85,7 +87,11 @@ class Operations:
         actor, service = _actor(), self._service
 
         def answer() -> Reply:
-            instances = [service.recovery_instances[each] for each in recoveryInstanceIDs if each in service.recovery_instances]
+            instances = [
+                service.recovery_instances[each]
+                for each in recoveryInstanceIDs
+                if each in service.recovery_instances
+            ]
             job = service.terminate_recovery_instances(recoveryInstanceIDs)
             self._account.truth.terminates(actor, job, instances, self._account.hub.now)
             return {"job": views.job(job, service)}

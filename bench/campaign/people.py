@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.campaign.clients import Client
-from bench.campaign.plans import neighbour
 from bench.campaign.scheduler import Row, Run
 
 if TYPE_CHECKING:
     from bench.campaign.world import World
 
-Act = Callable[["World", Run, random.Random], None]
-"""What somebody does about a run."""
+AirflowAct = Callable[["World", Run, random.Random], None]
+"""What somebody does about a run of the DAG."""
+AwsAct = Callable[["World", random.Random], None]
+"""What somebody does in AWS, or beside the drill, however it is run."""
 A_WHILE = 3600.0
 """Seconds after which somebody who waits for something stops waiting."""
 
@@ -124,14 +125,7 @@ def start_again(world: World, run: Run, rng: random.Random) -> None:
     """Start a second run of the same plan."""
     _some_time(world, rng)
     if not run.deleted:
-        world.start(run.dag_id, run.nodes, run.params, "second")
-
-
-def start_neighbour(world: World, run: Run, rng: random.Random) -> None:
-    """Start another plan that shares a server with this one."""
-    _some_time(world, rng)
-    shape = neighbour()
-    world.start(shape.dag_id, shape.nodes, shape.params, "other")
+        world.start(world.shape, "second")
 
 
 def answer_questions(world: World, run: Run, rng: random.Random) -> None:
@@ -140,7 +134,9 @@ def answer_questions(world: World, run: Run, rng: random.Random) -> None:
         row for row in run.rows.values() if row.state == "awaiting_input"
     ]
     answered: set[tuple[str, int]] = set()
-    while until(world, lambda: any((row.task_id, row.identity) not in answered for row in asking()), 6 * A_WHILE):
+    while until(
+        world, lambda: any((row.task_id, row.identity) not in answered for row in asking()), 6 * A_WHILE
+    ):
         row = next(row for row in asking() if (row.task_id, row.identity) not in answered)
         answered.add((row.task_id, row.identity))
         world.hub.sleep(rng.uniform(2.0, 1200.0))
@@ -153,12 +149,12 @@ def answer_questions(world: World, run: Run, rng: random.Random) -> None:
 # --- in AWS ---------------------------------------------------------------------------------------------
 
 
-def console_drill(world: World, run: Run, rng: random.Random) -> None:
+def console_drill(world: World, rng: random.Random) -> None:
     """Drill some of the plan's servers in the console, again and again until DRS accepts it once."""
     _console_launch(world, rng, is_drill=True)
 
 
-def console_recovery(world: World, run: Run, rng: random.Random) -> None:
+def console_recovery(world: World, rng: random.Random) -> None:
     """Recover one of the plan's servers for real."""
     _console_launch(world, rng, is_drill=False)
 
@@ -174,16 +170,18 @@ def _console_launch(world: World, rng: random.Random, *, is_drill: bool) -> None
         world.hub.sleep(rng.uniform(0.0, 300.0))
     for _ in range(rng.randint(1, 40)):
         try:
-            client.start_recovery(isDrill=is_drill, sourceServers=[{"sourceServerID": each} for each in servers])
+            client.start_recovery(
+                isDrill=is_drill, sourceServers=[{"sourceServerID": each} for each in servers]
+            )
         except (ClientError, BotoCoreError):
             world.hub.sleep(30.0)
         else:
             return
 
 
-def console_termination(world: World, run: Run, rng: random.Random) -> None:
+def console_termination(world: World, rng: random.Random) -> None:
     """Terminate one of the run's instances while later waves run, as ``drs cleanup`` did."""
-    instance_id = _wait_for_instance(world, run, rng)
+    instance_id = _wait_for_instance(world, rng)
     if instance_id is None:
         return
     client = Client(world.account, "drs", 1)
@@ -196,25 +194,33 @@ def console_termination(world: World, run: Run, rng: random.Random) -> None:
             return
 
 
-def ec2_stop(world: World, run: Run, rng: random.Random) -> None:
+def ec2_stop(world: World, rng: random.Random) -> None:
     """Stop one of the run's instances in EC2."""
-    if (instance_id := _wait_for_instance(world, run, rng)) is not None:
+    if (instance_id := _wait_for_instance(world, rng)) is not None:
         world.account.machines.stop(instance_id)
 
 
-def ec2_termination(world: World, run: Run, rng: random.Random) -> None:
+def ec2_termination(world: World, rng: random.Random) -> None:
     """Terminate one of the run's instances in EC2. DRS goes on listing it."""
-    if (instance_id := _wait_for_instance(world, run, rng)) is not None:
+    if (instance_id := _wait_for_instance(world, rng)) is not None:
         world.account.truth.ended_by[instance_id] = world.hub.current().actor
         world.account.machines.terminate(instance_id)
 
 
-def _wait_for_instance(world: World, run: Run, rng: random.Random) -> str | None:
-    truth = world.account.truth
-    validated = [name for name in run.rows if name.endswith(".validate")]
-    first = run.rows[validated[0]]
-    if not until(world, lambda: first.state == "success"):
-        return None
-    world.hub.sleep(rng.choice((0.0, rng.uniform(0.0, 60.0), rng.uniform(0.0, 900.0))))
-    alive = [each for each in truth.instances_by(run.actor) if world.machines.state(each) == "running"]
+def _wait_for_instance(world: World, rng: random.Random) -> str | None:
+    """Wait until the drill has an instance, and for a while more."""
+    truth, actor = world.account.truth, world.drill_actor
+    end = world.hub.now + A_WHILE
+    while not (alive := truth.alive(actor)):
+        if world.hub.now >= end:
+            return None
+        world.hub.sleep(rng.uniform(10.0, 30.0))
+    world.hub.sleep(rng.choice((rng.uniform(0.0, 60.0), rng.uniform(0.0, 600.0), rng.uniform(0.0, 1800.0))))
+    alive = [each for each in truth.alive(actor) if world.machines.state(each) == "running"]
     return rng.choice(alive) if alive else None
+
+
+def other_plan(world: World, rng: random.Random) -> None:
+    """Drill another plan that shares a server with this one, with the same tool."""
+    _some_time(world, rng)
+    world.drill_neighbour()

@@ -39,9 +39,20 @@ class Shape:
     def dag_id(self) -> str:
         return dag_id(self.plan.name)
 
-    @functools.cached_property
+    @property
     def servers(self) -> tuple[str, ...]:
+        """The servers of all waves, in their order."""
         return tuple(server for wave in self.plan.waves for server in self.plan.listed_servers(wave.name))
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The servers that a green run must have launched."""
+        groups = [
+            self.plan.protection_groups[name] for wave in self.plan.waves for name in wave.protection_groups
+        ]
+        return tuple(
+            server for group in groups if not group.optional for server in group.source_servers or ()
+        )
 
 
 def _plan(name: str, groups: Mapping[str, Any], waves: list[dict[str, Any]], **parts: Any) -> dict[str, Any]:

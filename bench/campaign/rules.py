@@ -118,7 +118,9 @@ _RULES = {
 }
 
 
-def run_state(nodes: Mapping[str, Node], states: Mapping[str, State]) -> Literal["running", "success", "failed"]:
+def run_state(
+    nodes: Mapping[str, Node], states: Mapping[str, State]
+) -> Literal["running", "success", "failed"]:
     """The state of a run."""
     if any(state not in FINISHED for state in states.values()):
         return "running"

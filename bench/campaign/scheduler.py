@@ -161,7 +161,14 @@ class Airflow:
     # --- scheduling -------------------------------------------------------------------------------------
 
     def trigger(
-        self, dag_id: str, nodes: Mapping[str, Node], params: Mapping[str, Any], run_id: str, *, user: str, **conf: Any
+        self,
+        dag_id: str,
+        nodes: Mapping[str, Node],
+        params: Mapping[str, Any],
+        run_id: str,
+        *,
+        user: str,
+        **conf: Any,
     ) -> Run:
         """Start a run by hand."""
         run = Run(dag_id, run_id, conf, {**params, **conf}, user, self.hub.datetime(), nodes)
@@ -322,7 +329,9 @@ class Airflow:
         if row.identity != identity or row.state != "awaiting_input" or row.question is None:
             return
         if row.question["defaults"] is not None:
-            self._resume(row, {"event": self._answer_event(row.question["defaults"], user=None, comment=None)})
+            self._resume(
+                row, {"event": self._answer_event(row.question["defaults"], user=None, comment=None)}
+            )
         else:
             self._resume(row, {"event": {"error": "No response in time.", "error_type": "timeout"}})
 

@@ -96,7 +96,12 @@ class _Datetime(dt.datetime):
 
 
 CLOCK = SimpleNamespace(
-    datetime=_Datetime, timedelta=dt.timedelta, UTC=dt.UTC, timezone=dt.timezone, date=dt.date, tzinfo=dt.tzinfo
+    datetime=_Datetime,
+    timedelta=dt.timedelta,
+    UTC=dt.UTC,
+    timezone=dt.timezone,
+    date=dt.date,
+    tzinfo=dt.tzinfo,
 )
 """In the place of the module ``datetime`` in modules of the product that ask for the time."""
 
@@ -187,8 +192,12 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield time, "sleep", _sleep
     yield uuid, "uuid4", _uuid4
     yield secrets, "token_hex", _token_hex
-    yield drs.tasks.triggers, "shared_client", lambda _, service="drs", *, repeats=True: open_client(
-        PRESENT.world.account, service, repeats=repeats
+    yield (
+        drs.tasks.triggers,
+        "shared_client",
+        lambda _, service="drs", *, repeats=True: open_client(
+            PRESENT.world.account, service, repeats=repeats
+        ),
     )
     yield DrsHook, "conn", property(lambda _: _client("drs"))
     yield DrsHook, "unrepeated", property(lambda _: _client("drs", 1))

@@ -88,7 +88,9 @@ class MemoryStorage:
 
     def names(self, folder: str) -> list[str]:
         prefix = f"{folder}/" if folder else ""
-        return sorted({name.removeprefix(prefix).split("/")[0] for name in self._files if name.startswith(prefix)})
+        return sorted(
+            {name.removeprefix(prefix).split("/")[0] for name in self._files if name.startswith(prefix)}
+        )
 
     def create(self, name: str, data: bytes) -> None:
         if name in self._files:

@@ -150,7 +150,12 @@ class TaskInstance:
         )
 
     def xcom_pull(
-        self, *, task_ids: str, key: str = "return_value", dag_id: str | None = None, run_id: str | None = None
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
     ) -> Any:
         return self._airflow.xcoms.get((dag_id or self.dag_id, run_id or self.run_id, task_ids), key)
 

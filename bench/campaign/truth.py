@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.campaign.machines import Machines
+from bench.campaign.result import DOUBLE, FOREIGN
 from simulator.engine.model import Job, RecoveryInstance
 from simulator.engine.service import Service
 
@@ -61,11 +61,11 @@ class Truth:
             return
         what = f"{instance.server_id}: {instance.id} of job {instance.job_id} by {author}"
         if author == actor:
-            self.events.append(Event("double launch", actor, now, f"launched again {what}"))
+            self.events.append(Event(DOUBLE, actor, now, f"launched again {what}"))
         elif not instance.is_drill:
-            self.events.append(Event("foreign termination", actor, now, f"replaced the real recovery {what}"))
+            self.events.append(Event(FOREIGN, actor, now, f"replaced the real recovery {what}"))
         elif self.holds(author):
-            self.events.append(Event("foreign termination", actor, now, f"replaced {what}"))
+            self.events.append(Event(FOREIGN, actor, now, f"replaced {what}"))
 
     def launched(self, actor: str, job: Job) -> None:
         self.authors[job.id] = actor
@@ -81,7 +81,7 @@ class Truth:
             if author != actor or not instance.is_drill:
                 kind = "drill" if instance.is_drill else "real recovery"
                 what = f"terminated {instance.id} of {instance.server_id}, a {kind} of {author}"
-                self.events.append(Event("foreign termination", actor, now, what))
+                self.events.append(Event(FOREIGN, actor, now, what))
 
     def instances_by(self, actor: str) -> list[str]:
         """The ids of all instances that this actor's jobs launched, gone or not."""
@@ -91,6 +91,6 @@ class Truth:
             if self.authors.get(machine.tags["drs.amazonaws.com-job"]) == actor
         ]
 
-    def life_of(self, instance_id: str) -> tuple[dt.datetime, dt.datetime | None]:
-        machine = self.machines.all[instance_id]
-        return machine.launched, machine.ended
+    def alive(self, actor: str) -> list[str]:
+        """Those of them that EC2 has not terminated."""
+        return [each for each in self.instances_by(actor) if self.machines.all[each].ended is None]

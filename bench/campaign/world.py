@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from bench.campaign.aws import Account, Weather
+from bench.campaign.aws import Account
 from bench.campaign.hub import Hub, Process
 from bench.campaign.loop import Triggerer
 from bench.campaign.machines import Machines
-from bench.campaign.mischief import Harm, Mischief
-from bench.campaign.plans import Shape, fleet, neighbour
-from bench.campaign.rules import Node
-from bench.campaign.scheduler import Airflow, Pace, Run
+from bench.campaign.mischief import Mischief
+from bench.campaign.mixes import Trouble
+from bench.campaign.plans import Shape, fleet
+from bench.campaign.scheduler import Airflow, Run
 from bench.campaign.stores import MemoryStorage
-from drs.plan import Plan
+from bench.campaign.truth import RUN
 from simulator.engine.simulation import Simulation
 
 START = dt.datetime(2026, 11, 2, 6, 0, tzinfo=dt.UTC)
@@ -26,46 +25,40 @@ class World:
     """All parts of one drill, connected.
 
     :param seed: decides everything that is random
-    :param shape: the plan that is drilled
-    :param yes: the chance that a person who is asked says yes
+    :param trouble: what goes wrong
     :param say: where a reader follows the drill
     """
 
-    def __init__(
-        self,
-        seed: int,
-        shape: Shape,
-        *,
-        weather: Weather,
-        harm: Harm,
-        pace: Pace,
-        triggerer_skew: float = 0.0,
-        yes: float = 1.0,
-        say: Callable[[str], None] | None = None,
-    ) -> None:
+    def __init__(self, seed: int, trouble: Trouble, *, say: Callable[[str], None] | None = None) -> None:
         self.seed = seed
-        self.shape = shape
-        self.yes = yes
+        self.shape = trouble.shape
+        self.yes = trouble.yes
         self.ids = self.rng("ids")
         self.hub = Hub(START)
         self._say = say
         self.machines = Machines(self.rng("machines"), self.hub.datetime)
         self.simulation = Simulation(lambda *_: self.machines, clock=self.hub.clock)
         self.simulation.load(fleet())
-        self.mischief = Mischief(self.hub, self.rng("mischief"), harm, self.say)
+        self.mischief = Mischief(self.hub, self.rng("mischief"), trouble.harm, self.say)
         self.account = Account(
-            self.hub, self.rng("aws"), self.simulation, self.machines, self.mischief, weather
+            self.hub, self.rng("aws"), self.simulation, self.machines, self.mischief, trouble.weather
         )
         self.account.truth.holds = self._holds
         self.hub.world_due = self.simulation.world.next_due
         self.hub.world_tick = self.account.tick
-        self.triggerer = Triggerer(self.hub, skew=triggerer_skew)
-        self.airflow = Airflow(self.hub, self.rng("airflow"), self.triggerer, self.mischief, pace, self.say)
+        self.triggerer = Triggerer(self.hub, skew=trouble.triggerer_skew)
+        self.airflow = Airflow(
+            self.hub, self.rng("airflow"), self.triggerer, self.mischief, trouble.pace, self.say
+        )
         self.evidence = MemoryStorage()
         self.runs: list[Run] = []
-        """Every run that was started, the drill itself first."""
+        """Every run of a DAG that was started."""
+        self.drill_actor = ""
+        """The drill's name in the records of who did what."""
+        self.drill_neighbour: Callable[[], object] = lambda: None
+        """Starts the drill of another plan, with the tool that runs this drill."""
+        self.is_active: Callable[[str], bool] = self._runs_in_airflow
         self._actors: list[Process] = []
-        self._plans = {each.dag_id: each.plan for each in (shape, neighbour())}
 
     def rng(self, purpose: str) -> random.Random:
         """Random numbers for one purpose: what one part draws does not move another part's."""
@@ -76,24 +69,15 @@ class World:
             at = START + dt.timedelta(seconds=self.hub.now)
             self._say(f"{at:%H:%M:%S}  {text}")
 
-    def start(self, dag_id: str, nodes: Mapping[str, Node], params: Mapping[str, Any], run_id: str) -> Run:
-        """Start a run by hand."""
-        run = self.airflow.trigger(dag_id, nodes, params, run_id, user="anna")
+    def start(self, shape: Shape, run_id: str) -> Run:
+        """Start a run of a plan's DAG by hand."""
+        run = self.airflow.trigger(shape.dag_id, shape.nodes, shape.params, run_id, user="anna")
         self.runs.append(run)
         return run
 
-    def join(self, act: Callable[[], None], name: str) -> None:
-        """Let somebody act."""
-        self._actors.append(self.hub.spawn(act, name, actor=f"colleague {name}"))
-
-    def plan_of(self, dag_id: str) -> Plan:
-        return self._plans[dag_id]
-
-    def required(self, dag_id: str) -> list[str]:
-        """The servers that a run of this DAG must launch."""
-        plan = self.plan_of(dag_id)
-        groups = [plan.protection_groups[name] for wave in plan.waves for name in wave.protection_groups]
-        return [server for group in groups if not group.optional for server in group.source_servers or ()]
+    def join(self, act: Callable[[], None], name: str, *, actor: str = "") -> None:
+        """Let somebody act. The drill is not over before they are done."""
+        self._actors.append(self.hub.spawn(act, name, actor=actor or f"colleague {name}"))
 
     def is_quiet(self) -> bool:
         """Whether nothing will happen any more."""
@@ -109,8 +93,10 @@ class World:
 
     def _holds(self, author: str) -> bool:
         """Whether drill instances of that author must be left alone: of an active run, or of a colleague."""
-        run = next((run for run in self.runs if run.actor == author), None)
-        return author != "somebody" if run is None else run.state == "running" and not run.deleted
+        return self.is_active(author) if author.startswith(RUN) else author != "somebody"
+
+    def _runs_in_airflow(self, actor: str) -> bool:
+        return any(run.actor == actor and run.state == "running" and not run.deleted for run in self.runs)
 
     def close(self) -> None:
         self.hub.close()
