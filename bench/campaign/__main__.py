@@ -3,9 +3,9 @@
     python -m bench.campaign [--drills 20000] [--first-seed 1] [--mix NAME] [--flow NAME] [--processes 2]
     python -m bench.campaign --seed N [--mix NAME] [--flow NAME] [--verbose]
 
-Each drill runs the plugin's own tasks against the simulated DRS, in a time of its own. It prints a table for
-drs-drills and one for the guide's first flow with the same seeds. It ends with 1 if a drill of drs-drills broke
-a promise.
+Each drill runs the plugin's own tasks against the simulated DRS, in a time of its own. The command prints a
+table for drs-drills and one for the guide's first flow with the same seeds. It ends with 1 if a drill of
+drs-drills broke a promise.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def _replay(options: argparse.Namespace) -> int:
 
 def _describe(result: Result) -> None:
     print(
-        f"seed {result.seed}, mix {result.mix!r}, plan {result.plan}: {', '.join(result.trouble) or 'no trouble'}"
+        f"seed {result.seed}, mix {result.mix!r}, plan {result.plan}: "
+        f"{', '.join(result.trouble) or 'no trouble'}"
     )
     print(f"  {result.ended.splitlines()[0] if result.ended else ''}")
     for violation in result.violations:

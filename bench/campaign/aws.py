@@ -25,6 +25,7 @@ from bench.campaign.truth import Truth
 from simulator.engine.errors import ConnectionDroppedError, DrsError, ThrottlingError
 from simulator.engine.fault_plan import Call
 from simulator.engine.faults import TagsRefused
+from simulator.engine.model import JobLogItem
 from simulator.engine.service import Service
 from simulator.engine.simulation import Simulation
 
@@ -103,6 +104,8 @@ class Account:
     past: Past = field(init=False)
     truth: Truth = field(init=False)
     calls: int = 0
+    shown_items: dict[int, tuple[JobLogItem, dict[str, Any]]] = field(default_factory=dict)
+    """Items of job logs as DRS shows them, by the identity of each."""
 
     def __post_init__(self) -> None:
         self.service = self.simulation.service(ACCOUNT, REGION)

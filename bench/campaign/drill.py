@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from bench.campaign import guide, judge, ours
 from bench.campaign.judge import Verdict
-from bench.campaign.mixes import Mix, Trouble
-from bench.campaign.plans import Shape, shapes
+from bench.campaign.mixes import Trouble
 from bench.campaign.result import Result, Violation
 from bench.campaign.runner import GUIDE, OURS
 from bench.campaign.stand_ins import PRESENT
@@ -24,19 +23,26 @@ FLOWS = {OURS: ours.begin, GUIDE: guide.begin}
 """The tools that are compared: what runs the drill."""
 
 
-def shape_of(seed: int) -> Shape:
-    """The plan that a seed drills."""
-    return random.Random(f"{seed} shape").choice(shapes())
+class Source(Protocol):
+    """Says what goes wrong in a drill: a mix, or a case that is written down."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def recoverable(self) -> bool: ...
+
+    def trouble(self, seed: int) -> Trouble: ...
 
 
-def drill(seed: int, mix: Mix, flow: str, say: Callable[[str], None] | None = None) -> Result:
+def drill(seed: int, source: Source, flow: str, say: Callable[[str], None] | None = None) -> Result:
     """Run the drill of a seed to its end, and judge it.
 
     :param flow: the tool that runs it, one of :data:`FLOWS`
     :param say: where a reader follows it; an error of the campaign is then raised
     """
     began = time.process_time()
-    trouble = mix.trouble(shape_of(seed), random.Random(f"{seed} trouble"))
+    trouble = source.trouble(seed)
     world = World(seed, trouble, say=say)
     verdicts: list[Verdict] = []
     found: list[Violation] = []
@@ -56,9 +62,9 @@ def drill(seed: int, mix: Mix, flow: str, say: Callable[[str], None] | None = No
             world.close()
     return Result(
         seed=seed,
-        mix=mix.name,
+        mix=source.name,
         flow=flow,
-        recoverable=mix.recoverable,
+        recoverable=source.recoverable,
         passed=bool(verdicts) and verdicts[0].state == "success",
         violations=tuple(found),
         cpu=time.process_time() - began,

@@ -1,7 +1,7 @@
 """The guide's first flow, for comparison: what the troubleshooting guide found in use before its fixes.
 
-All waves are fired within three seconds, one call a server, without a pause, a retry or a look at what holds a
-server. A job that DRS calls COMPLETED is a success. Nothing is cleaned up.
+All waves are fired within three seconds, one call a server, without a pause, a retry or a look at what holds
+a server. A job that DRS calls COMPLETED is a success. Nothing is cleaned up.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from simulator.engine.clock import ManualClock
 Action = Callable[[], Any]
 
 
-class Killed(GreenletExit):
+class Killed(GreenletExit):  # type: ignore[misc] # greenlet has no types
     """The process is gone. No ``except Exception`` of the product sees it, as with SIGKILL."""
 
 
@@ -37,7 +37,7 @@ class Timer:
         self.action = None
 
 
-class Process(greenlet):
+class Process(greenlet):  # type: ignore[misc]
     """Code that runs and waits in the hub's time.
 
     :param actor: for whom it acts, in the records of who did what

@@ -1,4 +1,4 @@
-"""Asyncio in the hub's time: an event loop whose sleeps move no real clock, and the triggerer that uses it."""
+"""Asyncio in the hub's time: an event loop whose sleeps move no real clock, and a triggerer on top."""
 
 from __future__ import annotations
 

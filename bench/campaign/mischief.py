@@ -1,4 +1,4 @@
-"""What happens to workers: a process is killed, or its machine is frozen and thaws, at any call and any write.
+"""What happens to workers: a process is killed, or its machine is frozen and thaws, at any call or write.
 
 A process passes a *point* before and after each call of AWS and each write of an XCom, and before each report
 to Airflow. At a point it may be killed or frozen, by the drill's seed.
@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bench.campaign.hub import Hub, Killed
 
@@ -22,6 +22,24 @@ DANGEROUS = 25.0
 
 
 @dataclass(frozen=True)
+class Hit:
+    """Something that happens to a worker at one certain point.
+
+    :param task: the task's id
+    :param where: the point: ``before StartRecovery``, ``after the write of launch.database``
+    :param freeze: for how many seconds the worker is frozen; ``None`` kills it
+    :param nth: how often tasks of this id must have passed the point
+    :param heart_beats: whether its supervisor goes on while it is frozen
+    """
+
+    task: str
+    where: str
+    freeze: float | None = None
+    nth: int = 1
+    heart_beats: bool = False
+
+
+@dataclass(frozen=True)
 class Harm:
     """How often workers are harmed. The chances are for one ordinary point; a drill has several hundred.
 
@@ -30,7 +48,7 @@ class Harm:
     :param longest: the longest freeze, in seconds
     :param most: kills and freezes in one drill
     :param most_in_task: kills and freezes in one task
-    :param spared: tasks that nothing happens to
+    :param script: what happens at certain points, whatever the chances are
     """
 
     kill: float = 0.0
@@ -38,13 +56,13 @@ class Harm:
     longest: float = 900.0
     most: int = 3
     most_in_task: int = 3
-    spared: frozenset[str] = frozenset()
+    script: tuple[Hit, ...] = ()
 
 
 class Mischief:
     """Decides at each point what happens to the process there.
 
-    :param freeze: freezes a try for that many seconds
+    :param say: where a reader follows the drill
     """
 
     def __init__(
@@ -56,6 +74,7 @@ class Mischief:
         self._say = say
         self._done = 0
         self._in_task: Counter[tuple[str, str]] = Counter()
+        self._passed: Counter[Hit] = Counter()
 
     def point(self, attempt: Try | None, where: str) -> None:
         """A process passes a point.
@@ -64,32 +83,46 @@ class Mischief:
         :raises Killed: the process ends here
         """
         harm = self._harm
-        if attempt is None or attempt.guarded or not (harm.kill or harm.freeze):
+        if attempt is None or attempt.guarded:
             return
         task = attempt.row.run.actor, attempt.row.task_id
-        if self._done >= harm.most or attempt.row.task_id in harm.spared:
+        if harm.script:
+            self._follow_script(attempt, where)
+        if not (harm.kill or harm.freeze) or self._done >= harm.most:
             return
         if self._in_task[task] >= harm.most_in_task:
             return
         weight = DANGEROUS if "Recovery" in where and "Describe" not in where else 1.0
         drawn = self._rng.random()
-        if drawn < harm.kill * weight:
-            self._count(task)
-            attempt.dies_with_host = self._rng.random() < 0.5
-            self._say(f"{attempt}: killed at {where} ({'host' if attempt.dies_with_host else 'process'})")
-            raise Killed
         if drawn < (harm.kill + harm.freeze) * weight:
-            self._count(task)
-            seconds = self._length()
-            beats = self._rng.random() < 0.3
-            self._say(
-                f"{attempt}: frozen for {seconds:.0f} s at {where}{', heart beats on' if beats else ''}"
-            )
-            attempt.freeze(seconds, heart_beats=beats)
+            self._done += 1
+            self._in_task[task] += 1
+            if drawn < harm.kill * weight:
+                self._kill(attempt, where, with_host=self._rng.random() < 0.5)
+            self._freeze(attempt, where, self._length(), heart_beats=self._rng.random() < 0.3)
 
-    def _count(self, task: tuple[str, str]) -> None:
-        self._done += 1
-        self._in_task[task] += 1
+    def _follow_script(self, attempt: Try, where: str) -> None:
+        for hit in self._harm.script:
+            if (hit.task, hit.where) == (attempt.row.task_id, where):
+                self._passed[hit] += 1
+                if self._passed[hit] != hit.nth:
+                    continue
+                if hit.freeze is None:
+                    self._kill(attempt, where, with_host=False)
+                else:
+                    self._freeze(attempt, where, hit.freeze, heart_beats=hit.heart_beats)
+
+    def _kill(self, attempt: Try, where: str, *, with_host: bool) -> NoReturn:
+        attempt.dies_with_host = with_host
+        self._say(
+            f"{attempt}: killed at {where} ({'with its machine' if with_host else 'the process alone'})"
+        )
+        raise Killed
+
+    def _freeze(self, attempt: Try, where: str, seconds: float, *, heart_beats: bool) -> None:
+        beats = ", its heart beats on" if heart_beats else ""
+        self._say(f"{attempt}: frozen for {seconds:.0f} s at {where}{beats}")
+        attempt.freeze(seconds, heart_beats=heart_beats)
 
     def _length(self) -> float:
         """Short freezes are as likely as long ones: the logarithm is even."""

@@ -1,4 +1,4 @@
-"""The mixes of a campaign: what goes wrong in a drill, how often, and whether the drill must pass all the same.
+"""The mixes of a campaign: what goes wrong in a drill, how often, and whether the drill must pass.
 
 An ingredient adds one kind of trouble to a drill. A mix is a set of ingredients with the chance of each.
 """
@@ -14,7 +14,7 @@ from bench.campaign import people
 from bench.campaign.aws import Weather
 from bench.campaign.mischief import Harm
 from bench.campaign.people import AirflowAct, AwsAct
-from bench.campaign.plans import Shape
+from bench.campaign.plans import Shape, shapes
 from bench.campaign.scheduler import Pace
 from drs.aws.states import InitiatedBy, JobType, ReplicationState
 from simulator.engine.faults import (
@@ -63,9 +63,9 @@ class Trouble:
     faults: list[tuple[float, AnyFault]] = field(default_factory=list)
     acts: list[AirflowAct] = field(default_factory=list)
     colleagues: list[AwsAct] = field(default_factory=list)
-    weather: Weather = Weather()
-    harm: Harm = Harm()
-    pace: Pace = Pace()
+    weather: Weather = field(default_factory=Weather)
+    harm: Harm = field(default_factory=Harm)
+    pace: Pace = field(default_factory=Pace)
     triggerer_skew: float = 0.0
     stalls: list[tuple[float, float]] = field(default_factory=list)
     yes: float = 1.0
@@ -290,9 +290,10 @@ class Mix:
     chances: Mapping[Ingredient, float]
     always: tuple[Ingredient, ...] = ()
 
-    def trouble(self, shape: Shape, rng: random.Random) -> Trouble:
-        """What goes wrong in one drill."""
-        it = Trouble(shape, rng)
+    def trouble(self, seed: int) -> Trouble:
+        """What goes wrong in the drill of a seed, and the plan that it drills."""
+        rng = random.Random(f"{seed} trouble")
+        it = Trouble(rng.choice(shapes()), rng)
         for ingredient in (
             *self.always,
             *(each for each, chance in self.chances.items() if rng.random() < chance),

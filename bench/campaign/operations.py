@@ -29,12 +29,10 @@ class Operations:
     def __init__(self, account: Account) -> None:
         self._account = account
         self._service = account.service
-        self._log_items: dict[int, tuple[JobLogItem, Reply]] = {}
-        """The views of job log items, which never change, by the item's identity."""
 
     def of(self, service: str) -> dict[str, Build]:
         """The operations of a service, by the names of boto3's methods."""
-        return {
+        known: dict[str, dict[str, Build]] = {
             "drs": {
                 "start_recovery": self._start_recovery,
                 "terminate_recovery_instances": self._terminate,
@@ -56,7 +54,8 @@ class Operations:
             },
             "sts": {"get_caller_identity": self._identity},
             "iam": {"simulate_principal_policy": self._rehearsal},
-        }[service]
+        }
+        return known[service]
 
     # --- DRS: what changes something --------------------------------------------------------------------
 
@@ -125,9 +124,10 @@ class Operations:
         return Request("DescribeJobLogItems", answer)
 
     def _log_item(self, item: JobLogItem) -> Reply:
-        known = self._log_items.get(id(item))
+        """The item as DRS shows it. It never changes, and is shown often."""
+        known = self._account.shown_items.get(id(item))
         if known is None:
-            known = self._log_items[id(item)] = item, views.job_log_item(item)
+            known = self._account.shown_items[id(item)] = item, views.job_log_item(item)
         return known[1]
 
     def _source_servers(self, *, filters: Reply | None = None) -> Request:

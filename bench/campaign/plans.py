@@ -74,12 +74,15 @@ def _wave(name: str, **parts: Any) -> dict[str, Any]:
 
 
 _STATUS = [{"type": "instance_status", "timeout": "10m"}]
-_THREE = {"database": SERVERS[0:2], "application": SERVERS[2:4], "web": SERVERS[4:6]}
 DOCUMENTS = (
-    _plan("started", _THREE, [_wave("database"), _wave("application"), _wave("web")]),
+    _plan(
+        "started",
+        {"database": SERVERS[0:2], "application": SERVERS[2:3], "web": SERVERS[4:5]},
+        [_wave("database"), _wave("application"), _wave("web")],
+    ),
     _plan(
         "launched",
-        _THREE,
+        {"database": SERVERS[1:2], "application": SERVERS[2:4], "web": SERVERS[4:5]},
         [
             _wave("database", next_wave_when="launched"),
             _wave("application", next_wave_when="validated", validation=_STATUS),
@@ -95,7 +98,7 @@ DOCUMENTS = (
     ),
     _plan(
         "approved",
-        {"database": SERVERS[0:2], "web": SERVERS[4:6]},
+        {"database": SERVERS[0:2], "web": SERVERS[4:5]},
         [_wave("database", next_wave_when="launched"), _wave("web", approval={"timeout": "2h"})],
         cleanup={"when": "after_approval", "approval_timeout": "1h"},
     ),
@@ -103,7 +106,7 @@ DOCUMENTS = (
         "parallel",
         {
             "database": SERVERS[0:2],
-            "application": SERVERS[2:4],
+            "application": SERVERS[2:3],
             "extra": {"source_servers": list(SERVERS[4:5]), "optional": True},
         },
         [

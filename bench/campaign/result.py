@@ -99,7 +99,8 @@ class Sum:
         """One row of the table."""
         success = _share(self.passed, self.recoverable) if self.recoverable else "-"
         counts = " | ".join(_share(self.broken[kind], self.drills, counted=True) for kind in KINDS)
-        return f"| {self.name} | {self.drills:,} | {success} | {counts} | {1000 * self.cpu / max(self.drills, 1):.0f} |"
+        each = 1000 * self.cpu / max(self.drills, 1)
+        return f"| {self.name} | {self.drills:,} | {success} | {counts} | {each:.0f} |"
 
 
 HEADER = (

@@ -14,7 +14,7 @@ from bench.campaign.result import Result
 CHUNK = 25
 OURS, GUIDE = "drs-drills", "guide"
 HASH_SEED = "PYTHONHASHSEED"
-"""With another value in each process, sets have another order: a seed would not always give the same drill."""
+"""If it differs between processes, so does the order of sets, and a seed would not always give one drill."""
 
 
 @dataclass(frozen=True)

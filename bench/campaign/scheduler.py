@@ -1,8 +1,8 @@
 """A small Airflow in one process: scheduler, task instances, deferral, questions, and what a person can do.
 
-It has what a drill needs of Airflow 3.3.2, with the semantics found in its source and by breaking it: only the
-current try of a task may report a state, but any process may write an XCom; a paused DAG schedules nothing;
-marking a run failed leaves its teardowns to run.
+It has what a drill needs of Airflow 3.3.2, with the semantics found in its source and by breaking it: only
+the current try of a task may report a state, but any process may write an XCom; a paused DAG schedules
+nothing; marking a run failed leaves its teardowns to run.
 """
 
 from __future__ import annotations
@@ -390,7 +390,7 @@ class Airflow:
         self._reopen(row.run)
 
     def clear(self, row: Row, *, downstream: bool = True) -> None:
-        """Clear a task, with its setup and the teardowns, as Airflow does, and mostly with all tasks after it."""
+        """Clear a task, and as Airflow does its setup and the teardowns, mostly with the tasks after it."""
         if row.run.deleted:
             return
         self.say(f"somebody clears {row.place}{' with the tasks after it' if downstream else ''}")

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from bench.campaign.world import World
 
 POLL, POLL_NEAR = 60.0, 15.0
-"""Seconds between two looks at jobs. Airflow's default is shorter; longer ones make a drill cheaper to run."""
+"""Seconds between two looks at jobs. The default is shorter; fewer looks make a drill cheaper to run."""
 
 
 class Present:
@@ -131,8 +131,21 @@ class _Done:
         return self._value
 
 
-def _client(service: str, attempts: int = ATTEMPTS) -> Client:
-    return Client(PRESENT.world.account, service, attempts)
+def _client(service: str) -> Client:
+    """The client of a service; one for all, because it has no state."""
+    clients = PRESENT.world.clients
+    if service not in clients:
+        clients[service] = Client(PRESENT.world.account, service, ATTEMPTS)
+    return clients[service]
+
+
+def _unrepeated(hook: DrsHook) -> Client:
+    """The hook's own client that sends each call once: what looks at its calls is registered with it."""
+    known = hook.__dict__.get("_campaign")
+    if known is None:
+        known = hook.__dict__["_campaign"] = Client(PRESENT.world.account, "drs", 1)
+    assert isinstance(known, Client)
+    return known
 
 
 def _clients_of_preflight(hook: DrsHook) -> AwsClients:
@@ -200,7 +213,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
         ),
     )
     yield DrsHook, "conn", property(lambda _: _client("drs"))
-    yield DrsHook, "unrepeated", property(lambda _: _client("drs", 1))
+    yield DrsHook, "unrepeated", property(_unrepeated)
     yield DrsHook, "conn_region_name", "us-east-1"
     yield DrsHook, "conn_partition", "aws"
     yield Ec2Instances, "_client", property(lambda _: _client("ec2"))

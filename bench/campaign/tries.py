@@ -38,7 +38,8 @@ class Try:
         code can look once more after its last look."""
 
     def __str__(self) -> str:
-        return f"{self.row.run.dag_id.removeprefix('drs_drill__')}/{self.row.run.run_id} {self.row.task_id}#{self.number}"
+        run = self.row.run
+        return f"{run.dag_id.removeprefix('drs_drill__')}/{run.run_id} {self.row.task_id}#{self.number}"
 
     @classmethod
     def begin(cls, airflow: Airflow, row: Row, *, skew: float) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 
 from bench.campaign.aws import Account
+from bench.campaign.clients import Client
 from bench.campaign.hub import Hub, Process
 from bench.campaign.loop import Triggerer
 from bench.campaign.machines import Machines
@@ -51,6 +52,7 @@ class World:
             self.hub, self.rng("airflow"), self.triggerer, self.mischief, trouble.pace, self.say
         )
         self.evidence = MemoryStorage()
+        self.clients: dict[str, Client] = {}
         self.runs: list[Run] = []
         """Every run of a DAG that was started."""
         self.drill_actor = ""
