@@ -2,6 +2,7 @@
 
     python -m bench.campaign [--drills 20000] [--first-seed 1] [--mix NAME] [--flow NAME] [--processes 2]
     python -m bench.campaign --seed N [--mix NAME] [--flow NAME] [--verbose]
+    python -m bench.campaign --case NAME [--flow NAME] [--verbose]
 
 Each drill runs the plugin's own tasks against the simulated DRS, in a time of its own. The command prints a
 table for drs-drills and one for the guide's first flow with the same seeds. It ends with 1 if a drill of
@@ -24,7 +25,7 @@ SHOWN = 100
 
 def main() -> int:
     options = _options()
-    if options.seed is not None:
+    if options.seed is not None or options.case is not None:
         return _replay(options)
     flows = [options.flow] if options.flow else [OURS, GUIDE]
     seeds = range(options.first_seed, options.first_seed + options.drills)
@@ -55,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--flow", choices=(OURS, GUIDE), help="this tool only; by default both")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, help="run this one drill")
+    parser.add_argument("--case", help="run this one case, of those in cases.py")
     parser.add_argument("--verbose", action="store_true", help="show the logs of its tasks, too")
     return parser.parse_args()
 
@@ -67,12 +69,12 @@ def _replay(options: argparse.Namespace) -> int:
             [sys.executable, "-m", "bench.campaign", *sys.argv[1:]],
             {**os.environ, HASH_SEED: "0"},
         )
-    from bench.campaign import mixes, stand_ins
-    from bench.campaign.drill import drill
+    from bench.campaign import stand_ins
+    from bench.campaign.drill import drill, source_of
 
-    mix = mixes.named(options.mix) if options.mix else mixes.mix_of(options.seed)
+    task = Task(options.seed or 1, options.flow or OURS, options.mix, options.case)
     with stand_ins.installed(verbose=options.verbose):
-        result = drill(options.seed, mix, options.flow or OURS, say=print)
+        result = drill(task.seed, source_of(task), task.flow, say=print)
     _describe(result)
     return 1 if result.violations else 0
 

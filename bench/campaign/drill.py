@@ -8,19 +8,29 @@ from collections.abc import Callable
 from typing import Protocol
 
 from bench.campaign import guide, judge, ours
+from bench.campaign.cases import Case, case_named
 from bench.campaign.judge import Verdict
-from bench.campaign.mixes import Trouble
+from bench.campaign.mixes import Trouble, mix_named, mix_of
 from bench.campaign.result import Result, Violation
-from bench.campaign.runner import GUIDE, OURS
+from bench.campaign.runner import GUIDE, OURS, Task
 from bench.campaign.stand_ins import PRESENT
 from bench.campaign.world import World
 from simulator.engine.faults import AnyFault
 from simulator.engine.simulation import FaultError
 
+SAID = 6000
+"""Characters of what the run's logs say of its failures that are kept."""
 HORIZON = 16 * 3600.0
 """Seconds after which a drill that does not end is looked at as it is."""
 FLOWS = {OURS: ours.begin, GUIDE: guide.begin}
 """The tools that are compared: what runs the drill."""
+
+
+def source_of(task: Task) -> Source:
+    """What goes wrong in the drill."""
+    if task.case is not None:
+        return case_named(task.case)
+    return mix_named(task.mix) if task.mix is not None else mix_of(task.seed)
 
 
 class Source(Protocol):
@@ -70,8 +80,10 @@ def drill(seed: int, source: Source, flow: str, say: Callable[[str], None] | Non
         cpu=time.process_time() - began,
         trouble=tuple(trouble.names),
         plan=trouble.shape.name,
+        said=verdicts[0].said[-SAID:] if verdicts else "",
         ended=f"{verdicts[0].state}: {verdicts[0].end}" if verdicts else "",
         broke=broke,
+        case=isinstance(source, Case),
     )
 
 

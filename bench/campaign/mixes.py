@@ -405,6 +405,6 @@ def mix_of(seed: int) -> Mix:
     return random.Random(f"{seed} mix").choices(MIXES, [mix.weight for mix in MIXES])[0]
 
 
-def named(name: str) -> Mix:
+def mix_named(name: str) -> Mix:
     """The mix of that name. :raises KeyError: there is none"""
     return {mix.name: mix for mix in MIXES}[name]

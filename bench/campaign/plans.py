@@ -127,6 +127,11 @@ def shapes() -> tuple[Shape, ...]:
     return tuple(_shape(document) for document in DOCUMENTS)
 
 
+def shape_named(name: str) -> Shape:
+    """The plan of that name. :raises KeyError: there is none"""
+    return {shape.name: shape for shape in shapes()}[name]
+
+
 @functools.cache
 def neighbour() -> Shape:
     return _shape(NEIGHBOUR)

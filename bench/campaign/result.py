@@ -27,6 +27,7 @@ class Result:
     :param passed: whether the drill ended green
     :param cpu: seconds of the processor
     :param trouble: the ingredients of what went wrong
+    :param said: what the run's logs say of its failures
     :param ended: the state of the run, and the end of its log
     :param broke: an error of the campaign itself
     """
@@ -40,13 +41,16 @@ class Result:
     cpu: float
     trouble: tuple[str, ...]
     plan: str
+    said: str
     ended: str
     broke: str = ""
+    case: bool = False
 
     @property
     def replay(self) -> str:
         """The command that runs this drill again."""
-        return f"python -m bench.campaign --flow {self.flow} --mix {self.mix!r} --seed {self.seed} --verbose"
+        what = f"--case {self.mix!r}" if self.case else f"--mix {self.mix!r} --seed {self.seed}"
+        return f"python -m bench.campaign --flow {self.flow} {what} --verbose"
 
 
 def interval(count: int, of: int) -> tuple[float, float]:

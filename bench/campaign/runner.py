@@ -19,11 +19,16 @@ HASH_SEED = "PYTHONHASHSEED"
 
 @dataclass(frozen=True)
 class Task:
-    """One drill to run. :param mix: its name; ``None`` lets the seed choose"""
+    """One drill to run.
 
-    seed: int
+    :param mix: the mix; ``None`` lets the seed choose
+    :param case: a case that is written down, instead of a mix
+    """
+
+    seed: int = 1
     flow: str = OURS
     mix: str | None = None
+    case: str | None = None
 
 
 _installed = ExitStack()
@@ -37,10 +42,9 @@ def _prepare() -> None:
 
 def run_one(task: Task) -> Result:
     """Run one drill in this process, which must be prepared."""
-    from bench.campaign import mixes
-    from bench.campaign.drill import drill
+    from bench.campaign.drill import drill, source_of
 
-    return drill(task.seed, mixes.named(task.mix) if task.mix else mixes.mix_of(task.seed), task.flow)
+    return drill(task.seed, source_of(task), task.flow)
 
 
 @contextmanager
