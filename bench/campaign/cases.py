@@ -22,8 +22,8 @@ from bench.campaign.scheduler import Pace, Run
 from bench.campaign.world import World
 from simulator.engine.faults import AccessDenied, AnyFault, ConnectionDrop, TagsRefused
 
-IMPATIENT = Pace(heartbeat_timeout=60.0)
-"""An Airflow that soon notices that a worker is gone."""
+IMPATIENT = Pace(heartbeat_timeout=60.0, heartbeat=(4.9, 5.0))
+"""An Airflow that soon notices that a worker is gone. One that thaws lives on for as long as it can."""
 BEFORE, AFTER = "before StartRecovery", "after StartRecovery"
 UNTAGGED = TagsRefused(operations=("StartRecovery",))
 
@@ -34,12 +34,14 @@ class Case:
 
     :param passes: whether the drill must end green
     :param codes: what its logs must name, if it must not
+    :param leaves: whether instances run on, because nothing that could end them may act any more
     """
 
     name: str
     plan: str
     passes: bool
     codes: tuple[str, ...] = ()
+    leaves: bool = False
     faults: Sequence[tuple[float, AnyFault]] = ()
     hits: tuple[Hit, ...] = ()
     weather: Weather = field(default_factory=Weather)
@@ -104,6 +106,11 @@ def _end_run(world: World, run: Run, _: random.Random) -> None:
     world.airflow.mark_run_failed(run)
 
 
+def _end_run_soon(world: World, run: Run, _: random.Random) -> None:
+    world.hub.sleep(5.0)
+    world.airflow.mark_run_failed(run)
+
+
 def _terminate_first(world: World, run: Run, _: random.Random) -> None:
     first = world.account.truth.alive(run.actor)[0]
     Client(world.account, "drs", 1).terminate_recovery_instances(recoveryInstanceIDs=[first])
@@ -163,8 +170,20 @@ CASES = (
         passes=True,
         acts=[_when("approve_cleanup", "awaiting_input", _start_neighbour)],
     ),
-    Case("the DAG is paused", "started", passes=False, acts=[_when(APPLICATION, "success", _pause)]),
-    Case("the DAG is deleted", "started", passes=False, acts=[_when(APPLICATION, "success", _delete_dag)]),
+    Case(
+        "the DAG is paused",
+        "started",
+        passes=False,
+        leaves=True,
+        acts=[_when(APPLICATION, "success", _pause)],
+    ),
+    Case(
+        "the DAG is deleted",
+        "started",
+        passes=False,
+        leaves=True,
+        acts=[_when(APPLICATION, "success", _delete_dag)],
+    ),
     Case(
         "the records are deleted",
         "started",
@@ -175,6 +194,7 @@ CASES = (
         "every remaining task is marked success",
         "started",
         passes=True,
+        leaves=True,
         acts=[_when(APPLICATION, "success", _mark_the_rest)],
     ),
     Case("the run is marked failed", "started", passes=False, acts=[_when(APPLICATION, "success", _end_run)]),
@@ -213,7 +233,8 @@ CASES = (
         "started",
         passes=False,
         hits=(Hit("wave_database.start_recovery", BEFORE, freeze=130.0, heart_beats=True),),
-        acts=[_when("wave_database.start_recovery", "running", _end_run)],
+        pace=IMPATIENT,
+        acts=[_when("wave_database.start_recovery", "running", _end_run_soon)],
     ),
     Case(
         "a worker is frozen after the send, and writes its old record over that of the next try",

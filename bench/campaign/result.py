@@ -29,6 +29,7 @@ class Result:
     :param trouble: the ingredients of what went wrong
     :param said: what the run's logs say of its failures
     :param ended: the state of the run, and the end of its log
+    :param left: instances of its runs that run on, and that no rule keeps
     :param broke: an error of the campaign itself
     """
 
@@ -43,6 +44,7 @@ class Result:
     plan: str
     said: str
     ended: str
+    left: int = 0
     broke: str = ""
     case: bool = False
 

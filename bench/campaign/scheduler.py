@@ -25,8 +25,6 @@ from bench.campaign.rules import ACTIVE, FINISHED, Node, State, decide, run_stat
 from bench.campaign.stores import Place, TaskStates, Variables, XComs
 from bench.campaign.tries import Try
 
-HEARTBEAT = 5.0
-"""Seconds between two heartbeats of a worker. The next one after a change of state kills its process."""
 SWEEP = 15.0
 """Seconds between two sweeps for time-outs."""
 
@@ -105,6 +103,8 @@ class Pace:
     """
 
     heartbeat_timeout: float = 300.0
+    heartbeat: tuple[float, float] = (0.0, 5.0)
+    """Seconds until a worker's next heartbeat, from and to. It kills a process that is no longer wanted."""
     start: tuple[float, float] = (0.3, 2.5)
     """Seconds from the moment when a task is ready to its first instruction."""
     skews: tuple[float, ...] = (0.0,)
@@ -372,7 +372,7 @@ class Airflow:
         for attempt in row.attempts:
             if attempt.alive and not self.accepts(attempt):
                 thaws = max(attempt.frozen_until - self.hub.now, 0.0)
-                self.hub.kill(attempt.process, after=thaws + self.rng.uniform(0.0, HEARTBEAT))
+                self.hub.kill(attempt.process, after=thaws + self.rng.uniform(*self.pace.heartbeat))
 
     # --- what a person can do ---------------------------------------------------------------------------
 
@@ -410,7 +410,7 @@ class Airflow:
             row.max_tries = row.try_number + row.node.retries
             if was_running:
                 self._set(row, "restarting")
-                wait = HEARTBEAT + row.node.retry_delay
+                wait = self.pace.heartbeat[1] + row.node.retry_delay
                 self.hub.after(wait, lambda row=row: self._restart(row))  # type: ignore[misc]
             else:
                 self._set(row, None)

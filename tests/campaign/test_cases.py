@@ -16,5 +16,6 @@ def test_no_promise_is_broken(case: Case, drills: Pool) -> None:
     assert not result.broke
     assert [f"{each.kind}: {each.what}" for each in result.violations] == [], result.replay
     assert result.passed == case.passes, f"{result.ended}\n{result.said}\n{result.replay}"
+    assert bool(result.left) == case.leaves, f"{result.ended}\n{result.said}\n{result.replay}"
     for code in case.codes:
         assert f"[{code}]" in result.said, f"{result.said}\n{result.replay}"
