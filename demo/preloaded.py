@@ -29,10 +29,11 @@ def read_service_models_once() -> None:
     def load_once(path: str) -> Any:
         return load_file(JSONFileLoader(), path)
 
-    def load_shared(_: JSONFileLoader, file_path: str) -> Any:
-        return load_once(file_path)
+    class SharedLoader(JSONFileLoader):
+        def load_file(self, file_path: str) -> Any:
+            return load_once(file_path)
 
-    JSONFileLoader.load_file = load_shared  # type: ignore[method-assign]
+    JSONFileLoader.load_file = SharedLoader.load_file  # type: ignore[method-assign]
     for service in SERVICES:
         session = boto3.Session("any", "any", region_name="us-east-1")
         session.client(service)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from drs.aws.jobs import Job, LogEvent
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient
@@ -41,6 +43,7 @@ class DrsCalls:
         tags: Mapping[str, str],
         is_drill: bool = True,
         snapshots: Mapping[str, str] | None = None,
+        last_check: Callable[[], None] | None = None,
     ) -> Job:
         """Start one job that launches all of these servers.
 
@@ -50,6 +53,8 @@ class DrsCalls:
         :param tags: tags of the job; empty if the account refuses tags
         :param is_drill: false only for a real recovery, which only :mod:`drs.run.guards` may allow
         :param snapshots: a recovery snapshot id for each server that is not launched from its latest state
+        :param last_check: called when the request is complete and signed, directly before it is sent; what it
+            raises ends the call, and nothing is sent
         :return: the job, PENDING
         """
         servers: list[StartRecoveryRequestSourceServerTypeDef] = []
@@ -57,10 +62,12 @@ class DrsCalls:
             servers.append({"sourceServerID": server_id})
             if snapshots and server_id in snapshots:
                 servers[-1]["recoverySnapshotID"] = snapshots[server_id]
-        if tags:
-            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
-        else:
-            reply = self.unrepeated.start_recovery(isDrill=is_drill, sourceServers=servers)
+        client = self.unrepeated
+        with _checked_before_send(client, last_check):
+            if tags:
+                reply = client.start_recovery(isDrill=is_drill, sourceServers=servers, tags=tags)
+            else:
+                reply = client.start_recovery(isDrill=is_drill, sourceServers=servers)
         return Job.from_api(reply["job"])
 
     def terminate_recovery_instances(self, instance_ids: Sequence[str]) -> Job:
@@ -91,7 +98,7 @@ class DrsCalls:
 
     def live_jobs(self) -> list[Job]:
         """Every job that holds servers now."""
-        return [job for job in self.jobs_since(dt.datetime.now(dt.UTC) - LOOK_BACK) if job.live]
+        return [job for job in self.jobs_since(utc_now() - LOOK_BACK) if job.live]
 
     def job_log(self, job_id: str) -> list[LogEvent]:
         """A job's log so far, oldest first."""
@@ -176,6 +183,24 @@ class Drs(DrsCalls):
     def unrepeated(self) -> DrsClient:
         """The given client. To start a recovery, it must be one that repeats nothing."""
         return self._conn
+
+
+@contextmanager
+def _checked_before_send(client: DrsClient, check: Callable[[], None] | None) -> Iterator[None]:
+    """Have ``check`` called directly before this client sends a StartRecovery request."""
+    if check is None:
+        yield
+        return
+    event = "before-send.drs.StartRecovery"
+
+    def handler(**_: object) -> None:
+        check()
+
+    client.meta.events.register_first(event, handler)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(event, handler)
 
 
 def chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:

@@ -19,8 +19,9 @@ from drs.aws.calls import DrsCalls, chunks
 from drs.aws.jobs import Job
 from drs.aws.quotas import MAX_SERVERS_PER_JOB
 from drs.cleanup.drill_instances import DescribeEc2
-from drs.cleanup.incomplete import incomplete, recorded_launches
+from drs.cleanup.incomplete import incomplete, more_to_come, recorded_launches
 from drs.cleanup.look import Look, recorded_jobs
+from drs.cleanup.lost import with_losses
 from drs.cleanup.prices import cost_listing
 from drs.cleanup.situation import LOOK_AGAIN, TRIES, Situation
 from drs.errors import AccessDenied, CleanupIncomplete
@@ -29,6 +30,9 @@ from drs.run.log import Log
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
 from drs.times import utc_now
 
+EC2_LOOKS = 9
+"""Looks, 10 s apart, after which an instance that EC2 still shows alive counts as a survivor: EC2 may show a
+state that is a minute old."""
 REFUSED_PAUSE = dt.timedelta(seconds=30)
 """How long clean-up waits after a call that DRS refused or did not answer."""
 TIME_IS_OVER = "the time for clean-up is over"
@@ -87,6 +91,7 @@ class CleanUp:
         self._timeout = plan.cleanup.timeout
         self._waves = [wave.name for wave in plan.waves]
         self._logged: set[str] = set()
+        self._live: Sequence[Job] = ()
         self._look = Look(
             hook=hook, describe_ec2=describe_ec2, run=run, save=self._save, note=self._log_once, now=now
         )
@@ -135,6 +140,7 @@ class CleanUp:
         if not self._run.is_drill:
             return self._leave()
         seen = self._look.drs(self._launches(), self.record)
+        self._live = seen.blocking_jobs
         # The first step that decides ends this call; a step that does not apply returns None.
         for step in (
             self._keep,
@@ -143,6 +149,7 @@ class CleanUp:
             self._terminate_what_is_due,
             self._report_survivors,
             self._wait_for_lost_replies,
+            self._wait_for_unlisted_instances,
         ):
             if (outcome := step(seen)) is not None:
                 return outcome
@@ -171,9 +178,9 @@ class CleanUp:
             raise self._incomplete(TIME_IS_OVER, seen.left, live)
         if live:
             return WaitForJobs(tuple(job.job_id for job in live), self._deadline())
-        if seen.settles_at:
-            return WaitForJobs((), seen.settles_at)
-        self._end(kept=True, why_kept=self._why_kept)
+        if waits := [at for at in (seen.settles_at, seen.listed_by) if at]:
+            return WaitForJobs((), max(waits))
+        self._end(kept=True, why_kept=self._why_kept, left=seen.left)
         self._log.warning(
             "%d drill instance(s) are kept: %s. They cost money until somebody terminates them "
             "(python -m drs cleanup %s), or the next drill of their servers replaces them:\n%s",
@@ -199,7 +206,7 @@ class CleanUp:
     def _terminate_what_is_due(self, seen: Situation) -> Outcome | None:
         """Start the TERMINATE jobs that can be started, and wait for these and for the live jobs."""
         ids = [item.recovery_instance_id for item in seen.to_terminate]
-        accepted = [self._terminate(batch, seen.left) for batch in chunks(ids, MAX_SERVERS_PER_JOB)]
+        accepted = [self._terminate(batch, seen) for batch in chunks(ids, MAX_SERVERS_PER_JOB)]
         refused = not all(accepted)
         started = self.record.terminate_calls[len(seen.record.terminate_calls) :]
         waiting = [job.job_id for job in seen.blocking_jobs] + [call.job_id for call in started]
@@ -217,7 +224,9 @@ class CleanUp:
         """Fail if an instance outlived all of its TERMINATE jobs."""
         if seen.survivors:
             raise self._incomplete(
-                f"{TRIES} TERMINATE jobs for each instance did not remove all of them", seen.left
+                f"{TRIES} TERMINATE jobs for each instance did not remove all of them",
+                seen.left,
+                seen.live_launch_jobs,
             )
         return None
 
@@ -229,6 +238,17 @@ class CleanUp:
             "A task ended without the reply to its StartRecovery call; clean-up looks again for its job."
         )
         return WaitForJobs((), seen.settles_at)
+
+    def _wait_for_unlisted_instances(self, seen: Situation) -> Outcome | None:
+        """Give DRS the time to list an instance that a job has launched."""
+        if seen.listed_by is None:
+            return None
+        listed = ", ".join(f"{server_id} (job {job_id})" for job_id, server_id in seen.unlisted)
+        self._log_once(
+            f"DRS says that these servers were launched and lists no instance of them: {listed}. "
+            "Clean-up looks again, because DRS may list an instance late."
+        )
+        return WaitForJobs((), min(seen.listed_by, self._now() + REFUSED_PAUSE))
 
     def _prove(self) -> Outcome:
         """DRS lists none of the run's instances any more; check that EC2 agrees."""
@@ -244,7 +264,7 @@ class CleanUp:
             )
             return Proven()
         going = all(state in GOING for state in alive.values())
-        if self._time_is_over() or (not going and self.record.ec2_looks >= TRIES):
+        if self._time_is_over() or (not going and self.record.ec2_looks >= EC2_LOOKS):
             listing = ", ".join(f"{instance} ({state})" for instance, state in sorted(alive.items()))
             raise CleanupIncomplete(
                 f"DRS lists no instance of this run any more, but EC2 still shows: {listing}.",
@@ -254,7 +274,7 @@ class CleanUp:
         self._save(self.record.model_copy(update={"ec2_looks": self.record.ec2_looks + (0 if going else 1)}))
         return WaitForJobs((), min(self._now() + LOOK_AGAIN, self._deadline()))
 
-    def _terminate(self, instance_ids: Sequence[str], left: Sequence[InstanceRecord]) -> bool:
+    def _terminate(self, instance_ids: Sequence[str], seen: Situation) -> bool:
         """Start one TERMINATE job.
 
         If DRS refuses several instances together, each is tried alone, so that one that cannot be terminated
@@ -265,12 +285,12 @@ class CleanUp:
         try:
             job = self._hook.terminate_recovery_instances(instance_ids)
         except (ClientError, BotoCoreError) as error:
-            self._refuse_without_permission(error, left)
+            self._refuse_without_permission(error, seen)
             self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
             for_all = call_errors.unavailable(error) or call_errors.error_code(error) == call_errors.QUOTA
             if len(instance_ids) > 1 and not for_all:
                 for instance_id in instance_ids:
-                    self._terminate([instance_id], left)
+                    self._terminate([instance_id], seen)
             return False
         call = TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
         self._save(self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, call)}))
@@ -278,22 +298,20 @@ class CleanUp:
             "Job %s terminates %d drill instance(s):\n%s",
             job.job_id,
             len(instance_ids),
-            self._listing([item for item in left if item.recovery_instance_id in instance_ids]),
+            self._listing([item for item in seen.left if item.recovery_instance_id in instance_ids]),
         )
         return True
 
-    def _refuse_without_permission(
-        self, error: ClientError | BotoCoreError, left: Sequence[InstanceRecord]
-    ) -> None:
+    def _refuse_without_permission(self, error: ClientError | BotoCoreError, seen: Situation) -> None:
         """Fail if the role may not terminate instances: waiting does not help."""
         if call_errors.error_code(error) not in call_errors.DENIED:
             return
         explained = call_errors.explain(error, "to terminate this run's drill instances")
         assert explained is not None
-        raise AccessDenied(
-            f"{explained.message}\nThese drill instances still exist:\n{self._listing(left)}",
-            remedy=explained.remedy,
-        ) from error
+        parts = [explained.message, f"These drill instances still exist:\n{self._listing(seen.left)}"]
+        if live := seen.live_launch_jobs:
+            parts.append(f"{more_to_come(live)}")
+        raise AccessDenied("\n".join(parts), remedy=explained.remedy) from error
 
     # --- failures ---------------------------------------------------------------------------------------
 
@@ -301,7 +319,7 @@ class CleanUp:
         """DRS cannot be read at this moment. Instances cost money and hours are left, so try again."""
         if self._time_is_over():
             why = f"DRS does not answer ({error}), and {TIME_IS_OVER}"
-            raise self._incomplete(why, self.record.instances) from error
+            raise self._incomplete(why, self.record.instances, self._live) from error
         self._log.warning("DRS did not answer (%s). Clean-up looks again in 30 s.", error)
         return WaitForJobs((), self._now() + REFUSED_PAUSE)
 
@@ -341,8 +359,15 @@ class CleanUp:
             self._logged.add(text)
             self._log.info(text)
 
-    def _end(self, **fields: Any) -> None:
-        self._save(self.record.model_copy(update={**fields, "ended_at": self._now()}))
+    def _end(self, *, left: Sequence[InstanceRecord] = (), **fields: Any) -> None:
+        """Record the end of clean-up, with every instance that the run launched.
+
+        :param left: the instances that are kept
+        """
+        instances = self.record.instances
+        if self._run.is_drill:
+            instances = with_losses(self.record, self._ledger, self._run, left)
+        self._save(self.record.model_copy(update={**fields, "instances": instances, "ended_at": self._now()}))
 
     def _save(self, record: CleanupRecord) -> None:
         self._ledger.save_cleanup(record)

@@ -34,10 +34,16 @@ def incomplete(
     if left:
         parts.append(f"{len(left)} drill instance(s) still exist and cost money:\n{cost_listing(left, now)}")
     if live:
-        parts.append(f"These jobs are still live: {'; '.join(job.describe() for job in live)}.")
+        parts.append(more_to_come(live))
     if launched:
         parts.append(launched)
     return CleanupIncomplete("\n".join(parts), remedy=_remedy(region, left))
+
+
+def more_to_come(live: Sequence[Job]) -> str:
+    """A sentence on the jobs that are still live, with the servers of which they may launch instances."""
+    described = "; ".join(f"{job.describe()}, servers {', '.join(sorted(job.server_ids))}" for job in live)
+    return f"These jobs are still live, and a LAUNCH job may still launch instances: {described}."
 
 
 def recorded_launches(ledger: Ledger, waves: Iterable[str]) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.aws.jobs import Job
+from drs.aws.states import LaunchStatus
 from drs.cleanup.drill_instances import DescribeEc2, drill_instances, with_types
 from drs.cleanup.situation import Situation
-from drs.run.ownership import CALL_SPAN, own_launch_jobs
+from drs.run.ownership import LOOK_BEHIND, own_launch_jobs
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord
 
 
@@ -48,10 +49,10 @@ class Look:
         :param record: the clean-up's record so far
         """
         jobs = self._jobs(launches)
-        own, ambiguous = own_launch_jobs(jobs, self._run, launches)
-        for note in ambiguous:
+        own, unsure = own_launch_jobs(jobs, self._run, launches)
+        for note in unsure.values():
             self._note(note)
-        record = self._with_jobs(record, own, launches)
+        record = self._with_jobs(record, own, launches, unsure)
         listed = self._listed(record, own, launches)
         record = self._with_instances(record, listed)
         recorded = {item.recovery_instance_id: item for item in record.instances}
@@ -62,6 +63,7 @@ class Look:
             jobs=jobs,
             own_launch_jobs=own,
             left=[recorded[item.recovery_instance_id] for item in listed],
+            unlisted=_unlisted(own, record),
         )
 
     def ec2_states(self, record: CleanupRecord) -> dict[str, str]:
@@ -79,17 +81,25 @@ class Look:
 
     def _jobs(self, launches: Iterable[LaunchRecord]) -> list[Job]:
         """Every job since the run began, and every job that the run recorded, whatever DRS's clock says."""
-        jobs = {job.job_id: job for job in self._hook.jobs_since(self._run.began_at - CALL_SPAN)}
+        jobs = {job.job_id: job for job in self._hook.jobs_since(self._run.began_at - LOOK_BEHIND)}
         missing = recorded_jobs(launches) - set(jobs)
         return [*jobs.values(), *self._hook.describe_jobs(missing)]
 
     def _with_jobs(
-        self, record: CleanupRecord, own: Iterable[Job], launches: Iterable[LaunchRecord]
+        self,
+        record: CleanupRecord,
+        own: Iterable[Job],
+        launches: Iterable[LaunchRecord],
+        unsure: Iterable[str],
     ) -> CleanupRecord:
-        """Write down every job that the proof must cover, including those that DRS no longer lists."""
+        """Write down every job that the proof must cover, including those that DRS no longer lists, and the
+        jobs of which it is not certain whether this run started them.
+        """
         ids = {job.job_id for job in own} | recorded_jobs(launches) | set(record.jobs)
-        if ids != set(record.jobs):
-            record = record.model_copy(update={"jobs": tuple(sorted(ids)), "proven": False})
+        doubtful = set(unsure) | set(record.unsure)
+        if ids != set(record.jobs) or doubtful != set(record.unsure):
+            update = {"jobs": tuple(sorted(ids)), "unsure": tuple(sorted(doubtful - ids)), "proven": False}
+            record = record.model_copy(update=update)
             self._save(record)
         return record
 
@@ -113,6 +123,17 @@ class Look:
         record = record.model_copy(update={"instances": (*record.instances, *typed)})
         self._save(record)
         return record
+
+
+def _unlisted(own: Iterable[Job], record: CleanupRecord) -> list[tuple[str, str]]:
+    """Job and server of each launch that succeeded, and of which clean-up has seen no instance."""
+    seen = {(item.job_id, item.server_id) for item in record.instances}
+    return [
+        (job.job_id, participant.server_id)
+        for job in own
+        for participant in job.participants
+        if participant.status == LaunchStatus.LAUNCHED and (job.job_id, participant.server_id) not in seen
+    ]
 
 
 def recorded_jobs(launches: Iterable[LaunchRecord]) -> frozenset[str]:

@@ -14,6 +14,7 @@ from drs.run.proof import (
     VERDICT_TASK_ID,
     doubted_waves,
     failed_tasks,
+    lost_instances,
 )
 from drs.run.records import CLEANUP_APPROVAL, ApprovalRecord, RunRecord
 from drs.times import clock_time
@@ -77,6 +78,7 @@ def _doubts(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) ->
     """Every reason to doubt that the drill has passed so far."""
     so_far = {task_id: state for task_id, state in states.items() if task_id not in CLOSING}
     yield from failed_tasks(ledger, so_far)
+    yield from lost_instances(ledger)
     yield from doubted_waves(ledger, run, states)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from drs.aws.jobs import Job
 from drs.run.ownership import unanswered_calls
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, TerminateCall
+from drs.run.standing import LISTING_DELAY
 
-SETTLE = dt.timedelta(seconds=20)
-"""How long clean-up waits for the job of a call without a reply. A task that is killed lives on for at most
-one heartbeat (5 s by default); a call that it was about to make shows its job well within this time."""
+SETTLE = dt.timedelta(seconds=90)
+"""How long clean-up waits for the job of a call without a reply. A task sends a call within 15 s of its
+intent or not at all (:data:`drs.launch.wave_launch.AWAY`), and DRS may list a job up to a minute late."""
 TRIES = 2
 """TERMINATE jobs for one instance before it counts as a survivor."""
 LOOK_AGAIN = dt.timedelta(seconds=10)
@@ -30,6 +31,7 @@ class Situation:
     :param jobs: every job that DRS lists since the run began, and those that the run recorded
     :param own_launch_jobs: the LAUNCH jobs of this run among them
     :param left: the run's drill instances that DRS still lists
+    :param unlisted: job and server of each launch that succeeded, and of which DRS has listed no instance yet
     """
 
     at: dt.datetime
@@ -38,6 +40,7 @@ class Situation:
     jobs: Sequence[Job]
     own_launch_jobs: Sequence[Job]
     left: Sequence[InstanceRecord]
+    unlisted: Sequence[tuple[str, str]] = ()
 
     @property
     def live_launch_jobs(self) -> list[Job]:
@@ -99,6 +102,14 @@ class Situation:
             return None
         settles = max([*unanswered, self.record.started_at]) + SETTLE
         return settles if settles > self.at else None
+
+    @property
+    def listed_by(self) -> dt.datetime | None:
+        """Until when DRS may list an instance that a job launched and that it has not listed yet; ``None`` if
+        there is no such instance or that time is over.
+        """
+        by = self.record.started_at + LISTING_DELAY
+        return by if self.unlisted and by > self.at else None
 
     def _tries(self, item: InstanceRecord) -> int:
         calls = self.record.terminate_calls[self.record.earlier_calls :]

@@ -17,10 +17,11 @@ def planned_waits(slot: ServerSlot, timeline: Timeline) -> str:
     assert slot.refused_since is not None
     until = slot.refused_since + dt.timedelta(seconds=timeline.conflict_timeout)
     waits = [f"{span:.0f} s" for span in timeline.conflict_backoff]
+    sooner = ", or earlier if the job that holds the server ends" if slot.holder else ""
     return (
-        f"refused {slot.refusals} time(s). The next try is at {clock_time(slot.not_before)}, or earlier if "
-        f"the job that holds the server ends. Planned waits: {', '.join(waits)}, then every {waits[-1]} "
-        f"while that job is live, until {clock_time(until)} at the latest."
+        f"refused or held {slot.refusals} time(s). The next try is at {clock_time(slot.not_before)}{sooner}. "
+        f"Planned waits: {', '.join(waits)}, then every {waits[-1]} while it is held, until "
+        f"{clock_time(until)} at the latest."
     )
 
 

@@ -15,20 +15,42 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws import call_errors
 from drs.aws.jobs import Job, live_holders
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
+from drs.launch.before_call import BeforeCall, WhyHeld, look_before_call
 from drs.launch.earlier_try import compare
-from drs.launch.real_recoveries import find_real_recoveries
 from drs.launch.wait_messages import planned_waits, why_paused
 from drs.launch.wave_record import WaveRecord
 from drs.run.guards import launches_as_drill, refuse_unapproved
 from drs.run.ledger import Ledger
 from drs.run.log import Log
-from drs.run.ownership import JOB_CLOCK_SKEW, find_made_by, job_tags
+from drs.run.ownership import LOOK_BEHIND, find_made_by, is_own, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, WaitUntil
 from drs.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from drs.aws.calls import DrsCalls
+
+
+AWAY = dt.timedelta(seconds=15)
+"""The longest time between the intent of a call and its send. A process that was away for longer, because its
+worker was frozen, looks at everything again before it makes the call. Clean-up waits longer than this for the
+job of a call without a reply (:data:`drs.cleanup.situation.SETTLE`).
+"""
+
+
+TIMES_AWAY = 4
+"""How often in a row that may happen before the task fails."""
+
+
+class _NotSentError(Exception):
+    """The last check before the send of a call found a reason not to make it.
+
+    :param closed: clean-up of the run has begun
+    """
+
+    def __init__(self, *, closed: bool) -> None:
+        super().__init__()
+        self.closed = closed
 
 
 class WaveLaunch:
@@ -38,8 +60,12 @@ class WaveLaunch:
     :param ledger: the run's records
     :param run: the run
     :param wave: the wave's name
-    :param closed: whether clean-up of the run has begun; called before every launch call
+    :param closed: whether clean-up of the run has begun; called directly before every launch call
     :param log: where people follow the launch
+    :param still_standing: checks, before every launch call, that what the run launched is still there; raises
+        :class:`~drs.errors.RecoveryInstanceLost` if not
+    :param why_held: why a drill instance of somebody else holds its server
+    :param try_number: the try of the wave's task that this is
     :param now: the clock
     """
 
@@ -52,6 +78,9 @@ class WaveLaunch:
         wave: str,
         closed: Callable[[], bool],
         log: Log,
+        still_standing: Callable[[], None] = lambda: None,
+        why_held: WhyHeld = lambda _: None,
+        try_number: int = 1,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._hook = hook
@@ -59,12 +88,15 @@ class WaveLaunch:
         self._run = run
         self._wave = wave
         self._closed = closed
+        self._still_standing = still_standing
+        self._why_held = why_held
         self._log = log
         self._now = now
         self._names: dict[str, str] = {}
         self._snapshots: dict[str, str] = {}
         self._opens_at = now()
-        self._record = WaveRecord(ledger, wave, run.read_plan().launch_for(wave), now)
+        self._times_away = 0
+        self._record = WaveRecord(ledger, wave, run.read_plan().launch_for(wave), try_number, now)
 
     @property
     def record(self) -> LaunchRecord:
@@ -84,8 +116,10 @@ class WaveLaunch:
     def reconcile(self) -> None:
         """Compare an earlier try's record with DRS: keep what is launched or live, launch the rest again."""
         due = max(self._now(), self._opens_at)
-        for call in self.record.unanswered:
-            self._settle(call, self._hook.jobs_since(call.at - JOB_CLOCK_SKEW))
+        if unanswered := self.record.unanswered:
+            jobs = self._jobs_of_run()
+            for call in unanswered:
+                self._settle(call, jobs)
         slots = self._record.timeline.servers
         compared = compare(
             slots,
@@ -137,13 +171,52 @@ class WaveLaunch:
     def _call(self, server_ids: Sequence[str]) -> None:
         refuse_unapproved(self._run, self._ledger, self._wave)
         is_drill = launches_as_drill(self._run, self._ledger)
-        if not (server_ids := self._without_real_recoveries(server_ids, is_drill=is_drill)):
+        if not (server_ids := self._free(server_ids, is_drill=is_drill)):
             return
         # First write the intent, then check whether clean-up has begun. Clean-up does it the other way round,
         # so that either clean-up sees the intent or this task sees clean-up.
         call = self._record.intend(server_ids)
+        tags = job_tags(self._run, self._wave) if call.tagged else {}
+        try:
+            job = self._hook.start_recovery(
+                call.servers,
+                tags=tags,
+                is_drill=is_drill,
+                snapshots=self._snapshots,
+                last_check=lambda: self._check_before_send(call),
+            )
+        except _NotSentError as reason:
+            self._not_sent(call, closed=reason.closed)
+        except (ClientError, BotoCoreError) as error:
+            self._refused(call, error)
+        else:
+            self._times_away = 0
+            self._started(call, job)
+
+    def _check_before_send(self, call: Call) -> None:
+        """Look once more directly before the request is sent.
+
+        The process may have been frozen since it looked at DRS: then clean-up may have begun, or Airflow may
+        have started another try. The clock is looked at last, because the other two looks take time. The
+        window that stays is between this check and the first byte on the wire.
+
+        :raises _NotSentError: the call must not be made now
+        :raises drs.launch.wave_record.SupersededError: another try of the task has taken over
+        """
         if self._closed():
-            self._record.answer(call, not_made=True)
+            raise _NotSentError(closed=True)
+        self._record.check_owned()
+        if self._now() - call.at > AWAY:
+            raise _NotSentError(closed=False)
+
+    def _not_sent(self, call: Call, *, closed: bool) -> None:
+        """Record that a call was not made.
+
+        :raises DrillFailed: clean-up of the run has begun
+        :raises DrsUnavailable: every try to make a call takes too long
+        """
+        self._record.answer(call, not_made=True)
+        if closed:
             raise DrillFailed(
                 f"Clean-up of this run has begun; wave {self._wave} starts no further server.",
                 remedy=(
@@ -151,39 +224,78 @@ class WaveLaunch:
                     "with all tasks after it, 'terminate' included."
                 ),
             )
-        tags = job_tags(self._run, self._wave) if call.tagged else {}
-        try:
-            job = self._hook.start_recovery(
-                call.servers, tags=tags, is_drill=is_drill, snapshots=self._snapshots
+        self._times_away += 1
+        if self._times_away >= TIMES_AWAY:
+            raise DrsUnavailable(
+                f"{TIMES_AWAY} times in a row more than {duration(AWAY.total_seconds())} passed between the "
+                f"decision to launch {self._labels(call.servers)} and the moment to send the call.",
+                remedy=(
+                    "Look at the worker: it is overloaded, or a proxy or STS answers slowly. Then clear this "
+                    "task or start a new run."
+                ),
             )
-        except (ClientError, BotoCoreError) as error:
-            self._refused(call, error)
-        else:
-            self._started(call, job)
+        self._log.warning(
+            "This process was away for more than %s directly before it was to launch %s. It looks at DRS "
+            "again before it makes the call.",
+            duration(AWAY.total_seconds()),
+            self._labels(call.servers),
+        )
 
-    def _without_real_recoveries(self, server_ids: Sequence[str], *, is_drill: bool) -> Sequence[str]:
-        """The servers that may be launched now, because DRS shows no real recovery of them.
+    def _free(self, server_ids: Sequence[str], *, is_drill: bool) -> Sequence[str]:
+        """The servers that may be launched now: nothing of this run launches them, nobody else holds them,
+        and DRS shows no real recovery of them.
 
         :raises RecoveryInstanceExists: a server that is not optional runs in a real recovery
+        :raises drs.errors.RecoveryInstanceLost: an instance that this run launched is not there any more
         """
         try:
-            found = find_real_recoveries(self._hook, server_ids, is_drill=is_drill)
+            self._still_standing()
+            found = look_before_call(
+                self._hook, server_ids, is_drill=is_drill, is_own=self._is_own, why_held=self._why_held
+            )
         except (ClientError, BotoCoreError) as error:
             if not call_errors.unavailable(error):
                 raise
             self._pause(error, why_paused(error))
             return ()
-        if found.starting:
-            self._put_back(sorted(found.starting), found.starting, "Some servers are not launched yet")
+        self._adopt(found.own)
+        self._keep_away(found)
+        taken = {*found.own, *found.starting, *found.running, *found.held}
+        return [server_id for server_id in server_ids if server_id not in taken]
+
+    def _keep_away(self, found: BeforeCall) -> None:
+        """Put back or give up the servers that others hold or run."""
+        others = {server_id: job for server_id, job in found.starting.items() if server_id not in found.own}
+        if others:
+            self._put_back(sorted(others), others, "Some servers are not launched yet")
         for server_id, why in found.running.items():
             if not self._record.timeline.slot(server_id).optional:
                 raise RecoveryInstanceExists(f"Server {self._label(server_id)} is not launched: {why}.")
             self._record.move_to(self._record.timeline.given_up([server_id], why))
-        return [
-            server_id
-            for server_id in server_ids
-            if server_id not in found.starting and server_id not in found.running
-        ]
+        held = {server_id: why for server_id, why in found.held.items() if server_id not in others}
+        if held:
+            self._record.move_to(self._record.timeline.held(held, self._now()))
+            for server_id, why in held.items():
+                self._log.warning("Server %s is not launched yet: %s.", self._label(server_id), why)
+                self._log_refusal(self._record.timeline.slot(server_id))
+
+    def _is_own(self, job: Job) -> bool:
+        return is_own(job, self._run, self.record.all_job_ids)
+
+    def _adopt(self, own: Mapping[str, Job]) -> None:
+        """Keep the launch of servers that a job of this run launches, though the record does not say so."""
+        for job in {job.job_id: job for job in own.values()}.values():
+            servers = [server_id for server_id, each in own.items() if each.job_id == job.job_id]
+            self._record.adopt(job, servers)
+            self._log.info(
+                "Job %s is this run's own and launches %s; that launch is kept, and no other is started.",
+                job.describe(),
+                self._labels(servers),
+            )
+
+    def _jobs_of_run(self) -> list[Job]:
+        """Every job since this run began, however the worker's clock and AWS's differ."""
+        return self._hook.jobs_since(self._run.began_at - LOOK_BEHIND)
 
     def _started(self, call: Call, job: Job, *, found: bool = False) -> None:
         servers = [server_id for server_id in call.servers if server_id in job.server_ids] or call.servers
@@ -203,7 +315,7 @@ class WaveLaunch:
         """
         code = call_errors.error_code(error)
         if call_errors.reply_unknown(error):
-            if not self._settle(call, self._hook.jobs_since(call.at - JOB_CLOCK_SKEW)):
+            if not self._settle(call, self._jobs_of_run()):
                 self._pause(error, why_paused(error))
             return
         if code == call_errors.CONFLICT:
@@ -231,8 +343,8 @@ class WaveLaunch:
 
     def _go_on_without_tags(self, error: Exception) -> None:
         self._log.warning(
-            "This account refuses tags on DRS jobs (%s). The launch goes on without tags: this run then "
-            "recognises its jobs by their servers and time. Allow drs:TagResource to make that certain.",
+            "This account refuses tags on DRS jobs (%s). The launch goes on without tags. If the reply to a "
+            "call is lost, the run then cannot know its job, and fails. Allow drs:TagResource.",
             error,
         )
         self._record.refuse_tags()
@@ -240,22 +352,27 @@ class WaveLaunch:
     def _conflict(self, call: Call) -> None:
         """A live job holds some of the servers. It may be this run's own, if an earlier call lost its reply.
 
-        This call was sent once and refused, so it made no job, and a job that looks like its own is somebody
-        else's. That is recorded first, because the next call of DRS may fail.
+        This call was sent once and refused, so it made no job. That is recorded first, because the next call
+        of DRS may fail. A live job with this run's token is the run's own: of a call whose reply was lost, or
+        of a try whose worker was frozen.
         """
         self._record.answer(call, error=call_errors.CONFLICT)
         live = self._hook.live_jobs()
+        own = live_holders([job for job in live if self._is_own(job)], call.servers)
+        self._adopt(own)
+        refused = [server_id for server_id in call.servers if server_id not in own]
         for earlier in self.record.unanswered:
-            if set(earlier.servers) & set(call.servers) and self._settle(earlier, live):
+            if set(earlier.servers) & set(refused) and self._settle(earlier, live):
                 return
-        holders = live_holders(live, call.servers)
-        if not holders:
+        holders = live_holders(live, refused)
+        if refused and not holders and not own:
             self._log.warning(
-                "DRS refused the call for %s, though no live job holds any of them.",
-                self._labels(call.servers),
+                "DRS refused the call for %s, though no live job holds any of them.", self._labels(refused)
             )
-        self._put_back(call.servers, holders, "DRS refused the call")
-        if holders and (free := [server_id for server_id in call.servers if server_id not in holders]):
+        if not holders and own:  # this run's own job was the reason, so the others are due now
+            return
+        self._put_back(refused, holders, "DRS refused the call")
+        if holders and (free := [server_id for server_id in refused if server_id not in holders]):
             self._log.info("No job holds these servers, so they are started at once: %s.", self._labels(free))
 
     def _put_back(self, server_ids: Sequence[str], holders: Mapping[str, Job], why: str) -> None:
@@ -283,21 +400,24 @@ class WaveLaunch:
     def _settle(self, call: Call, jobs: Sequence[Job]) -> bool:
         """Look for the job that a call without a known reply made.
 
-        :return: whether the job was found
-        :raises DrsUnavailable: several jobs may be the call's
+        :return: whether the job was found, beyond doubt
+        :raises DrsUnavailable: jobs without tags may be the call's
         """
         found = find_made_by(call, jobs, self._run, self.record.all_job_ids)
-        if len(found) == 1:
-            self._started(call, found[0], found=True)
+        if found.certain:
+            self._started(call, max(found.certain, key=lambda job: (job.live, job.created)), found=True)
             return True
-        if found:
+        if found.possible:
+            described = ", ".join(job.describe() for job in found.possible)
             raise DrsUnavailable(
-                f"The reply to starting {self._labels(call.servers)} was lost, and {len(found)} jobs would "
-                f"fit: {', '.join(job.describe() for job in found)}. Nothing shows which of them this run "
-                "started.",
+                f"The reply to starting {self._labels(call.servers)} was lost, and this account refuses tags "
+                f"on jobs. {len(found.possible)} job(s) without tags would fit: {described}. Nothing shows "
+                "whether this run or somebody else started them. So the servers are not launched again, and "
+                "the instances of these jobs are not terminated.",
                 remedy=(
-                    "Look at these jobs in the DRS console and terminate their instances, then trigger a new "
-                    "run."
+                    "Look at these jobs in the DRS console. If nobody else started them, terminate their "
+                    "instances. Then trigger a new run. Allow drs:TagResource, so that a run recognises its "
+                    "jobs."
                 ),
                 retryable=False,
             )

@@ -1,14 +1,24 @@
-"""A wave's launch record in the run's ledger: every change is saved at once."""
+"""A wave's launch record in the run's ledger: every change is saved at once.
+
+Airflow may take a task's worker for dead and start another try while the worker is only frozen. When it goes
+on, two processes have the same record. So every save first reads what is there: the newest try owns the
+record, and an older one only adds what must not be lost, a job that DRS made for it.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from drs.aws.jobs import Job
 from drs.plan import Launch
 from drs.run.ledger import Ledger
 from drs.run.records import Call, LaunchRecord, ResolvedServer
 from drs.run.timeline import ServerSlot, Timeline
+
+
+class SupersededError(Exception):
+    """A newer try of the same task owns the wave's record. This one must do nothing more."""
 
 
 class WaveRecord:
@@ -17,36 +27,45 @@ class WaveRecord:
     :param ledger: the run's records
     :param wave: the wave's name
     :param settings: how the plan launches the wave
+    :param try_number: the try of the wave's task that this is
     :param now: the clock
     """
 
-    def __init__(self, ledger: Ledger, wave: str, settings: Launch, now: Callable[[], dt.datetime]) -> None:
+    def __init__(
+        self, ledger: Ledger, wave: str, settings: Launch, try_number: int, now: Callable[[], dt.datetime]
+    ) -> None:
         self._ledger = ledger
         self._wave = wave
         self._settings = settings
+        self._try_number = try_number
         self._now = now
-        self.saved = LaunchRecord(timeline=self._new_timeline((), now()))
+        self.saved = LaunchRecord(timeline=self._new_timeline((), now()), try_number=try_number)
 
     @property
     def timeline(self) -> Timeline:
         return self.saved.timeline
 
     def open(self, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> None:
-        """Read this run's record of the wave, or write the first one.
+        """Read this run's record of the wave, or write the first one. It now belongs to this try.
 
         :param servers: the servers to launch; after preflight was cleared they may differ from the record's
         :param opens_at: when the first of them may be launched
+        :raises SupersededError: a newer try owns the record
         """
         timeline = self._new_timeline(servers, opens_at)
-        existing = self._ledger.launch(self._wave)
+        existing = self._owned()
         if existing is None:
-            self._save(LaunchRecord(timeline=timeline))
+            self._save(LaunchRecord(timeline=timeline, try_number=self._try_number))
             return
-        self.saved = existing
         known = {slot.server_id: slot for slot in existing.timeline.servers}
         slots = tuple(known.get(slot.server_id, slot) for slot in timeline.servers)
-        if slots != existing.timeline.servers:
-            self.move_to(existing.timeline.model_copy(update={"servers": slots}))
+        update = {
+            "timeline": existing.timeline.model_copy(update={"servers": slots}),
+            "try_number": self._try_number,
+        }
+        self.saved = existing
+        if (owned := existing.model_copy(update=update)) != existing:
+            self._save(owned)
 
     def move_to(self, timeline: Timeline) -> None:
         self._save(self.saved.model_copy(update={"timeline": timeline}))
@@ -58,6 +77,13 @@ class WaveRecord:
         update = {"calls": (*self.saved.calls, call), "timeline": self.timeline.called(now)}
         self._save(self.saved.model_copy(update=update))
         return call
+
+    def check_owned(self) -> None:
+        """Check that this try still owns the record.
+
+        :raises SupersededError: a newer try owns it
+        """
+        self._owned()
 
     def answer(
         self,
@@ -73,19 +99,54 @@ class WaveRecord:
         The delay to the next call counts from now, because DRS may have received the call as late as this.
         """
         settled = (timeline or self.timeline).called(self._now())
-        calls = tuple(
-            call.model_copy(update={"job_id": job_id, "error": error, "not_made": not_made})
-            if made == call
-            else made
-            for made in self.saved.calls
-        )
+        answered = call.model_copy(update={"job_id": job_id, "error": error, "not_made": not_made})
+        calls = tuple(answered if made == call else made for made in self.saved.calls)
         self._save(self.saved.model_copy(update={"calls": calls, "timeline": settled}))
+
+    def adopt(self, job: Job, server_ids: Sequence[str]) -> None:
+        """Record a job of this run that no call of the record names, or whose servers the record lacks.
+
+        It is the job of the newest call for these servers that got no answer or was thought not to be made.
+        """
+        made = self.saved.calls
+        timeline = self.timeline.started(server_ids, job.job_id)
+        if job.job_id not in self.saved.all_job_ids:
+            wanted = set(server_ids)
+            lost = [call for call in made if call.job_id is None and wanted & set(call.servers)]
+            call = next((c for c in reversed(lost) if c.error is None), None)
+            if call is None:
+                at = lost[-1].at if lost else self._now()
+                made = (*made, Call(at=at, servers=tuple(server_ids), job_id=job.job_id))
+            else:
+                found = call.model_copy(update={"job_id": job.job_id, "not_made": False})
+                made = tuple(found if each == call else each for each in made)
+        self._save(self.saved.model_copy(update={"calls": made, "timeline": timeline}))
 
     def refuse_tags(self) -> None:
         """Record that the account refuses tags on DRS jobs."""
         self._save(self.saved.model_copy(update={"tags_refused": True}))
 
+    def _owned(self) -> LaunchRecord | None:
+        """The record as the ledger has it now.
+
+        :raises SupersededError: a newer try owns it
+        """
+        current = self._ledger.launch(self._wave)
+        if current is not None and current.try_number > self._try_number:
+            raise SupersededError(
+                f"Try {current.try_number} of this task has taken over; this try does nothing more."
+            )
+        return current
+
     def _save(self, record: LaunchRecord) -> None:
+        current = self._ledger.launch(self._wave)
+        if current is not None and current.try_number > self._try_number:
+            self._ledger.save_launch(
+                self._wave, current.model_copy(update={"calls": _merged(current.calls, _made(record.calls))})
+            )
+            self._owned()
+        if current is not None:
+            record = record.model_copy(update={"calls": _merged(_made(current.calls), record.calls)})
         self._ledger.save_launch(self._wave, record)
         self.saved = record
 
@@ -101,3 +162,20 @@ class WaveRecord:
                 for server in servers
             ),
         )
+
+
+def _made(calls: Iterable[Call]) -> list[Call]:
+    """The calls that made a job."""
+    return [call for call in calls if call.job_id is not None]
+
+
+def _merged(calls: Iterable[Call], newer: Iterable[Call]) -> tuple[Call, ...]:
+    """Both lists of calls in the order of their times. A call that is in both is taken from ``newer``, unless
+    only the other knows its job.
+    """
+    known = {(call.at, call.servers): call for call in calls}
+    merged = []
+    for call in newer:
+        other = known.pop((call.at, call.servers), None)
+        merged.append(other if other is not None and other.job_id and not call.job_id else call)
+    return tuple(sorted([*merged, *known.values()], key=lambda call: call.at))

@@ -125,7 +125,8 @@ READS = (
 WRITES = (
     Grant("launches the servers", ("drs:StartRecovery",), ("source-server",)),
     Grant(
-        "tags the jobs of the run; without tags they are recognised by their servers and start time",
+        "tags the jobs of the run; without tags, a run to which a reply of DRS is lost cannot know its own "
+        "job, and fails",
         ("drs:TagResource",),
         ("job",),
         required=False,

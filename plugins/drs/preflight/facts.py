@@ -181,6 +181,7 @@ class Facts:
     :param jobs: every job of the last 24 hours; no older job can still be live
     :param executions: the running executions of AWS's own recovery plans
     :param instances: the recovery instances of this run's servers
+    :param launched_by: the jobs that launched these instances, by id, as far as DRS still lists them
     :param settings: launch settings by server id; a server whose settings could not be read is absent
     :param templates: default versions by launch template id; a template that does not exist is absent
     :param subnets: the VPC of each subnet that the templates name and that exists
@@ -193,6 +194,7 @@ class Facts:
     jobs: tuple[Job, ...] | None
     executions: tuple[PlanExecution, ...] | None
     instances: tuple[RecoveryInstance, ...] | None
+    launched_by: Mapping[str, Job]
     settings: Mapping[str, LaunchSettings]
     templates: Mapping[str, Template] | None
     subnets: Mapping[str, str] | None

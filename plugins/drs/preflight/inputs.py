@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drs.plan import Plan
 from drs.plan.checks import Check, SsmCheck
+from drs.run.other_drills import Activity
 from drs.run.records import ExecutionType, Resolution
 
 
@@ -22,6 +23,8 @@ class PreflightInputs:
     :param recovery_point: launch from the newest recovery snapshot at or before this time
     :param own_jobs: DRS jobs that this run started: neither they nor their instances stop the run
     :param token: the token of this run, by which its jobs are recognised after its records were cleared
+    :param installation: the id of the Airflow installation that runs it; empty if there is none
+    :param activity: what an active run of this Airflow is doing; ``None`` if Airflow cannot be asked
     :param resolved: the servers that an earlier preflight of this run resolved; the run keeps them, even if
         the plan's groups contain other servers by now
     """
@@ -33,6 +36,8 @@ class PreflightInputs:
     recovery_point: dt.datetime | None = None
     own_jobs: frozenset[str] = frozenset()
     token: str | None = None
+    installation: str = ""
+    activity: Activity | None = None
     resolved: Resolution | None = None
 
     @property

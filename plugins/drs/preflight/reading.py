@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +15,7 @@ from drs.aws.call_errors import error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
 from drs.aws.ec2 import filters_by_id
+from drs.aws.jobs import Job
 from drs.errors import AccessDenied, Code
 from drs.preflight.facts import (
     Facts,
@@ -28,6 +30,7 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
@@ -50,6 +53,8 @@ class Caller:
 
     account_id: str
     arn: str
+    clock_ahead: dt.timedelta | None = None
+    """How far this machine's clock is ahead of AWS's, to a second; negative if it is behind."""
 
 
 class Reader:
@@ -65,8 +70,12 @@ class Reader:
 
     def caller(self) -> Caller | None:
         """Who the credentials belong to. ``None`` ends preflight, because it may be another account."""
+        asked = utc_now()
         identity = self._read_first("whose account this is", self._clients.sts.get_caller_identity)
-        return Caller(identity["Account"], identity["Arn"]) if identity else None
+        if identity is None:
+            return None
+        ahead = clock_ahead(identity.get("ResponseMetadata", {}).get("HTTPHeaders", {}), asked, utc_now())
+        return Caller(identity["Account"], identity["Arn"], ahead)
 
     def source_servers(self) -> list[Mapping[str, Any]] | None:
         """Every source server, as DRS lists it. ``None`` ends preflight, because nothing can be resolved."""
@@ -91,19 +100,22 @@ class Reader:
         snapshots: Mapping[str, list[Mapping[str, Any]]] = {}
         if inputs.recovery_point is not None:
             snapshots = self._read_each(servers, "recovery snapshots", drs.recovery_snapshots)
+        jobs = self._attempt(
+            "whether a job holds a server", lambda: tuple(drs.jobs_since(looked_at - LOOK_BACK))
+        )
+        instances = self._attempt(
+            "which recovery instances exist",
+            lambda: tuple(map(RecoveryInstance.from_api, drs.recovery_instances(servers.ids))),
+        )
         return Facts(
             looked_at=looked_at,
             servers={item["sourceServerID"]: SourceServer.from_api(item) for item in items},
-            jobs=self._attempt(
-                "whether a job holds a server", lambda: tuple(drs.jobs_since(looked_at - LOOK_BACK))
-            ),
+            jobs=jobs,
             executions=self._attempt(
                 "whether one of AWS's own recovery plans is being executed", self._executions
             ),
-            instances=self._attempt(
-                "which recovery instances exist",
-                lambda: tuple(map(RecoveryInstance.from_api, drs.recovery_instances(servers.ids))),
-            ),
+            instances=instances,
+            launched_by=self._launched_by(instances or (), jobs or ()),
             settings=known,
             templates=templates,
             subnets=self._attempt(
@@ -120,6 +132,21 @@ class Reader:
         )
 
     # --- single reads -----------------------------------------------------------------------------------
+
+    def _launched_by(self, instances: Iterable[RecoveryInstance], jobs: Iterable[Job]) -> Mapping[str, Job]:
+        """The jobs that launched these instances, by id.
+
+        :param jobs: the jobs that are known already
+        """
+        known = {job.job_id: job for job in jobs}
+        ids = {each.job_id for each in instances if each.job_id}
+        older = self._attempt(
+            "who launched the recovery instances that exist",
+            lambda: self._clients.drs.describe_jobs(ids - known.keys()),
+        )
+        return {job_id: known[job_id] for job_id in ids & known.keys()} | {
+            job.job_id: job for job in older or ()
+        }
 
     def _executions(self) -> tuple[PlanExecution, ...]:
         drs = self._clients.drs
@@ -241,6 +268,22 @@ class Reader:
                 _not_checked(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
             )
         return {server_id: answer for server_id, answer in answers.items() if not isinstance(answer, Refusal)}
+
+
+def clock_ahead(headers: Mapping[str, str], asked: dt.datetime, answered: dt.datetime) -> dt.timedelta | None:
+    """How far this machine's clock is ahead of AWS's, by the time in the header ``Date`` of an answer.
+
+    :param asked: when the call was made, by this machine's clock
+    :param answered: when the answer was there
+    :return: ``None`` if the answer has no such header
+    """
+    try:
+        then = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    if asked - dt.timedelta(seconds=1) <= then <= answered:
+        return dt.timedelta(0)
+    return (asked if then < asked else answered) - then
 
 
 def _concerns_all(error: Refusal) -> bool:

@@ -184,6 +184,14 @@ class Ledger:
     def save_losses(self, losses: tuple[Loss, ...]) -> None:
         self._write("losses", Losses(losses=losses))
 
+    def stood(self) -> dt.datetime | None:
+        """When the run last saw everything that it launched as it should be."""
+        value = self._store.get("stood")
+        return None if value is None else dt.datetime.fromisoformat(value)
+
+    def save_stood(self, at: dt.datetime) -> None:
+        self._store.set("stood", at.isoformat())
+
     def stop(self) -> Stop | None:
         """A person's request to end the run (``python -m drs stop``)."""
         return self._read("stop", Stop)

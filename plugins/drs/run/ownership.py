@@ -1,16 +1,20 @@
-"""Which DRS jobs this run started: those that its record names, those that carry its tag, and, without tags,
-those that fit a call that the run was about to make. Pure.
+"""Which DRS jobs this run started: those that its record names, and those that carry its tag. Pure.
+
+In an account that refuses tags, a job that fits a call without a known reply is a guess. A guess keeps the
+run from launching the servers a second time, and is never terminated.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 from drs.aws.jobs import Job
 from drs.aws.states import InitiatedBy, JobType
 from drs.run.records import Call, LaunchRecord, RunRecord
+from drs.times import SEARCH_CLOCK_SKEW
 
 RUN_TAG = "drs-drills:run"
 WAVE_TAG = "drs-drills:wave"
@@ -19,9 +23,9 @@ RUN_ID_TAG = "drs-drills:dag-run"
 INSTALLATION_TAG = "drs-drills:installation"
 """The id of the Airflow installation: several may work in one account."""
 
-JOB_CLOCK_SKEW = dt.timedelta(seconds=30)
-"""How far DRS's clock may be behind a worker's. Small, because an untagged job is recognised by its servers
-and its time alone: a larger value could take somebody else's earlier drill for this run's.
+LOOK_BEHIND = dt.timedelta(minutes=15)
+"""How far before its beginning a run looks for its jobs. The clock of the worker that recorded the beginning
+may be minutes ahead of AWS's. Looking too far back costs nothing: a job is recognised by its token.
 """
 CALL_SPAN = dt.timedelta(minutes=10)
 """How long after its intent was written a call may still make its job, including botocore's own retries."""
@@ -43,9 +47,42 @@ def own_tagged(job: Job, run: RunRecord) -> bool:
     return job.tags.get(RUN_TAG) == run.token
 
 
+def is_own(job: Job, run: RunRecord, recorded: Collection[str]) -> bool:
+    """Whether it is certain that this run started the LAUNCH job: it carries the run's token, or the run
+    recorded it.
+    """
+    return job.type == JobType.LAUNCH and (own_tagged(job, run) or job.job_id in recorded)
+
+
+@dataclass(frozen=True)
+class MadeBy:
+    """The jobs that a call without a known reply made, or may have made.
+
+    :param certain: they carry the run's token, so the call made them
+    :param possible: they carry no tags, and fit the call by type, servers and time: perhaps the call made one
+        of them, perhaps somebody else did
+    """
+
+    certain: tuple[Job, ...] = ()
+    possible: tuple[Job, ...] = ()
+
+
+def find_made_by(call: Call, jobs: Iterable[Job], run: RunRecord, taken: Collection[str]) -> MadeBy:
+    """Look for the job of a call without a known reply.
+
+    :param jobs: the jobs that DRS lists
+    :param taken: ids of jobs that other calls of the run are known to have made
+    """
+    candidates = [job for job in jobs if job.job_id not in taken and job.type == JobType.LAUNCH]
+    certain = [job for job in candidates if own_tagged(job, run) and job.server_ids <= set(call.servers)]
+    if certain:
+        return MadeBy(certain=tuple(certain))
+    return MadeBy(possible=tuple(job for job in candidates if fits(job, call, run)))
+
+
 def fits(job: Job, call: Call, run: RunRecord) -> bool:
     """Whether an untagged call would have made this untagged job: it is a drill (or a recovery, if the run is
-    one) of exactly the call's servers, and DRS created it within the call's time.
+    one) of exactly the call's servers, and DRS created it within the call's time, whatever the clocks say.
     """
     initiated_by = InitiatedBy.START_DRILL if run.is_drill else InitiatedBy.START_RECOVERY
     return (
@@ -54,26 +91,15 @@ def fits(job: Job, call: Call, run: RunRecord) -> bool:
         and job.type == JobType.LAUNCH
         and job.initiated_by == initiated_by
         and job.server_ids == frozenset(call.servers)
-        and call.at - JOB_CLOCK_SKEW <= job.created <= call.at + CALL_SPAN
+        and call.at - SEARCH_CLOCK_SKEW <= job.created <= call.at + CALL_SPAN + SEARCH_CLOCK_SKEW
     )
-
-
-def find_made_by(call: Call, jobs: Iterable[Job], run: RunRecord, taken: frozenset[str]) -> list[Job]:
-    """The jobs that this call may have made. A single one is the call's; several are ambiguous.
-
-    :param call: a call whose reply is unknown
-    :param jobs: the jobs that DRS lists
-    :param taken: ids of jobs that other calls of the run are known to have made
-    """
-    candidates = [job for job in jobs if job.job_id not in taken and job.type == JobType.LAUNCH]
-    tagged = [job for job in candidates if own_tagged(job, run) and job.server_ids <= set(call.servers)]
-    return tagged or [job for job in candidates if fits(job, call, run)]
 
 
 def own_launch_jobs(
     jobs: Iterable[Job], run: RunRecord, launches: Iterable[LaunchRecord]
-) -> tuple[list[Job], list[str]]:
-    """Every LAUNCH job that this run started, and a note on each call that several jobs fit.
+) -> tuple[list[Job], dict[str, str]]:
+    """Every LAUNCH job that this run certainly started; and the jobs that it may have started, each with a
+    sentence that says why that is not certain.
 
     :param jobs: the jobs that DRS lists since the run began
     :param launches: the run's launch records, one a wave
@@ -81,15 +107,13 @@ def own_launch_jobs(
     listed = [job for job in jobs if job.type == JobType.LAUNCH]
     records = list(launches)
     recorded = frozenset[str]().union(*(record.all_job_ids for record in records))
-    own = {job.job_id: job for job in listed if job.job_id in recorded or own_tagged(job, run)}
-    notes = []
+    own = [job for job in listed if is_own(job, run, recorded)]
+    taken = {job.job_id for job in own}
+    unsure = {}
     for call in unanswered_calls(records):
-        found = find_made_by(call, listed, run, frozenset(own))
-        if len(found) == 1:
-            own[found[0].job_id] = found[0]
-        elif found:
-            notes.append(_ambiguous(call, found))
-    return list(own.values()), notes
+        for job in find_made_by(call, listed, run, taken).possible:
+            unsure[job.job_id] = _unsure(call, job)
+    return own, unsure
 
 
 def unanswered_calls(launches: Iterable[LaunchRecord]) -> list[Call]:
@@ -97,11 +121,11 @@ def unanswered_calls(launches: Iterable[LaunchRecord]) -> list[Call]:
     return [call for launch in launches for call in launch.unanswered]
 
 
-def _ambiguous(call: Call, found: Sequence[Job]) -> str:
+def _unsure(call: Call, job: Job) -> str:
     return (
-        f"The reply to StartRecovery of {', '.join(call.servers)} was lost, and {len(found)} jobs would fit: "
-        f"{', '.join(job.job_id for job in found)}. None of them is touched; look at them in the DRS "
-        "console, and if they are this run's, terminate their instances by hand."
+        f"The reply to StartRecovery of {', '.join(call.servers)} was lost, and this account refuses tags on "
+        f"jobs. Job {job.describe()} has no tags: it may be this run's or somebody else's. Its instances are "
+        "not touched. If nobody else started it, terminate them by hand."
     )
 
 

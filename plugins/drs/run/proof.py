@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from drs.errors import Code
 from drs.plan import Plan
 from drs.plan.check_labels import asked_of
 from drs.run.ledger import Ledger
@@ -22,6 +23,7 @@ from drs.run.records import (
     WaveOutcome,
     WaveResolution,
 )
+from drs.run.standing import describe
 
 PREFLIGHT_TASK_ID = "preflight"
 APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
@@ -89,6 +91,7 @@ def doubts(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
     if run.missed or run.dry_run:
         yield from doubted_idleness(ledger, run, states)
     else:
+        yield from lost_instances(ledger)
         yield from doubted_approvals(ledger, run)
         yield from doubted_waves(ledger, run, states)
         yield from doubted_end(ledger, run, states)
@@ -98,6 +101,13 @@ def doubts_before_evidence(ledger: Ledger, run: RunRecord, states: TaskStates) -
     """The doubts while the task ``evidence`` runs: it counts as successful, the verdict not at all."""
     known = {task_id: state for task_id, state in states.items() if task_id != VERDICT_TASK_ID}
     return doubts(ledger, run, known | {EVIDENCE_TASK_ID: "success"})
+
+
+def lost_instances(ledger: Ledger) -> Iterator[str]:
+    """The instances of required servers that somebody else ended before the drill was over."""
+    for loss in ledger.losses():
+        if not loss.optional:
+            yield f"[{Code.RECOVERY_INSTANCE_LOST}] {describe(loss)}"
 
 
 def doubted_idleness(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
@@ -185,6 +195,8 @@ def _lacking(
     """
     if judged is None or judged.job_id != launch.timeline.slot(server.server_id).job_id:
         return "has no record of how its launch ended"
+    if judged.live:
+        return f"was still launching when its wave was judged (job {judged.job_id} had not ended)"
     if not judged.launched:
         return "did not launch"
     unproven = _unproven_checks(ledger, plan, wave, server, judged)
@@ -221,6 +233,11 @@ def _doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
     made = frozenset[str]().union(*(record.all_job_ids for record in launches))
     if cleanup is None or not (cleanup.proven or cleanup.kept):
         yield "clean-up is not proven complete"
+    elif cleanup.unsure:
+        yield (
+            f"job(s) {', '.join(cleanup.unsure)} have no tags and may be this run's: the reply to a call was "
+            "lost. Their instances were not touched and cost money if nobody else started them"
+        )
     elif cleanup.kept and not _may_keep(ledger, run):
         yield "instances are kept, and neither the run nor the plan nor a person has asked for that"
     elif uncovered := made - set(cleanup.jobs):

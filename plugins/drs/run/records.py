@@ -122,6 +122,10 @@ class LaunchRecord(Record):
     timeline: Timeline
     calls: tuple[Call, ...] = ()
     tags_refused: bool = False
+    try_number: int = 0
+    """The try of the wave's task that owns this record: the newest. An older one whose worker was frozen may
+    still be alive, and must not overwrite it.
+    """
 
     @property
     def unanswered(self) -> tuple[Call, ...]:

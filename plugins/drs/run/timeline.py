@@ -40,6 +40,8 @@ class ServerSlot(_Frozen):
     refused_since: dt.datetime | None = None
     holder: str | None = None
     """The job that held the server at the last refusal, if one was seen."""
+    held_by: str | None = None
+    """What else held the server at the last refusal, in words: the drill instance of another run."""
     given_up: str | None = None
     """Why no further call is made for this server."""
 
@@ -49,7 +51,13 @@ class ServerSlot(_Frozen):
         return self.job_id is None and self.given_up is None
 
 
-_UNREFUSED: Mapping[str, object] = {"refusals": 0, "unexplained": 0, "refused_since": None, "holder": None}
+_UNREFUSED: Mapping[str, object] = {
+    "refusals": 0,
+    "unexplained": 0,
+    "refused_since": None,
+    "holder": None,
+    "held_by": None,
+}
 _UNPAUSED: Mapping[str, object] = {
     "paused_until": None,
     "pauses": 0,
@@ -138,26 +146,44 @@ class Timeline(_Frozen):
         called = set(server_ids)
         held = called & set(holders) or called
         slots = tuple(
-            self._refused_slot(slot, holders.get(slot.server_id), now) if slot.server_id in held else slot
+            self._refused_slot(slot, now, holder=holders.get(slot.server_id))
+            if slot.server_id in held
+            else slot
             for slot in self.servers
         )
         return self._answered().model_copy(update={"servers": slots})
 
-    def _refused_slot(self, slot: ServerSlot, holder: Job | None, now: dt.datetime) -> ServerSlot:
+    def held(self, held_by: Mapping[str, str], now: dt.datetime) -> Timeline:
+        """Something that is no live job holds these servers: they wait as they would for a job.
+
+        :param held_by: what holds a server, in words, by server id
+        """
+        slots = tuple(
+            self._refused_slot(slot, now, held_by=held_by[slot.server_id])
+            if slot.server_id in held_by
+            else slot
+            for slot in self.servers
+        )
+        return self.model_copy(update={"servers": slots})
+
+    def _refused_slot(
+        self, slot: ServerSlot, now: dt.datetime, *, holder: Job | None = None, held_by: str | None = None
+    ) -> ServerSlot:
         since = slot.refused_since or now
         give_up_at = since + dt.timedelta(seconds=self.conflict_timeout)
         backoff = self.conflict_backoff[min(slot.refusals, len(self.conflict_backoff) - 1)]
         given_up = None
         if now >= give_up_at:
             given_up = f"still refused {self.conflict_timeout:.0f} s after the first refusal"
-        elif holder is None and slot.unexplained >= len(self.conflict_backoff):
+        elif holder is None and held_by is None and slot.unexplained >= len(self.conflict_backoff):
             given_up = f"refused {slot.unexplained + 1} times in a row, though no live job holds it"
         return slot.model_copy(
             update={
                 "refusals": slot.refusals + 1,
-                "unexplained": 0 if holder else slot.unexplained + 1,
+                "unexplained": 0 if holder or held_by else slot.unexplained + 1,
                 "refused_since": since,
                 "holder": holder.job_id if holder else None,
+                "held_by": held_by,
                 "not_before": min(now + dt.timedelta(seconds=backoff), give_up_at),
                 "given_up": given_up,
             }

@@ -116,8 +116,9 @@ class DrsJobStartedSensor(_WaveSensor):
         bound = settings_of_wave.start_timeout
         while True:
             jobs = {job.job_id: job for job in self.hook.describe_jobs(launch.jobs)}
+            # Counted from the call and by the worker's clock: AWS's clock may differ from it by minutes.
             pending = {
-                job_id: jobs[job_id].created if job_id in jobs else launch.called_at(job_id)
+                job_id: launch.called_at(job_id)
                 for job_id in launch.jobs
                 if job_id not in jobs or jobs[job_id].status == JobStatus.PENDING
             }
@@ -213,7 +214,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             jobs = self.hook.describe_jobs(launch.jobs)
             live = [job for job in jobs if job.live]
             self._handle_early_end(event, [job.job_id for job in live])
-            deadlines = [job.created + settings_of_wave.job_timeout for job in live]
+            deadlines = [launch.called_at(job.job_id) + settings_of_wave.job_timeout for job in live]
             # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}
             deadlines += [launch.called_at(job_id) + settings_of_wave.start_timeout for job_id in missing]
@@ -277,6 +278,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
                     instance_id=outcome.instance_id if outcome else None,
                     seconds=(finished - job.created).total_seconds() if finished and job else None,
                     error=outcome.error if outcome else missing,
+                    live=job.live if job else False,
                     requested_at=job.created if job else None,
                     launched_at=finished if launched else None,
                     point_in_time=parse_time(data_of) if data_of else None,

@@ -4,29 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drs.errors import Code, RecoveryInstanceExists
+from drs.errors import Code, RecoveryInstanceExists, ServerConflict
 from drs.preflight.facts import Facts, RecoveryInstance
 from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.own_jobs import own_jobs
 from drs.preflight.servers import Servers
+from drs.run.other_drills import OtherDrill, why_held
 from drs.times import minute
 
 
 def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
     """A real recovery instance stops the run, even a RECOVERY: a new launch would destroy it.
 
-    A drill instance may be replaced, so it is only a warning.
+    A drill instance that somebody still needs holds its server: a drill waits, a RECOVERY does not. Any other
+    drill instance may be replaced, so it is only a warning.
     """
     own = own_jobs(facts, inputs)
     for instance in facts.instances or ():
         if instance.job_id in own:
             continue
         label = servers.label(instance.server_id)
-        if instance.is_drill:
+        if instance.is_drill and (held := _held(instance, facts, inputs, servers)):
+            finding = Finding.of(
+                ServerConflict(
+                    f"Server {label} is held by another drill: {held}.",
+                    remedy=(
+                        "Wait until that drill has ended, or end it (python -m drs stop PLAN, python -m drs "
+                        "cleanup PLAN, or the DRS console), then trigger a new run."
+                    ),
+                ),
+                heals=True,
+            )
+        elif instance.is_drill:
             finding = Finding(
                 code=Code.LEFTOVER_DRILL_INSTANCE,
-                seen=f"Server {label} has a drill's {_described(instance)}. This launch replaces it.",
+                seen=f"Server {label} has a drill's {_described(instance)}{_of_run(instance, facts)}. This "
+                f"launch replaces it.{'' if inputs.activity else _UNASKED}",
                 remedy="Nothing to do for this run. `python -m drs cleanup PLAN` removes what drills left.",
                 severity="warning",
             )
@@ -38,6 +52,29 @@ def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -
                 )
             )
         yield finding.about(servers.wave_of(instance.server_id), instance.server_id)
+
+
+_UNASKED = " Airflow was not asked whether its run is still active; if it is, a drill would wait for it."
+
+
+def _held(instance: RecoveryInstance, facts: Facts, inputs: PreflightInputs, servers: Servers) -> str | None:
+    """Why a drill instance holds its server; ``None`` if this run may replace it."""
+    wave = servers.wave_of(instance.server_id)
+    if inputs.execution_type != "DRILL" or inputs.activity is None or wave is None:
+        return None
+    job = facts.launched_by.get(instance.job_id or "")
+    return why_held(
+        OtherDrill(instance.instance_id, job, job.created if job else instance.point_in_time),
+        installation=inputs.installation,
+        grace=inputs.plan.launch_for(wave).foreign_drill_grace,
+        now=facts.looked_at,
+        activity=inputs.activity,
+    )
+
+
+def _of_run(instance: RecoveryInstance, facts: Facts) -> str:
+    run = OtherDrill(instance.instance_id, facts.launched_by.get(instance.job_id or ""), None).run
+    return f", of {run}" if run else ""
 
 
 def _described(instance: RecoveryInstance) -> str:

@@ -19,6 +19,7 @@ from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
 from drs.tasks.drill_task import chosen_wave, coded_failures, run_ledger
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.tasks.operators.question import DrsQuestionOperator, answered
+from drs.tasks.standing import require_standing_before_question
 from drs.times import duration, utc_now
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class _ApprovalOperator(DrsQuestionOperator):
         run = ledger.run()
         announced_as = self._forget_answer(ledger, self.about)
         rule = self._rule(ledger, run)
+        require_standing_before_question(ledger, run, self.log)
         ti: Any = context["ti"]
         findings = ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or []
         passes = silence_approves(rule, run)

@@ -15,7 +15,9 @@ from drs.run.ledger import Ledger
 from drs.run.records import CLEANUP_APPROVAL, InstanceRecord, RunRecord
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.identity import find_run
 from drs.tasks.operators.question import DrsQuestionOperator, answered
+from drs.tasks.standing import require_standing_before_question
 from drs.times import utc_now
 
 if TYPE_CHECKING:
@@ -37,12 +39,13 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
     @coded_failures
     def execute(self, context: Context) -> None:
         ledger = run_ledger(context)
-        run = ledger.begun()
+        run = find_run(context, ledger, self.log)
         if run is None:
             raise AirflowSkipException("This run was refused before it began: it launched nothing.")
         announced_as = self._forget_answer(ledger, CLEANUP_APPROVAL)
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
+        require_standing_before_question(ledger, run, self.log)
         instances, live, no_price = _left(ledger, run)
         if not (instances or live):
             raise AirflowSkipException("This run has no drill instances, so there is nothing to ask about.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
@@ -13,11 +13,11 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
-from drs.run.proof import KEPT_LAUNCH, start_task_id
-from drs.run.records import LaunchRecord, RunRecord
+from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
+from drs.tasks.identity import restore_launches
 from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.send_messages import notify_start
 from drs.times import clock_time, duration, utc_now
@@ -161,12 +161,9 @@ def restore(context: Context) -> RunRecord | None:
     if kept is None:
         return None
     record = RunRecord.model_validate(kept)
-    ledger, ti = run_ledger(context), cast("Any", context["ti"])
+    ledger = run_ledger(context)
     ledger.save_run(record)
-    for wave in record.read_plan().waves:
-        launch = ti.xcom_pull(task_ids=start_task_id(wave.name), key=KEPT_LAUNCH)
-        if launch is not None:
-            ledger.save_launch(wave.name, LaunchRecord.model_validate(launch))
+    restore_launches(context, ledger, record)
     return record
 
 

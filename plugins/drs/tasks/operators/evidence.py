@@ -31,6 +31,7 @@ from drs.run.records import RunRecord
 from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
+from drs.tasks.identity import find_run
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.times import utc_now
 from drs.version import VERSION
@@ -56,7 +57,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
         ledger = finished_ledger(context)
-        run = ledger.begun()
+        run = find_run(context, ledger, self.log)
         if run is None:
             raise AirflowSkipException("This run was refused before it began; there is nothing to record.")
         if run.missed:

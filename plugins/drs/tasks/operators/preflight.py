@@ -15,8 +15,10 @@ from drs.aws.clients import AwsClients
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
+from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
 from drs.tables import table
+from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
 from drs.tasks.triggers import DrsHoldersTrigger
@@ -55,7 +57,7 @@ class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
         ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
-        inputs = inputs_of(run, ledger)
+        inputs = inputs_of(run, ledger, activity_of_runs(context["ti"]))
         while True:
             report = inspect(inputs, clients(self.hook))
             self._log_report(context, report)
@@ -142,7 +144,7 @@ def clients(hook: DrsHook) -> AwsClients:
     return AwsClients(drs=hook, ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
 
 
-def inputs_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
+def inputs_of(run: RunRecord, ledger: Ledger, activity: Activity) -> PreflightInputs:
     """What preflight has to check for this run."""
     launches = (ledger.launch(wave) for wave in run.waves)
     return PreflightInputs(
@@ -153,6 +155,8 @@ def inputs_of(run: RunRecord, ledger: Ledger) -> PreflightInputs:
         recovery_point=run.recovery_point,
         own_jobs=frozenset().union(*(record.all_job_ids for record in launches if record)),
         token=run.token,
+        installation=run.installation,
+        activity=activity,
         resolved=ledger.resolution(),
     )
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings
 from drs.errors import PlanChanged, ServerConflict
+from drs.launch.before_call import WhyHeld
 from drs.launch.wave_launch import WaveLaunch
 from drs.run.ledger import Ledger
+from drs.run.other_drills import OtherDrill, why_held
 from drs.run.proof import KEPT_LAUNCH
 from drs.run.records import LaunchRecord, RunRecord
 from drs.run.timeline import Timeline, WaitUntil
+from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import (
     XComStore,
     chosen_wave,
@@ -25,10 +29,11 @@ from drs.tasks.drill_task import (
     use_target,
     wait,
 )
-from drs.tasks.hook import DrsHook
+from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
+from drs.tasks.standing import require_standing
 from drs.tasks.triggers import DrsHoldersTrigger
 from drs.times import clock_time, duration, utc_now
 
@@ -87,6 +92,9 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
             wave=self.wave,
             closed=lambda: cleanup_has_begun(context),
             log=self.log,
+            still_standing=lambda: require_standing(ledger, run, self.hook, self._ec2, self.log),
+            why_held=self._why_held(context, run),
+            try_number=context["ti"].try_number,
         )
         launch.begin(resolved.servers, opens_at)
         if known and not resumed:
@@ -96,6 +104,22 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
         self._persist_link(context)
         measure_calls(context, ledger, self.wave, launch.record)
         return self._finish(launch.record)
+
+    @cached_property
+    def _ec2(self) -> Ec2Instances:
+        return Ec2Instances(**hook_parameters(self))
+
+    def _why_held(self, context: Context, run: RunRecord) -> WhyHeld:
+        """Why a drill instance that this run did not launch holds its server."""
+        activity = activity_of_runs(context["ti"])
+        grace = run.read_plan().launch_for(self.wave).foreign_drill_grace
+
+        def why(drill: OtherDrill) -> str | None:
+            return why_held(
+                drill, installation=run.installation, grace=grace, now=utc_now(), activity=activity
+            )
+
+        return why
 
     def _opens_at(self, ledger: Ledger, run: RunRecord) -> dt.datetime:
         """When the wave's first call is due: ``delay_before`` after its approval and after the gates before
@@ -152,7 +176,8 @@ class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
                 self.log.warning("Optional server %s was not launched: %s.", slot.server_id, slot.given_up)
         if required := [slot for slot in given_up if not slot.optional]:
             held = "; ".join(
-                f"{slot.server_id}: {slot.given_up}, last held by {slot.holder or 'no job that DRS lists'}"
+                f"{slot.server_id}: {slot.given_up}, last held by "
+                f"{slot.held_by or slot.holder or 'no job that DRS lists'}"
                 for slot in required
             )
             raise ServerConflict(

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
 from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
-from drs.run.records import RunRecord
+from drs.run.ledger import Ledger
+from drs.run.records import CleanupRecord, Loss, RunRecord
+from drs.run.standing import LaunchedServer, describe, launched_servers
 from drs.tasks.drill_task import (
     coded_failures,
     hook_parameters,
@@ -22,7 +25,9 @@ from drs.tasks.drill_task import (
     wait,
 )
 from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.identity import find_run
 from drs.tasks.links import DrsJobHistoryLink
+from drs.tasks.standing import find_losses
 from drs.tasks.triggers import DrsHoldersTrigger
 from drs.times import clock_time, utc_now
 
@@ -46,7 +51,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
-        return self._clean_up(context, resumed=False)
+        return self._clean_up(context, resumed=False, first=True)
 
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -54,18 +59,32 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         return self._clean_up(context, resumed=True)
 
     @coded_failures
+    def look_again(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Look once more for an instance that DRS may only list late."""
+        return self._clean_up(context, resumed=False, first=True)
+
+    @coded_failures
     def resume_kept(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Begin after the instances of a passed drill were kept for ``cleanup.keep_for``."""
         return self._clean_up(context, resumed=False)
 
-    def _clean_up(self, context: Context, *, resumed: bool) -> dict[str, Any]:
+    def _clean_up(self, context: Context, *, resumed: bool, first: bool = False) -> dict[str, Any]:
+        """Clean up as far as it can be done now.
+
+        :param resumed: the same try goes on after a wait for jobs
+        :param first: neither the wait of ``keep_for`` nor clean-up has begun: what the run launched must
+            still be there
+        """
         ledger = run_ledger(context)
-        run = ledger.begun()
+        run = find_run(context, ledger, self.log)
         if run is None:
-            raise AirflowSkipException("This run was refused before it began: it launched nothing.")
+            raise AirflowSkipException("This run launched nothing: it was refused before it began.")
         if run.missed or run.dry_run:
             raise AirflowSkipException(run.missed or "This is a dry run: it launched nothing.")
         use_target(self, run)
+        launched = launched_servers(ledger, run)
+        if first:
+            self._look_at_what_stands(ledger, run)
         # CleanUp itself never terminates a real recovery, so the plan's rule for drills is not asked.
         rule = decide(ledger, run, task_states(context)) if run.is_drill else Terminate()
         if isinstance(rule, Terminate) and rule.not_before:
@@ -81,6 +100,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
         clean_up.begin(resumed=resumed)
         while isinstance(step := clean_up.advance(), WaitForJobs):
             self._wait(step.job_ids, step.until, resume="resume")
+        self._judge_what_was_lost(ledger, launched, clean_up.record)
         DrsJobHistoryLink.persist(
             context=context,
             operator=self,
@@ -88,6 +108,47 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
             aws_partition=self.hook.conn_partition,
         )
         return clean_up.record.model_dump(mode="json")
+
+    def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> None:
+        """Record what somebody else has ended before the drill was over. It does not stop clean-up."""
+        try:
+            _, again = find_losses(ledger, run, self.hook, Ec2Instances(**hook_parameters(self)), self.log)
+        except (ClientError, BotoCoreError) as error:
+            self.log.warning("AWS did not say whether the launched instances are still there: %s", error)
+            return
+        if again:
+            self._wait((), again, resume="look_again")
+
+    def _judge_what_was_lost(
+        self, ledger: Ledger, launched: Sequence[LaunchedServer], record: CleanupRecord
+    ) -> None:
+        """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
+        still there when the last wave had ended.
+        """
+        stood = ledger.stood()
+        if not record.kept and stood and launched and stood >= max(each.since for each in launched):
+            return
+        gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
+        known = {loss.instance_id for loss in ledger.losses()}
+        new = tuple(
+            Loss(
+                wave=each.wave,
+                server_id=each.server_id,
+                name=each.name,
+                optional=each.optional,
+                instance_id=each.instance_id,
+                what=f"was gone when {'it was to be kept' if record.kept else 'clean-up came'}",
+                last_seen=max(each.since, stood or each.since),
+                found_at=utc_now(),
+                by="not known; this run did not terminate it",
+            )
+            for each in launched
+            if (each.job_id, each.server_id) in gone and each.instance_id not in known
+        )
+        if new:
+            ledger.save_losses((*ledger.losses(), *new))
+            for loss in new:
+                self.log.error("%s", describe(loss))
 
     def _keep_until(self, until: dt.datetime, run: RunRecord) -> None:
         """Wait for the end of ``cleanup.keep_for``. The time-out of clean-up begins after it."""

@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 from drs.errors import DrillFailed
 from drs.run.proof import doubts, failed_tasks, passed
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states
+from drs.tasks.identity import find_run
 from drs.tasks.send_messages import notify_pass
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class DrsDrillVerdictOperator(BaseOperator):
     @coded_failures
     def execute(self, context: Context) -> str:
         ledger = finished_ledger(context)
-        run = ledger.begun()
+        run = find_run(context, ledger, self.log)
         states = task_states(context)
         if run is None:
             found = [*failed_tasks(ledger, states), "the run never began"]

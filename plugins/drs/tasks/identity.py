@@ -1,0 +1,135 @@
+"""Which run a task belongs to, even if somebody deleted the run's records.
+
+Clean-up must find what the run launched. So the run's record is looked for in three places, in this order:
+the run's ledger, the copy in Airflow's Variables, and the tags of its jobs in AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from drs import settings
+from drs.aws.jobs import Job
+from drs.aws.states import InitiatedBy, JobType
+from drs.errors import CleanupIncomplete
+from drs.plan import Plan, load_folder
+from drs.plan.naming import plan_name
+from drs.run.ledger import BEGIN_TASK_ID, Ledger
+from drs.run.log import Log
+from drs.run.ownership import DAG_TAG, INSTALLATION_TAG, LOOK_BEHIND, RUN_ID_TAG, RUN_TAG, tag_value
+from drs.run.proof import KEPT_LAUNCH, start_task_id
+from drs.run.records import LaunchRecord, RunRecord
+from drs.tasks.drill_task import task_states
+from drs.tasks.hook import DrsHook
+from drs.tasks.installation import kept_run
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+def find_run(context: Context, ledger: Ledger, log: Log) -> RunRecord | None:
+    """The run's record, put back into the ledger if it was not there.
+
+    :return: ``None`` if the run launched nothing: it was refused at its beginning, or AWS was asked and has
+        no job of it
+    :raises CleanupIncomplete: the run's records are gone, and it cannot be known what it launched
+    """
+    ti: Any = context["ti"]
+    run = ledger.begun()
+    if run is None:
+        run = _copy(ti.dag_id, ti.run_id)
+        source = "the copy in Airflow's Variables"
+        if run is None:
+            if task_states(context).get(BEGIN_TASK_ID) == "failed":
+                return None  # no task after begin can have run
+            run = _from_aws(context, log)
+            source = "the tags of its jobs in AWS"
+        if run is None:
+            return None
+        log.warning(
+            "The run's own records are gone: somebody deleted its XComs. What is known of it comes from %s.",
+            source,
+        )
+        ledger.save_run(run)
+    restore_launches(context, ledger, run)
+    return run
+
+
+def restore_launches(context: Context, ledger: Ledger, run: RunRecord) -> None:
+    """Give the ledger back the launches that it lacks, from the copies that the launching tasks keep."""
+    ti: Any = context["ti"]
+    for wave in run.read_plan().waves:
+        if ledger.launch(wave.name) is not None:
+            continue
+        launch = ti.xcom_pull(task_ids=start_task_id(wave.name), key=KEPT_LAUNCH)
+        if launch is not None:
+            ledger.save_launch(wave.name, LaunchRecord.model_validate(launch))
+
+
+def _copy(dag_id: str, run_id: str) -> RunRecord | None:
+    kept = kept_run(dag_id)
+    return kept if kept is not None and kept.run_id == run_id else None
+
+
+def _from_aws(context: Context, log: Log) -> RunRecord | None:
+    """The run as its jobs in AWS show it; ``None`` if AWS has none."""
+    ti: Any = context["ti"]
+    dag_run: Any = context["dag_run"]
+    plan = _plan(ti.dag_id, ti.run_id)
+    hook = DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region)
+    since = (dag_run.start_date or dag_run.run_after) - LOOK_BEHIND
+    jobs = [job for job in hook.jobs_since(since) if job.type == JobType.LAUNCH]
+    own = [
+        job
+        for job in jobs
+        if job.tags.get(DAG_TAG) == ti.dag_id and job.tags.get(RUN_ID_TAG) == tag_value(ti.run_id)
+    ]
+    if own:
+        return RunRecord(
+            token=own[0].tags[RUN_TAG],
+            installation=own[0].tags.get(INSTALLATION_TAG, ""),
+            dag_id=ti.dag_id,
+            run_id=ti.run_id,
+            began_at=min(job.created for job in own),
+            plan=plan.model_dump(mode="json"),
+            digest=plan.digest,
+            waves=tuple(wave.name for wave in plan.waves),
+        )
+    if doubtful := list(_untagged_drills(plan, jobs)):
+        raise CleanupIncomplete(
+            "The run's own records are gone, and AWS has no job with the run's tags. These jobs without tags "
+            f"drilled servers of the plan since the run began, and may be this run's: {', '.join(doubtful)}. "
+            "Their instances were not touched.",
+            remedy="Look at these jobs in the DRS console, and terminate their instances if they are yours.",
+        )
+    log.info("The run has no records. DRS was asked, and lists no job of this run: it launched nothing.")
+    return None
+
+
+def _untagged_drills(plan: Plan, jobs: list[Job]) -> Iterator[str]:
+    listed = {server for wave in plan.waves for server in plan.listed_servers(wave.name)}
+    by_tags = any(group.server_tags is not None for group in plan.protection_groups.values())
+    for job in jobs:
+        untagged = job.initiated_by == InitiatedBy.START_DRILL and RUN_TAG not in job.tags
+        if untagged and (by_tags or job.server_ids & listed):
+            yield job.describe()
+
+
+def _plan(dag_id: str, run_id: str) -> Plan:
+    """The plan as its file is now.
+
+    :raises CleanupIncomplete: the file is gone or broken
+    """
+    name = plan_name(dag_id)
+    found = next(iter(load_folder(settings.plans_folder(), only=name)), None)
+    if isinstance(found, Plan):
+        return found
+    raise CleanupIncomplete(
+        f"The run's own records are gone, and so is a readable file of plan {name}: it is not known in which "
+        "account and Region the run launched.",
+        remedy=(
+            f"Look in DRS for jobs with the tag {RUN_ID_TAG}={tag_value(run_id)} and terminate their "
+            "instances; `python -m drs watch` lists what runs have left."
+        ),
+    )
