@@ -69,8 +69,8 @@ def _left(account: Account, verdict: Verdict) -> Iterator[Violation]:
         named = any(name in verdict.said for name in (instance_id, job_id, server_id))
         if verdict.state == "failed" and named:
             continue
-        # What the watch sees: an instance of a job with this run's tags, whose run ended or stands still.
-        if RUN_TAG in account.service.jobs[job_id].tags:
+        # What the watch sees: a run that stands still, and an instance with the tags of a run that ended.
+        if verdict.state == "running" or RUN_TAG in account.service.jobs[job_id].tags:
             continue
         yield Violation(
             LEFT, f"{instance_id} of {server_id}, {job_id}, runs on; {verdict.actor} is {verdict.state}"
