@@ -319,7 +319,9 @@ DRS_IS_SLOW: Mapping[Ingredient, float] = {
     slow_boot: 0.2,
 }
 WORKERS_FAIL: Mapping[Ingredient, float] = {kills: 0.6, freezes: 0.6, stalled_triggerer: 0.2}
-READS_AND_CLOCKS: Mapping[Ingredient, float] = {late_reads: 0.6, wrong_clocks: 0.6, refused_tags: 0.25}
+READS_AND_CLOCKS: Mapping[Ingredient, float] = {late_reads: 0.6, wrong_clocks: 0.6}
+TAGS: Mapping[Ingredient, float] = {refused_tags: 0.3}
+"""Without tags and without a reply nobody knows whose a job is: such a drill ends red."""
 DRS_REFUSES: Mapping[Ingredient, float] = {
     denied: 0.3,
     failed_launches: 0.3,
@@ -365,23 +367,35 @@ MIXES = (
     Mix("workers fail", recoverable=True, weight=20, chances=WORKERS_FAIL),
     Mix("late and skewed", recoverable=True, weight=16, chances={**READS_AND_CLOCKS, lost_replies: 0.4}),
     Mix(
+        "no tags",
+        recoverable=True,
+        weight=8,
+        chances={**READS_AND_CLOCKS, **_rarer(DRS_IS_SLOW), throttling: 0.4, stalled_triggerer: 0.2},
+        always=(refused_tags,),
+    ),
+    Mix(
         "all of it",
         recoverable=True,
         weight=14,
         chances={**_rarer(CALLS_FAIL), **_rarer(DRS_IS_SLOW), **WORKERS_FAIL, **READS_AND_CLOCKS},
     ),
-    Mix("DRS refuses", recoverable=False, weight=12, chances={**DRS_REFUSES, **_rarer(READS_AND_CLOCKS)}),
+    Mix(
+        "DRS refuses",
+        recoverable=False,
+        weight=12,
+        chances={**DRS_REFUSES, **_rarer(READS_AND_CLOCKS), **TAGS},
+    ),
     Mix(
         "colleagues",
         recoverable=False,
         weight=16,
-        chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), lost_replies: 0.3},
+        chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), **TAGS, lost_replies: 0.3},
     ),
     Mix(
         "people",
         recoverable=False,
         weight=16,
-        chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS)},
+        chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS), **TAGS},
     ),
     Mix(
         "everything",
@@ -392,6 +406,7 @@ MIXES = (
             **_rarer(DRS_IS_SLOW, 0.3),
             **_rarer(WORKERS_FAIL),
             **READS_AND_CLOCKS,
+            **TAGS,
             **_rarer(DRS_REFUSES, 0.3),
             **_rarer(COLLEAGUES),
             **_rarer(PEOPLE),
