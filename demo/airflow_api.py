@@ -20,15 +20,6 @@ class AirflowApi(shared.AirflowApi):
     def __init__(self, url: str, login: shared.Login = shared.Login()) -> None:  # noqa: B008 (it is frozen)
         super().__init__(httpx.Client(base_url=url, timeout=30, trust_env=False), login)
 
-    def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
-        """Mark a run as a user does in the UI."""
-        self._request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": state})
-
-    def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
-        """Mark a task as a user does in the UI."""
-        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        self._request("PATCH", path, json={"new_state": state})
-
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """What a task asks a person, as the UI shows it under Required Actions, and the answer."""
         return self._json("GET", _question_path(dag_id, run_id, task_id))

@@ -29,11 +29,10 @@ def read_service_models_once() -> None:
     def load_once(path: str) -> Any:
         return load_file(JSONFileLoader(), path)
 
-    class SharedLoader(JSONFileLoader):
-        def load_file(self, file_path: str) -> Any:
-            return load_once(file_path)
+    def load_shared(_: JSONFileLoader, file_path: str) -> Any:
+        return load_once(file_path)
 
-    JSONFileLoader.load_file = SharedLoader.load_file  # type: ignore[method-assign]
+    setattr(JSONFileLoader, "load_file", load_shared)  # noqa: B010  # mypy refuses an assignment
     for service in SERVICES:
         session = boto3.Session("any", "any", region_name="us-east-1")
         session.client(service)

@@ -32,6 +32,7 @@ from drs.run.proof import (
     EVIDENCE_TASK_ID,
     LAST_TASK,
     PREFLIGHT_TASK_ID,
+    SETUP_TASK_ID,
     TERMINATE_TASK_ID,
     VERDICT_TASK_ID,
     group_id,
@@ -48,7 +49,6 @@ from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.rto_alarm import rto_has_passed
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
-SETUP_TASK_ID = "open"
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
 """The key of a wave's first task, which is its approval if it has one."""
@@ -160,7 +160,7 @@ def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperat
     terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
     # The asset is named after the DAG: other DAGs can be scheduled by a plan's drills.
     evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))])
-    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, retries=0)
+    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID)
     list(last) >> terminate
     terminate.as_teardown(setups=setup)
     evidence.as_teardown(setups=setup)

@@ -343,3 +343,9 @@ class DrillFailed(DrillError):
     """The verdict on a run that did not prove everything that it was started to prove."""
 
     code = Code.DRILL_FAILED
+    remedy = "Read the end of the log of the first task named: it says what failed and what to do."
+
+
+def error_class(code: Code) -> type[DrillError]:
+    """The class of the failures with this code; for a warning's code, which has none, the verdict's class."""
+    return next((known for known in DrillError.__subclasses__() if known.code is code), DrillFailed)

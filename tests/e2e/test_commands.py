@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,29 +16,10 @@ from demo.drill import failures
 from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
 from drs.plan import load_plan
+from tests.e2e.command_line import command, drs, environment
 from tests.e2e.plans import DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "drs", *arguments]
-
-
-def environment(stack: Stack) -> dict[str, str]:
-    return {**stack.environment, "DRS_AIRFLOW_URL": stack.api.url}
-
-
-def drs(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments),
-        env=environment(stack),
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -190,7 +170,7 @@ def test_to_stop_following_a_drill_does_not_stop_it(stack: Stack, plan: str) -> 
         _, told = following.communicate(timeout=30)
     assert following.returncode == 130
     assert "goes on in Airflow" in told
-    assert "mark the run as failed" in told
+    assert f"python -m drs stop {plan} (or mark the run as failed in Airflow)" in told
 
     second = drs(stack, "drill", plan)
     assert second.returncode == 1, second.stdout + second.stderr

@@ -101,6 +101,7 @@ def test_marked_failed_between_two_servers_starts_no_further_one(plans: Path, st
     run.wait(timeout=120)
     assert_clean_and_red(run)
     assert [servers_of(call) for call in run.journal(operation="StartRecovery")] == [DATABASE[:1]]
+    assert "[STOPPED_BY_HAND]" in run.log("verdict")
 
 
 def test_run_parameters_choose_waves_and_servers_and_keep_instances(
@@ -261,4 +262,5 @@ def test_a_wave_renamed_in_mid_drill_ends_it_red_and_clean(plans: Path, start_dr
     run.wait(timeout=150)
     assert_clean_and_red(run)
     assert [servers_of(call) for call in run.journal(operation="StartRecovery")] == [DATABASE[:1]]
+    assert "[STOPPED_BY_HAND]" in run.log("verdict")
     assert "PLAN_CHANGED" in run.log("wave_front.start_recovery")

@@ -31,7 +31,7 @@ def test_of_two_runs_triggered_together_one_touches_nothing(
 
     log = loser.log("begin")
     assert "[PLAN_ALREADY_EXECUTING]" in log, log
-    assert f"What to do: Wait for {winner.run_id} to end, or mark it failed" in log, log
+    assert f"What to do: Wait for {winner.run_id} to end, or stop it with `python -m drs stop" in log, log
     assert "[PLAN_ALREADY_EXECUTING]" in loser.log("verdict")
     ran = {each["task_id"] for each in loser.task_instances() if each["state"] in ("success", "failed")}
     assert ran == {"open", "begin", "verdict"}

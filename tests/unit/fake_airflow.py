@@ -16,7 +16,10 @@ Answer = tuple[int, Any]
 
 
 class FakeAirflow:
-    """Gives a token and the answers that a test puts into ``answers``; remembers every request."""
+    """Gives a token and the answers that a test puts into ``answers``; remembers every request.
+
+    An answer's key is a path, or a method and a path.
+    """
 
     def __init__(self) -> None:
         self.url = ""
@@ -29,9 +32,10 @@ class FakeAirflow:
     def answer(self, method: str, url: str, token: str | None, body: Any) -> Answer:
         parts = urlsplit(url)
         self.asked.append((method, parts.path, token, body))
-        if parts.path not in self.answers:
-            return 404, {"detail": f"{parts.path} not found"}
-        return self.answers[parts.path](parse_qs(parts.query))
+        for key in (f"{method} {parts.path}", parts.path):
+            if key in self.answers:
+                return self.answers[key](parse_qs(parts.query))
+        return 404, {"detail": f"{parts.path} not found"}
 
 
 @contextlib.contextmanager
@@ -51,7 +55,8 @@ def fake_airflow() -> Iterator[FakeAirflow]:
 
     server = make_server("127.0.0.1", 0, application, threaded=True)
     fake.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    # Often: each test waits for the end of its server.
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield fake

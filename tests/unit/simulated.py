@@ -162,14 +162,19 @@ class SimulatedDrill:
         launch = self.launch(wave)
         self.finish_jobs()
         now = self.clock.now()
+        instances = {
+            (item.job_id, item.server_id): item.id for item in self.drs.recovery_instances.values()
+        }
         servers = [
             ServerRecord(
                 server_id=slot.server_id,
                 name=slot.server_id,
                 job_id=slot.job_id,
                 launched=slot.server_id not in failed,
-                optional=False,
-                instance_id=None if slot.server_id in failed else f"i-{slot.server_id}",
+                optional=slot.optional,
+                instance_id=(
+                    None if slot.server_id in failed else instances[slot.job_id or "", slot.server_id]
+                ),
             )
             for slot in launch.timeline.servers
         ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from drs.aws.clock import clock_ahead
 from drs.aws.jobs import Job, LogEvent
 from drs.times import utc_now
 
@@ -23,6 +24,9 @@ LOOK_BACK = dt.timedelta(hours=24)
 
 class DrsCalls:
     """Calls DRS in one account and Region. The subclass gives the client."""
+
+    _ahead = dt.timedelta(0)
+    """How far this machine's clock is ahead of AWS's."""
 
     @property
     def conn(self) -> DrsClient:
@@ -81,13 +85,21 @@ class DrsCalls:
             self.conn.terminate_recovery_instances(recoveryInstanceIDs=list(instance_ids))["job"]
         )
 
+    def aws_now(self) -> dt.datetime:
+        """The time by AWS's clock, as the last DescribeJobs of this object showed it."""
+        return utc_now() - self._ahead
+
     def describe_jobs(self, job_ids: Iterable[str]) -> list[Job]:
         """The jobs with these ids, without the jobs that DRS no longer knows."""
         ids = sorted(set(job_ids))
         if not ids:
             return []
-        pages = self.conn.get_paginator("describe_jobs").paginate(filters={"jobIDs": ids})
-        return [Job.from_api(item) for page in pages for item in page["items"]]
+        asked = utc_now()
+        jobs = []
+        for page in self.conn.get_paginator("describe_jobs").paginate(filters={"jobIDs": ids}):
+            self._ahead = clock_ahead(page, asked, utc_now()) or dt.timedelta(0)
+            jobs += [Job.from_api(item) for item in page["items"]]
+        return jobs
 
     def jobs_since(self, since: dt.datetime) -> list[Job]:
         """Every job of the account and Region created since then."""

@@ -25,7 +25,7 @@ from drs.cleanup.lost import with_losses
 from drs.cleanup.prices import cost_listing
 from drs.cleanup.situation import LOOK_AGAIN, TRIES, Situation
 from drs.errors import AccessDenied, CleanupIncomplete
-from drs.run.ledger import Ledger
+from drs.run.ledger import Ledger, SupersededError
 from drs.run.log import Log
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
 from drs.times import utc_now
@@ -67,6 +67,7 @@ class CleanUp:
     :param run: the run
     :param log: where people follow the clean-up
     :param keep: why a drill's instances are kept; empty if they are terminated
+    :param try_number: the try of the task ``terminate`` that this is
     :param now: the clock
     """
 
@@ -79,6 +80,7 @@ class CleanUp:
         run: RunRecord,
         log: Log,
         keep: str = "",
+        try_number: int = 1,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._hook = hook
@@ -86,6 +88,7 @@ class CleanUp:
         self._run = run
         self._log = log
         self._why_kept = keep
+        self._try_number = try_number
         self._now = now
         plan = run.read_plan()
         self._timeout = plan.cleanup.timeout
@@ -95,7 +98,7 @@ class CleanUp:
         self._look = Look(
             hook=hook, describe_ec2=describe_ec2, run=run, save=self._save, note=self._log_once, now=now
         )
-        self.record: CleanupRecord = CleanupRecord(started_at=now())
+        self.record: CleanupRecord = CleanupRecord(started_at=now(), try_number=try_number)
 
     def begin(self, *, resumed: bool) -> None:
         """Read the record of an earlier clean-up of this run, or write the first one.
@@ -112,6 +115,7 @@ class CleanUp:
                 existing.model_copy(
                     update={
                         "started_at": self._now(),
+                        "try_number": self._try_number,
                         "earlier_calls": len(existing.terminate_calls),
                         "ec2_looks": 0,
                         "proven": False,
@@ -235,7 +239,8 @@ class CleanUp:
         if seen.settles_at is None:
             return None
         self._log_once(
-            "A task ended without the reply to its StartRecovery call; clean-up looks again for its job."
+            "The reply to a StartRecovery call is not known, or DRS does not list its job yet; clean-up "
+            "looks again for the job."
         )
         return WaitForJobs((), seen.settles_at)
 
@@ -370,5 +375,12 @@ class CleanUp:
         self._save(self.record.model_copy(update={**fields, "instances": instances, "ended_at": self._now()}))
 
     def _save(self, record: CleanupRecord) -> None:
+        """Save the record.
+
+        :raises SupersededError: a newer try of the task owns it
+        """
+        current = self._ledger.cleanup()
+        if current is not None and current.try_number > self._try_number:
+            raise SupersededError(f"Try {current.try_number} of this task has taken over clean-up.")
         self._ledger.save_cleanup(record)
         self.record = record

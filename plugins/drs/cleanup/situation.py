@@ -93,11 +93,18 @@ class Situation:
 
     @property
     def settles_at(self) -> dt.datetime | None:
-        """Until when a call without a reply may still show its job; ``None`` if there is no such call or its
-        time is over. The time counts from the beginning of clean-up: the call's task may have been alive
-        until then.
+        """Until when a call may still show its job; ``None`` if there is no such call or its time is over.
+        The reply of the call is unknown, or DRS does not list its job yet. The time counts from the beginning
+        of clean-up: the call's task may have been alive until then.
         """
+        listed = {job.job_id for job in self.jobs}
         unanswered = [call.at for call in unanswered_calls(self.launches)]
+        unanswered += [
+            call.at
+            for launch in self.launches
+            for call in launch.calls
+            if call.job_id is not None and call.job_id not in listed
+        ]
         if not unanswered:
             return None
         settles = max([*unanswered, self.record.started_at]) + SETTLE

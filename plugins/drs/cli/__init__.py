@@ -18,12 +18,14 @@ from drs.cli import (
     report,
     runbook,
     servers,
+    stop,
 )
 
 GROUPS = (
     plans,
     doctor,
     airflow_drill,
+    stop,
     airflow_runs,
     airflow_status,
     servers,

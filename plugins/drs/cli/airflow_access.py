@@ -1,7 +1,7 @@
 """What the commands that use Airflow share: how they reach it, and how they end when it refuses a request.
 
-``drill`` is in :mod:`drs.cli.airflow_drill`, ``runs`` and ``logs`` are in :mod:`drs.cli.airflow_runs`,
-``status`` is in :mod:`drs.cli.airflow_status`.
+``drill`` is in :mod:`drs.cli.airflow_drill`, ``stop`` in :mod:`drs.cli.stop`, ``runs`` and ``logs`` are in
+:mod:`drs.cli.airflow_runs`, ``status`` is in :mod:`drs.cli.airflow_status`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Callable
@@ -16,12 +17,14 @@ from pathlib import Path
 
 import httpx
 
-from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Login, NotFound
+from drs.cli.airflow_api import PAGE, AirflowApi, AirflowError, Dag, DagRun, Login, NotFound
 from drs.errors import Code
 from drs.plan.loader import SUFFIXES
 from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 
 DEFAULT_URL = "http://localhost:8080"
+TIMED_OUT = 4
+"""The exit code after --timeout."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, the same as in shells."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -75,15 +78,16 @@ def reporting_airflow_errors(run: Callable[[argparse.Namespace], int]) -> Callab
     return wrapped
 
 
-def plan_dag(api: AirflowApi, plan: str) -> Dag:
+def plan_dag(api: AirflowApi, plan: str, *, stale: bool = False) -> Dag:
     """The DAG of a plan.
 
     :param plan: the plan's name, or its file
+    :param stale: also a DAG whose file Airflow no longer has or cannot import
     :raises NotFound: Airflow has no such DAG; the error lists the plans whose DAGs it has
     """
     name = named_plan(plan)
     found = api.dag(dag_id(name))
-    if found is not None and not found["is_stale"]:
+    if found is not None and (stale or not found["is_stale"]):
         return found
     known = sorted(plan_name(dag["dag_id"]) for dag in api.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX))
     close = difflib.get_close_matches(name, known, n=1)
@@ -96,6 +100,12 @@ def plan_dag(api: AirflowApi, plan: str) -> Dag:
             "read."
         ),
     )
+
+
+def active_runs(api: AirflowApi, dag_id: str) -> list[DagRun]:
+    """The runs of a DAG that have not ended, oldest first."""
+    found = [api.runs(dag_id=dag_id, limit=PAGE, state=state) for state in ("running", "queued")]
+    return sorted(itertools.chain(*found), key=lambda run: run["run_after"])
 
 
 def named_plan(plan: str) -> str:

@@ -6,8 +6,9 @@
     ├── NotFound      404
     └── Refused       any other 4xx: the request is wrong
 
-Only a GET is repeated when its reply is lost. A run is triggered with an id that the client chooses, so that
-after a lost reply the client can ask Airflow whether the run exists.
+When a reply is lost, only a request that may be made twice is repeated: a GET, or one that sets the state of
+a DAG or a run. A run is triggered with an id that the client chooses, so that after a lost reply the client
+can ask Airflow whether the run exists.
 
 .. seealso:: https://airflow.apache.org/docs/apache-airflow/stable/stable-rest-api-ref.html
 """
@@ -30,7 +31,7 @@ FINISHED = frozenset({"success", "failed"})
 """The states in which a DAG run has ended."""
 
 PAUSES = (0.5, 1.5)
-"""Seconds before each repetition of a GET."""
+"""Seconds before each repetition of a request."""
 LONGEST_DETAIL = 1000
 """The longest part of Airflow's own error message that is shown, in characters."""
 PAGE = 100
@@ -174,7 +175,11 @@ class AirflowApi:
 
     def unpause(self, dag_id: str) -> None:
         """Let runs of this DAG start."""
-        self._request("PATCH", f"/dags/{_part(dag_id)}", json={"is_paused": False})
+        self._set(f"/dags/{_part(dag_id)}", is_paused=False)
+
+    def pause(self, dag_id: str) -> None:
+        """Schedule nothing more of this DAG: no run, and no task of a run that is active."""
+        self._set(f"/dags/{_part(dag_id)}", is_paused=True)
 
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None) -> str:
         """Trigger a run by hand.
@@ -204,6 +209,18 @@ class AirflowApi:
         """The state of a run: queued, running, success or failed."""
         return self.run(dag_id, run_id)["state"]
 
+    def set_run_state(self, dag_id: str, run_id: str, state: str) -> None:
+        """Mark a run, as a user does in the UI.
+
+        Airflow ends the tasks that run, and skips those that have not begun. The teardown tasks still run,
+        and the run ends after them.
+        """
+        self._set(_run_path(dag_id, run_id), state=state)
+
+    def set_task_state(self, dag_id: str, run_id: str, task_id: str, state: str) -> None:
+        """Mark a task, as a user does in the UI."""
+        self._request("PATCH", _task_path(dag_id, run_id, task_id), json={"new_state": state})
+
     def runs(
         self, *, dag_id: str = "~", limit: int, state: str | None = None, **filters: str
     ) -> list[DagRun]:
@@ -228,6 +245,21 @@ class AirflowApi:
         path = f"{_task_path(dag_id, run_id, task_id)}/xcomEntries/{_part(key)}"
         entry = self._json_or_none(path, map_index=map_index, deserialize=True)
         return None if entry is None else entry["value"]
+
+    def add_xcom(self, dag_id: str, run_id: str, task_id: str, key: str, value: Any) -> None:
+        """Store an XCom value of a task.
+
+        :raises Refused: the task has a value under this key
+        """
+        path = f"{_task_path(dag_id, run_id, task_id)}/xcomEntries"
+        self._request("POST", path, json={"key": key, "value": value})
+
+    def user_name(self) -> str | None:
+        """The name of the user who is logged in, or None if this version of Airflow does not say."""
+        try:
+            return str(_object(self._request("GET", "/auth/me", root="/ui"))["username"])
+        except (NotFound, KeyError):
+            return None
 
     def task_messages(
         self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, map_index: int = -1
@@ -256,6 +288,9 @@ class AirflowApi:
                 remedy=_LOOK_FIRST,
             ) from lost
 
+    def _set(self, path: str, **fields: Any) -> None:
+        self._request("PATCH", path, repeat=True, json=fields)
+
     def _list(self, path: str, key: str) -> list[Any]:
         items: list[Any] = []
         while True:
@@ -273,18 +308,18 @@ class AirflowApi:
         except NotFound:
             return None
 
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        response = self._logged_in(method, path, **arguments)
+    def _request(self, method: str, path: str, *, root: str = "/api/v2", **arguments: Any) -> httpx.Response:
+        response = self._logged_in(method, root + path, **arguments)
         if response.status_code == httpx.codes.UNAUTHORIZED and self._login.token is None:
             self._token = None  # a fetched token is valid for a day, and a drill may take longer
-            response = self._logged_in(method, path, **arguments)
+            response = self._logged_in(method, root + path, **arguments)
         return _checked(response, f"{method} {path}")
 
     def _logged_in(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         if self._token is None:
             self._token = self._fetch_token()
         headers = {"Authorization": f"Bearer {self._token}"}
-        return self._answer(method, f"/api/v2{path}", headers=headers, **arguments)
+        return self._answer(method, path, headers=headers, **arguments)
 
     def _fetch_token(self) -> str:
         if self._login.user is None:
@@ -303,8 +338,8 @@ class AirflowApi:
         except KeyError:
             raise _not_airflow(response) from None
 
-    def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        for pause in PAUSES if method == "GET" else ():
+    def _answer(self, method: str, path: str, *, repeat: bool = False, **arguments: Any) -> httpx.Response:
+        for pause in PAUSES if repeat or method == "GET" else ():
             try:
                 return self._once(method, path, **arguments)
             except Unreachable:

@@ -6,15 +6,23 @@ import argparse
 import datetime as dt
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 from pydantic import ValidationError
 
-from drs.cli.airflow_access import INTERRUPTED, add_connection, connect, plan_dag, reporting_airflow_errors
+from drs.cli.airflow_access import (
+    INTERRUPTED,
+    TIMED_OUT,
+    add_connection,
+    connect,
+    plan_dag,
+    reporting_airflow_errors,
+)
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
-from drs.cli.airflow_follow import Follower
+from drs.cli.airflow_end import kept_or_gone
+from drs.cli.airflow_follow import Follower, with_seconds
 from drs.cli.airflow_records import Failure, failures
 from drs.cli.common import (
     BROKEN,
@@ -23,17 +31,18 @@ from drs.cli.common import (
     UNANSWERED,
     USAGE,
     add_parser,
-    counted,
     duration,
     print_json,
 )
+from drs.evidence.objectives import NOT_MET
 from drs.plan.naming import plan_name
+from drs.run.fates import fates
 from drs.run.ledger import Ledger
-from drs.run.records import CleanupRecord
+from drs.run.proof import EVIDENCE_TASK_ID
+from drs.run.records import RunRecord
+from drs.run.scope import part_of_run, scope_of_run
 from drs.tables import table
 from drs.times import duration as span
-
-TIMED_OUT = 4
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",
@@ -129,19 +138,19 @@ def _drill(arguments: argparse.Namespace) -> int:
 
 def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     began = time.monotonic()
-    follower = Follower(run.api, run.dag_id, run.run_id, _with_seconds(progress))
+    follower = Follower(run.api, run.dag_id, run.run_id, with_seconds(progress))
     try:
         timeout: dt.timedelta | None = arguments.timeout
         state = follower.follow(None if timeout is None else timeout.total_seconds())
         seconds = time.monotonic() - began
         failed = list(failures(follower.ledger, run.api.task_instances(run.dag_id, run.run_id)))
+        evidence = run.api.xcom(run.dag_id, run.run_id, EVIDENCE_TASK_ID)
         if arguments.json:
-            evidence = run.api.xcom(run.dag_id, run.run_id, "evidence")
             causes = [asdict(failure) for failure in failed]
             ended = {"state": state, "seconds": round(seconds, 1), "failures": causes, "evidence": evidence}
             print_json({**run.names, **ended})
         else:
-            for line in _summary(run, state, seconds, follower.ledger, failed):
+            for line in _summary(run, state, seconds, follower.ledger, failed, evidence):
                 print(line)
     except TimeoutError:
         why, code = "The --timeout has passed.", TIMED_OUT
@@ -155,8 +164,8 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
         print_json({**run.names, "state": None})
     print(
         f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
-        "To stop it, mark the run as failed in Airflow. It then terminates the instances that it launched, "
-        "and ends.",
+        f"To stop it: python -m drs stop {plan_name(run.dag_id)} (or mark the run as failed in Airflow). A "
+        "drill then terminates the instances that it launched, and ends.",
         file=sys.stderr,
     )
     return code
@@ -189,47 +198,55 @@ def _make_ready(api: AirflowApi, dag: Dag, *, unpause: bool) -> None:
     api.unpause(dag["dag_id"])
 
 
-def _with_seconds(out: TextIO) -> Callable[[str], None]:
-    """A function that prints each text after the number of seconds since now."""
-    began = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - began:6.1f} s] {text}", file=out, flush=True)
-
-    return say
-
-
 def _summary(
-    run: Run, state: str, seconds: float, ledger: Ledger, failed: Sequence[Failure]
+    run: Run, state: str, seconds: float, ledger: Ledger, failed: Sequence[Failure], evidence: Any
 ) -> Iterator[str]:
     ended = "passed" if state == "success" else "failed"
-    yield f"\nThe run of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
     try:
-        yield from _servers(ledger)
+        record = ledger.begun()
+        what, rows = _named(record), list(_servers(ledger, record))
     except ValidationError:
-        yield "The run's records cannot be read: another version of drs-drills wrote them."
+        what = "run"
+        rows = ["The run's records cannot be read: another version of drs-drills wrote them."]
+    yield f"\nThe {what} of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
+    yield from rows
+    for says in _missed(evidence):
+        yield f"  MISSED: {says}"
     for failure in failed:
         yield f"  {failure.code or 'no code'}: {failure.task_id}"
     yield f"  {run.link}"
 
 
-def _servers(ledger: Ledger) -> Iterator[str]:
+def _named(record: RunRecord | None) -> str:
+    """What the run was: a run of the whole plan is just a run."""
+    scope = scope_of_run(record) if record else "full"
+    if record is not None and scope == "partial":
+        return f"PARTIAL run ({part_of_run(record)})"
+    return "DRY RUN" if scope == "dry_run" else "run"
+
+
+def _missed(evidence: Any) -> Iterator[str]:
+    """The objectives that the run missed, by what its task ``evidence`` returned."""
+    for each in evidence.get(NOT_MET, ()) if isinstance(evidence, dict) else ():
+        yield str(each["says"])
+
+
+def _servers(ledger: Ledger, run: RunRecord | None) -> Iterator[str]:
     resolution = ledger.resolution()
     if resolution is not None:
         rows = []
         for wave, resolved in resolution.waves.items():
             outcome = ledger.outcome(wave)
-            count = sum(server.launched for server in outcome.servers) if outcome else 0
-            rows.append((wave, str(len(resolved.servers)), str(count)))
+            servers = outcome.servers if outcome else ()
+            live = sum(server.live and not server.launched for server in servers)
+            count = str(sum(server.launched for server in servers))
+            more = f" ({live} still launching when the wait ended)" if live else ""
+            rows.append((wave, str(len(resolved.servers)), f"{count}{more}"))
         yield from (f"  {line}" for line in table(("wave", "servers", "launched"), rows).splitlines())
     cleanup = ledger.cleanup()
-    if cleanup is not None:
-        yield f"  clean-up: {_cleanup(cleanup)}"
-
-
-def _cleanup(cleanup: CleanupRecord) -> str:
-    if cleanup.kept:
-        return f"{counted(len(cleanup.instances), 'instance')} kept and costing money: {cleanup.why_kept}"
-    if cleanup.proven:
-        return f"{counted(len(cleanup.instances), 'instance')} launched, all gone"
-    return "NOT complete; the log of the task terminate names the instances that are left"
+    if cleanup is None or run is None:
+        return
+    end = "NOT complete; the log of the task terminate names the instances that are left"
+    if cleanup.kept or cleanup.proven:
+        end = kept_or_gone(cleanup, fates(ledger, run))
+    yield f"  clean-up: {end}"

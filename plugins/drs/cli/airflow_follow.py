@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import TextIO
 
 from pydantic import ValidationError
 
@@ -56,6 +57,15 @@ class Follower:
         self._sleep = sleep
         self._reported: dict[str, str] = {}
 
+    def pass_over(self, *, but: Collection[str]) -> None:
+        """Do not report the states that the tasks have now.
+
+        :param but: the tasks that are reported all the same
+        """
+        for instance in self._api.task_instances(self._dag_id, self._run_id):
+            if instance["task_id"] not in but:
+                self._reported[instance["task_id"]] = _fact(instance)
+
     def follow(self, timeout: float | None = None) -> str:
         """Report what happens until the run has ended.
 
@@ -99,7 +109,7 @@ class Follower:
         :return: whether it was new
         """
         state, task_id = instance["state"], instance["task_id"]
-        fact = f"{instance['try_number']} {_word(state)}"
+        fact = _fact(instance)
         if state in _QUIET or self._reported.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
@@ -143,6 +153,16 @@ class Follower:
                 self._reported[f"{wave} {key}"] = text
 
 
+def with_seconds(out: TextIO) -> Callable[[str], None]:
+    """A function that prints each text after the number of seconds since now."""
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - began:6.1f} s] {text}", file=out, flush=True)
+
+    return say
+
+
 def started(launch: LaunchRecord) -> str:
     """How many servers of a wave were started, and what holds the others back."""
     slots = launch.timeline.servers
@@ -159,9 +179,18 @@ def started(launch: LaunchRecord) -> str:
 
 def launched(outcome: WaveOutcome) -> str:
     """How many servers of a wave were launched, and which were not."""
-    missing = [f"{server.server_id} ({server.name})" for server in outcome.servers if not server.launched]
-    text = f"{len(outcome.servers) - len(missing)} of {counted(len(outcome.servers), 'server')} launched"
-    return f"{text}; not launched: {', '.join(missing)}" if missing else text
+    ready = sum(server.launched for server in outcome.servers)
+    parts = [f"{ready} of {counted(len(outcome.servers), 'server')} launched"]
+    for live, words in ((False, "not launched"), (True, "still launching when the wait ended")):
+        servers = [each for each in outcome.servers if not each.launched and each.live == live]
+        if servers:
+            parts.append(f"{words}: {', '.join(f'{each.server_id} ({each.name})' for each in servers)}")
+    return "; ".join(parts)
+
+
+def _fact(instance: TaskInstance) -> str:
+    """What is reported once of a task."""
+    return f"{instance['try_number']} {_word(instance['state'])}"
 
 
 def _word(state: str | None) -> str:

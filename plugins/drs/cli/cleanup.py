@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from drs.aws.calls import DrsCalls, chunks
 from drs.aws.jobs import Job
 from drs.cleanup.prices import COST_HEADER, basis, cost_cells, cost_so_far, per_hour, prices, total
+from drs.cli.airflow_access import add_connection
+from drs.cli.airflow_holds import NOT_ASKED, Hold, Owner, holds
 from drs.cli.aws import NO_AWS, Access, add_profile, checked_access, explained, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, counted, find_plan, print_json
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
@@ -47,21 +49,32 @@ def add_commands(commands: Any) -> None:
         description=(
             "List the drill instances that runs of a plan left behind, and terminate them after you agree. "
             "Only instances that DRS marks as drills, and whose job has the tags of a run of the plan, are "
-            "touched."
+            "touched. The command asks Airflow which runs are active, and leaves their instances alone."
         ),
         exit_codes={
             0: "no run of the plan has an instance left; with --no-wait: all of them are being terminated",
-            1: "instances are left",
+            1: "instances are left, those of active runs included",
             2: "wrong usage, or there is no such plan",
             3: NO_AWS,
         },
     )
     add_plan(parser)
-    parser.add_argument("--run", dest="run_id", metavar="RUN", help="only the instances of this DAG run")
+    parser.add_argument(
+        "--run",
+        dest="run_id",
+        metavar="RUN",
+        help="only the instances of this DAG run, also while it keeps them for cleanup.keep_for",
+    )
     parser.add_argument("--yes", action="store_true", help="terminate without asking")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also terminate the instances of an active run, which then fails",
+    )
     parser.add_argument("--no-wait", action="store_true", help="do not wait until the instances are gone")
     add_profile(parser)
     add_json(parser)
+    add_connection(parser)
     parser.set_defaults(run=reporting_aws_errors(_cleanup))
 
 
@@ -80,7 +93,7 @@ class Leftover:
     def token(self) -> str:
         return self.job.tags.get(RUN_TAG, "") if self.job else ""
 
-    def as_json(self, now: dt.datetime) -> dict[str, Any]:
+    def as_json(self, now: dt.datetime, hold: Hold = NOT_ASKED) -> dict[str, Any]:
         price, so_far = per_hour(self.instance.instance_type), cost_so_far(self.instance, now)
         return {
             "recovery_instance_id": self.instance.recovery_instance_id,
@@ -88,6 +101,8 @@ class Leftover:
             "server_id": self.instance.server_id,
             "job_id": self.instance.job_id,
             "run": self.run_id or None,
+            "run_active": hold.active,
+            "refused": hold.why if hold.refused else None,
             "launched_by_job_of": self.job.created if self.job else None,
             "instance_type": self.instance.instance_type,
             "launched_at": self.instance.launched_at,
@@ -102,23 +117,40 @@ def _cleanup(arguments: argparse.Namespace) -> int:
     plan = find_plan(arguments.plan, arguments.plans)
     access = checked_access(plan, arguments.profile)
     own, unknown = _leftovers(access, plan, arguments.run_id)
+    owners = [Owner(item.token, item.run_id) for item in own]
+    known = holds(arguments, plan.name, owners, arguments.run_id) if own else {}
     if arguments.json:
         now = utc_now()
-        print_json(
-            {"left": [item.as_json(now) for item in own], "untold": [item.as_json(now) for item in unknown]}
-        )
+        left = [item.as_json(now, known[item.token]) for item in own]
+        print_json({"left": left, "untold": [item.as_json(now) for item in unknown]})
     else:
         _print(plan, own, unknown)
     if not own:
         return OK
-    if live := _live_runs(access.drs, plan):
-        runs = ", ".join(sorted(live))
-        print(
-            f"\nDRS has live jobs of these runs, which are most likely still active: {runs}.", file=sys.stderr
-        )
-    if not (arguments.yes or (not arguments.json and _agreed(plan, len(own)))):
+    _print_live_runs(access.drs, plan, known)
+    free = _free(own, known, force=arguments.force)
+    if not (free and (arguments.yes or (not arguments.json and _agreed(plan, free, known)))):
         return BROKEN
-    return _terminate(access, plan, own, wait=not arguments.no_wait)
+    code = _terminate(access, plan, free, wait=not arguments.no_wait)
+    return code if len(free) == len(own) else BROKEN
+
+
+def _free(own: Sequence[Leftover], known: Mapping[str, Hold], *, force: bool) -> Sequence[Leftover]:
+    """The instances that may be terminated. Print why the others may not, and what Airflow does not know."""
+    for token in dict.fromkeys(item.token for item in own):
+        hold = known[token]
+        instances = [item.instance.recovery_instance_id for item in own if item.token == token]
+        listed = f"{counted(len(instances), 'instance')} ({', '.join(instances)})"
+        if hold.active is None:
+            print(f"\nIt is not known whether the run of {listed} is active. {hold.why}", file=sys.stderr)
+        elif hold.refused and force:
+            print(f"\n--force: {listed} are terminated all the same. {hold.why}", file=sys.stderr)
+        elif hold.refused:
+            print(
+                f"\n{listed} are not touched. {hold.why}\nTo terminate them all the same: --force",
+                file=sys.stderr,
+            )
+    return [item for item in own if force or not known[item.token].refused]
 
 
 def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
@@ -155,10 +187,16 @@ def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Lef
     return own, unknown
 
 
-def _live_runs(drs: DrsCalls, plan: Plan) -> set[str]:
-    """The plan's runs that have a live job. They are most likely still active."""
+def _print_live_runs(drs: DrsCalls, plan: Plan, known: Mapping[str, Hold]) -> None:
+    """Where Airflow could not say which runs are active, say which of them have a live job in DRS."""
+    if all(hold.active is not None for hold in known.values()):
+        return
     tagged = [job.tags for job in drs.live_jobs() if job.tags.get(DAG_TAG) == dag_id(plan.name)]
-    return {tags.get(RUN_ID_TAG, "?") for tags in tagged}
+    if live := {tags.get(RUN_ID_TAG, "?") for tags in tagged}:
+        runs = ", ".join(sorted(live))
+        print(
+            f"\nDRS has live jobs of these runs, which are most likely still active: {runs}.", file=sys.stderr
+        )
 
 
 def _print(plan: Plan, own: Sequence[Leftover], unknown: Sequence[Leftover]) -> None:
@@ -196,17 +234,18 @@ def _table(items: Sequence[Leftover]) -> str:
     return f"{table(header, rows)}\n{total(instances, now)}\n{basis(instances)}"
 
 
-def _agreed(plan: Plan, count: int) -> bool:
+def _agreed(plan: Plan, free: Sequence[Leftover], known: Mapping[str, Hold]) -> bool:
     """Whether a person at the terminal agrees."""
     if not sys.stdin.isatty():
         print("\nNothing was terminated: use --yes, or run this command in a terminal.", file=sys.stderr)
         return False
-    print(
-        "\nAn active run needs its instances and fails without them. Only Airflow knows whether a run is "
-        f"active: look at the DAG {dag_id(plan.name)} first."
-    )
+    if any(known[item.token].active is None for item in free):
+        print(
+            "\nAn active run needs its instances and fails without them. Look at the DAG "
+            f"{dag_id(plan.name)} in Airflow first."
+        )
     try:
-        answer = input(f"Terminate {counted(count, 'drill instance')}? [y/N] ")
+        answer = input(f"Terminate {counted(len(free), 'drill instance')}? [y/N] ")
     except EOFError:
         answer = ""
     if answer.strip().lower() in {"y", "yes"}:
@@ -216,7 +255,7 @@ def _agreed(plan: Plan, count: int) -> bool:
 
 
 class _Memory:
-    """A ledger in memory. The run's own ledger is in Airflow, which this command does not use."""
+    """A ledger in memory. The run's own ledger is in Airflow, and only the run's tasks write it."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}

@@ -12,13 +12,12 @@ from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_json, add_parser, 
 from drs.cli.evidence_show import RESULT_HEADER, result_cells, shown
 from drs.cli.evidence_store import (
     add_path,
-    as_json,
     chosen_plans,
     find_record,
     open_store,
     reporting_store_errors,
 )
-from drs.evidence.chain import LOST, ChainProblem, NotARecordError
+from drs.evidence.chain import LOST, ChainProblem, NotARecordError, parse
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured
@@ -113,6 +112,7 @@ def _short(name: str, record: Evidence | str) -> dict[str, Any]:
         "began_at": record.run.began_at,
         "execution_type": record.run.execution_type,
         "dry_run": record.run.dry_run,
+        "scope": record.scope,
         "initiator": record.run.initiator,
         "result": record.result,
         **measured(record),
@@ -138,11 +138,12 @@ def _add_show(actions: Any) -> None:
 @reporting_store_errors
 def _show(arguments: argparse.Namespace) -> int:
     store = open_store(arguments)
+    data, _ = find_record(store, arguments.record)
     record = _readable(store, arguments.record)
     if record is None:
         return BROKEN
     if arguments.json:
-        print_json(as_json(record))
+        print_json(parse(data))  # as it is stored, without what this version adds to an older record
     else:
         print("\n".join(shown(record)))
     return OK

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drs.cli.common import counted
-from drs.evidence.record import Evidence
-from drs.evidence.summary import judged, kind, mark, seconds
+from drs.evidence.record import CleanupEvidence, Evidence, ServerEvidence, WaveEvidence
+from drs.evidence.summary import judged, kind, mark, not_met, part, seconds
+from drs.evidence.texts import fate, fates
 from drs.tables import table
 from drs.times import instant
 
@@ -31,6 +32,13 @@ def shown(record: Evidence) -> Iterator[str]:
     run, target, objectives = record.run, record.target, record.objectives
     yield f"{record.id}: {kind(record)} of {record.plan.name}, {record.result}"
     yield record.summary
+    if record.scope == "partial":
+        yield f"  covered   {part(record)}: not a pass of the whole plan"
+    for each in not_met(record):
+        yield f"  missed    {each.says}"
+    if run.stop:
+        why = f": {run.stop.reason}" if run.stop.reason else ""
+        yield f"  stopped   by {run.stop.by} at {instant(run.stop.at, '-')}{why}"
     yield f"  run       {run.run_id}, began {instant(run.began_at, '-')}, by {run.initiator or '-'}"
     if run.reason:
         yield f"  reason    {run.reason}"
@@ -50,6 +58,7 @@ def shown(record: Evidence) -> Iterator[str]:
     for title, lines in (
         ("Why it did not pass", [*record.reasons]),
         ("Preflight", [f"{each.severity} {each.code}: {each.seen}" for each in record.findings]),
+        ("Instances that somebody else ended during the drill", [*_losses(record)]),
         ("Excluded servers", [f"{each.server_id}: {each.why}" for each in record.excluded]),
         ("Notes", [*record.remarks]),
     ):
@@ -62,13 +71,22 @@ def shown(record: Evidence) -> Iterator[str]:
     yield f"Previous record: {before.id} {before.hash}" if before else "This is the first record of its plan."
 
 
+def _losses(record: Evidence) -> Iterator[str]:
+    for loss in record.losses:
+        optional = ", optional" if loss.optional else ""
+        yield (
+            f"{loss.instance_id} of {loss.server_id} ({loss.name}, wave {loss.wave}{optional}) {loss.what}: "
+            f"{loss.by}; last seen as it should be at {instant(loss.last_seen, '-')}"
+        )
+
+
 def _waves(record: Evidence) -> Iterator[str]:
     rows = [
         (
             wave.name,
             server.server_id,
             server.name,
-            "launched" if server.launched else ("optional" if server.optional else wave.state),
+            _launch(server, wave),
             {True: "valid", False: "NOT valid", None: "-"}[server.valid],
             seconds(server.launch_seconds),
             seconds(server.rpo_seconds),
@@ -84,15 +102,35 @@ def _waves(record: Evidence) -> Iterator[str]:
             yield f"Wave {wave.name} was {wave.state.replace('_', ' ')}: {wave.why}"
 
 
+def _launch(server: ServerEvidence, wave: WaveEvidence) -> str:
+    if server.launched:
+        return "launched"
+    if server.live:
+        return "still launching"
+    return "optional" if server.optional else wave.state
+
+
 def _cleaned(record: Evidence) -> str:
     cleanup = record.cleanup
     if cleanup is None:
         return "there was nothing to terminate."
+    return "\n- ".join([_end(cleanup), *_exceptions(cleanup)])
+
+
+def _end(cleanup: CleanupEvidence) -> str:
+    lost = any(item.fate == "lost" for item in cleanup.instances)
     if cleanup.kept:
-        return f"the instances were kept. {cleanup.why_kept}".rstrip()
-    gone = sum(item.gone for item in cleanup.instances)
-    if cleanup.proven:
-        return f"{counted(len(cleanup.instances), 'instance')} launched, all proven gone in DRS and EC2."
-    left = [item.recovery_instance_id for item in cleanup.instances if not item.gone]
-    listed = ", ".join(left) or "-"
-    return f"NOT proven: {gone} of {counted(len(cleanup.instances), 'instance')} gone. Left: {listed}"
+        kept = f"the instances were kept. {cleanup.why_kept}".rstrip()
+        return f"{kept} ({fates(cleanup)})" if lost else kept
+    if not cleanup.proven:
+        return f"NOT proven. Instances: {fates(cleanup)}"
+    if lost:
+        return f"all proven gone in DRS and EC2, but not all by this run. Instances: {fates(cleanup)}"
+    return f"{counted(len(cleanup.instances), 'instance')} launched, all proven gone in DRS and EC2."
+
+
+def _exceptions(cleanup: CleanupEvidence) -> Iterator[str]:
+    """The instances that were lost, and those that are left."""
+    for item in cleanup.instances:
+        if item.fate == "lost" or not (item.gone or cleanup.kept):
+            yield f"{item.recovery_instance_id} of {item.server_id}: {fate(item, cleanup)[1]}"

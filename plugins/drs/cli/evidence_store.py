@@ -7,10 +7,8 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
 
 from drs.cli.common import UNANSWERED, USAGE
-from drs.evidence.record import Evidence
 from drs.evidence.storage import default_evidence_folder, open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import PlanError
@@ -110,7 +108,3 @@ def _of_the_store(error: Exception) -> bool:
     return module.startswith(("botocore.", "aiobotocore.")) or (
         isinstance(error, ValueError) and "rotocol" in str(error)
     )
-
-
-def as_json(record: Evidence) -> dict[str, Any]:
-    return record.model_dump(mode="json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,13 @@ from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
+from drs.plan.overlap import Overlap, overlaps
 from drs.plan.schema import schema_text
+
+MOST_NOTES = 20
+"""Pairs of plans that are listed for people."""
+MOST_NAMED = 3
+"""Servers or groups of one pair of plans that are listed for people."""
 
 
 def add_commands(commands: Any) -> None:
@@ -26,7 +32,8 @@ def _add_validate(commands: Any) -> None:
         commands,
         "validate",
         help="check recovery plans, and show every error at once",
-        description="Check recovery plans without Airflow and without AWS, and show every error at once.",
+        description="Check recovery plans without Airflow and without AWS, and show every error at once. "
+        "Also show which of the plans share servers, or may share them by their tags.",
         exit_codes={
             0: "every plan is valid",
             1: "a plan is broken",
@@ -47,11 +54,14 @@ def _add_validate(commands: Any) -> None:
 
 def _validate(arguments: argparse.Namespace) -> int:
     results = [result for path in arguments.paths for result in _loaded(path)]
+    found = list(overlaps(result for result in results if isinstance(result, Plan)))
     if arguments.json:
-        print_json([_as_json(result) for result in results])
+        print_json([_as_json(result, found) for result in results])
     else:
         for result in results:
             print(_good_line(result) if isinstance(result, Plan) else result.describe())
+        for line in _notes(found):
+            print(line)
     broken = [result for result in results if isinstance(result, BrokenPlan)]
     if any(problem.code is Code.RECOVERY_PLAN_NOT_FOUND for plan in broken for problem in plan.problems):
         return USAGE
@@ -84,7 +94,41 @@ def _good_line(plan: Plan) -> str:
     return f"ok  {plan.name}: {', '.join(parts)} ({names}), digest {plan.digest[:12]}"
 
 
-def _as_json(result: Plan | BrokenPlan) -> dict[str, object]:
+def _notes(found: Sequence[Overlap]) -> Iterator[str]:
+    """Which plans share servers, and what that means."""
+    for overlap in found[:MOST_NOTES]:
+        one, other = overlap.plans
+        if overlap.servers:
+            yield f"note  {one} and {other} share {_some(overlap.servers)}"
+        if overlap.groups:
+            pairs = [f"{first} and {second}" for first, second in overlap.groups]
+            yield f"note  {one} and {other} may share servers: no tag keeps apart the groups {_some(pairs)}"
+    if len(found) > MOST_NOTES:
+        more = counted(len(found) - MOST_NOTES, "more pair")
+        yield f"note  {more} of plans share servers or may share them: --json lists all"
+    if found:
+        yield (
+            "      While one plan drills a server, a drill of another plan waits for it up to its "
+            "launch.conflict_timeout,\n      and then fails with SERVER_CONFLICT. Schedule such plans apart."
+        )
+
+
+def _some(items: Sequence[str]) -> str:
+    """``a, b, c and 4 more``"""
+    listed = ", ".join(items[:MOST_NAMED])
+    return f"{listed} and {len(items) - MOST_NAMED} more" if len(items) > MOST_NAMED else listed
+
+
+def _shared(plan: Plan, found: Sequence[Overlap]) -> Iterator[dict[str, object]]:
+    """The other plans with which this one shares servers, or may; of the two groups, its own is the first."""
+    for overlap in found:
+        if plan.name in overlap.plans:
+            own = overlap.plans.index(plan.name)
+            groups = [pair if own == 0 else pair[::-1] for pair in overlap.groups]
+            yield {"plan": overlap.plans[1 - own], "servers": overlap.servers, "groups": groups}
+
+
+def _as_json(result: Plan | BrokenPlan, found: Sequence[Overlap]) -> dict[str, object]:
     if isinstance(result, Plan):
         waves = [
             {
@@ -94,7 +138,14 @@ def _as_json(result: Plan | BrokenPlan) -> dict[str, object]:
             }
             for wave in result.waves
         ]
-        return {"name": result.name, "ok": True, "digest": result.digest, "waves": waves}
+        shared = list(_shared(result, found))
+        return {
+            "name": result.name,
+            "ok": True,
+            "digest": result.digest,
+            "waves": waves,
+            "shares_servers_with": shared,
+        }
     problems = [{**dataclasses.asdict(problem), "file": str(problem.file)} for problem in result.problems]
     return {"name": result.stem, "ok": False, "problems": problems}
 

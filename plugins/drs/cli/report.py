@@ -1,4 +1,6 @@
-"""``report``: the results of each plan's last drills, when a drill last passed, and when the next is due."""
+"""``report``: the results of each plan's last drills, when a full drill last passed, what has changed since
+then, and when the next drill is due.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +25,12 @@ from drs.cli.common import (
 from drs.cli.evidence_show import RESULT_HEADER, result_cells
 from drs.cli.evidence_store import NotThereError, add_path, open_store, reporting_store_errors
 from drs.evidence.record import Evidence
+from drs.evidence.since import changed_keys
 from drs.evidence.store import EvidenceStore
-from drs.evidence.summary import codes, measured
+from drs.evidence.summary import codes, measured, passed_in_full
 from drs.plan import Plan, load_folder
 from drs.plan.schedule import next_time
-from drs.tables import table
+from drs.tables import first_of, table
 from drs.times import age, instant, utc_now
 
 
@@ -35,15 +38,17 @@ def add_commands(commands: Any) -> None:
     parser = add_parser(
         commands,
         "report",
-        help="show the results of the last drills, and when a drill last passed",
+        help="show the results of the last drills, and when a full drill last passed",
         description=(
             "Show the last drills of one plan or of all plans: result, RTO, RPO and failures. Also show "
-            "when a drill of the plan last passed and when the next one is due. Dry runs do not count. "
-            "Times are UTC."
+            "when a full drill of the plan last passed, what has changed in the plan since then, and when "
+            "the next drill is due. A partial drill is shown, but it is no pass of the plan. Dry runs do not "
+            "count. Times are UTC."
         ),
         exit_codes={
-            OK: "the last drill of each plan passed",
-            BROKEN: "the last drill of a plan did not pass, it has no drill, or a record cannot be read",
+            OK: "the last drill and the last full drill of each plan passed",
+            BROKEN: "the last drill or the last full drill of a plan did not pass, it has no full drill, or "
+            "a record cannot be read",
             USAGE: "wrong usage, or there is no such plan",
             UNANSWERED: "the records cannot be reached",
         },
@@ -63,20 +68,25 @@ class History:
     """The drills of one plan.
 
     :param drills: the last ones, newest first
-    :param last_passed: the newest drill that passed, even if it is not among ``drills``
+    :param last_full: the newest drill of the whole plan, even if it is not among ``drills``
+    :param last_passed: the newest drill of the whole plan that passed, even if it is not among ``drills``
+    :param changed: the keys of the plan that have changed since then; ``None`` if that is not known
     :param unreadable: records that cannot be read
     :param next_run: the next time that the plan's schedule names
     """
 
     plan: str
     drills: Sequence[Evidence]
+    last_full: Evidence | None
     last_passed: Evidence | None
+    changed: Sequence[str] | None
     unreadable: Sequence[str]
     next_run: dt.datetime | None
 
     @property
     def good(self) -> bool:
-        return bool(self.drills) and self.drills[0].result == "passed" and not self.unreadable
+        newest = (self.drills[0] if self.drills else None, self.last_full)
+        return all(each and each.result == "passed" for each in newest) and not self.unreadable
 
 
 @reporting_store_errors
@@ -124,6 +134,7 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
     """
     drills: list[Evidence] = []
     unreadable: list[str] = []
+    last_full: Evidence | None = None
     last_passed: Evidence | None = None
     newest: Evidence | None = None
     for record_id, record in store.newest_first(name):
@@ -131,12 +142,13 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
             unreadable.append(record_id)
             continue
         newest = newest or record
-        if record.run.dry_run:
+        if record.scope == "dry_run":
             continue
         if len(drills) < limit:
             drills.append(record)
-        if record.result == "passed" and last_passed is None:
-            last_passed = record
+        if record.scope == "full":
+            last_full = last_full or record
+            last_passed = last_passed or (record if passed_in_full(record) else None)
         if last_passed and len(drills) >= limit:
             break
     content = plan.model_dump(mode="json") if plan else (newest.plan.content if newest else {})
@@ -144,7 +156,9 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
     return History(
         plan=name,
         drills=drills,
+        last_full=last_full,
         last_passed=last_passed,
+        changed=changed_keys(last_passed, plan) if last_passed and plan else None,
         unreadable=unreadable,
         next_run=next_time(schedule, content.get("timezone", "UTC"), now) if schedule else None,
     )
@@ -157,11 +171,13 @@ def _row(record: Evidence) -> tuple[str, ...]:
 def _lines(each: History, now: dt.datetime) -> Iterator[str]:
     if each.last_passed:
         began = each.last_passed.run.began_at
-        passed = f"last passed {instant(began, '-')}, {age(began, now)} ago ({each.last_passed.id})"
+        passed = f"last full pass {instant(began, '-')}, {age(began, now)} ago ({each.last_passed.id})"
     else:
-        passed = "never passed" if each.drills else "never drilled"
+        passed = "never passed in full" if each.drills else "never drilled"
     due = f"next run {instant(each.next_run, '-')}" if each.next_run else "no schedule"
     yield f"{each.plan}: {passed}; {due}"
+    if each.changed:
+        yield f"  the plan's file has changed since that pass: {first_of(each.changed)}"
     if each.unreadable:
         yield f"  cannot be read: {', '.join(each.unreadable)} (python -m drs evidence verify {each.plan})"
 
@@ -177,6 +193,7 @@ def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
                 "run_id": record.run.run_id,
                 "began_at": record.run.began_at,
                 "execution_type": record.run.execution_type,
+                "scope": record.scope,
                 "result": record.result,
                 **measured(record),
                 "failures": codes(record),
@@ -185,6 +202,7 @@ def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
         ],
         "last_passed_at": began,
         "last_passed_age_seconds": (now - began).total_seconds() if began else None,
+        "changed_since_last_passed": each.changed,
         "next_run": each.next_run,
         "unreadable": each.unreadable,
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 from drs.aws.states import JobType
 from drs.evidence.launched import event_evidence, launched_servers, wave_jobs
-from drs.evidence.objectives import last_launch, measure, span, worst_rpo
+from drs.evidence.objectives import last_launch, measure, missed, span, unmet, worst_rpo
 from drs.evidence.observed import Account
 from drs.evidence.record import (
     CleanupEvidence,
@@ -17,6 +17,7 @@ from drs.evidence.record import (
     FindingEvidence,
     InstanceEvidence,
     JobEvidence,
+    Objectives,
     PlanEvidence,
     RunEvidence,
     RunFindings,
@@ -25,23 +26,27 @@ from drs.evidence.record import (
     WaveState,
 )
 from drs.plan import Plan
+from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import Ledger
 from drs.run.proof import (
     EVIDENCE_TASK_ID,
     VERDICT_TASK_ID,
+    cut_off_by_hand,
     doubted_wave,
     doubts_before_evidence,
     group_id,
-    passed,
 )
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
+    CleanupRecord,
     LaunchRecord,
     RunRecord,
     WaveResolution,
 )
+from drs.run.result import passed
+from drs.run.scope import scope_of_run
 
 CONFLICT = "ConflictException"
 """DRS's error code for a call that it refused because a live job holds one of the servers."""
@@ -59,12 +64,13 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
     """
     plan = run.read_plan()
     waves = tuple(_wave(ledger, run, plan, name, account) for name in (wave.name for wave in plan.waves))
-    reasons = tuple(doubts_before_evidence(ledger, run, account.states))
+    objectives = measure(plan, [wave for wave in waves if wave.state != "left_out"])
+    reasons = tuple(_reasons(ledger, run, plan, objectives, account))
     what = "drill" if run.is_drill else "recovery"
     return RunFindings(
         assembled_at=now,
         result="failed" if reasons else "passed",
-        summary=f"The {what} failed: {reasons[0]}" if reasons else passed(ledger, run),
+        summary=f"The {what} failed: {reasons[0]}" if reasons else _passed(ledger, run, objectives),
         reasons=reasons,
         plan=PlanEvidence(
             name=plan.name,
@@ -73,19 +79,21 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
             digest=run.digest,
             content=run.plan,
         ),
-        run=_run(run, account),
+        run=_run(ledger, run, account),
         target=TargetEvidence(
             account_id=plan.target.account_id,
             region=plan.target.region,
             aws_conn_id=plan.target.aws_conn_id,
         ),
-        objectives=measure(plan, [wave for wave in waves if wave.state != "left_out"]),
+        objectives=objectives,
         approvals=dict(answers(ledger, run)),
         waves=waves,
         excluded=tuple(_excluded(ledger, run, plan)),
+        scope=scope_of_run(run),
         findings=tuple(_finding(found) for found in account.findings),
         failures=tuple(failures(ledger, account.states)),
-        cleanup=_cleanup(ledger, plan, account),
+        losses=ledger.losses(),
+        cleanup=_cleanup(ledger, run, plan, account),
         jobs=tuple(_jobs(ledger, waves, account)),
         remarks=(*account.remarks, *_remarks(ledger, account.states)),
         software=dict(account.software),
@@ -101,12 +109,14 @@ def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecor
 
 def failures(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[FailureEvidence]:
     """The tasks that failed or were cut off, without evidence and verdict. Those that failed come first."""
+    by_hand = cut_off_by_hand(ledger, states)
     for wanted in CUT_OFF:
         for task_id, state in sorted(states.items()):
             if state != wanted or task_id in {EVIDENCE_TASK_ID, VERDICT_TASK_ID}:
                 continue
             # A task that did not run may have a record of an earlier try, which does not concern this one.
-            known = ledger.failure(task_id) if state != "upstream_failed" else None
+            recorded = ledger.failure(task_id) if state != "upstream_failed" else None
+            known = by_hand.get(task_id) or recorded
             yield FailureEvidence(
                 task_id=task_id,
                 state=state,
@@ -116,7 +126,21 @@ def failures(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[Failu
             )
 
 
-def _run(run: RunRecord, account: Account) -> RunEvidence:
+def _reasons(
+    ledger: Ledger, run: RunRecord, plan: Plan, objectives: Objectives, account: Account
+) -> Iterator[str]:
+    """Every reason why the run did not pass. An enforced objective counts in a run that was to launch."""
+    doubts = list(doubts_before_evidence(ledger, run, account.states))
+    yield from doubts
+    if plan.objectives.enforce and not run.dry_run:
+        yield from (each.says for each in unmet(objectives, doubted=bool(doubts)))
+
+
+def _passed(ledger: Ledger, run: RunRecord, objectives: Objectives) -> str:
+    return passed(ledger, run, [each.says for each in missed(objectives)])
+
+
+def _run(ledger: Ledger, run: RunRecord, account: Account) -> RunEvidence:
     return RunEvidence(
         dag_id=run.dag_id,
         run_id=run.run_id,
@@ -132,6 +156,7 @@ def _run(run: RunRecord, account: Account) -> RunEvidence:
         url=account.url,
         began_at=run.began_at,
         next_run=account.next_run,
+        stop=ledger.stop(),
     )
 
 
@@ -229,34 +254,39 @@ def _finding(found: Mapping[str, Any]) -> FindingEvidence:
 # --- the end ----------------------------------------------------------------------------------------------
 
 
-def _cleanup(ledger: Ledger, plan: Plan, account: Account) -> CleanupEvidence | None:
+def _cleanup(ledger: Ledger, run: RunRecord, plan: Plan, account: Account) -> CleanupEvidence | None:
+    """The end of every instance, also of one that a wave launched and that clean-up never looked for."""
     record = ledger.cleanup()
-    if record is None:
+    instances = fates(ledger, run, account.listed)
+    if record is None and not instances:
         return None
     return CleanupEvidence(
         when=plan.cleanup.when,
-        started_at=record.started_at,
-        ended_at=record.ended_at,
-        proven=record.proven,
-        kept=record.kept,
-        why_kept=record.why_kept,
-        instances=tuple(
-            InstanceEvidence(
-                recovery_instance_id=item.recovery_instance_id,
-                ec2_instance_id=item.ec2_instance_id,
-                server_id=item.server_id,
-                launch_job_id=item.job_id,
-                terminate_jobs=tuple(
-                    call.job_id
-                    for call in record.terminate_calls
-                    if item.recovery_instance_id in call.instances
-                ),
-                instance_type=item.instance_type,
-                gone=record.proven
-                or (account.listed is not None and item.recovery_instance_id not in account.listed),
-            )
-            for item in record.instances
+        started_at=record.started_at if record else None,
+        ended_at=record.ended_at if record else None,
+        proven=record.proven if record else False,
+        kept=record.kept if record else False,
+        why_kept=record.why_kept if record else "",
+        instances=tuple(_instance(each, record) for each in instances),
+    )
+
+
+def _instance(each: InstanceFate, record: CleanupRecord | None) -> InstanceEvidence:
+    item = each.instance
+    return InstanceEvidence(
+        recovery_instance_id=item.recovery_instance_id,
+        ec2_instance_id=item.ec2_instance_id,
+        server_id=item.server_id,
+        launch_job_id=item.job_id,
+        terminate_jobs=tuple(
+            call.job_id
+            for call in (record.terminate_calls if record else ())
+            if item.recovery_instance_id in call.instances
         ),
+        instance_type=item.instance_type,
+        gone=each.fate in {"terminated", "lost"},
+        fate=each.fate,
+        lost_to=each.lost_to,
     )
 
 

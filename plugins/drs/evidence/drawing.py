@@ -285,4 +285,7 @@ def _wave_extent(wave: WaveEvidence) -> Moments | None:
 def _cleanup_note(cleanup: CleanupEvidence) -> str:
     if cleanup.kept:
         return f"{MARKS['left_out']} kept"
-    return f"{MARKS['passed']} all gone" if cleanup.proven else f"{MARKS['failed']} not proven"
+    if not cleanup.proven:
+        return f"{MARKS['failed']} not proven"
+    lost = sum(each.fate == "lost" for each in cleanup.instances)
+    return f"{MARKS['warned']} gone, {lost} lost" if lost else f"{MARKS['passed']} all gone"

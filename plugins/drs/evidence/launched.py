@@ -70,6 +70,7 @@ class _Launch:
     launched: bool
     instance_id: str | None
     error: str | None
+    live: bool = False
 
 
 class _Server:
@@ -133,6 +134,7 @@ class _Server:
             optional=server.optional,
             lag_at_start_seconds=server.lag_seconds,
             launched=ended.launched,
+            live=ended.live,
             valid=all(result.passed for result in checks) if checks else None,
             job_id=self._job_id,
             instance_id=ended.instance_id,
@@ -150,15 +152,16 @@ class _Server:
 
     def _ended(self) -> _Launch:
         """Uses the wave's own result; if the run was cut off before the wave ended, uses what DRS reports."""
-        if self._record is not None:
-            return _Launch(self._record.launched, self._record.instance_id, self._record.error)
+        late = self._instance.recovery_instance_id if self._instance else None
+        if (record := self._record) is not None:
+            # A job that was live when the wave was judged may have launched its server before clean-up came.
+            instance_id = record.instance_id or (late if record.live else None)
+            return _Launch(record.launched, instance_id, record.error, record.live)
         if self._job is None:
             why = self._slot.given_up if self._slot else None
             known = f"How job {self._job_id} ended is not known." if self._job_id else None
-            instance_id = self._instance.recovery_instance_id if self._instance else None
-            return _Launch(
-                False, instance_id, why or known or "This run did not request a launch of this server."
-            )
+            never = "This run did not request a launch of this server."
+            return _Launch(False, late, why or known or never, live=known is not None and not why)
         instances = (
             {(self._instance.job_id, self._instance.server_id): self._instance.recovery_instance_id}
             if self._instance
@@ -166,7 +169,9 @@ class _Server:
         )
         job = replace(self._job, participants=tuple(self._before_its_end(p) for p in self._job.participants))
         (outcome,) = judge(job, self._log, instances, [self._server.server_id])
-        return _Launch(outcome.launched, outcome.instance_id, outcome.error)
+        return _Launch(
+            outcome.launched, outcome.instance_id, outcome.error, job.live and not outcome.launched
+        )
 
     def _before_its_end(self, part: Participant) -> Participant:
         """The server's status before clean-up. DRS now says TERMINATED, but the log shows that it had

@@ -1,4 +1,4 @@
-"""Computes the measured RTO and RPO from instants. Pure.
+"""Computes the measured RTO and RPO from instants, and says which objectives were missed. Pure.
 
 The required servers count. If all servers are optional, those that launched count. If any part of a measure
 is unknown, the measure is unknown.
@@ -7,10 +7,89 @@ is unknown, the measure is unknown.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+from drs.errors import Code
 from drs.evidence.record import Measure, Objectives, ServerEvidence, WaveEvidence
 from drs.plan import Plan
+from drs.times import duration
+
+NOT_MET = "not_met"
+"""The key of the unmet objectives in what the task ``evidence`` returns. The verdict reads them there."""
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """An objective that a run did not meet, or is not known to have met.
+
+    :param code: RTO_MISSED or RPO_MISSED
+    :param says: what was missed, as a clause
+    """
+
+    code: Code
+    says: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"code": self.code.value, "says": self.says}
+
+
+def missed(objectives: Objectives) -> tuple[Unmet, ...]:
+    """The objectives that were measured and missed."""
+    return tuple(_missed(objectives))
+
+
+def unmet(objectives: Objectives, *, doubted: bool) -> tuple[Unmet, ...]:
+    """What fails a run whose plan enforces its objectives: every objective that is not known to be met.
+
+    :param doubted: whether the run failed for another reason. Then an objective that could not be measured
+        says nothing new: most often the reason is a server that did not launch
+    """
+    return (*missed(objectives), *(() if doubted else _unmeasured(objectives)))
+
+
+def read_unmet(told: object, plan: Plan) -> tuple[Unmet, ...]:
+    """The unmet objectives by what the task ``evidence`` returned.
+
+    If it returned nothing, the objectives are not known to be met. That counts if the plan enforces them.
+    """
+    if isinstance(told, Mapping) and NOT_MET in told:
+        return tuple(Unmet(Code(each["code"]), str(each["says"])) for each in told[NOT_MET])
+    if not plan.objectives.enforce:
+        return ()
+    says = "the objectives are not known to be met: the task evidence left no measures, and the plan enforces"
+    code = Code.RPO_MISSED if plan.objectives.rto is None else Code.RTO_MISSED
+    return (Unmet(code, f"{says} them (objectives.enforce)"),)
+
+
+def _missed(objectives: Objectives) -> Iterator[Unmet]:
+    for measure, until in ((objectives.rto_validated, "validated"), (objectives.rto_launched, "launched")):
+        if measure.met is False:
+            what = f"all servers were {until} after {{}}"
+            yield Unmet(Code.RTO_MISSED, _in_words("RTO", measure, what))
+            break
+    if objectives.rpo.met is False:
+        what = "the data of the worst server was {} old"
+        yield Unmet(Code.RPO_MISSED, _in_words("RPO", objectives.rpo, what))
+
+
+def _in_words(name: str, measure: Measure, what: str) -> str:
+    assert measure.measured_seconds is not None
+    assert measure.target_seconds is not None
+    over = duration(measure.measured_seconds - measure.target_seconds)
+    measured, target = duration(measure.measured_seconds), duration(measure.target_seconds)
+    return f"the {name} was missed by {over}: {what.format(measured)}, the target is {target}"
+
+
+def _unmeasured(objectives: Objectives) -> Iterator[Unmet]:
+    why = "and the plan enforces its objectives (objectives.enforce)"
+    rto = objectives.rto_validated
+    if rto.target_seconds is not None and rto.met is None and objectives.rto_launched.met is not False:
+        lacks = "it is not known when every server was launched and validated"
+        yield Unmet(Code.RTO_MISSED, f"the RTO is not known to be met: {lacks}, {why}")
+    if objectives.rpo.target_seconds is not None and objectives.rpo.met is None:
+        lacks = "it is not known of every server how old its data was"
+        yield Unmet(Code.RPO_MISSED, f"the RPO is not known to be met: {lacks}, {why}")
 
 
 def rpo_seconds(requested_at: dt.datetime | None, point_in_time: dt.datetime | None) -> float | None:

@@ -2,6 +2,9 @@
 
 All instants are in UTC, all spans in seconds. What is not known is null, never a guess. The record holds its
 own hash (``hash``) and the hash of the previous record of the same plan (``previous``).
+
+Every member that a later version added has a default, so that records of earlier versions can still be read.
+A default is never written back: the hash of a record covers its file as it was written.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from drs.run.records import ApprovalRecord, CheckResult
+from drs.run.fates import Fate
+from drs.run.records import ApprovalRecord, CheckResult, Loss, Stop
+from drs.run.scope import Scope, scope_of
 
 SCHEMA_ID = "drs-drills/evidence/1"
 
@@ -59,6 +64,10 @@ class RunEvidence(Part):
     url: str | None = Field(description="The run's page in Airflow.")
     began_at: dt.datetime
     next_run: dt.datetime | None = Field(description="When the plan's schedule starts the next run.")
+    stop: Stop | None = Field(
+        default=None,
+        description="Who ended the run before its time with `python -m drs stop`, when, and why; else null.",
+    )
 
 
 class TargetEvidence(Part):
@@ -110,6 +119,10 @@ class ServerEvidence(Part):
     optional: bool
     lag_at_start_seconds: float | None
     launched: bool
+    live: bool = Field(
+        default=False,
+        description="Its job was not seen to end: the server may have launched after the wait for it.",
+    )
     valid: bool | None = Field(description="Whether it passed every check; null if it was not checked.")
     job_id: str | None
     instance_id: str | None
@@ -172,7 +185,7 @@ class FailureEvidence(Part):
 
 
 class InstanceEvidence(Part):
-    """A drill instance that the run launched, and how it was terminated."""
+    """An instance that the run launched, and what became of it."""
 
     recovery_instance_id: str
     ec2_instance_id: str
@@ -181,6 +194,15 @@ class InstanceEvidence(Part):
     terminate_jobs: tuple[str, ...]
     instance_type: str | None
     gone: bool
+    fate: Fate | None = Field(
+        default=None,
+        description="terminated: by a job of this run. kept: by a rule, a parameter or a person's answer. "
+        "lost: it is gone, and not by a job of this run. left: not proven gone. Null in records of versions "
+        "that did not write it.",
+    )
+    lost_to: str | None = Field(
+        default=None, description="Who or what ended it, as far as that is known; null unless it is lost."
+    )
 
 
 class CleanupEvidence(Part):
@@ -218,6 +240,16 @@ class Place(Part):
     previous: Link | None = Field(description="Null in a plan's first record.")
 
 
+def _scope(known: dict[str, Any]) -> Scope:
+    """The scope of a run by the other members of its record."""
+    return scope_of(
+        plan_waves=len(known["waves"]),
+        waves=len(known["run"].waves),
+        excluded=len(known["excluded"]),
+        dry_run=known["run"].dry_run,
+    )
+
+
 class RunFindings(Part):
     """What a run showed, before it gets its place in the chain."""
 
@@ -234,8 +266,18 @@ class RunFindings(Part):
     )
     waves: tuple[WaveEvidence, ...]
     excluded: tuple[Exclusion, ...]
+    scope: Scope = Field(
+        default_factory=_scope,
+        description="full: every wave and server of the plan. partial: the run's parameters left out waves "
+        "or servers. dry_run: preflight alone. An optional server that preflight left out does not make a "
+        "run partial. Records of earlier versions do not have this member; it follows from the others.",
+    )
     findings: tuple[FindingEvidence, ...]
     failures: tuple[FailureEvidence, ...]
+    losses: tuple[Loss, ...] = Field(
+        default=(),
+        description="Instances that somebody else ended, stopped or replaced before the drill was over.",
+    )
     cleanup: CleanupEvidence | None
     jobs: tuple[JobEvidence, ...] = Field(default=(), description="DRS's jobs of the run, oldest first.")
     remarks: tuple[str, ...] = Field(

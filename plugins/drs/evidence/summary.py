@@ -1,8 +1,10 @@
-"""A record in short: its measures as numbers and in words. Pure."""
+"""A record in short: what it is the record of, its result, and its measures as numbers. Pure."""
 
 from __future__ import annotations
 
+from drs.evidence.objectives import Unmet, missed, unmet
 from drs.evidence.record import Evidence, Measure
+from drs.run.scope import part_of
 
 
 def measured(record: Evidence) -> dict[str, float | None]:
@@ -42,10 +44,31 @@ def seconds(value: float | None) -> str:
 
 def kind(record: Evidence) -> str:
     """The kind of run, in words."""
-    return f"{record.run.execution_type} (dry run)" if record.run.dry_run else record.run.execution_type
+    more = {"full": "", "partial": " (partial)", "dry_run": " (dry run)"}
+    return f"{record.run.execution_type}{more[record.scope]}"
+
+
+def part(record: Evidence) -> str:
+    """What a partial run covered: ``2 of 3 waves, 1 server excluded``."""
+    return part_of(plan_waves=len(record.waves), waves=len(record.run.waves), excluded=len(record.excluded))
+
+
+def passed_in_full(record: Evidence) -> bool:
+    """Whether the run passed every wave and server of its plan. Nothing less is a pass of the plan."""
+    return record.result == "passed" and record.scope == "full"
+
+
+def not_met(record: Evidence) -> tuple[Unmet, ...]:
+    """The objectives that the run missed. If its plan enforces them, also those that failed it because they
+    could not be measured.
+    """
+    every = unmet(record.objectives, doubted=False)
+    known = missed(record.objectives)
+    return tuple(each for each in every if each in known or each.says in record.reasons)
 
 
 def codes(record: Evidence) -> list[str]:
-    """The error codes of the failed tasks, each once. Tasks that were cut off have no code of their own."""
-    failed = (failure.code or "no code" for failure in record.failures if failure.state == "failed")
-    return list(dict.fromkeys(failed))
+    """The error codes of the run, each once. Tasks that were cut off have no code of their own."""
+    failed = [failure.code or "no code" for failure in record.failures if failure.state == "failed"]
+    enforced = [each.code.value for each in not_met(record) if each.says in record.reasons]
+    return list(dict.fromkeys([*failed, *enforced]))

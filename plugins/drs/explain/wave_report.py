@@ -103,7 +103,7 @@ def servers_table(servers: Iterable[ServerRecord]) -> str:
         (
             server.server_id,
             server.name,
-            "launched" if server.launched else ("not launched (optional)" if server.optional else "FAILED"),
+            _launch(server),
             server.instance_id or "-",
             duration(server.seconds, none="-"),
             server.job_id or "-",
@@ -111,6 +111,15 @@ def servers_table(servers: Iterable[ServerRecord]) -> str:
         for server in servers
     ]
     return table(HEADER, rows)
+
+
+def _launch(server: ServerRecord) -> str:
+    """How the launch ended, for a cell of the table."""
+    if server.launched:
+        return "launched"
+    if server.live:
+        return "STILL LAUNCHING (optional)" if server.optional else "STILL LAUNCHING"
+    return "not launched (optional)" if server.optional else "FAILED"
 
 
 def details(servers: Sequence[ServerRecord], failed: Sequence[FailedServer]) -> str:

@@ -201,7 +201,7 @@ class WaveLaunch:
         window that stays is between this check and the first byte on the wire.
 
         :raises _NotSentError: the call must not be made now
-        :raises drs.launch.wave_record.SupersededError: another try of the task has taken over
+        :raises drs.run.ledger.SupersededError: another try of the task has taken over
         """
         if self._closed():
             raise _NotSentError(closed=True)

@@ -12,13 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from drs.aws.jobs import Job
 from drs.plan import Launch
-from drs.run.ledger import Ledger
+from drs.run.ledger import Ledger, SupersededError
 from drs.run.records import Call, LaunchRecord, ResolvedServer
 from drs.run.timeline import ServerSlot, Timeline
-
-
-class SupersededError(Exception):
-    """A newer try of the same task owns the wave's record. This one must do nothing more."""
 
 
 class WaveRecord:

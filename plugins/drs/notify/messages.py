@@ -12,6 +12,7 @@ from urllib.parse import quote
 from drs.plan import Approval
 from drs.run.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveOutcome
+from drs.run.scope import part_of_run, scope_of_run
 from drs.tables import table
 from drs.times import clock_time, duration
 
@@ -91,7 +92,7 @@ def wave_completed(run: RunRecord, base_url: str, wave: str, outcome: WaveOutcom
         (
             server.server_id,
             server.name,
-            "launched" if server.launched else f"did not launch (optional): {server.error}",
+            server.result if server.launched else f"{server.result} (optional): {server.error}",
             server.instance_id or "-",
             f"{server.seconds:.0f} s" if server.seconds is not None else "-",
         )
@@ -147,10 +148,20 @@ def rto_passed(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: 
     )
 
 
-def passed(run: RunRecord, base_url: str, text: str, evidence_hash: str) -> Notice:
-    """The run passed."""
+def passed(
+    run: RunRecord, base_url: str, text: str, evidence_hash: str, missed: Sequence[str] = ()
+) -> Notice:
+    """The run passed.
+
+    :param text: what the run has done
+    :param missed: the objectives that it missed, each as a clause
+    """
     facts = [("Result", text), *_evidence(evidence_hash)]
-    return _notice(run, base_url, "passed", "passed", "has passed.", facts, evidence_hash=evidence_hash)
+    short, what = "passed", "has passed."
+    if missed:
+        short = f"passed, but {' and '.join(each.partition(':')[0] for each in missed)}"
+        what = f"has passed, but {' and '.join(missed)}."
+    return _notice(run, base_url, "passed", short, what, facts, evidence_hash=evidence_hash)
 
 
 def failed(run: RunRecord, base_url: str, failure: FailureRecord, evidence_hash: str) -> Notice:
@@ -203,11 +214,10 @@ def _notice(
     evidence_hash: str = "",
 ) -> Notice:
     plan = run.read_plan()
-    kind = "DRILL" if run.is_drill else "REAL RECOVERY"
-    if run.dry_run:
-        kind = f"DRY RUN of a {kind}"
+    kind = _kind(run)
     link = run_link(base_url, run.dag_id, run.run_id)
-    lines = [f"{kind} of plan {plan.name} {what}"]
+    part = f" ({part_of_run(run)})" if scope_of_run(run) == "partial" else ""
+    lines = [f"{kind} of plan {plan.name}{part} {what}"]
     if not run.is_drill and not run.dry_run:
         lines.insert(0, "THIS IS A REAL RECOVERY, NOT A DRILL.")
     where = f"account {plan.target.account_id}, Region {plan.target.region}"
@@ -232,6 +242,18 @@ def _notice(
         code=code,
         evidence_hash=evidence_hash,
     )
+
+
+def _kind(run: RunRecord) -> str:
+    """The kind of run. A real recovery always begins with these words, unless it is a dry run."""
+    kind = "DRILL" if run.is_drill else "REAL RECOVERY"
+    match scope_of_run(run):
+        case "dry_run":
+            return f"DRY RUN of a {kind}"
+        case "partial":
+            return f"PARTIAL {kind}" if run.is_drill else f"{kind} (PARTIAL)"
+        case "full":
+            return kind
 
 
 def _one_line(text: str) -> str:

@@ -57,6 +57,7 @@ def contradictions(plan: object) -> Iterator[PlanContradiction]:
     yield from _dependencies(waves)
     yield from _limits(groups, waves)
     yield from _checks(plan, groups)
+    yield from _objectives(plan)
     yield from _cleanup(plan)
     yield from _notifications(plan)
 
@@ -206,6 +207,14 @@ def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[PlanContradi
                 yield PlanContradiction(
                     place, Code.INVALID_FIELD, message, "Write port: 443, or the server's https port."
                 )
+
+
+def _objectives(plan: object) -> Iterator[PlanContradiction]:
+    objectives = _part(plan, "objectives")
+    if _part(objectives, "enforce") is True and not (_part(objectives, "rto") or _part(objectives, "rpo")):
+        message = "enforce has no effect without an rto or an rpo: there is nothing to enforce."
+        remedy = "Add rto or rpo, or remove enforce."
+        yield PlanContradiction(("objectives", "enforce"), Code.INVALID_FIELD, message, remedy)
 
 
 def _cleanup(plan: object) -> Iterator[PlanContradiction]:

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws.call_errors import error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
+from drs.aws.clock import clock_ahead
 from drs.aws.ec2 import filters_by_id
 from drs.aws.jobs import Job
 from drs.errors import AccessDenied, Code
@@ -74,7 +74,7 @@ class Reader:
         identity = self._read_first("whose account this is", self._clients.sts.get_caller_identity)
         if identity is None:
             return None
-        ahead = clock_ahead(identity.get("ResponseMetadata", {}).get("HTTPHeaders", {}), asked, utc_now())
+        ahead = clock_ahead(identity, asked, utc_now())
         return Caller(identity["Account"], identity["Arn"], ahead)
 
     def source_servers(self) -> list[Mapping[str, Any]] | None:
@@ -268,22 +268,6 @@ class Reader:
                 _not_checked(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
             )
         return {server_id: answer for server_id, answer in answers.items() if not isinstance(answer, Refusal)}
-
-
-def clock_ahead(headers: Mapping[str, str], asked: dt.datetime, answered: dt.datetime) -> dt.timedelta | None:
-    """How far this machine's clock is ahead of AWS's, by the time in the header ``Date`` of an answer.
-
-    :param asked: when the call was made, by this machine's clock
-    :param answered: when the answer was there
-    :return: ``None`` if the answer has no such header
-    """
-    try:
-        then = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        return None
-    if asked - dt.timedelta(seconds=1) <= then <= answered:
-        return dt.timedelta(0)
-    return (asked if then < asked else answered) - then
 
 
 def _concerns_all(error: Refusal) -> bool:

@@ -31,6 +31,14 @@ from drs.run.records import (
 BEGIN_TASK_ID = "begin"
 
 
+class SupersededError(Exception):
+    """A newer try of the same task owns a record. This try must do nothing more.
+
+    Airflow takes a worker for dead when it does not hear from it, and starts another try. The worker may only
+    have been frozen, and go on.
+    """
+
+
 class Store(Protocol):
     """Key to JSON value, shared by all tasks of one run."""
 

@@ -6,30 +6,37 @@ because it may be of an earlier try.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from drs.errors import Code
+from drs.errors import Code, StoppedByHand
 from drs.plan import Plan
 from drs.plan.check_labels import asked_of
-from drs.run.ledger import Ledger
+from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
     ApprovalRecord,
+    FailureRecord,
     LaunchRecord,
     ResolvedServer,
     RunRecord,
     ServerRecord,
-    WaveOutcome,
     WaveResolution,
 )
-from drs.run.standing import describe
+from drs.run.standing import describe, launched_servers
+from drs.times import clock_time
 
+SETUP_TASK_ID = "open"
+"""The first task. If it is skipped, Airflow skips the three closing tasks too."""
 PREFLIGHT_TASK_ID = "preflight"
 APPROVE_CLEANUP_TASK_ID = "approve_cleanup"
 TERMINATE_TASK_ID = "terminate"
 EVIDENCE_TASK_ID = "evidence"
 VERDICT_TASK_ID = "verdict"
+CLOSING_TASKS = frozenset({TERMINATE_TASK_ID, EVIDENCE_TASK_ID, VERDICT_TASK_ID})
+"""The tasks after the waves. Airflow runs them even if a person ends the run."""
+APPROVE_TASK = "approve"
+"""The task that asks a person about a wave, within the wave's group."""
 LAST_TASK = "validate"
 """The last task of a wave, within its group."""
 LAST_GATE = "validated"
@@ -42,6 +49,7 @@ WITHOUT_CODE = (
     "it recorded no error code (somebody marked it as failed, its process died, or an error that has no code "
     "ended it); see its log"
 )
+STOPPED_IN_AIRFLOW = "someone stopped the run (or skipped its tasks) in Airflow, whose audit log says who"
 TaskStates = Mapping[str, str | None]
 """The state of each of the run's tasks, by task id."""
 
@@ -56,33 +64,114 @@ def group_id(wave: str) -> str:
     return f"wave_{wave}"
 
 
-def passed(ledger: Ledger, run: RunRecord) -> str:
-    """One sentence on what a run that passed has done."""
-    if run.missed:
-        return run.missed
-    if run.dry_run:
-        return f"Dry run of a {run.execution_type}: preflight passed, nothing was launched."
-    servers = [server for _, outcome in outcomes(ledger, run) for server in outcome.servers]
-    launched = f"{sum(server.launched for server in servers)} server(s) launched in {len(run.waves)} wave(s)"
-    if not run.is_drill:
-        return f"The RECOVERY passed: {launched}; none of them is terminated."
-    cleanup = ledger.cleanup()
-    end = "all of them are terminated"
-    if cleanup is not None and cleanup.kept:
-        end = f"{len(cleanup.instances)} instance(s) are kept and cost money: {cleanup.why_kept}"
-    return f"The drill passed: {launched}; {end}."
+def verdict_code(ledger: Ledger, run: RunRecord | None, states: TaskStates) -> Code:
+    """The code of a run that did not pass: the first one in :data:`TELLING_CODES` that holds."""
+    return next((code for code, holds in TELLING_CODES if holds(ledger, run, states)), Code.DRILL_FAILED)
+
+
+def only_stopped(ledger: Ledger, run: RunRecord | None, states: TaskStates) -> bool:
+    """Whether a person ended the run, nothing failed by itself, and nothing is left of it."""
+    if stopped(ledger, states) is None:
+        return False
+    failed = {task_id for task_id, state in states.items() if state == "failed"} - {VERDICT_TASK_ID}
+    if failed - set(_cut_off(ledger, states)):
+        return False
+    if run is None or run.missed or run.dry_run:
+        return True
+    return not any(doubted_cleanup(ledger, run))
+
+
+TELLING_CODES: tuple[tuple[Code, Callable[[Ledger, RunRecord | None, TaskStates], bool]], ...] = (
+    (Code.RECOVERY_INSTANCE_LOST, lambda ledger, *_: any(lost_instances(ledger))),
+    (Code.STOPPED_BY_HAND, only_stopped),
+)
+"""The codes that a verdict may have, the most telling first, and when each of them holds."""
+
+
+def stopped(ledger: Ledger, states: TaskStates) -> str | None:
+    """Who ended the run before its time, as a sentence; ``None`` if nobody did, as far as it is certain.
+
+    ``python -m drs stop`` records who stops the run. When a person marks the run as failed or as success in
+    Airflow, Airflow skips every task that has not begun; after a failure by itself such a task would be
+    ``upstream_failed``. One failed task without a code is no such sign, because its process may have died.
+    """
+    skipped = "skipped" in states.values() and any(_skipped_by_hand(ledger, states))
+    if not (skipped or any(_cut_off(ledger, states))):
+        return None
+    if (stop := ledger.stop()) is not None:
+        reason = f": {stop.reason}" if stop.reason else ""
+        return f"{stop.by} stopped the run at {stop.at:%Y-%m-%d} {clock_time(stop.at)}{reason}"
+    return STOPPED_IN_AIRFLOW if skipped else None
+
+
+def cut_off_by_hand(ledger: Ledger, states: TaskStates) -> dict[str, FailureRecord]:
+    """Why those tasks failed that were cut off when a person stopped the run, by task id."""
+    stop = stopped(ledger, states)
+    if stop is None:
+        return {}
+    failure = FailureRecord(
+        code=Code.STOPPED_BY_HAND, message=f"It was cut off: {stop}.", remedy=StoppedByHand.remedy
+    )
+    return dict.fromkeys(_cut_off(ledger, states), failure)
+
+
+def _cut_off(ledger: Ledger, states: TaskStates) -> Iterator[str]:
+    """The tasks that failed without a code while the waves ran: a person's stop ends them in this way."""
+    for task_id, state in sorted(states.items()):
+        if state == "failed" and task_id not in CLOSING_TASKS and ledger.failure(task_id) is None:
+            yield task_id
+
+
+def _skipped_by_hand(ledger: Ledger, states: TaskStates) -> Iterator[str]:
+    """The skipped tasks that did not skip themselves, as far as the run's records show."""
+    run = ledger.begun()
+    if run is None:
+        expected = {BEGIN_TASK_ID, PREFLIGHT_TASK_ID}
+    elif run.missed:
+        expected = set[str]()
+    else:
+        expected = {PREFLIGHT_TASK_ID}.union(
+            *(_wave_tasks(name, states) for name in _waves_due(ledger, run, states))
+        )
+    yield from (task_id for task_id in expected if states.get(task_id) == "skipped")
+
+
+def _waves_due(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
+    """The waves whose tasks had no reason of their own to be skipped."""
+    resolution = ledger.resolution()
+    if states.get(PREFLIGHT_TASK_ID) == "success" and (run.dry_run or resolution is None):
+        return  # a dry run skips every wave; without a resolution it is not known which waves are left out
+    for name in run.waves:
+        resolved = resolution.waves.get(name) if resolution else None
+        if resolved is None or not resolved.left_out:
+            yield name
+
+
+def _wave_tasks(wave: str, states: TaskStates) -> set[str]:
+    """The tasks of a wave that skip themselves only if the run does not launch the wave."""
+    group = f"{group_id(wave)}."
+    return {name for name in states if name.startswith(group) and name != f"{group}{APPROVE_TASK}"}
 
 
 def failed_tasks(ledger: Ledger, states: TaskStates) -> Iterator[str]:
-    """The tasks that failed, and after them the tasks that did not run because of it."""
+    """Who stopped the run, if anybody did; then the tasks that failed, and those that did not run because of
+    it.
+    """
+    stop = stopped(ledger, states)
+    if stop:
+        yield stop
     for task_id, state in sorted(states.items()):
         if state == "failed":
-            failure = ledger.failure(task_id)
-            why = f"[{failure.code}] {failure.message}" if failure else WITHOUT_CODE
-            yield f"{task_id} failed: {why}"
+            yield f"{task_id} {_why_failed(ledger, task_id, stop)}"
     for task_id, state in sorted(states.items()):
         if state in {"upstream_failed", "removed"}:
             yield f"{task_id} did not run ({state})"
+
+
+def _why_failed(ledger: Ledger, task_id: str, stop: str | None) -> str:
+    if (failure := ledger.failure(task_id)) is not None:
+        return f"failed: [{failure.code}] {failure.message}"
+    return "was cut off by that" if stop and task_id not in CLOSING_TASKS else f"failed: {WITHOUT_CODE}"
 
 
 def doubts(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
@@ -195,10 +284,8 @@ def _lacking(
     """
     if judged is None or judged.job_id != launch.timeline.slot(server.server_id).job_id:
         return "has no record of how its launch ended"
-    if judged.live:
-        return f"was still launching when its wave was judged (job {judged.job_id} had not ended)"
     if not judged.launched:
-        return "did not launch"
+        return judged.result
     unproven = _unproven_checks(ledger, plan, wave, server, judged)
     return f"has not passed: {', '.join(unproven)}" if unproven else None
 
@@ -222,17 +309,18 @@ def _unproven_checks(
 
 def doubted_end(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
     """The doubts that clean-up covered everything and that evidence was written."""
-    yield from _doubted_cleanup(ledger, run)
+    yield from doubted_cleanup(ledger, run)
     for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
         yield from _not_ended(task_id, states)
 
 
-def _doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+def doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
+    """The doubts that clean-up left nothing, or only what may be kept."""
     cleanup = ledger.cleanup()
     launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
     made = frozenset[str]().union(*(record.all_job_ids for record in launches))
     if cleanup is None or not (cleanup.proven or cleanup.kept):
-        yield "clean-up is not proven complete"
+        yield f"clean-up is not proven complete{_what_may_be_left(ledger, run)}"
     elif cleanup.unsure:
         yield (
             f"job(s) {', '.join(cleanup.unsure)} have no tags and may be this run's: the reply to a call was "
@@ -242,6 +330,21 @@ def _doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
         yield "instances are kept, and neither the run nor the plan nor a person has asked for that"
     elif uncovered := made - set(cleanup.jobs):
         yield f"clean-up did not see job(s) {', '.join(sorted(uncovered))}"
+
+
+def _what_may_be_left(ledger: Ledger, run: RunRecord) -> str:
+    """What the run launched, by its records, and did not terminate."""
+    instances = [f"{each.instance_id} of {each.server_id}" for each in launched_servers(ledger, run)]
+    ended = [outcome for name in run.waves if (outcome := ledger.outcome(name)) is not None]
+    judged = {server.job_id for outcome in ended for server in outcome.servers if not server.live}
+    launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
+    jobs = sorted({job_id for record in launches for job_id in record.all_job_ids} - judged)
+    jobs += [
+        f"the job of {', '.join(call.servers)} (no reply)" for each in launches for call in each.unanswered
+    ]
+    left = [f"these may still run: {', '.join(instances)}"] if instances else []
+    left += [f"these jobs were not seen to end: {', '.join(jobs)}"] if jobs else []
+    return f"; {'; '.join(left)}" if left else ""
 
 
 def _may_keep(ledger: Ledger, run: RunRecord) -> bool:
@@ -262,10 +365,3 @@ def _not_ended(task_id: str, states: TaskStates) -> Iterator[str]:
     state = states.get(task_id)
     if state not in {"success", "failed", "upstream_failed"}:
         yield f"{task_id} is {state or 'without a state'}"
-
-
-def outcomes(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, WaveOutcome]]:
-    """How each chosen wave ended, for the waves that did."""
-    for name in run.waves:
-        if (outcome := ledger.outcome(name)) is not None:
-            yield name, outcome

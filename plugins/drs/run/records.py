@@ -172,6 +172,22 @@ class ServerRecord(Record):
     point_in_time: dt.datetime | None = None
     """The moment of the data on the launched instance (pointInTimeSnapshotDateTime)."""
 
+    @property
+    def result(self) -> str:
+        """How the launch ended, in words that follow the server's name."""
+        return launch_in_words(launched=self.launched, live=self.live)
+
+
+def launch_in_words(*, launched: bool, live: bool) -> str:
+    """How a launch ended, in words that follow the server's name.
+
+    :param live: whether the server's job was still live when the wave was judged. It may launch the server
+        later, so nobody may say that the server did not launch
+    """
+    if launched:
+        return "launched"
+    return "was still launching when the wait ended" if live else "did not launch"
+
 
 class WaveOutcome(Record):
     servers: tuple[ServerRecord, ...]
@@ -278,6 +294,8 @@ class CleanupRecord(Record):
     """Untagged jobs that a call of this run without a reply may have made. They are never touched."""
     instances: tuple[InstanceRecord, ...] = ()
     terminate_calls: tuple[TerminateCall, ...] = ()
+    try_number: int = 0
+    """The try of the task ``terminate`` that owns this record: the newest."""
     earlier_calls: int = 0
     """How many of these calls were made before the task was retried or cleared: they no longer count."""
     ec2_looks: int = 0

@@ -6,9 +6,15 @@ import asyncio
 import datetime as dt
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    TaskDeferralTimeout,
+)
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
@@ -212,6 +218,25 @@ def task_states(context: Context) -> dict[str, str | None]:
     ti: Any = context["ti"]
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
     return dict(states.get(ti.run_id, {}))
+
+
+class ResumesAfterTimeout(BaseOperator):
+    """An operator that looks at AWS itself if no triggerer ran until its wait had timed out.
+
+    Airflow would fail the task without a code, although what it waited for may have come about long ago.
+    """
+
+    after_timeout: ClassVar[str] = "resume"
+    """The method that goes on."""
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout:
+            self.log.warning(
+                "No triggerer ran until the time of this wait was over. The task looks at AWS itself."
+            )
+            return getattr(self, self.after_timeout)(context)
 
 
 def wait(

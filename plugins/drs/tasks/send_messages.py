@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -85,13 +85,14 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
 
 
 @never_fails
-def notify_pass(context: Context, ledger: Ledger, text: str) -> None:
+def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[str] = ()) -> None:
     """Notify people that the run passed.
 
     :param text: what the run has done
+    :param missed: the objectives that it missed, each as a clause
     """
     ti: Any = context["ti"]
-    compose = partial(messages.passed, text=text, evidence_hash=_evidence_hash(context))
+    compose = partial(messages.passed, text=text, missed=missed, evidence_hash=_evidence_hash(context))
     _notify(context, ledger, f"passed in try {ti.try_number}", compose)
 
 

@@ -32,7 +32,7 @@ from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, r
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
 from drs.tasks.triggers import DrsJobsEndedTrigger, DrsJobStartedTrigger
-from drs.times import clock_time, duration, utc_now
+from drs.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -95,6 +95,14 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
             time.sleep(settings.poll_interval_near())
 
 
+def _made_at(job_id: str, jobs: Mapping[str, Job], launch: LaunchRecord) -> dt.datetime:
+    """When a job was made, by AWS's clock.
+
+    The call of a job that DRS does not list yet was timed by the clock of another worker. It may be behind.
+    """
+    return jobs[job_id].created if job_id in jobs else launch.called_at(job_id) + SEARCH_CLOCK_SKEW
+
+
 class DrsJobStartedSensor(_WaveSensor):
     """Wait until every job of a wave has left PENDING.
 
@@ -116,29 +124,29 @@ class DrsJobStartedSensor(_WaveSensor):
         bound = settings_of_wave.start_timeout
         while True:
             jobs = {job.job_id: job for job in self.hook.describe_jobs(launch.jobs)}
-            # Counted from the call and by the worker's clock: AWS's clock may differ from it by minutes.
             pending = {
-                job_id: launch.called_at(job_id)
+                job_id: _made_at(job_id, jobs, launch)
                 for job_id in launch.jobs
                 if job_id not in jobs or jobs[job_id].status == JobStatus.PENDING
             }
             if not pending:
                 break
             deadline = max(pending.values()) + bound
-            if utc_now() >= deadline:
+            if self.hook.aws_now() >= deadline:
                 measure_stuck(context, ledger, self.wave, pending)
                 self._give_up(list(pending), jobs, resolution, launch, bound)
                 break
             self.log.info("%d of %d jobs are PENDING.", len(pending), len(launch.jobs))
             self._handle_early_end(event)
+            until = utc_now() + (deadline - self.hook.aws_now())
             trigger = DrsJobStartedTrigger(
                 job_ids=list(launch.jobs),
-                deadline=deadline.isoformat(),
+                deadline=until.isoformat(),
                 near=settings.poll_interval_near(),
                 far=settings.poll_interval(),
                 **hook_parameters(self),
             )
-            event = wait(self, trigger, deadline, resume="execute_complete")
+            event = wait(self, trigger, until, resume="execute_complete")
         reached = utc_now()
         ledger.save_reached(self.wave, "started", reached)
         measure_start(context, ledger, self.wave, launch, reached)
@@ -214,21 +222,22 @@ class DrsJobLaunchedSensor(_WaveSensor):
             jobs = self.hook.describe_jobs(launch.jobs)
             live = [job for job in jobs if job.live]
             self._handle_early_end(event, [job.job_id for job in live])
-            deadlines = [launch.called_at(job.job_id) + settings_of_wave.job_timeout for job in live]
+            deadlines = [job.created + settings_of_wave.job_timeout for job in live]
             # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}
-            deadlines += [launch.called_at(job_id) + settings_of_wave.start_timeout for job_id in missing]
-            if not deadlines or utc_now() >= max(deadlines):
+            deadlines += [_made_at(each, {}, launch) + settings_of_wave.start_timeout for each in missing]
+            if not deadlines or self.hook.aws_now() >= max(deadlines):
                 break
             deadline = max(deadlines)
+            until = utc_now() + (deadline - self.hook.aws_now())
             trigger = DrsJobsEndedTrigger(
                 job_ids=list(launch.jobs),
-                deadline=deadline.isoformat(),
+                deadline=until.isoformat(),
                 near=settings.poll_interval_near(),
                 far=settings.poll_interval(),
                 **hook_parameters(self),
             )
-            event = wait(self, trigger, deadline, resume="execute_complete")
+            event = wait(self, trigger, until, resume="execute_complete")
         if event is None:  # no trigger has logged the events
             for job in jobs:
                 for item in self.hook.job_log(job.job_id):

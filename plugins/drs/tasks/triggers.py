@@ -21,7 +21,7 @@ from drs.aws.jobs import Job, JobWatch, LogEvent
 from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
 from drs.tasks.shared_client import shared_client
-from drs.times import utc_now
+from drs.times import SEARCH_CLOCK_SKEW, utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 
@@ -58,13 +58,24 @@ class _DrsTrigger(BaseTrigger):
 class _DrsPollTrigger(_DrsTrigger):
     """Look at DRS again and again until there is something to report or the deadline has come.
 
-    :param deadline: when to give up, ISO 8601
+    :param deadline: when to give up, ISO 8601, by the clock of the worker that defers
     :param fields: the subclass's own parameters, for serialization
+    :param seconds: how long that is from the deferral on. The worker that defers leaves it out.
     """
 
-    def __init__(self, *, deadline: str, fields: Mapping[str, Any], **hook_parameters: Any) -> None:
-        super().__init__(fields={"deadline": deadline, **fields}, **hook_parameters)
+    def __init__(
+        self,
+        *,
+        deadline: str,
+        fields: Mapping[str, Any],
+        seconds: float | None = None,
+        **hook_parameters: Any,
+    ) -> None:
         self.deadline = deadline
+        if seconds is None:
+            seconds = max((dt.datetime.fromisoformat(deadline) - utc_now()).total_seconds(), 0.0)
+        self.seconds = seconds
+        super().__init__(fields={"deadline": deadline, "seconds": seconds, **fields}, **hook_parameters)
 
     @abstractmethod
     async def look(self, client: Any) -> float | None:
@@ -73,8 +84,17 @@ class _DrsPollTrigger(_DrsTrigger):
         :return: seconds until the next look; ``None`` when there is something to report
         """
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    def _ends(self, began: dt.datetime) -> dt.datetime:
+        """When to give up, by the triggerer's clock, which may differ from the worker's by minutes.
+
+        The wait lasts as long as the worker meant, or shorter if a triggerer that was restarted begins it
+        again.
+        """
         deadline = dt.datetime.fromisoformat(self.deadline)
+        return min(began + dt.timedelta(seconds=self.seconds), deadline + SEARCH_CLOCK_SKEW)
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        ends = self._ends(utc_now())
         async with AsyncExitStack() as stack:
             client = None
             while True:
@@ -93,7 +113,7 @@ class _DrsPollTrigger(_DrsTrigger):
                 if pause is None:
                     yield TriggerEvent({"status": "success"})
                     return
-                left = (deadline - utc_now()).total_seconds()
+                left = (ends - utc_now()).total_seconds()
                 if left <= 0:
                     yield TriggerEvent({"status": "deadline"})
                     return

@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from drs.cli import main
+from drs.run.ledger import Ledger
+from drs.run.records import WaveOutcome
+from tests.unit.drill import APPLICATION, make_run
+from tests.unit.evidence.runs import cleanup, outcome, passed_run
 from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 DAG = "drs_drill__billing"
@@ -67,6 +72,62 @@ def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.Captu
     }
     printed = json.loads(capsys.readouterr().out)
     assert (printed["plan"], printed["run_id"], printed["state"]) == ("billing", body["dag_run_id"], "queued")
+
+
+def ends_as(fake: FakeAirflow, ledger: Ledger, state: str, evidence: Any) -> None:
+    """Every run that is asked for has ended in this state, with these records."""
+    original = fake.answer
+    store: Any = ledger._store
+
+    def answer(method: str, url: str, token: str | None, body: Any) -> Answer:
+        place = urlsplit(url).path.partition("/dagRuns/")[2].partition("/")[2]
+        if "/dagRuns/" not in url:
+            return original(method, url, token, body)
+        if place == "taskInstances":
+            return 200, {"task_instances": [], "total_entries": 0}
+        if place == "taskInstances/evidence/xcomEntries/return_value":
+            return 200, {"value": evidence}
+        if place.startswith("taskInstances/begin/xcomEntries/"):
+            value = store.get(place.rpartition("/")[2])
+            return (404, {"detail": "not found"}) if value is None else (200, {"value": value})
+        return 200, {"state": state}
+
+    fake.answer = answer  # type: ignore[method-assign]
+
+
+def test_the_last_lines_say_what_a_pass_was(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """A part of the plan, an objective that was missed, and an instance that somebody else ended."""
+    ledger = passed_run(make_run(waves=["application"]))
+    first, *others = [item for item in cleanup().instances if item.server_id in APPLICATION]
+    lost = first.model_copy(update={"lost": "job drsjob-0cc ended it"})
+    ledger.save_cleanup(cleanup(instances=(lost, *others)))
+    ends_as(fake, ledger, "success", {"not_met": [{"code": "RTO_MISSED", "says": "the RTO was missed"}]})
+    assert main(["drill", "billing"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    last = lines[next(number for number, line in enumerate(lines) if line.startswith("The PARTIAL")) :]
+    assert last[0].startswith("The PARTIAL run (1 of 2 waves) of billing passed after ")
+    assert "  MISSED: the RTO was missed" in last
+    assert (
+        "  clean-up: 2 instances launched, all gone; 1 LOST, not terminated by this run: "
+        f"{first.recovery_instance_id} of {first.server_id} (job drsjob-0cc ended it)" in last
+    )
+
+
+def test_a_dry_run_is_named_in_the_last_lines(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """And a run of the whole plan is just a run."""
+    ends_as(fake, passed_run(make_run(dry_run=True)), "success", {"not_met": []})
+    assert main(["drill", "billing"]) == 0
+    assert "The DRY RUN of billing passed after " in capsys.readouterr().out
+    ledger = passed_run(make_run())
+    first, second = outcome("database").servers
+    live = second.model_copy(update={"launched": False, "live": True})
+    ledger.save_outcome("database", WaveOutcome(servers=(first, live)))
+    ends_as(fake, ledger, "failed", None)
+    assert main(["drill", "billing"]) == 1
+    out = capsys.readouterr().out
+    assert "The run of billing failed after " in out
+    assert "1 (1 still launching when the wait ended)" in out
+    assert "MISSED" not in out
 
 
 def test_a_stale_dag_is_no_dag(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:

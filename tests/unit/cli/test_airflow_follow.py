@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from drs.cli.airflow_api import AirflowApi, Login, Unreachable
-from drs.cli.airflow_follow import SILENCE, Follower
+from drs.cli.airflow_follow import SILENCE, Follower, launched
+from drs.run.records import ServerRecord, WaveOutcome
 from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 RUN = "/api/v2/dags/d/dagRuns/r"
@@ -179,6 +180,22 @@ def test_what_was_being_told_when_airflow_went_away_is_told_afterwards(world: Wo
     world.show(("running", {"preflight": "failed"}), ("failed", {"preflight": "failed"}))
     world.follower().follow(timeout=60)
     assert world.said == ["preflight: failed\n  Why."]
+
+
+def test_a_server_whose_job_is_still_live_is_not_said_to_be_unlaunched() -> None:
+    """The wait ended before its job did."""
+
+    def server(name: str, **fields: bool) -> ServerRecord:
+        return ServerRecord.model_validate(
+            {"server_id": f"s-{name}", "name": name, "job_id": "j", "optional": False, **fields}
+        )
+
+    ready, failed = server("a", launched=True), server("b", launched=False)
+    live = server("c", launched=False, live=True)
+    assert launched(WaveOutcome(servers=(ready,))) == "1 of 1 server launched"
+    assert launched(WaveOutcome(servers=(ready, failed, live))) == (
+        "1 of 3 servers launched; not launched: s-b (b); still launching when the wait ended: s-c (c)"
+    )
 
 
 def test_a_run_that_nobody_schedules_is_told(world: World) -> None:

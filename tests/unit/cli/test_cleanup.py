@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ from drs.aws.calls import Drs
 from drs.cleanup.clean_up import WaitForJobs
 from drs.cleanup.prices import prices
 from drs.cli import cleanup
+from drs.run.records import CleanupRecord
 from drs.times import utc_now
+from tests.unit.cli.plan_in_airflow import PlanInAirflow, RunInAirflow, mid_wave
 from tests.unit.cli.simulated_aws import REGION, WEB
-from tests.unit.drill import APPLICATION, DATABASE
+from tests.unit.drill import APPLICATION, DATABASE, NOW, make_plan
+from tests.unit.fake_airflow import fake_airflow
 
 
 class Terminal(io.StringIO):
@@ -31,6 +35,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also, there is no Airflow, unless a test has one."""
+    monkeypatch.setenv("DRS_AIRFLOW_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(cleanup, "POLL", 0.05)
     monkeypatch.setattr("drs.cleanup.clean_up.LOOK_AGAIN", dt.timedelta(seconds=0))
 
@@ -204,3 +210,141 @@ def test_a_survivor_is_terminated_with_its_cost_named(aws: Any, orders: Any) -> 
     aws.disarm()
     assert orders("--yes").code == 0
     assert aws.left(job) == 0
+
+
+# --- active runs --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlanInAirflow]:
+    """An Airflow with the DAG of the plan orders, which has no runs."""
+    with fake_airflow() as fake:
+        monkeypatch.setenv("DRS_AIRFLOW_URL", fake.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        yield PlanInAirflow(fake)
+
+
+def add(airflow: PlanInAirflow, run_id: str, *, keep_for: str = "0s", **fields: Any) -> RunInAirflow:
+    """Add a run whose jobs have the tags that :meth:`Aws.launch` writes."""
+    plan = make_plan(cleanup={"keep_for": keep_for})
+    record = airflow.record(run_id, of=plan, token=f"token-of-orders-{run_id}")
+    return airflow.add(run_id, record, **fields)
+
+
+ENDED = dict.fromkeys(mid_wave(), "success")
+KEEPING = ENDED | {"terminate": "deferred", "evidence": None, "verdict": None}
+
+
+def test_the_instances_of_an_active_run_are_left_alone(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    """Those of a run that ended are terminated. The exit code is 1, for instances are left."""
+    add(airflow, "manual__1", state="failed", tasks=ENDED)
+    add(airflow, "manual__2")
+    old, active = aws.launch(DATABASE, run="manual__1"), aws.launch(APPLICATION, run="manual__2")
+    result = orders("--yes")
+    assert result.code == 1
+    assert (aws.left(old), aws.left(active)) == (0, 2)
+    assert "2 instances (" in result.err
+    assert ") are not touched. Run manual__2 is active, and fails without them" in result.err
+    assert "python -m drs stop orders" in result.err
+    assert "not known" not in result.err
+    result = orders("--yes")
+    assert (result.code, aws.left(active)) == (1, 2)
+
+
+def test_force_terminates_what_an_active_run_needs(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    add(airflow, "manual__1")
+    job = aws.launch(DATABASE, run="manual__1")
+    result = orders("--yes", "--force")
+    assert (result.code, aws.left(job)) == (0, 0)
+    assert "--force: 2 instances" in result.err
+    assert "RECOVERY_INSTANCE_LOST" in result.err
+
+
+def test_a_frozen_run_is_stopped_and_not_robbed(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    """Its DAG is paused, or Airflow no longer has the plan's file. The message says which, and what to do."""
+    add(airflow, "manual__1")
+    job = aws.launch([DATABASE[0]], run="manual__1")
+    airflow.paused = True
+    result = orders("--yes")
+    assert (result.code, aws.left(job)) == (1, 1)
+    assert "does not go on, because its DAG is paused" in result.err
+    assert "python -m drs stop orders" in result.err
+    airflow.stale = True
+    assert "the plan's file is gone" in orders("--yes").err
+
+
+def test_a_run_that_keeps_its_instances_is_ended_by_name(
+    aws: Any, orders: Any, airflow: PlanInAirflow
+) -> None:
+    """Its waves have passed, so it needs them no more. The log of its task terminate says this command."""
+    add(airflow, "manual__1", keep_for="10m", tasks=KEEPING)
+    job = aws.launch([DATABASE[0]], run="manual__1")
+    result = orders("--yes")
+    assert (result.code, aws.left(job)) == (1, 1)
+    assert "keeps them until its cleanup.keep_for has passed" in result.err
+    assert "python -m drs cleanup orders --run manual__1" in result.err
+    assert orders("--yes", "--run", "manual__1").code == 0
+    assert aws.left(job) == 0
+
+
+def test_a_run_that_is_cleaning_up_does_it_itself(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    """Its ``keep_for`` is over, or it has none: two clean-ups would get in each other's way."""
+    run = add(airflow, "manual__1", keep_for="10m", tasks=KEEPING)
+    run.ledger.save_cleanup(CleanupRecord(started_at=NOW))
+    aws.launch([DATABASE[0]], run="manual__1")
+    result = orders("--yes", "--run", "manual__1")
+    assert result.code == 1
+    assert "is cleaning up: it terminates them itself" in result.err
+
+
+def test_json_says_which_run_is_active(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    add(airflow, "manual__1", state="success", tasks=ENDED)
+    add(airflow, "manual__2")
+    for run_id, server in (("manual__1", DATABASE[0]), ("manual__2", DATABASE[1]), ("manual__3", WEB[0])):
+        aws.launch([server], run=run_id)
+    left = json.loads(orders("--json").out)["left"]
+    found = {item["run"]: (item["run_active"], item["refused"] is None) for item in left}
+    assert found == {"manual__1": (False, True), "manual__2": (True, False), "manual__3": (None, True)}
+
+
+def not_known(result: Any) -> str:
+    """What the command says about a run that Airflow does not know, after it terminated the instances."""
+    assert result.code == 0, result.err
+    line = next(
+        line for line in result.err.splitlines() if line.startswith("It is not known whether the run")
+    )
+    return str(line)
+
+
+def test_what_airflow_does_not_know_is_said(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    """It may be a run of another Airflow, or one that was deleted. With --yes the command goes on."""
+    aws.launch([DATABASE[0]], run="manual__1")
+    assert "does not know run manual__1" in not_known(orders("--yes"))
+    airflow.add(
+        "manual__1", airflow.record("manual__1", token="of another Airflow"), tasks=ENDED, state="failed"
+    )
+    aws.launch([DATABASE[0]], run="manual__1")
+    assert "is another run of that name" in not_known(orders("--yes"))
+    airflow.fake.answers[f"GET {airflow.path}"] = lambda _: (404, {"detail": "not found"})
+    aws.launch([DATABASE[0]], run="manual__1")
+    assert "has no DAG drs_drill__orders" in not_known(orders("--yes"))
+    airflow.fake.answers[f"GET {airflow.path}"] = lambda _: (403, {"detail": "Forbidden"})
+    aws.launch([DATABASE[0]], run="manual__1")
+    assert "does not let this user do that" in not_known(orders("--yes"))
+
+
+def test_an_airflow_that_is_down_does_not_hinder_clean_up(aws: Any, orders: Any) -> None:
+    aws.launch([DATABASE[0]], run="manual__1")
+    assert "Airflow at http://127.0.0.1:9 cannot be reached" in not_known(orders("--yes"))
+
+
+def test_nobody_is_asked_to_look_in_airflow_if_that_was_done(
+    aws: Any, orders: Any, airflow: PlanInAirflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(airflow, "manual__1", state="failed", tasks=ENDED)
+    aws.launch([DATABASE[0]], run="manual__1")
+    monkeypatch.setattr("sys.stdin", Terminal("yes\n"))
+    result = orders()
+    assert result.code == 0
+    assert "Terminate 1 drill instance?" in result.out
+    assert "Look at the DAG" not in result.out

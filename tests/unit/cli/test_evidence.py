@@ -11,15 +11,18 @@ from typing import Any
 import boto3
 import jsonschema
 import pytest
+import yaml
 
 from drs.cli import main, report
+from drs.cli.evidence_show import shown
 from drs.evidence.record import Evidence, RunFindings
 from drs.evidence.schema import evidence_schema_text
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
-from drs.run.records import FailureRecord
+from drs.run.records import FailureRecord, Stop
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
+from tests.unit.evidence.records import copy, failed_record, instance_id, server_id
 from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
 
 ROOT = Path(__file__).parents[3]
@@ -288,8 +291,9 @@ def test_a_plans_history_is_told(kept: Commands, plans: Path) -> None:
     assert result.code == 1
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == [f"orders-{number:06d}" for number in (3, 2, 1)]
-    assert lines[-1] == (
-        "orders: last passed 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 05:00:00"
+    assert lines[-2] == (
+        "orders: last full pass 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 "
+        "05:00:00"
     )
 
 
@@ -299,12 +303,13 @@ def test_all_plans_are_told_those_never_drilled_too(kept: Commands, plans: Path)
     (plans / "web.yaml").write_text(text)
     result = kept.run("report", "--plans", str(plans), "--limit", "1")
     assert result.code == 1
-    assert result.out.splitlines()[-3:] == [
-        "billing: last passed 2026-03-01 06:00:00, 60 d 0 h ago (billing-000001); next run 2026-05-01 "
-        "06:00:00",
-        "orders: last passed 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 05:00:00",
-        "web: never drilled; no schedule",
-    ]
+    lines = result.out.splitlines()
+    assert lines[-4] == (
+        "billing: last full pass 2026-03-01 06:00:00, 60 d 0 h ago (billing-000001); next run 2026-05-01 "
+        "06:00:00"
+    )
+    assert lines[-3].startswith("orders: last full pass 2026-03-31 06:00:00, ")
+    assert lines[-1] == "web: never drilled; no schedule"
     assert "orders-000001 " not in result.out
 
 
@@ -323,6 +328,87 @@ def test_a_dry_run_is_no_drill(kept: Commands, plans: Path) -> None:
     assert told_of["drills"][0]["failures"] == ["SERVER_LAUNCH_FAILED"]
     assert told_of["drills"][2]["rpo_seconds"] == 75
     assert told_of["next_run"] == "2026-05-02T05:00:00+00:00"
+
+
+def test_a_partial_pass_is_no_pass_of_the_plan(kept: Commands, plans: Path) -> None:
+    """It is marked in both lists. The last full drill failed, so the exit code is 1."""
+    kept.store.keep(drill(3, waves=["application"]))
+    result = kept.run("report", "orders", "--plans", str(plans))
+    assert result.code == 1
+    row = next(line for line in result.out.splitlines() if line.startswith("orders-000004"))
+    assert "DRILL (partial)" in row
+    assert "passed" in row
+    assert "orders: last full pass 2026-03-31 06:00:00" in result.out
+    (told_of,) = json.loads(kept.run("report", "orders", "--plans", str(plans), "--json").out)
+    assert told_of["good"] is False
+    assert [each["scope"] for each in told_of["drills"]] == ["partial", "full", "full", "full"]
+    listed = json.loads(kept.run("evidence", "list", "orders", "--json", "--limit", "1").out)
+    assert listed[0]["scope"] == "partial"
+    shown = kept.run("evidence", "show", "orders-000004").out
+    assert "orders-000004: DRILL (partial) of orders, passed" in shown
+    assert "covered   1 of 2 waves: not a pass of the whole plan" in shown
+    assert "missed    the RPO was missed by" in kept.run("evidence", "show", "orders-000002").out
+
+
+def test_a_partial_pass_after_a_full_one_is_exit_code_0(kept: Commands, plans: Path) -> None:
+    """A plan with partial passes alone has never passed."""
+    kept.store.keep(drill(1, plan="billing", exclude_servers=[DATABASE[0]]))
+    assert kept.run("report", "billing", "--plans", str(plans)).code == 0
+    kept.store.keep(drill(0, plan="web", waves=["application"]))
+    result = kept.run("report", "web", "--plans", str(plans))
+    assert result.code == 1
+    assert "web: never passed in full; " in result.out
+
+
+def test_a_plan_that_changed_since_its_last_full_pass_is_told(kept: Commands, plans: Path) -> None:
+    """By key; the drill that failed since then does not count. An unchanged plan has no such line."""
+    changed = "the plan's file has changed since that pass: "
+    text = kept.run("report", "orders", "--plans", str(plans)).out
+    assert f"  {changed}schedule, objectives.rto, " in text
+    (told_of,) = json.loads(kept.run("report", "orders", "--plans", str(plans), "--json").out)
+    assert "schedule" in told_of["changed_since_last_passed"]
+    same = make_plan(objectives={"rto": "15m", "rpo": "1m"}, schedule="0 6 1 * *")
+    (plans / "orders.yaml").write_text(yaml.safe_dump(same.model_dump(mode="json", exclude_unset=True)))
+    result = kept.run("report", "orders", "--plans", str(plans))
+    assert changed not in result.out
+    (told_of,) = json.loads(kept.run("report", "orders", "--plans", str(plans), "--json").out)
+    assert told_of["changed_since_last_passed"] == []
+    (told_of,) = json.loads(kept.run("report", "billing", "--plans", str(plans), "--json").out)
+    assert told_of["changed_since_last_passed"] is None
+
+
+def test_losses_and_fates_are_shown(kept: Commands) -> None:
+    """And who stopped the run."""
+    record = failed_record()
+    stop = Stop(by="ada", at=after(700), reason="wrong day")
+    lines = "\n".join(shown(copy(record, run=copy(record.run, stop=stop))))
+    for words in (
+        "  stopped   by ada at 2026-03-01 06:11:40: wrong day",
+        "Instances that somebody else ended during the drill:",
+        "is gone: drsjob-0cc of plan billing, run manual__2026-03-01, ended it; last seen as it should be at",
+        "Clean-up: NOT proven. Instances: 4 launched: 1 lost, 2 terminated, 1 not proven gone",
+        "lost: it is gone: drsjob-0cc ended it",
+        f"{instance_id(1, 2)} of {server_id(1, 2)}: not proven gone",
+    ):
+        assert words in lines, words
+    assert record.cleanup is not None
+    proven = copy(record.cleanup, proven=True, instances=record.cleanup.instances[:2])
+    assert (
+        "all proven gone in DRS and EC2, but not all by this run. Instances: 2 launched: 1 lost"
+        in "\n".join(shown(copy(record, cleanup=proven)))
+    )
+
+
+def test_an_older_record_is_shown_as_it_is_stored(kept: Commands, tmp_path: Path) -> None:
+    """JSON has none of the members that this version adds when it reads the record."""
+    old = ROOT / "tests" / "unit" / "evidence" / "data"
+    kept.path = tmp_path / "old"
+    shutil.copytree(old, kept.path)
+    stored = json.loads((old / "orders" / "orders-000002.json").read_bytes())
+    assert json.loads(kept.run("evidence", "show", "orders-000002", "--json").out) == stored
+    assert "scope" not in stored
+    assert "DRILL (partial)" in kept.run("evidence", "list", "orders").out
+    assert kept.run("evidence", "verify").code == 0
 
 
 def test_a_record_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans: Path) -> None:

@@ -44,6 +44,7 @@ def test_the_commands_are_these() -> None:
         "schema",
         "servers",
         "status",
+        "stop",
         "validate",
     ]
 
@@ -108,6 +109,7 @@ COMMANDS_WITHOUT_ACCESS = {
     "runs": 3,
     "logs last": 3,
     "drill single-server": 3,
+    "stop single-server": 3,
     "evidence list": 2,
     "evidence verify single-server": 2,
     "report": 1,

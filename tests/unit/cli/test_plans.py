@@ -25,11 +25,19 @@ def broken(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def lines_and_notes(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
+    """The lines of the plans, and the notes on plans that share servers, without what that means."""
+    printed = capsys.readouterr().out.splitlines()
+    notes = [line.removeprefix("note  ") for line in printed if line.startswith("note  ")]
+    return [line for line in printed if not line.startswith(("note  ", "      "))], notes
+
+
 def test_the_examples_are_good_and_are_the_default(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a path, the command checks include/plans and prints one line for each plan."""
+    """Without a path, the command checks include/plans and prints one line for each plan, and notes."""
     assert main(["validate"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines, notes = lines_and_notes(capsys)
     assert len(lines) == 3
+    assert notes == ["order-system and single-server share s-3c1730a9e0771ea14"]
     assert lines[0].startswith(
         "ok  fleet: 5 waves, 5 groups by tags (directory database reporting application web)"
     )
@@ -50,7 +58,8 @@ def test_every_problem_of_every_broken_plan_is_told(broken: Path, capsys: pytest
 def test_files_and_folders_may_be_mixed(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A pre-commit hook passes files, and a person passes a folder."""
     assert main(["validate", str(broken / "single-server.yaml"), str(EXAMPLES)]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    lines, notes = lines_and_notes(capsys)
+    assert (len(lines), len(notes)) == (4, 1)
 
 
 def test_a_plan_that_does_not_exist_is_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,6 +97,76 @@ def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -
     }
     assert (good["name"], good["ok"], len(good["digest"])) == ("single-server", True, 64)
     assert good["waves"] == [{"name": "single", "depends_on": [], "listed_servers": ["s-3c1730a9e0771ea14"]}]
+
+
+# --- plans that share servers ---------------------------------------------------------------------------
+
+
+def write(folder: Path, name: str, group: str, region: str = "us-east-1") -> None:
+    """Write a plan with one group, named like the plan's first letter."""
+    target = f'{{region: {region}, account_id: "111122223333"}}'
+    waves = f"[{{name: all, protection_groups: [{name[0]}]}}]"
+    text = f"name: {name}\ntarget: {target}\nprotection_groups: {{{name[0]}: {group}}}\nwaves: {waves}\n"
+    (folder / f"{name}.yaml").write_text(text)
+
+
+A, B, C, D = (f"s-{letter * 17}" for letter in "abcd")
+
+
+def notes_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    assert main(["validate", str(folder)]) == 0
+    return lines_and_notes(capsys)[1]
+
+
+def test_plans_that_list_the_same_servers_are_noted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code stays 0: the plans are valid, and only their drills must not run at the same time."""
+    write(tmp_path, "billing", f"{{source_servers: [{A}, {B}, {C}, {D}]}}")
+    write(tmp_path, "orders", f"{{source_servers: [{D}, {C}, {B}, {A}]}}")
+    write(tmp_path, "web", "{source_servers: [s-00000000000000000]}")
+    write(tmp_path, "elsewhere", f"{{source_servers: [{A}]}}", region="eu-central-1")
+    assert notes_of(tmp_path, capsys) == [f"billing and orders share {A}, {B}, {C} and 1 more"]
+    assert main(["validate", str(tmp_path)]) == 0
+    assert "SERVER_CONFLICT" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "may"),
+    [
+        ("{Tier: app}", "{Tier: app}", True),
+        ("{Tier: app}", "{Tier: app, Application: billing}", True),
+        ("{Tier: app, Owner: ada}", "{Tier: app, Application: billing}", True),
+        ("{Tier: app}", "{Application: billing}", True),
+        ("{Tier: app}", "{Tier: web}", False),
+        ("{Tier: app, Application: billing}", "{Tier: app, Application: orders}", False),
+    ],
+)
+def test_groups_that_no_tag_keeps_apart_may_share_servers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], one: str, other: str, may: bool
+) -> None:
+    """Only DRS knows which servers have the tags. Two values of one tag exclude each other."""
+    write(tmp_path, "billing", f"{{server_tags: {one}}}")
+    write(tmp_path, "orders", f"{{server_tags: {other}}}")
+    note = "billing and orders may share servers: no tag keeps apart the groups b and o"
+    assert notes_of(tmp_path, capsys) == ([note] if may else [])
+
+
+def test_many_plans_that_share_servers_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The JSON lists all of them: for each plan the others, and its own group first."""
+    for letter in "abcdefg":
+        write(tmp_path, letter, "{server_tags: {Tier: app}}")
+    *listed, last = notes_of(tmp_path, capsys)
+    assert (len(listed), last) == (
+        20,
+        "1 more pair of plans share servers or may share them: --json lists all",
+    )
+    assert main(["validate", "--json", str(tmp_path)]) == 0
+    plans = json.loads(capsys.readouterr().out)
+    assert [len(plan["shares_servers_with"]) for plan in plans] == [6] * 7
+    assert plans[1]["shares_servers_with"][0] == {"plan": "a", "servers": [], "groups": [["b", "a"]]}
 
 
 def test_the_schema_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,7 @@ from drs.evidence.record import (
     WaveEvidence,
 )
 from drs.plan import Plan
-from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult
+from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult, Loss
 from tests.unit.drill import after
 
 JOB_EVENTS = (
@@ -222,6 +222,7 @@ def make_cleanup(waves: tuple[WaveEvidence, ...], **changes: Any) -> CleanupEvid
                     terminate_jobs=("drsjob-0f00000000000000a",),
                     instance_type="r5.large",
                     gone=True,
+                    fate="terminated",
                 )
                 for wave in waves
                 for server in wave.servers
@@ -333,7 +334,7 @@ def passed_waves(waves: int = 3, servers: int = 2) -> tuple[WaveEvidence, ...]:
 
 
 def passed_record() -> Evidence:
-    """A drill that passed, with an approval of 20 minutes, a warning, and a server left out."""
+    """A drill that passed, with an approval of 20 minutes and a warning."""
     database, application, _ = passed_waves()
     assert application.launched_at is not None
     answered = application.launched_at + dt.timedelta(minutes=20)
@@ -349,7 +350,6 @@ def passed_record() -> Evidence:
                 comment="Database and application looked at: go on.",
             )
         },
-        excluded=(Exclusion(server_id=server_id(2, 9), wave="web", why="the run was asked to leave it out"),),
         findings=(
             FindingEvidence(
                 severity="warning",
@@ -364,9 +364,40 @@ def passed_record() -> Evidence:
     )
 
 
+def partial_record() -> Evidence:
+    """A drill that passed without the plan's last wave and without one server, and that missed its RTO."""
+    plan = make_plan()
+    database, application = passed_waves(2)
+    web = make_wave(
+        2,
+        1500,
+        state="left_out",
+        why="It was not chosen for this run.",
+        jobs=(),
+        first_call_at=None,
+        started_at=None,
+        launched_at=None,
+        validated_at=None,
+        rto_launched_seconds=None,
+        rto_validated_seconds=None,
+        rpo_seconds=None,
+        servers=(),
+    )
+    why = "Excluded by the run parameter exclude_servers."
+    late = Measure(target_seconds=3600, measured_seconds=4320, met=False)
+    return make_record(
+        (database, application, web),
+        plan=plan,
+        cleanup=make_cleanup((database, application)),
+        run=make_run(plan, waves=("database", "application")),
+        excluded=(Exclusion(server_id=server_id(1, 9), wave="application", why=why),),
+        objectives=copy(make_objectives((database, application)), rto_validated=late),
+    )
+
+
 def failed_record() -> Evidence:
-    """A drill that failed: one server did not launch, one failed validation, the third wave was not reached,
-    and one instance still exists.
+    """A drill that failed: one server did not launch, one failed validation, a wave was not reached, somebody
+    else ended one instance, and one still exists.
     """
     database = make_wave(0, 25, 2)
     first, second, third, fourth = make_wave(1, 650, 4).servers
@@ -457,7 +488,19 @@ def failed_record() -> Evidence:
     )
     waves = (database, application, web)
     proof = make_cleanup(waves, started_at=after(1260), ended_at=after(1800), proven=False)
-    survivor = proof.instances[-1].model_copy(update={"gone": False})
+    survivor = proof.instances[-1].model_copy(update={"gone": False, "fate": "left"})
+    lost = copy(proof.instances[0], terminate_jobs=(), fate="lost", lost_to="it is gone: drsjob-0cc ended it")
+    loss = Loss(
+        wave="database",
+        server_id=lost.server_id,
+        name="database-01",
+        optional=False,
+        instance_id=lost.recovery_instance_id,
+        what="is gone",
+        last_seen=after(640),
+        found_at=after(655),
+        by="drsjob-0cc of plan billing, run manual__2026-03-01, ended it",
+    )
     unmeasured = Measure(target_seconds=3600, measured_seconds=None, met=None)
     return make_record(
         waves,
@@ -498,7 +541,8 @@ def failed_record() -> Evidence:
                 remedy="",
             ),
         ),
-        cleanup=proof.model_copy(update={"instances": (*proof.instances[:-1], survivor)}),
+        losses=(loss,),
+        cleanup=proof.model_copy(update={"instances": (lost, *proof.instances[1:-1], survivor)}),
     )
 
 

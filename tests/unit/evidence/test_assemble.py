@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,13 +14,17 @@ from drs.evidence.record import Exclusion, Explanation, RunFindings
 from drs.preflight import Finding, Report
 from drs.run.ledger import Ledger
 from drs.run.ownership import WAVE_TAG
-from drs.run.proof import doubts
+from drs.run.proof import STOPPED_IN_AIRFLOW, doubts
 from drs.run.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     CleanupRecord,
     FailureRecord,
+    Loss,
     Resolution,
+    Stop,
+    TerminateCall,
+    WaveOutcome,
     WaveResolution,
 )
 from tests.unit.drill import (
@@ -54,6 +59,17 @@ from tests.unit.evidence.runs import (
 )
 
 A, B = DATABASE
+LOSS = Loss(
+    wave="database",
+    server_id=A,
+    name="database-4",
+    optional=False,
+    instance_id=instance(A),
+    what="is gone",
+    last_seen=after(600),
+    found_at=after(640),
+    by="job drsjob-0cc of plan billing ended it",
+)
 SKIPPED: dict[str, str | None] = {
     **{name: "skipped" for name in SUCCEEDED if "wave" in name},
     "terminate": "skipped",
@@ -83,8 +99,8 @@ def states(record: RunFindings) -> dict[str, str]:
 
 def test_a_passed_drill_is_told_in_full() -> None:
     """The record says who, what, where, when, and how it ended; it has no reasons and no failures."""
-    plan = make_plan(objectives={"rto": "15m", "rpo": "1m"}, description="Orders", owner="dr-team")
-    run = make_run(plan, initiator="ada (manual)", reason="audit", exclude_servers=["s-9"])
+    plan = make_plan(objectives={"rto": "15m", "rpo": "2m"}, description="Orders", owner="dr-team")
+    run = make_run(plan, initiator="ada (manual)", reason="audit")
     record = found(passed_run(run), told(next_run=after(9000)))
     assert (record.result, record.reasons, record.failures, record.remarks) == ("passed", (), (), ())
     assert (
@@ -164,7 +180,7 @@ def test_the_proof_of_termination_is_told() -> None:
     assert (told_of.started_at, told_of.ended_at) == (after(800), after(900))
     first = told_of.instances[0]
     assert (first.server_id, first.launch_job_id, first.terminate_jobs) == (A, "drsjob-1", (TERMINATE_JOB,))
-    assert (first.instance_type, first.gone) == ("m5.large", True)
+    assert (first.instance_type, first.gone, first.fate) == ("m5.large", True, "terminated")
 
 
 def test_conflicts_are_counted(ledger: Ledger) -> None:
@@ -342,7 +358,11 @@ def test_a_run_killed_by_hand_in_mid_launch_is_told_from_drs(ledger: Ledger, sta
     assert [server.instance_id for server in database.servers] == [instance(A), instance(B)]
     assert (database.rto_launched_seconds, database.rpo_seconds) == (541.5, 75.0)
     assert record.objectives.rto_launched.measured_seconds is None
-    failure = "It failed without an error code, or somebody marked it failed; see its log."
+    failure = f"It was cut off: {STOPPED_IN_AIRFLOW}."
+    assert [(known.task_id, known.code) for known in record.failures] == [
+        (GATE["database"], "STOPPED_BY_HAND")
+    ]
+    assert record.summary == f"The drill failed: {STOPPED_IN_AIRFLOW}"
     assert application.why == f"The run ended before this wave. {GATE['database']}: {failure}"
 
 
@@ -460,3 +480,78 @@ def test_a_wave_that_preflight_left_out_says_why(ledger: Ledger) -> None:
     record = found(ledger)
     assert (record.waves[0].state, record.waves[0].why) == ("left_out", "all of its servers are excluded.")
     assert record.objectives.rto_launched.measured_seconds == 612
+
+
+def test_every_launched_instance_has_its_fate(ledger: Ledger) -> None:
+    """Also one that somebody else ended before clean-up came. The loss itself is in the record, too."""
+    first, *others = cleanup().instances
+    gone = first.model_copy(update={"lost": "job drsjob-0cc of plan billing ended it"})
+    own = tuple(item.recovery_instance_id for item in others)
+    call = TerminateCall(job_id=TERMINATE_JOB, instances=own)
+    ledger.save_cleanup(cleanup(instances=(gone, *others), terminate_calls=(call,)))
+    ledger.save_losses((LOSS,))
+    record = found(ledger)
+    assert record.losses == (LOSS,)
+    assert record.cleanup is not None
+    assert [(item.fate, item.gone) for item in record.cleanup.instances] == [
+        ("lost", True),
+        *[("terminated", True)] * 3,
+    ]
+    lost = record.cleanup.instances[0]
+    assert (lost.server_id, lost.lost_to) == (A, "job drsjob-0cc of plan billing ended it")
+    assert lost.terminate_jobs == ()
+
+
+def test_instances_that_no_clean_up_looked_for_are_in_the_record(ledger: Ledger) -> None:
+    """Somebody marked terminate as success by hand. What DRS still lists is left."""
+    forget(ledger, "cleanup")
+    record = found(ledger, told(listed=frozenset({instance(A), instance(B)})))
+    assert record.result == "failed"
+    assert record.cleanup is not None
+    assert (record.cleanup.started_at, record.cleanup.proven, record.cleanup.kept) == (None, False, False)
+    assert [item.fate for item in record.cleanup.instances] == ["left", "left", "lost", "lost"]
+
+
+def test_a_server_whose_job_did_not_end_is_not_called_unlaunched(ledger: Ledger) -> None:
+    """Its wait ended first. What clean-up found of it is in the record."""
+    first, second = outcome("database").servers
+    live = second.model_copy(
+        update={"launched": False, "live": True, "instance_id": None, "error": "its job is still live"}
+    )
+    ledger.save_outcome("database", WaveOutcome(servers=(first, live)))
+    record = found(ledger, told({GATE["database"]: "failed"}))
+    server = record.waves[0].servers[1]
+    assert (server.launched, server.live, server.instance_id) == (False, True, instance(B))
+    assert any("was still launching when the wait ended" in reason for reason in record.reasons)
+    assert not any("did not launch" in reason for reason in record.reasons)
+
+
+def test_a_run_that_was_cut_off_does_not_know_how_a_live_job_ends(ledger: Ledger) -> None:
+    """Nothing was judged, and the job is still live, or DRS does not answer."""
+    forget(ledger, "outcome.database")
+    cut = {GATE["database"]: "failed"}
+    live = replace(drs_job("database", "PENDING"), status="STARTED", ended=None)
+    for account in (told(cut, jobs=(live,)), told(cut, jobs=(), logs={})):
+        servers = found(ledger, account).waves[0].servers
+        assert [(server.launched, server.live) for server in servers] == [(False, True)] * 2
+    ended = told(cut, jobs=(drs_job("database", status="FAILED"),))
+    assert [server.live for server in found(ledger, ended).waves[0].servers] == [False, False]
+
+
+def test_the_record_says_who_stopped_the_run(ledger: Ledger) -> None:
+    """By the command; nobody did in other runs."""
+    assert found(ledger).run.stop is None
+    stop = Stop(by="ada", at=after(300), reason="wrong day")
+    ledger.save_stop(stop)
+    assert found(ledger).run.stop == stop
+
+
+def test_the_record_says_its_scope() -> None:
+    """What a person left out makes it partial; what preflight left out does not."""
+    assert found().scope == "full"
+    assert found(passed_run(make_run(waves=["application"]))).scope == "partial"
+    assert found(passed_run(make_run(exclude_servers=[A]))).scope == "partial"
+    ledger = passed_run()
+    left_out = WaveResolution(left_out="its groups contain no server")
+    ledger.save_resolution(Resolution(waves={"database": left_out, "application": resolved("application")}))
+    assert found(ledger).scope == "full"

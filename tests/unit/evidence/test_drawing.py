@@ -128,6 +128,16 @@ def test_the_clean_up_is_drawn_from_start_to_end() -> None:
     assert (cleanup.failed, cleanup.note) == (True, "✕ not proven")
 
 
+def test_a_clean_up_that_lost_an_instance_does_not_say_that_all_went_well() -> None:
+    """All are gone, but one was not terminated by the run."""
+    record = passed_record()
+    assert record.cleanup is not None
+    lost = copy(record.cleanup.instances[0], fate="lost", lost_to="it is gone")
+    cleanup = copy(record.cleanup, instances=(lost, *record.cleanup.instances[1:]))
+    assert row(only_figure(record), "clean-up").note == "✓ all gone"
+    assert row(only_figure(copy(record, cleanup=cleanup)), "clean-up").note == "△ gone, 1 lost"
+
+
 @pytest.mark.parametrize(("waves", "servers"), [(1, 1), (3, 30), (20, 4), (100, 1), (1, 100)])
 def test_every_wave_and_server_is_drawn_on_figures_that_fit_a_page(waves: int, servers: int) -> None:
     """A large run first has a figure of its waves alone, and then every server once."""

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from drs.evidence.objectives import measure, rpo_seconds
-from drs.evidence.record import Measure, WaveEvidence
+from drs.errors import Code
+from drs.evidence.objectives import NOT_MET, Unmet, measure, missed, read_unmet, rpo_seconds, unmet
+from drs.evidence.record import Measure, Objectives, RunFindings, WaveEvidence
+from drs.run.ledger import Ledger
 from drs.run.records import Resolution
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
-from tests.unit.evidence.runs import found, outcome, passed_run, resolved, told
+from tests.unit.evidence.runs import cleanup, found, outcome, passed_run, resolved, told
 
 A, B = DATABASE
 
@@ -150,3 +152,123 @@ def test_the_job_log_outweighs_the_runs_own_record() -> None:
     ledger.save_outcome("application", late)
     assert found(ledger).waves[1].launched_at == after(612)
     assert found(ledger, told(logs={})).waves[1].launched_at == after(999)
+
+
+# --- missed, and enforced ---------------------------------------------------------------------------------
+
+RTO_LATE = "the RTO was missed by 12 min: all servers were validated after 1 h 12 min, the target is 1 h"
+RPO_OLD = "the RPO was missed by 15 s: the data of the worst server was 1 min 15 s old, the target is 1 min"
+
+
+def objectives(
+    launched: float | None = 600, validated: float | None = 700, rpo: float | None = 5
+) -> Objectives:
+    """An RTO of an hour and an RPO of a minute, and what was measured."""
+
+    def against(target: float, measured: float | None) -> Measure:
+        met = None if measured is None else measured <= target
+        return Measure(target_seconds=target, measured_seconds=measured, met=met)
+
+    return Objectives(
+        rto_launched=against(3600, launched), rto_validated=against(3600, validated), rpo=against(60, rpo)
+    )
+
+
+@pytest.mark.parametrize(
+    ("measured", "says"),
+    [
+        ({}, []),
+        ({"validated": 4320}, [(Code.RTO_MISSED, RTO_LATE)]),
+        ({"launched": 3700, "validated": 4320}, [(Code.RTO_MISSED, RTO_LATE)]),
+        (
+            {"launched": 4320, "validated": None},
+            [(Code.RTO_MISSED, RTO_LATE.replace("validated", "launched"))],
+        ),
+        ({"rpo": 75}, [(Code.RPO_MISSED, RPO_OLD)]),
+        ({"validated": 4320, "rpo": 75}, [(Code.RTO_MISSED, RTO_LATE), (Code.RPO_MISSED, RPO_OLD)]),
+        ({"validated": None, "rpo": None}, []),
+    ],
+)
+def test_what_was_missed_is_told_with_its_measure(
+    measured: dict[str, float | None], says: list[tuple[Code, str]]
+) -> None:
+    """The RTO once: to the last validation, or to the last launch if no validation is known."""
+    assert [(each.code, each.says) for each in missed(objectives(**measured))] == says
+
+
+def test_what_could_not_be_measured_is_not_met() -> None:
+    """If the run failed for another reason, that reason says why nothing was measured."""
+    unknown = objectives(validated=None, rpo=None)
+    assert [each.code for each in unmet(unknown, doubted=False)] == [Code.RTO_MISSED, Code.RPO_MISSED]
+    assert unmet(unknown, doubted=True) == ()
+    late = objectives(launched=3700, validated=None)
+    assert unmet(late, doubted=False) == missed(late)
+    assert unmet(objectives(validated=4320), doubted=True) == missed(objectives(validated=4320))
+    free = measure(make_plan(), [])
+    assert unmet(free, doubted=False) == ()
+
+
+def enforced(ledger: Ledger | None = None, /, **fields: Any) -> RunFindings:
+    """What a run showed whose plan enforces an RTO of 15 min and an RPO of 1 min (missed by 15 s)."""
+    plan = make_plan(objectives={"rto": "15m", "rpo": "1m", "enforce": True})
+    ledger = ledger or passed_run()
+    ledger.save_run(make_run(plan, **fields))
+    return found(ledger)
+
+
+def test_an_enforced_objective_that_is_missed_fails_the_run() -> None:
+    """Otherwise the run passes, and its sentence says what it missed."""
+    record = enforced()
+    assert (record.result, record.reasons) == ("failed", (RPO_OLD,))
+    assert record.summary == f"The drill failed: {RPO_OLD}"
+    free = found()
+    assert (free.result, free.reasons) == ("passed", ())
+    assert free.summary.startswith(f"The drill passed, but {RPO_OLD}. 4 server(s) launched")
+
+
+def test_an_enforced_objective_is_the_last_of_several_reasons() -> None:
+    """What could not be measured because a server did not launch is not a reason of its own."""
+    ledger = passed_run()
+    ledger.save_outcome("database", outcome("database", failed={A: "no capacity"}))
+    (reason,) = enforced(ledger).reasons
+    assert "did not launch" in reason
+    ledger = passed_run()
+    ledger.save_cleanup(cleanup(proven=False))
+    assert list(enforced(ledger).reasons) == ["clean-up is not proven complete", RPO_OLD]
+
+
+def test_an_enforced_objective_that_nothing_measured_fails_the_run() -> None:
+    """A promise that cannot be checked is not kept."""
+    ledger = passed_run()
+    ledger.save_reached("application", "validated", after(611))
+    record = enforced(ledger)
+    assert [reason.partition(":")[0] for reason in record.reasons] == [
+        "the RPO was missed by 15 s",
+        "the RTO is not known to be met",
+    ]
+
+
+def test_only_what_a_run_was_to_launch_is_enforced() -> None:
+    """A dry run launches nothing. In a partial run, the waves that were left out do not count."""
+    ledger = passed_run()
+    ledger.save_resolution(Resolution(waves={"application": resolved("application")}))
+    assert enforced(ledger, waves=["application"]).result == "passed"
+    dry = enforced(passed_run(), dry_run=True)
+    assert not [reason for reason in dry.reasons if "RPO" in reason or "RTO" in reason]
+
+
+def test_the_verdict_reads_what_evidence_measured() -> None:
+    """If evidence left nothing, an enforced objective is not known to be met."""
+    both = missed(objectives(validated=4320, rpo=75))
+    told_of = {"id": "orders-000001", NOT_MET: [each.as_json() for each in both]}
+    strict = make_plan(objectives={"rpo": "1m", "enforce": True})
+    assert read_unmet(told_of, strict) == both
+    assert read_unmet({**told_of, NOT_MET: []}, strict) == ()
+    absent: tuple[object, ...] = (None, {}, "lost")
+    for nothing in absent:
+        (unknown,) = read_unmet(nothing, strict)
+        assert isinstance(unknown, Unmet)
+        assert unknown.code == Code.RPO_MISSED
+        assert read_unmet(nothing, make_plan(objectives={"rpo": "1m"})) == ()
+    both_targets = make_plan(objectives={"rto": "1h", "rpo": "1m", "enforce": True})
+    assert read_unmet(None, both_targets)[0].code == Code.RTO_MISSED

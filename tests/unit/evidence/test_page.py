@@ -13,7 +13,7 @@ import pytest
 
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence, ServerEvidence
-from drs.run.records import ApprovalRecord
+from drs.run.records import ApprovalRecord, Stop
 from drs.times import duration, instant
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
@@ -24,13 +24,14 @@ from tests.unit.evidence.records import (
     failed_record,
     large_record,
     make_record,
+    partial_record,
     passed_record,
     passed_waves,
     recovery_record,
 )
 
-RECORDS = (passed_record, failed_record, dry_run_record, recovery_record)
-CHOICES = {"record", "result", "state", "severity", "execution_type", "answered"}
+RECORDS = (passed_record, partial_record, failed_record, dry_run_record, recovery_record)
+CHOICES = {"record", "result", "scope", "state", "fate", "severity", "execution_type", "answered"}
 """Members of a record that are one of a few words."""
 HOSTILE = """</style></title><script>alert("x")</script>'"&{{ 7 * 7 }}{% raw %}\\"""
 
@@ -254,7 +255,7 @@ def test_the_bare_minimum_of_a_record_has_a_page() -> None:
     (wave,) = passed_waves(1)
     said = {"server_id", "name", "group", "optional", "launched", "events", "checks"}
     unknown = dict.fromkeys(set(ServerEvidence.model_fields) - said)
-    bare = copy(wave.servers[0], launched=False, events=(), checks=(), **unknown)
+    bare = copy(wave.servers[0], launched=False, events=(), checks=(), **{**unknown, "live": False})
     text = Reader(render_page(make_record((copy(wave, servers=(bare,)),), cleanup=None))).text
     assert "DRS's job log has no event of this server." in text
 
@@ -264,3 +265,44 @@ def test_a_scheduled_run_without_a_reason_leaves_no_blank() -> None:
     record = make_record()
     page = render_page(copy(record, run=copy(record.run, reason="")))
     assert "Reason – " in Reader(page).text
+
+
+def test_a_partial_pass_does_not_look_like_a_pass() -> None:
+    """The title, the headline and what follows it say what was left out and missed."""
+    page = render_page(partial_record())
+    assert "<title>order-system-000007: PARTIAL DRILL PASSED</title>" in page
+    text = Reader(page).text
+    assert (
+        "△ PARTIAL DRILL PASSED 2 of 3 waves, 1 server excluded the RTO was missed by 12 min: all servers "
+        "were validated after 1 h 12 min, the target is 1 h" in text
+    )
+    assert 'class="verdict part"' in page
+    assert 'class="verdict yes"' in render_page(passed_record())
+
+
+def test_losses_fates_and_who_stopped_the_run_are_shown() -> None:
+    """Who ended what, as far as the record knows."""
+    record = failed_record()
+    stop = Stop(by="ada (drs stop)", at=after(700), reason="wrong day")
+    text = Reader(render_page(copy(record, run=copy(record.run, stop=stop)))).text
+    for words in (
+        "Instances that somebody else ended during the drill",
+        "it is gone drsjob-0cc of plan billing, run manual__2026-03-01, ended it",
+        "4 launched: 1 lost, 2 terminated, 1 not proven gone",
+        "✕ lost: it is gone: drsjob-0cc ended it",
+        "Stopped by ada (drs stop)",
+        "Why it was stopped wrong day",
+    ):
+        assert words in text, words
+    plain = Reader(render_page(passed_record())).text
+    assert "Stopped by" not in plain
+    assert "somebody else" not in plain
+
+
+def test_a_server_that_was_still_launching_is_not_said_to_have_failed_to() -> None:
+    """Its job outlived the wait for it."""
+    (wave,) = passed_waves(1)
+    live = copy(wave.servers[0], launched=False, live=True, valid=None, launched_at=None, checks=())
+    text = Reader(render_page(make_record((copy(wave, servers=(live,)),)))).text
+    assert "was still launching when the wait ended" in text
+    assert "did not launch" not in text

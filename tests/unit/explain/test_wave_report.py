@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from drs.aws.access_denied import statement
 from drs.aws.jobs import LogEvent, Participant
 from drs.explain import explain_failure
-from drs.explain.wave_report import FailedServer, causes, details, failed_servers, remedy
+from drs.explain.wave_report import (
+    FailedServer,
+    causes,
+    details,
+    failed_servers,
+    remedy,
+    servers_table,
+)
 from drs.run.records import ServerRecord
 from tests.unit.drill import APPLICATION, DATABASE, after, make_event, make_job
 
@@ -67,6 +74,23 @@ def test_a_message_names_five_servers_of_a_cause() -> None:
     text = causes(failed(*["VcpuLimitExceeded"] * 7))
     assert text.count(f"in job {JOB}") == 5
     assert " and 2 more: the account's vCPU quota is used up (VcpuLimitExceeded)" in text
+
+
+def test_the_table_tells_a_live_job_from_a_failed_launch() -> None:
+    """A server whose job has not ended may still launch."""
+    live = server(DATABASE[1], "its job is still live").model_copy(update={"live": True})
+    rows = servers_table(
+        [
+            server(DATABASE[0]),
+            live,
+            live.model_copy(update={"optional": True}),
+            server(APPLICATION[0], "no capacity"),
+        ]
+    ).splitlines()[2:]
+    for row, words in zip(
+        rows, ("launched", "STILL LAUNCHING", "STILL LAUNCHING (optional)", "FAILED"), strict=True
+    ):
+        assert f"  {words}  " in row
 
 
 def test_a_long_error_is_cut_in_the_message_and_whole_in_the_details() -> None:

@@ -20,6 +20,7 @@ from drs.errors import (
     RecoveryInstanceExists,
     SourceServerNotFound,
 )
+from drs.launch.wave_launch import WaveLaunch
 from drs.run.ownership import RUN_TAG
 from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, LaunchRecord
 from drs.run.timeline import Finished, WaitUntil
@@ -160,7 +161,17 @@ STEPS = {
     ("per_server", "no tags"): 2 + 7 + 6 + 6,
     ("per_wave", "no tags"): 2 + 7 + 6,
 }
+# At these steps DRS has made a job without tags, and the reply to its call is not on record yet.
+UNKNOWN_JOB = {
+    ("per_server", "no tags", 2 + 7 + 3),
+    ("per_server", "no tags", 2 + 7 + 4),
+    ("per_server", "no tags", 2 + 7 + 6 + 3),
+    ("per_server", "no tags", 2 + 7 + 6 + 4),
+    ("per_wave", "no tags", 2 + 7 + 3),
+    ("per_wave", "no tags", 2 + 7 + 4),
+}
 CRASHES = [(*kind, point) for kind, points in STEPS.items() for point in range(points)]
+LATE = pytest.mark.parametrize("late", [10, 3600], ids=["at once", "when the jobs have ended"])
 
 
 def begin_run(drill: Drill, jobs: str, tags: str) -> SimulatedDrill:
@@ -179,14 +190,12 @@ def test_these_are_all_the_points_at_which_a_launch_can_die(drill: Drill, jobs: 
     assert step.count == STEPS[jobs, tags]
 
 
-@pytest.mark.parametrize("late", [10, 3600], ids=["at once", "when the jobs have ended"])
-@pytest.mark.parametrize(("jobs", "tags", "point"), CRASHES)
+@LATE
+@pytest.mark.parametrize(("jobs", "tags", "point"), [each for each in CRASHES if each not in UNKNOWN_JOB])
 def test_a_worker_that_dies_never_makes_a_second_job(
     drill: Drill, jobs: str, tags: str, point: int, late: float
 ) -> None:
-    """Wherever the worker dies, the next try finds what was launched, by its tag or by the intent of the
-    call.
-    """
+    """Wherever the worker dies, the next try finds what was launched, by its tag or by the record."""
     run = begin_run(drill, jobs, tags)
     launch_and_crash(run, Steps(crash_at=point))
     run.pass_time(late)
@@ -198,16 +207,53 @@ def test_a_worker_that_dies_never_makes_a_second_job(
     assert record.unanswered == ()
 
 
-@pytest.mark.parametrize(("jobs", "tags"), STEPS)
-def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str, tags: str) -> None:
-    """DRS made the job and answered 500. The launch finds the job and goes on."""
+@LATE
+@pytest.mark.parametrize(("jobs", "tags", "point"), sorted(UNKNOWN_JOB))
+def test_a_job_without_tags_that_a_dead_worker_left_ends_the_launch(
+    drill: Drill, jobs: str, tags: str, point: int, late: float
+) -> None:
+    """Somebody else's drill of the same servers would look the same. So every later try names the job,
+    launches nothing again, and never takes the job for the run's own.
+    """
     run = begin_run(drill, jobs, tags)
+    launch_and_crash(run, Steps(crash_at=point))
+    made = run.drills()
+    run.pass_time(late)
+    for _ in range(2):
+        with pytest.raises(DrsUnavailable, match=rf"fit: {made[-1].id} \(.*not launched again"):
+            run.launch(retry=True)
+    assert run.drills() == made
+    record = run.ledger.launch("database")
+    assert record is not None
+    assert record.all_job_ids == {job.id for job in made[:-1]}
+
+
+@pytest.mark.parametrize("jobs", ["per_server", "per_wave"])
+def test_a_lost_reply_does_not_become_a_second_job(drill: Drill, jobs: str) -> None:
+    """DRS made the job and answered 500. The launch finds the job by its tag and goes on."""
+    run = begin_run(drill, jobs, "tags")
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     record = run.launch()
     assert [len(run.drills(server)) for server in DATABASE] == [1, 1]
     assert set(record.jobs) == {job.id for job in run.drills()}
     # Found by asking for it, not by a second call that DRS would have had to refuse.
-    assert set(outcomes(record)) <= {"AccessDeniedException", "job"}
+    assert set(outcomes(record)) == {"job"}
+
+
+@pytest.mark.parametrize("jobs", ["per_server", "per_wave"])
+def test_a_lost_reply_in_an_account_without_tags_ends_the_launch(drill: Drill, jobs: str) -> None:
+    """One job fits, which is no proof: it is named, and nothing is launched again."""
+    run = begin_run(drill, jobs, "no tags")
+    run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
+    with pytest.raises(DrsUnavailable, match=r"1 job\(s\) without tags would fit: drsjob-") as failed:
+        run.launch()
+    (job,) = run.drills()
+    assert job.id in failed.value.message
+    assert not failed.value.retryable
+    assert "drs:TagResource" in failed.value.remedy
+    record = run.ledger.launch("database")
+    assert record is not None
+    assert (record.all_job_ids, len(record.unanswered)) == (frozenset(), 1)
 
 
 def test_a_call_that_was_not_made_is_made_again(drill: Drill) -> None:
@@ -230,6 +276,11 @@ def test_botocore_never_repeats_a_launch(drill: Drill, jobs: str, tags: str, the
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     if then == "throttled":
         run.simulation.arm(Throttle(kind="throttle", operations=START, count=2, retry_after=0))
+    if tags == "no tags":
+        with pytest.raises(DrsUnavailable, match="The reply to starting .* was lost"):
+            run.launch()
+        assert len(run.drills()) == 1
+        return
     record = run.launch()
     assert [len(run.drills(server)) for server in DATABASE] == [1, 1]
     assert set(record.jobs) == {job.id for job in run.drills()}
@@ -251,25 +302,37 @@ def test_a_lost_reply_stays_unanswered_until_a_call_shows_what_became_of_it(dril
     assert outcomes(launch.record) == ["not-made", "ThrottlingException", "job"]
 
 
-@pytest.mark.parametrize("tags", ["tags", "no tags"])
-def test_a_job_that_drs_lists_late_is_found_at_the_next_call(drill: Drill, tags: str) -> None:
-    """The reply was lost and DRS did not list the job yet. DRS refuses the next call, and the job that
-    holds the servers is the run's own.
-    """
-    run = begin_run(drill, "per_wave", tags)
+def lose_a_reply_and_the_list(run: SimulatedDrill) -> WaveLaunch:
+    """A launch to which the reply of its first call was lost, and to which DRS did not list the job yet."""
     run.simulation.arm(InternalError(kind="internal_error", operations=START, when="after", count=1))
     launch = run.start_launch()
     with mock.patch.object(run.hook, "jobs_since", return_value=[]):
         assert isinstance(launch.advance(), WaitUntil)
     assert len(launch.record.unanswered) == 1
+    return launch
+
+
+def test_a_job_that_drs_lists_late_is_found_before_the_next_call(drill: Drill) -> None:
+    """It has the run's token, so it is kept and no second call is made."""
+    run = drill(per_wave())
+    launch = lose_a_reply_and_the_list(run)
     record = run.finish_launch(launch)
     (job,) = run.drills()
     assert record.jobs == {job.id: (A, B)}
-    assert outcomes(record)[-2] == "job"
-    assert record.unanswered == ()
+    assert outcomes(record) == ["job"]
 
 
-def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
+def test_a_job_without_tags_that_drs_lists_late_ends_the_launch(drill: Drill) -> None:
+    """DRS refuses the next call. The job that holds the servers may be the run's own, or somebody else's."""
+    run = begin_run(drill, "per_wave", "no tags")
+    launch = lose_a_reply_and_the_list(run)
+    with pytest.raises(DrsUnavailable, match="without tags would fit: drsjob-"):
+        run.finish_launch(launch)
+    assert len(run.drills()) == 1
+    assert outcomes(launch.record) == ["AccessDeniedException", None, "ConflictException"]
+
+
+def test_a_lost_reply_that_two_jobs_would_fit_names_both(drill: Drill) -> None:
     """Without tags, somebody else's drill of the same servers looks the same, so neither job is taken for
     this run's.
     """
@@ -278,9 +341,10 @@ def test_a_lost_reply_that_two_jobs_would_fit_is_reported(drill: Drill) -> None:
     launch_and_crash(run, Steps(crash_at=2 + 7 + 3))  # the call without tags is made, its answer unread
     run.finish_jobs()
     run.hook.start_recovery(DATABASE, tags={})
-    with pytest.raises(DrsUnavailable, match=r"2 jobs would fit: drsjob-.*, drsjob-"):
+    with pytest.raises(DrsUnavailable, match=r"2 job\(s\) without tags would fit") as failed:
         run.launch(retry=True)
     assert len(run.drills()) == 2
+    assert all(job.id in failed.value.message for job in run.drills())
 
 
 # --- conflicts --------------------------------------------------------------------------------------------
@@ -301,8 +365,8 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
     text = caplog.text
     assert f"job {holder.id} (LAUNCH by DIAGNOSTIC, STARTED" in text
     assert f") holds {A} (db-1)." in text
-    assert "refused 1 time(s). The next try is at" in text
-    assert "Planned waits: 30 s, 60 s, 120 s, then every 120 s while that job is live" in text
+    assert "refused or held 1 time(s). The next try is at" in text
+    assert "or earlier if the job that holds the server ends. Planned waits: 30 s, 60 s, 120 s, then" in text
     assert f"No job holds these servers, so they are started at once: {B} (db-2)." in text
     assert f"Job {holder.id} has ended; the servers that it held are tried now." in text
 
@@ -755,9 +819,9 @@ def test_the_delay_counts_from_the_answer_of_a_call(drill: Drill) -> None:
     start_recovery = run.hook.start_recovery
 
     def answer_late(server_ids: Sequence[str], **arguments: Any) -> Job:
-        run.pass_time(40)
+        run.pass_time(10)
         return start_recovery(server_ids, **arguments)
 
     with mock.patch.object(run.hook, "start_recovery", answer_late):
         run.launch()
-    assert started_after(run) == [40, 40 + 15 + 40]
+    assert started_after(run) == [10, 10 + 15 + 10]

@@ -127,6 +127,39 @@ def test_a_dry_run_is_no_drill() -> None:
     assert notice.message.startswith("DRY RUN")
 
 
+def test_a_partial_run_is_never_told_as_a_run_of_the_plan() -> None:
+    """Subject and first line of every notice say it; the first line also says which part."""
+    part = make_run(waves=["database"], exclude_servers=["s-1"])
+    for notice in every(part):
+        assert notice.subject.startswith("PARTIAL DRILL of orders: ")
+        first = notice.message.splitlines()[0]
+        assert first.startswith("PARTIAL DRILL of plan orders (1 of 2 waves, 1 server excluded) ")
+    recovery = messages.started(make_run(waves=["database"], execution_type="RECOVERY"), URL)
+    assert recovery.subject == "REAL RECOVERY (PARTIAL) of orders: begun"
+    assert not any("PARTIAL" in notice.message for notice in every(make_run()))
+
+
+def test_a_missed_objective_stands_in_subject_and_first_line() -> None:
+    """The run passed all the same, because its plan does not enforce its objectives."""
+    rto = "the RTO was missed by 12 min: all servers were validated after 1 h 12 min, the target is 1 h"
+    rpo = "the RPO was missed by 15 s: the data of the worst server was 75 s old, the target is 1 min"
+    notice = messages.passed(make_run(), URL, "The drill passed.", "abc", [rto])
+    assert notice.subject == "DRILL of orders: passed, but the RTO was missed by 12 min"
+    assert notice.message.splitlines()[0] == f"DRILL of plan orders has passed, but {rto}."
+    both = messages.passed(make_run(), URL, "The drill passed.", "abc", [rto, rpo])
+    assert both.subject == (
+        "DRILL of orders: passed, but the RTO was missed by 12 min and the RPO was missed by 15 s"
+    )
+
+
+def test_a_server_that_is_still_launching_is_not_said_to_have_failed_to() -> None:
+    """Its job outlived the wait for it; the server is optional, so the wave is completed."""
+    live = server("db-2", launched=False).model_copy(update={"live": True, "error": "its job is live"})
+    notice = messages.wave_completed(make_run(), URL, "database", WaveOutcome(servers=(live,)))
+    assert "was still launching when the wait ended (optional): its job is live" in notice.message
+    assert "did not launch" not in notice.message
+
+
 def test_a_subject_is_one_line_of_ascii_that_sns_takes() -> None:
     """Names and task ids may be long."""
     failure = FailureRecord(code="DRILL_FAILED", message="x")

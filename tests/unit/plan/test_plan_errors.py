@@ -273,6 +273,9 @@ CLEANUP = {
     "an unknown end": Case(
         *top("cleanup: {when: on_succes}"), "cleanup.when", "on_succes", "Did you mean on"
     ),
+    "objectives enforced, and none given": Case(
+        *top("objectives: {enforce: true}"), "objectives.enforce", "no effect", "Add rto or rpo"
+    ),
     "kept for a while, and for good": Case(
         *top("cleanup: {when: never, keep_for: 10m}"),
         "cleanup.keep_for",

@@ -7,12 +7,24 @@ from typing import Any
 import pytest
 
 from drs.aws.jobs import Job
-from drs.run.ownership import RUN_TAG, find_made_by, fits, job_tags, own_launch_jobs, own_tagged
+from drs.run.ownership import (
+    INSTALLATION_TAG,
+    RUN_TAG,
+    MadeBy,
+    find_made_by,
+    fits,
+    is_own,
+    job_tags,
+    own_launch_jobs,
+    own_tagged,
+)
 from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.run.timeline import ServerSlot, Timeline
 from tests.unit.drill import NOW, after, make_job, make_run
 
 A, B = ("s-" + "a" * 17, "s-" + "b" * 17)
+SKEW = 300
+"""Seconds by which the clocks of DRS and of a worker may differ."""
 
 
 def untagged_call(*servers: str, **fields: Any) -> Call:
@@ -31,9 +43,9 @@ def launch(*calls: Call, **jobs: str) -> LaunchRecord:
 
 
 def own(jobs: list[Job], *launches: LaunchRecord, run: RunRecord | None = None) -> list[str]:
-    """The ids of the run's own jobs, if nothing is ambiguous."""
-    found, notes = own_launch_jobs(jobs, run or make_run(), launches)
-    assert notes == []
+    """The ids of the run's own jobs, if there is no job of which it is not certain."""
+    found, unsure = own_launch_jobs(jobs, run or make_run(), launches)
+    assert unsure == {}
     return [job.job_id for job in found]
 
 
@@ -47,6 +59,14 @@ def test_a_job_bears_its_run_and_its_wave() -> None:
     assert tags["drs-drills:wave"] == "database"
     assert tags["drs-drills:dag"] == "drs_drill__orders"
     assert tags["drs-drills:dag-run"] == "manual__2026-03-01T06:00:00+00:00 _dräft_ _1_"
+
+
+def test_a_job_names_the_airflow_that_runs_it() -> None:
+    """Several Airflows may work in one account. A run that began in an older version knows no id of its
+    Airflow.
+    """
+    assert job_tags(make_run(installation="abc"), "database")[INSTALLATION_TAG] == "abc"
+    assert INSTALLATION_TAG not in job_tags(make_run(), "database")
 
 
 def test_a_tag_is_never_longer_than_aws_admits() -> None:
@@ -63,13 +83,13 @@ def test_a_run_knows_its_token_and_no_other_run_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("job", "is_own"),
+    ("job", "does"),
     [
         (make_job("drsjob-1", A), True),
-        (make_job("drsjob-1", A, created=after(-30)), True),
-        (make_job("drsjob-1", A, created=after(600)), True),
-        (make_job("drsjob-1", A, created=after(-31)), False),
-        (make_job("drsjob-1", A, created=after(601)), False),
+        (make_job("drsjob-1", A, created=after(-SKEW)), True),
+        (make_job("drsjob-1", A, created=after(600 + SKEW)), True),
+        (make_job("drsjob-1", A, created=after(-SKEW - 1)), False),
+        (make_job("drsjob-1", A, created=after(600 + SKEW + 1)), False),
         (make_job("drsjob-1", A, initiated_by="START_RECOVERY"), False),
         (make_job("drsjob-1", A, type="TERMINATE"), False),
         (make_job("drsjob-1", A, B), False),
@@ -78,11 +98,11 @@ def test_a_run_knows_its_token_and_no_other_run_s() -> None:
         (make_job("drsjob-1", A, tags={RUN_TAG: "0123456789abcdef"}), False),
     ],
 )
-def test_an_untagged_job_fits_only_the_call_that_would_have_made_it(job: Job, is_own: bool) -> None:
-    """It is a drill of exactly these servers within the call's time. A job with the tag of a run belongs
-    to that run.
+def test_an_untagged_job_fits_only_the_call_that_would_have_made_it(job: Job, does: bool) -> None:
+    """It is a drill of exactly these servers within the call's time, as far as the clocks may differ. A job
+    with the tag of a run belongs to that run.
     """
-    assert fits(job, untagged_call(A), make_run()) is is_own
+    assert fits(job, untagged_call(A), make_run()) is does
 
 
 def test_an_untagged_job_never_fits_a_call_that_had_tags() -> None:
@@ -96,14 +116,39 @@ def test_a_tagged_job_is_found_by_its_tag_whatever_the_time() -> None:
     mine = make_job("drsjob-1", A, tags=job_tags(run, "database"), created=after(-9000))
     other = make_job("drsjob-2", A)
     call = Call(at=NOW, servers=(A,))
-    assert find_made_by(call, [other, mine], run, frozenset()) == [mine]
+    assert find_made_by(call, [other, mine], run, frozenset()) == MadeBy(certain=(mine,))
+
+
+def test_an_untagged_job_that_fits_is_only_possible() -> None:
+    """Somebody else's drill of the same server in the same minutes looks the same, so no number of fitting
+    jobs makes one of them the call's.
+    """
+    one, two = make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))
+    call = untagged_call(A)
+    assert find_made_by(call, [one], make_run(), frozenset()) == MadeBy(possible=(one,))
+    assert find_made_by(call, [one, two], make_run(), frozenset()) == MadeBy(possible=(one, two))
 
 
 def test_a_job_that_another_call_made_is_not_found_again() -> None:
     """Two waves, or two tries, never share a job."""
-    assert (
-        find_made_by(untagged_call(A), [make_job("drsjob-1", A)], make_run(), frozenset({"drsjob-1"})) == []
-    )
+    job = make_job("drsjob-1", A)
+    assert find_made_by(untagged_call(A), [job], make_run(), frozenset({"drsjob-1"})) == MadeBy()
+    run = make_run()
+    tagged = make_job("drsjob-1", A, tags=job_tags(run, "database"))
+    call = Call(at=NOW, servers=(A,))
+    assert find_made_by(call, [tagged], run, frozenset({"drsjob-1"})) == MadeBy()
+
+
+def test_a_job_is_own_by_its_token_or_by_the_record() -> None:
+    """A live job that is neither belongs to somebody else, whatever its servers are."""
+    run = make_run()
+    tagged = make_job("drsjob-1", A, tags=job_tags(run, "database"))
+    untagged = make_job("drsjob-2", A)
+    assert is_own(tagged, run, frozenset())
+    assert is_own(untagged, run, frozenset({"drsjob-2"}))
+    assert not is_own(untagged, run, frozenset({"drsjob-1"}))
+    terminate = make_job("drsjob-3", A, type="TERMINATE", tags=job_tags(run, "database"))
+    assert not is_own(terminate, run, frozenset({"drsjob-3"}))
 
 
 def test_recorded_and_tagged_jobs_are_own() -> None:
@@ -132,28 +177,39 @@ def test_a_terminate_job_is_no_launch_of_the_run() -> None:
     assert own([make_job("drsjob-1", A, type="TERMINATE", tags=tags)], launch(), run=run) == []
 
 
-def test_a_call_without_reply_owns_the_one_job_that_fits() -> None:
-    """In this way clean-up finds what a killed task launched."""
+def test_a_job_that_fits_a_call_without_reply_is_named_and_not_own() -> None:
+    """It may be the run's or somebody else's. The sentence says so, and that its instances stay."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", B)]
-    assert own(jobs, launch(untagged_call(A))) == ["drsjob-1"]
+    found, unsure = own_launch_jobs(jobs, make_run(), [launch(untagged_call(A))])
+    assert (found, list(unsure)) == ([], ["drsjob-1"])
+    why = unsure["drsjob-1"]
+    assert f"StartRecovery of {A} was lost" in why
+    assert "drsjob-1 (LAUNCH by START_DRILL" in why
+    assert "Its instances are not touched" in why
 
 
-def test_what_is_ambiguous_is_reported_and_not_own() -> None:
-    """Two jobs would fit, so both are named and neither is touched."""
+def test_every_job_that_fits_is_named() -> None:
+    """Two jobs would fit, so each of them may be the run's."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
-    found, (note,) = own_launch_jobs(jobs, make_run(), [launch(untagged_call(A))])
-    assert found == []
-    assert f"StartRecovery of {A} was lost" in note
-    assert "2 jobs would fit: drsjob-1, drsjob-2. None of them is touched" in note
+    found, unsure = own_launch_jobs(jobs, make_run(), [launch(untagged_call(A))])
+    assert (found, list(unsure)) == ([], ["drsjob-1", "drsjob-2"])
 
 
-def test_a_job_that_the_run_knows_makes_the_other_one_certain() -> None:
-    """Two jobs fit and one is on record for another call, so the other one belongs to the call without a
-    reply.
-    """
+def test_a_job_on_record_is_not_named_a_second_time() -> None:
+    """Two jobs fit. One is on record for another call and is own; the other stays a guess."""
     jobs = [make_job("drsjob-1", A), make_job("drsjob-2", A, created=after(20))]
     record = launch(untagged_call(A, job_id="drsjob-1"), untagged_call(A))
-    assert own(jobs, record) == ["drsjob-1", "drsjob-2"]
+    found, unsure = own_launch_jobs(jobs, make_run(), [record])
+    assert ([job.job_id for job in found], list(unsure)) == (["drsjob-1"], ["drsjob-2"])
+
+
+def test_a_call_without_reply_that_had_tags_makes_no_guess() -> None:
+    """Its job has the run's token. Until DRS lists it, no untagged job is taken for it."""
+    run = make_run()
+    jobs = [make_job("drsjob-1", A)]
+    assert own_launch_jobs(jobs, run, [launch(Call(at=NOW, servers=(A,)))]) == ([], {})
+    tagged = make_job("drsjob-2", A, tags=job_tags(run, "database"))
+    assert own([*jobs, tagged], launch(Call(at=NOW, servers=(A,))), run=run) == ["drsjob-2"]
 
 
 def test_a_job_with_the_run_s_tag_and_other_servers_is_not_this_call_s() -> None:
@@ -161,8 +217,9 @@ def test_a_job_with_the_run_s_tag_and_other_servers_is_not_this_call_s() -> None
     run = make_run()
     tags = job_tags(run, "database")
     jobs = [make_job("drsjob-1", B, tags=tags), make_job("drsjob-2", A, B, tags=tags)]
-    assert find_made_by(Call(at=NOW, servers=(A,)), jobs, run, frozenset()) == []
-    assert find_made_by(Call(at=NOW, servers=(A, B)), jobs[1:], run, frozenset()) == jobs[1:]
+    assert find_made_by(Call(at=NOW, servers=(A,)), jobs, run, frozenset()) == MadeBy()
+    both = find_made_by(Call(at=NOW, servers=(A, B)), jobs[1:], run, frozenset())
+    assert both == MadeBy(certain=(jobs[1],))
 
 
 def test_a_recovery_s_job_fits_only_a_run_that_is_a_recovery() -> None:

@@ -289,7 +289,8 @@ def test_a_plan_runs_once_at_a_time(
     variables.values[OWNER] = "run-0"
     with pytest.raises(AirflowFailException, match=r"\[PLAN_ALREADY_EXECUTING\] Run run-0") as refused:
         begin_run(runs={"run-0": state})
-    assert "Wait for run-0 to end, or mark it failed" in str(refused.value)
+    stop = "python -m drs stop orders --run run-0` (or mark it failed in the Airflow UI)"
+    assert f"Wait for run-0 to end, or stop it with `{stop}" in str(refused.value)
     assert variables.values[OWNER] == "run-0"
     assert ledger.begun() is None
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from drs.errors import DrillError, DrillFailed, StoppedByHand
 from drs.run.ledger import Ledger
-from drs.run.proof import WITHOUT_CODE, doubts_before_evidence
+from drs.run.proof import STOPPED_IN_AIRFLOW, WITHOUT_CODE, doubts_before_evidence
 from drs.run.records import (
     CLEANUP_APPROVAL,
     RECOVERY_APPROVAL,
@@ -24,6 +25,8 @@ from drs.run.records import (
     Resolution,
     ResolvedServer,
     ServerRecord,
+    Stop,
+    TerminateCall,
     WaveOutcome,
     WaveResolution,
     WaveValidation,
@@ -126,8 +129,26 @@ def launch(servers: Sequence[str], job_id: str, *earlier: str) -> LaunchRecord:
 
 
 def clean(**fields: Any) -> CleanupRecord:
+    instances = tuple(
+        InstanceRecord(
+            recovery_instance_id=f"i-{server}",
+            ec2_instance_id=f"i-{server}",
+            server_id=server,
+            job_id=JOBS[wave],
+        )
+        for wave, servers in SERVERS.items()
+        for server in servers
+    )
+    ids = tuple(item.recovery_instance_id for item in instances)
     return CleanupRecord.model_validate(
-        {"started_at": NOW, "jobs": tuple(JOBS.values()), "proven": True, **fields}
+        {
+            "started_at": NOW,
+            "jobs": tuple(JOBS.values()),
+            "instances": instances,
+            "terminate_calls": (TerminateCall(job_id="drsjob-9", instances=ids),),
+            "proven": True,
+            **fields,
+        }
     )
 
 
@@ -135,11 +156,8 @@ NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a perso
 
 
 def kept(why: str) -> CleanupRecord:
-    """The record of a clean-up that kept one instance."""
-    instance = InstanceRecord(
-        recovery_instance_id="i-1", ec2_instance_id="i-1", server_id=A, job_id=JOBS["database"]
-    )
-    return clean(kept=True, proven=False, why_kept=why, instances=(instance,))
+    """The record of a clean-up that kept the instances."""
+    return clean(kept=True, proven=False, why_kept=why, terminate_calls=())
 
 
 @pytest.fixture
@@ -163,13 +181,13 @@ def verdict(states: dict[str, str | None] | None = None) -> str:
     return text
 
 
-def doubts(states: dict[str, str | None] | None = None) -> list[str]:
-    """The reasons of a failed verdict."""
-    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+def doubts(states: dict[str, str | None] | None = None, code: type[DrillError] = DrillFailed) -> list[str]:
+    """The reasons of a failed verdict with this code."""
+    with pytest.raises(AirflowFailException) as failed:
         verdict(states)
     first, *lines = str(failed.value).splitlines()
-    assert first == "[DRILL_FAILED] The drill did not pass:"
-    assert "Read the end of the log of the first task named" in lines[-1]
+    assert first == f"[{code.code}] The drill did not pass:"
+    assert lines[-1] == f"What to do: {code.remedy}"
     return [line.removeprefix("- ") for line in lines[:-1]]
 
 
@@ -186,7 +204,7 @@ def test_a_run_that_was_asked_to_keep_its_instances_passes(proven: Ledger) -> No
     proven.save_run(make_run(keep_instances=True))
     proven.save_cleanup(kept("the run was asked to keep them (keep_instances)"))
     assert verdict().endswith(
-        "1 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
+        "4 instance(s) are kept and cost money: the run was asked to keep them (keep_instances)."
     )
 
 
@@ -194,7 +212,7 @@ def test_a_drill_whose_plan_never_terminates_passes(proven: Ledger) -> None:
     """The verdict says that the instances continue to cost money."""
     proven.save_run(make_run(make_plan(cleanup={"when": "never"})))
     proven.save_cleanup(kept("the plan says so"))
-    assert verdict().endswith("1 instance(s) are kept and cost money: the plan says so.")
+    assert verdict().endswith("4 instance(s) are kept and cost money: the plan says so.")
 
 
 def test_a_drill_whose_instances_a_person_keeps_passes(proven: Ledger) -> None:
@@ -309,11 +327,12 @@ def test_a_dry_run_without_preflight_does_not_pass(ledger: Ledger) -> None:
     """It fails both when preflight failed and when preflight was skipped."""
     ledger.save_run(make_run(dry_run=True))
     ledger.save_failure("preflight", FailureRecord(code="ACCOUNT_MISMATCH", message="Account 1 is not 2."))
-    assert doubts(IDLE | {"preflight": "failed"}) == [
+    never_ran = {name: None for name in IDLE if name.startswith("wave_")}
+    assert doubts(IDLE | never_ran | {"preflight": "failed"}) == [
         "preflight failed: [ACCOUNT_MISMATCH] Account 1 is not 2.",
         "preflight has resolved no servers",
     ]
-    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"})
+    assert "preflight is skipped" in doubts(IDLE | {"preflight": "skipped"}, StoppedByHand)
 
 
 def test_a_missed_run_is_no_failed_drill_and_says_that_it_was_none(ledger: Ledger) -> None:
@@ -367,13 +386,30 @@ def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
     ]
 
 
-@pytest.mark.parametrize("task", [DATABASE_GATE, "terminate", "evidence"])
-@pytest.mark.parametrize("state", ["skipped", None])
+@pytest.mark.parametrize(
+    ("task", "state"),
+    [
+        (DATABASE_GATE, None),
+        *((task, state) for task in ("terminate", "evidence") for state in ("skipped", None)),
+    ],
+)
 def test_a_task_that_did_not_succeed_is_no_success(proven: Ledger, task: str, state: str | None) -> None:
-    """It was skipped because somebody marked the run failed, or it never ran. Airflow would call that a
-    success.
-    """
+    """It was skipped, or it never ran. Airflow would call that a success."""
     assert doubts({task: state}) == [f"{task} is {state or 'without a state'}"]
+
+
+def test_a_run_that_a_person_ended_is_no_failure_of_the_drill(proven: Ledger) -> None:
+    """The verdict says who ended it, and what was cut off by that."""
+    marked: dict[str, str | None] = {"wave_application.wait_until_launched": "failed"}
+    marked["wave_application.validate"] = "skipped"
+    assert doubts(marked, StoppedByHand) == [
+        STOPPED_IN_AIRFLOW,
+        "wave_application.wait_until_launched was cut off by that",
+        "wave_application.validate is skipped",
+    ]
+    proven.save_stop(Stop(by="ada", at=NOW, reason="the wrong fleet"))
+    by_ada = "ada stopped the run at 2026-03-01 06:00:00 UTC: the wrong fleet"
+    assert doubts(marked, StoppedByHand)[0] == by_ada
 
 
 def test_a_success_set_by_hand_proves_nothing(proven: Ledger, xcom: Any) -> None:
@@ -544,3 +580,75 @@ def test_a_run_whose_waves_were_all_left_out_has_proved_nothing(proven: Ledger) 
     left_out = WaveResolution(left_out="all of its servers are excluded")
     proven.save_resolution(Resolution(waves=dict.fromkeys(SERVERS, left_out)))
     assert doubts() == ["no wave has a record of a server being launched"]
+
+
+def test_a_server_whose_job_is_still_live_is_not_said_to_be_unlaunched(proven: Ledger) -> None:
+    """Its wait ended before its job did."""
+    judged = judge(DATABASE, JOBS["database"], failed=[A]).servers
+    live = judged[0].model_copy(update={"live": True})
+    proven.save_outcome("database", WaveOutcome(servers=(live, *judged[1:])))
+    assert doubts() == [f"wave database: server {A} (name of {A}) was still launching when the wait ended"]
+
+
+# --- objectives -------------------------------------------------------------------------------------------
+
+RTO = {"code": "RTO_MISSED", "says": "the RTO was missed"}
+RPO = {"code": "RPO_MISSED", "says": "the RPO was missed"}
+
+
+def verdict_after(evidence: Any) -> str:
+    """The text of the verdict of a run whose task evidence returned this."""
+    context = make_context(SUCCEEDED)
+    context["ti"].xcom["evidence"] = evidence
+    text = DrsDrillVerdictOperator(task_id="verdict").execute(context)
+    assert isinstance(text, str)
+    return text
+
+
+def test_a_missed_objective_is_told_with_the_pass(proven: Ledger, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan does not enforce it, so the run is green. The log warns."""
+    assert verdict_after({"not_met": [RTO]}) == (
+        "The drill passed, but the RTO was missed. 4 server(s) launched in 2 wave(s); all of them are "
+        "terminated."
+    )
+    assert "An objective of the plan was missed: the RTO was missed." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("evidence", "code"),
+    [
+        ({"not_met": [RTO]}, "RTO_MISSED"),
+        ({"not_met": [RPO]}, "RPO_MISSED"),
+        ({"not_met": [RTO, RPO]}, "RTO_MISSED"),
+        (None, "RTO_MISSED"),
+    ],
+)
+def test_an_enforced_objective_gives_the_verdict_its_code(proven: Ledger, evidence: Any, code: str) -> None:
+    """Also if the task evidence was marked as success by hand and measured nothing."""
+    plan = make_plan(objectives={"rto": "1h", "rpo": "1m", "enforce": True})
+    proven.save_run(make_run(plan))
+    assert verdict_after({"not_met": []}).startswith("The drill passed: ")
+    with pytest.raises(AirflowFailException) as failed:
+        verdict_after(evidence)
+    assert str(failed.value).startswith(f"[{code}] The drill did not pass:\n- the ")
+    for each in (evidence or {}).get("not_met", ()):
+        assert f"- {each['says']}" in str(failed.value)
+
+
+def test_an_enforced_objective_beside_another_failure_does_not_give_the_code(proven: Ledger) -> None:
+    """It is listed last; the first reason says what to do."""
+    proven.save_run(make_run(make_plan(objectives={"rto": "1h", "enforce": True})))
+    proven.save_outcome("database", judge(DATABASE, JOBS["database"], failed=[A]))
+    with pytest.raises(AirflowFailException, match="DRILL_FAILED") as failed:
+        verdict_after({"not_met": [RTO]})
+    _, *listed = str(failed.value).splitlines()
+    unlaunched = f"wave database: server {A} (name of {A}) did not launch"
+    assert listed[:2] == [f"- {unlaunched}", f"- {RTO['says']}"]
+
+
+def test_a_dry_run_has_no_objectives(ledger: Ledger) -> None:
+    """It launched nothing, whatever its plan enforces."""
+    plan = make_plan(objectives={"rto": "1h", "enforce": True})
+    ledger.save_run(make_run(plan, dry_run=True))
+    ledger.save_resolution(Resolution(waves={wave: resolve(servers) for wave, servers in SERVERS.items()}))
+    assert verdict(IDLE) == "Dry run of a DRILL: preflight passed, nothing was launched."

@@ -17,12 +17,14 @@ from drs.evidence.chain import ChainProblem
 from drs.evidence.record import Evidence
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
+from drs.plan import Plan
 from drs.plan.check_labels import ALWAYS
 from drs.preflight import Finding
 from drs.run.ledger import Ledger
 from drs.run.records import CheckResult, FailureRecord, Resolution, WaveResolution, WaveValidation
 from drs.tasks.operators import evidence as module
 from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
+from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
@@ -159,13 +161,55 @@ def test_xcom_and_asset_event_are_small_and_say_how_it_ended(drilled: SimulatedD
         "run_id": record.run.run_id,
         "execution_type": "DRILL",
         "dry_run": False,
+        "scope": "full",
         "result": "passed",
         "rto_target_seconds": 3600.0,
         "rto_launched_seconds": told["rto_launched_seconds"],
         "rto_validated_seconds": told["rto_validated_seconds"],
         "rpo_target_seconds": 900.0,
         "rpo_seconds": told["rpo_seconds"],
+        "not_met": [],
     }
+
+
+@pytest.mark.parametrize("enforce", [False, True])
+def test_a_missed_objective_is_told_to_the_verdict(
+    drilled: SimulatedDrill, folder: Path, *, enforce: bool
+) -> None:
+    """By code and words, and to other DAGs by code. Record and verdict agree on the result."""
+    objectives = {"rto": "1s", "rpo": "15m", "enforce": enforce}
+    plan = Plan.model_validate({**PLAN.model_dump(mode="json"), "objectives": objectives})
+    run = drilled.run.model_copy(update={"plan": plan.model_dump(mode="json")})
+    drilled.ledger.save_run(run)
+    told = execute(drilled)
+    (missed,) = told["not_met"]
+    assert missed["code"] == "RTO_MISSED"
+    assert missed["says"].startswith("the RTO was missed by ")
+    assert told["event"]["not_met"] == ["RTO_MISSED"]
+    assert told["result"] == ("failed" if enforce else "passed")
+    assert record_in(folder).reasons == ((missed["says"],) if enforce else ())
+    assert missed["says"] in told["summary"]
+    context = make_context(SUCCEEDED | {"evidence": "success"})
+    context["ti"].xcom["evidence"] = told
+    verdict = DrsDrillVerdictOperator(task_id="verdict")
+    if enforce:
+        with pytest.raises(AirflowFailException, match="RTO_MISSED"):
+            verdict.execute(context)
+    else:
+        assert verdict.execute(context) == told["summary"]
+
+
+def test_instances_that_no_clean_up_looked_for_are_asked_of_drs(
+    drilled: SimulatedDrill, folder: Path
+) -> None:
+    """Somebody marked terminate as success. Here DRS lists none of them any more."""
+    store: Any = drilled.store
+    del store.values["cleanup"]
+    assert execute(drilled)["result"] == "failed"
+    record = record_in(folder)
+    assert record.cleanup is not None
+    assert record.cleanup.started_at is None
+    assert [item.fate for item in record.cleanup.instances] == ["lost"] * len([*DATABASE, *APPLICATION])
 
 
 def test_the_record_names_the_run_in_airflow_and_the_next_one(drilled: SimulatedDrill, folder: Path) -> None:

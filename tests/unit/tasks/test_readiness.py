@@ -13,10 +13,14 @@ import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from drs.evidence.storage import LocalStorage
+from drs.evidence.store import EvidenceStore
 from drs.run.ledger import Ledger, Store
+from drs.run.records import Resolution
 from drs.tasks.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
 from simulator.engine.faults import ForeignJob, InternalError, ReplicationChange
-from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan, make_run
+from tests.unit.evidence.runs import found, passed_run, resolved
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.task_harness import FakeTaskInstance
 
@@ -109,6 +113,68 @@ def test_a_server_that_another_s_job_holds_is_told_at_once(drill: Callable[..., 
     message = refusal()
     assert message.startswith("[SERVER_CONFLICT]")
     assert DATABASE[1] in message
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvidenceStore:
+    """The configured evidence store, which has no record yet."""
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(tmp_path / "evidence"))
+    return EvidenceStore(LocalStorage(tmp_path / "evidence"))
+
+
+def test_the_log_says_that_nothing_has_changed_since_the_last_full_pass(
+    drill: Callable[..., SimulatedDrill], records: EvidenceStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before that, it says that no full drill has passed. A partial pass is none."""
+    drill()
+    records.keep(found(passed_run(make_run(make_plan(), waves=["application"]))))
+    ask()
+    assert "None of the plan's last 50 records is of a full drill that passed." in capsys.readouterr().out
+    records.keep(found(passed_run(make_run(make_plan(), run_id="run-2"))))
+    ask()
+    log = capsys.readouterr().out
+    assert "Last full pass: 2026-03-01 06:00 UTC (orders-000002)." in log
+    assert "Neither the plan nor the servers that its tags match have changed since then." in log
+
+
+def test_the_log_says_what_has_changed_since_the_last_full_pass(
+    drill: Callable[..., SimulatedDrill],
+    records: EvidenceStore,
+    plans: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Keys of the file, and servers that its tags match now. It is no finding: a drill could begin."""
+    run = drill()
+    for server in DATABASE:
+        run.drs.servers[server].tags["Tier"] = "database"
+    groups = {
+        "database": {"server_tags": {"Tier": "database"}},
+        "application": {"source_servers": [*APPLICATION]},
+    }
+    ledger = passed_run(make_run(make_plan(protection_groups=groups)))
+    first = resolved("database").model_copy(update={"servers": resolved("database").servers[:1]})
+    ledger.save_resolution(Resolution(waves={"database": first, "application": resolved("application")}))
+    records.keep(found(ledger))
+    now = make_plan(protection_groups=groups, launch={"job_timeout": "90m"})
+    text = yaml.safe_dump(now.model_dump(mode="json", exclude_unset=True))
+    (plans / "orders.yaml").write_text(text)
+    ask()
+    log = capsys.readouterr().out
+    assert "The plan's file has changed since then: launch.job_timeout." in log
+    assert (
+        f"The servers that its tags match have changed since then: wave database: added {DATABASE[1]}." in log
+    )
+    assert "A drill of orders could begin now." in log
+
+
+def test_records_that_cannot_be_read_are_a_note(
+    drill: Callable[..., SimulatedDrill], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readiness is about the next drill, not about the last one."""
+    drill()
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", "nothing://records")
+    ask()
+    assert "Whether the plan has changed since its last full pass is not known: " in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
+from drs.plan.naming import plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
 from drs.tasks.active_run import is_active, owner_key
@@ -184,8 +185,9 @@ def claim(context: Context) -> None:
             f"Run {owner} of {ti.dag_id} is active, and only one run of a plan may be active. "
             "This run changed nothing.",
             remedy=(
-                f"Wait for {owner} to end, or mark it failed in the Airflow UI: it then terminates what it "
-                "launched and ends."
+                f"Wait for {owner} to end, or stop it with `python -m drs stop {plan_name(ti.dag_id)} --run "
+                f"{owner}` (or mark it failed in the Airflow UI): it then terminates what it launched and "
+                "ends."
             ),
         )
     Variable.set(key, ti.run_id, description="The run that owns this recovery plan")

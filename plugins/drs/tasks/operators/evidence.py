@@ -17,17 +17,19 @@ from drs import settings
 from drs.aws.jobs import Job, LogEvent
 from drs.errors import EvidenceIncomplete
 from drs.evidence.assemble import assemble
+from drs.evidence.objectives import NOT_MET
 from drs.evidence.observed import Account
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence, Explanation
 from drs.evidence.storage import LocalStorage, ObjectStorage, RecordStorage, is_url
 from drs.evidence.store import EvidenceStore, Kept
-from drs.evidence.summary import judged, measured, seconds
+from drs.evidence.summary import judged, measured, not_met, seconds
 from drs.explain import explain_failure, raw_error_of
 from drs.plan.schedule import next_time
+from drs.run.fates import fates
 from drs.run.ledger import Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
-from drs.run.records import RunRecord
+from drs.run.records import RunRecord, launch_in_words
 from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
@@ -80,7 +82,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             states=task_states(context),
             jobs=jobs,
             logs=logs,
-            listed=self._listed(ledger, remarks),
+            listed=self._listed(ledger, run, remarks),
             findings=ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or (),
             remarks=remarks,
             url=str(ti.log_url).partition("/tasks/")[0],
@@ -102,15 +104,16 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             self._remark(remarks, f"The jobs' logs could not be read from DRS: {error}")
         return jobs, logs
 
-    def _listed(self, ledger: Ledger, remarks: list[str]) -> frozenset[str] | None:
-        """The recovery instances that DRS still lists; ``None`` if clean-up proved them gone or DRS did not
-        answer.
+    def _listed(self, ledger: Ledger, run: RunRecord, remarks: list[str]) -> frozenset[str] | None:
+        """The recovery instances that DRS still lists; ``None`` if clean-up proved them gone, this is a real
+        recovery, or DRS did not answer.
         """
         cleanup = ledger.cleanup()
-        if cleanup is None or cleanup.proven or not cleanup.instances:
+        launched = [each.instance.server_id for each in fates(ledger, run)]
+        if not run.is_drill or not launched or (cleanup is not None and cleanup.proven):
             return None
         try:
-            items = self.hook.recovery_instances(item.server_id for item in cleanup.instances)
+            items = self.hook.recovery_instances(launched)
         except NO_ANSWER as error:
             self._remark(remarks, f"The instances that are left could not be read from DRS: {error}")
             return None
@@ -127,7 +130,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
                 wave.name,
                 server.server_id,
                 server.name,
-                "launched" if server.launched else "did not launch",
+                launch_in_words(launched=server.launched, live=server.live),
                 server.instance_id or "-",
                 seconds(server.launch_seconds),
                 seconds(server.rpo_seconds),
@@ -155,8 +158,10 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
                 "run_id": record.run.run_id,
                 "execution_type": record.run.execution_type,
                 "dry_run": record.run.dry_run,
+                "scope": record.scope,
                 "result": record.result,
                 **measured(record),
+                NOT_MET: [each.code.value for each in not_met(record)],
             }
 
 
@@ -207,10 +212,12 @@ def summary(kept: Kept) -> dict[str, Any]:
         "run_id": record.run.run_id,
         "execution_type": record.run.execution_type,
         "dry_run": record.run.dry_run,
+        "scope": record.scope,
         "initiator": record.run.initiator,
         "reason": record.run.reason,
         "began_at": record.run.began_at.isoformat(),
         **measured(record),
+        NOT_MET: [each.as_json() for each in not_met(record)],
         "approvals": {about: answer.model_dump(mode="json") for about, answer in record.approvals.items()},
         "cleanup": {"proven": cleanup.proven, "kept": cleanup.kept} if cleanup else None,
         "failures": [failure.model_dump(mode="json") for failure in record.failures],

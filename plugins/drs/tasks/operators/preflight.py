@@ -19,7 +19,14 @@ from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
 from drs.tables import table
 from drs.tasks.active_run import activity_of_runs
-from drs.tasks.drill_task import coded_failures, hook_parameters, run_ledger, use_target, wait
+from drs.tasks.drill_task import (
+    ResumesAfterTimeout,
+    coded_failures,
+    hook_parameters,
+    run_ledger,
+    use_target,
+    wait,
+)
 from drs.tasks.hook import DrsHook
 from drs.tasks.triggers import DrsHoldersTrigger
 from drs.times import clock_time, utc_now
@@ -32,7 +39,7 @@ FINDINGS_KEY = "findings"
 PATIENCE_KEY = "patience"
 
 
-class DrsPreflightOperator(AwsBaseOperator[DrsHook]):
+class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """Check everything that can be known before a launch, and record which servers the run launches.
 
     All findings are reported together. If every error may clear by itself, the task waits and checks again,

@@ -138,7 +138,7 @@ def _wave_lines(ledger: Ledger, run: RunRecord) -> Iterator[str]:
             yield f"- wave {name}: {len(launched)} of {len(outcome.servers)} servers launched"
             for server in outcome.servers:
                 if not server.launched:
-                    yield f"- wave {name}: {server.server_id} ({server.name}) did not launch: {server.error}"
+                    yield f"- wave {name}: {server.server_id} ({server.name}) {server.result}: {server.error}"
         elif launch:
             yield f"- wave {name}: {len(launch.jobs)} launch job(s) started, not ended yet"
         nothing = nothing and not launch

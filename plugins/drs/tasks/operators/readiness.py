@@ -17,6 +17,7 @@ from drs.tasks.active_run import jobs_of_active_run
 from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import clients
+from drs.tasks.since_last_pass import since_last_full_pass
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -59,6 +60,8 @@ class DrsReadinessOperator(BaseOperator):
         self.aws_conn_id = plan.target.aws_conn_id
         report = check_plan(plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)))
         self._log_report(plan, report)
+        for line in since_last_full_pass(plan, report):
+            self.log.info(line)
         if report.errors:
             error = report.as_error()
             error.retryable = all(map(not_answered, report.errors))

@@ -21,6 +21,7 @@ from drs.run.records import LaunchRecord, RunRecord
 from drs.run.timeline import Timeline, WaitUntil
 from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import (
+    ResumesAfterTimeout,
     XComStore,
     chosen_wave,
     cleanup_has_begun,
@@ -45,7 +46,7 @@ RESUME_LEAD = dt.timedelta(seconds=2.5)
 rest, so that the call is made when the plan says."""
 
 
-class DrsStartRecoveryOperator(AwsBaseOperator[DrsHook]):
+class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """Start the recovery of every server of a wave, ``server_delay`` apart or in one job.
 
     The task is deferred during every pause. A server that another job holds is retried by the plan's backoff.

@@ -17,6 +17,7 @@ from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord
 from drs.run.standing import LaunchedServer, describe, launched_servers
 from drs.tasks.drill_task import (
+    ResumesAfterTimeout,
     coded_failures,
     hook_parameters,
     run_ledger,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
+class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """Terminate the drill instances that this run launched, and prove them gone in DRS and EC2.
 
     The instances of a real recovery are never terminated. A drill's instances are kept if the run, the plan
@@ -96,6 +97,7 @@ class DrsTerminateRecoveryInstancesOperator(AwsBaseOperator[DrsHook]):
             run=run,
             log=self.log,
             keep=rule.why if isinstance(rule, Keep) else "",
+            try_number=context["ti"].try_number,
         )
         clean_up.begin(resumed=resumed)
         while isinstance(step := clean_up.advance(), WaitForJobs):

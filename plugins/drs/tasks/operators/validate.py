@@ -24,7 +24,15 @@ from drs.run.records import (
     WaveValidation,
 )
 from drs.tables import table
-from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
+from drs.tasks.drill_task import (
+    ResumesAfterTimeout,
+    chosen_wave,
+    coded_failures,
+    hook_parameters,
+    run_ledger,
+    use_target,
+    wait,
+)
 from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
@@ -41,7 +49,7 @@ NAMED = 5
 HEADER = ("server", "name", "check", "result", "seen", "took")
 
 
-class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
+class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """Run every check of a wave's launched servers, in parallel and in the triggerer.
 
     The gate ``validated`` opens when every required server has passed its checks. A failed check of an
@@ -51,6 +59,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
+    after_timeout = "execute"
     template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
@@ -117,7 +126,7 @@ class DrsValidateServersOperator(AwsBaseOperator[DrsHook]):
                         remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
                     )
                 self.log.warning(
-                    "Optional server %s (%s) did not launch, and is not checked.",
+                    "No record says that optional server %s (%s) launched, so it is not checked.",
                     server.server_id,
                     server.name,
                 )
