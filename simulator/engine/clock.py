@@ -52,6 +52,10 @@ class Agenda:
         """Add ``action``, to be done at the time ``due``."""
         heapq.heappush(self._entries, (due, next(self._numbers), action))
 
+    def next_due(self) -> datetime | None:
+        """Return when the next action is due, or None if there is none."""
+        return self._entries[0][0] if self._entries else None
+
     def run_until(self, now: datetime) -> None:
         """Do every action that is due up to ``now``, in order, also those that these actions add."""
         while self._entries and self._entries[0][0] <= now:

@@ -57,6 +57,13 @@ class World:
         """Start a process at the time ``at``."""
         self._wait(process, next(process), at)
 
+    def next_due(self) -> datetime | None:
+        """Return when the next thing happens by itself, or None if nothing will."""
+        due = [hold.ends for hold, _ in self._held if hold.ends]
+        if (first := self._agenda.next_due()) is not None:
+            due.append(first)
+        return min(due, default=None)
+
     def tick(self) -> None:
         """Run everything that is due by now, in the order of its time."""
         now = self.clock.now()

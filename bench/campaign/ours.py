@@ -1,0 +1,52 @@
+"""The drill as drs-drills runs it: a run of the plan's DAG, and what that run says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bench.campaign import people
+from bench.campaign.judge import Verdict
+from bench.campaign.mixes import Trouble
+from bench.campaign.plans import Shape, neighbour
+from bench.campaign.scheduler import Row, Run
+from bench.campaign.world import World
+
+
+def begin(world: World, trouble: Trouble) -> Callable[[], list[Verdict]]:
+    """Start the drill, and let people act on it.
+
+    :return: gives what every run said of itself, once all is over
+    """
+    run = world.start(world.shape, "drill")
+    world.drill_actor = run.actor
+    world.drill_neighbour = lambda: world.start(neighbour(), "other")
+    for number, act in enumerate([people.answer_questions, *trouble.acts]):
+        rng = world.rng(f"act {number}")
+        world.join(lambda act=act, rng=rng: act(world, run, rng), act.__name__)  # type: ignore[misc]
+    shapes = {shape.dag_id: shape for shape in (world.shape, neighbour())}
+    return lambda: [_verdict(world, each, shapes[each.dag_id]) for each in world.runs]
+
+
+def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
+    last = run.rows["verdict"]
+    rule = shape.plan.cleanup.when
+    answer = run.answers.get("approve_cleanup")
+    kept_by_answer = rule == "after_approval" and answer is not None and answer[0] == "Keep"
+    state = "deleted" if run.deleted else run.state
+    return Verdict(
+        actor=run.actor,
+        state=state,
+        required=shape.required,
+        waves_ended=_waves_ended(run.rows.values()),
+        said="\n".join(row.error for row in run.rows.values()),
+        end=last.error,
+        keeps=rule == "never" or kept_by_answer or (rule == "on_success" and state != "success"),
+        kept_at=answer[1] if answer and kept_by_answer else None,
+        coloured_by_hand=last.by_hand,
+        goes_on=world.airflow.moves(run),
+    )
+
+
+def _waves_ended(rows: Iterable[Row]) -> float | None:
+    ended = [row.succeeded_at for row in rows if row.task_id.endswith(".validate")]
+    return max((at for at in ended if at is not None), default=None)

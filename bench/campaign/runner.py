@@ -1,0 +1,69 @@
+"""Runs the drills of many seeds, shared out among processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from multiprocessing.pool import Pool
+
+from bench.campaign.result import Result
+
+CHUNK = 25
+OURS, GUIDE = "drs-drills", "guide"
+HASH_SEED = "PYTHONHASHSEED"
+"""If it differs between processes, so does the order of sets, and a seed would not always give one drill."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One drill to run.
+
+    :param mix: the mix; ``None`` lets the seed choose
+    :param case: a case that is written down, instead of a mix
+    """
+
+    seed: int = 1
+    flow: str = OURS
+    mix: str | None = None
+    case: str | None = None
+
+
+_installed = ExitStack()
+
+
+def _prepare() -> None:
+    from bench.campaign import stand_ins  # here, because the parent needs none of Airflow
+
+    _installed.enter_context(stand_ins.installed())
+
+
+def run_one(task: Task) -> Result:
+    """Run one drill in this process, which must be prepared."""
+    from bench.campaign.drill import drill, source_of
+
+    return drill(task.seed, source_of(task), task.flow)
+
+
+@contextmanager
+def workers(processes: int) -> Iterator[Pool]:
+    """Processes that are prepared for drills, and in which a seed always gives the same drill."""
+    before = os.environ.get(HASH_SEED)
+    os.environ[HASH_SEED] = "0"
+    try:
+        pool = multiprocessing.get_context("spawn").Pool(processes, _prepare)
+    finally:
+        if before is None:
+            del os.environ[HASH_SEED]
+        else:
+            os.environ[HASH_SEED] = before
+    with pool:
+        yield pool
+
+
+def run(tasks: Iterable[Task], processes: int) -> Iterator[Result]:
+    """Run drills, and give what came of each as soon as it is known."""
+    with workers(processes) as pool:
+        yield from pool.imap_unordered(run_one, list(tasks), chunksize=CHUNK)
