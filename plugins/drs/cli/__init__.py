@@ -18,6 +18,7 @@ from drs.cli import (
     report,
     runbook,
     servers,
+    watch,
 )
 
 GROUPS = (
@@ -26,6 +27,7 @@ GROUPS = (
     airflow_drill,
     airflow_runs,
     airflow_status,
+    watch,
     servers,
     jobs,
     account,

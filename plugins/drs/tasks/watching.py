@@ -1,7 +1,7 @@
-"""One look of the watch from inside Airflow: AWS through the plans' connections, Airflow through the Task SDK.
+"""One look of the watch from inside Airflow: AWS by the plans' connections, Airflow by its Task SDK.
 
-The order matters: AWS is read first, then Airflow, and AWS once more where something seems to be left. So a run
-that begins or ends during the look is not taken for one that has left its instances.
+The order matters: AWS is read first, then Airflow, and AWS once more where something seems to be left. So a
+run that begins or ends during the look is not taken for one that has left its instances.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Folder:
 
 
 def read_memory() -> WatchMemory:
-    """What the watch remembers. If that cannot be read, it begins again: people are then notified once more."""
+    """What the watch remembers. If that cannot be read, it begins empty: people are then notified again."""
     kept = Variable.get(MEMORY, default=None, deserialize_json=True)
     try:
         return WatchMemory() if kept is None else WatchMemory.model_validate(kept)
@@ -148,9 +148,7 @@ def look_now(
     """
     plans = {**{record.dag_id: record.read_plan() for record in records}, **folder.valid}
     places = {Place.of(plan) for plan in plans.values()}
-    places.update(
-        Place.of(record.read_plan()) for record in records
-    )  # the file may name another place by now
+    places.update(Place.of(record.read_plan()) for record in records)
     views, unreadable = look(places, connect, now)
     reader = AirflowReader(ti, records, folder, memory, now)
     airflow = dataclasses.replace(reader.read(views), plans=plans, files=folder.files)
@@ -177,7 +175,7 @@ def findings_about(ti: Any, plan: Plan) -> list[WatchFinding]:
 def _look_again(
     views: Sequence[View], left: Iterable[RunInAws], now: dt.datetime
 ) -> tuple[list[View], list[Unreadable]]:
-    """Read the places in which something seems to be left once more, and believe only what both looks show."""
+    """Read the places in which something seems to be left again, and believe only what both looks show."""
     doubtful = {run.place.name for run in left}
     seen: list[View] = []
     lost: list[Unreadable] = []

@@ -1,4 +1,4 @@
-"""How long a task of a drill may stay in its state: its own time-outs in the run's plan, and a margin. Pure."""
+"""How long a task of a drill may stay in its state: its time-outs in the run's plan, and a margin. Pure."""
 
 from __future__ import annotations
 

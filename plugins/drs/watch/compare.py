@@ -1,4 +1,4 @@
-"""Compares what AWS has with what Airflow knows: which runs stand still, and which instances are nobody's. Pure.
+"""Compares what AWS has with what Airflow knows: which runs stand still, which instances are nobody's. Pure.
 
 View (AWS) ─────────┐
 AirflowView ────────┴─► Comparison: findings, and facts about drill instances that are no findings
@@ -57,7 +57,7 @@ def compare(
         found, kept = _nobodys(run, airflow, now)
         facts += kept
         findings += found
-    findings += [messages.unreadable(each, now) for each in blind]
+    findings += [messages.unreadable(each) for each in blind]
     return Comparison(tuple(sorted(findings, key=_order)), tuple(facts))
 
 
@@ -76,7 +76,7 @@ def is_own(run: RunInAws, airflow: AirflowView) -> bool:
 
 def by_age(
     views: Iterable[View],
-    older_than: Callable[[RunInAws], dt.timedelta],
+    older_than: Callable[[RunInAws], dt.timedelta | None],
     now: dt.datetime,
     *,
     kept: Callable[[RunInAws], KeptJobs | None],
@@ -85,7 +85,7 @@ def by_age(
 ) -> Comparison:
     """What AWS alone shows: without Airflow, only the age tells whether a run may still own its instances.
 
-    :param older_than: the age from which on a run's instances are a finding
+    :param older_than: the age from which on a run's instances are a finding; ``None``: it is not judged
     :param kept: what the run keeps by rule, as far as its evidence says
     :param files: the ids of the DAGs whose plan files exist
     :param why: why they are a finding, as the end of a sentence; ``{age}`` is replaced
@@ -96,8 +96,10 @@ def by_age(
         runs, unknown = runs_in(view, {})
         facts += [(each, "", "", messages.UNKNOWN_ORIGIN) for each in unknown]
         for run in runs:
-            bound = older_than(run)
-            began = run.began
+            bound, began = older_than(run), run.began
+            if bound is None:
+                facts += _facts(run, run.instances, messages.ANOTHER_AIRFLOW)
+                continue
             if began is not None and now - began <= bound:
                 facts += _facts(run, run.instances, "its run may still be active")
                 continue
@@ -194,9 +196,7 @@ def _nobodys(run: RunInAws, airflow: AirflowView, now: dt.datetime) -> tuple[lis
     if rest is None:
         return [], facts
     if known is None or known.state is None:
-        why = (
-            "Airflow does not know this run any more (the run or its DAG was deleted), and no rule keeps them"
-        )
+        why = "Airflow does not know this run any more (it or its DAG was deleted), and no rule keeps them"
     else:
         why = f"the run has ended ({known.state}), and no rule keeps them"
     if doubt := airflow.doubts.get(run.key.token):

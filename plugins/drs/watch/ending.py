@@ -35,8 +35,8 @@ class MemoryOnly:
 def may_end(finding: WatchFinding, airflow: AirflowView) -> Plan | None:
     """The plan by whose rules the watch may end what the finding names; ``None`` if it may not.
 
-    Every job must name this installation, no run of the plan may be active, it must be known that no rule keeps
-    anything of the run, and the plan must be of the same account and Region.
+    Every job must name this installation, no run of the plan may be active, it must be known that no rule
+    keeps anything of the run, and the plan must be of the same account and Region.
     """
     left = finding.orphan
     if left is None or not airflow.installation or left.installation != airflow.installation:

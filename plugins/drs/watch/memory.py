@@ -1,5 +1,5 @@
-"""What the watch remembers from one look to the next: since when it has seen each finding, whether people were
-notified of it, and since when each task of an active run is in its state. Pure.
+"""What the watch remembers from one look to the next: since when it has seen each finding, whether people
+were notified of it, and since when each task of an active run is in its state. Pure.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
+
+from pydantic import Field
 
 from drs.run.records import Record
 from drs.watch.airflow_view import ENDED, TaskSeen
@@ -37,14 +39,14 @@ class SeenRun(Record):
 
     states: str
     since: dt.datetime
-    tasks: dict[str, SeenTask] = {}
+    tasks: dict[str, SeenTask] = Field(default_factory=dict)
 
 
 class WatchMemory(Record):
     """Everything that the watch remembers."""
 
-    found: dict[str, SeenFinding] = {}
-    runs: dict[str, SeenRun] = {}
+    found: dict[str, SeenFinding] = Field(default_factory=dict)
+    runs: dict[str, SeenRun] = Field(default_factory=dict)
 
 
 def see_tasks(

@@ -26,7 +26,10 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
     plan = plan_name(run.dag_id)
     real = run.record is not None and not run.record.is_drill
     kind = "RECOVERY" if real else "drill"
-    message = f"Run {run.run_id} of plan {plan} (a {kind}) is active but does not go on, its clean-up included: {why}."
+    message = (
+        f"Run {run.run_id} of plan {plan} (a {kind}) is active but does not go on, and neither does its "
+        f"clean-up: {why}."
+    )
     return WatchFinding(
         code=Code.DRILL_FROZEN,
         keys=(f"frozen {run.dag_id} {run.run_id}",),
@@ -58,9 +61,9 @@ def paused(dag_id: str) -> tuple[str, str]:
     """Why a run of a paused DAG stands still, and what to do."""
     return (
         f"its DAG {dag_id} is paused, so Airflow starts no further task of it",
-        f"Unpause the DAG {dag_id} in the UI: the run goes on where it stopped. To end the drill instead, run "
-        f"`python -m drs stop {plan_name(dag_id)}`, or unpause the DAG and mark the run as failed: the run then "
-        "terminates what it launched. Marking it as failed has no effect as long as the DAG is paused.",
+        f"Unpause the DAG {dag_id} in the UI: the run goes on where it stopped. To end the drill instead, "
+        f"use `python -m drs stop {plan_name(dag_id)}`, or unpause the DAG and mark the run as failed: the "
+        "run then terminates what it launched. Marking it as failed has no effect while the DAG is paused.",
     )
 
 
@@ -69,8 +72,8 @@ def not_scheduled(dag_id: str, dag: DagInAirflow, left: RunInAws | None) -> tupl
     why = dag.why or "Airflow could not read it from its file"
     remedy = (
         f"Make Airflow read the DAG {dag_id} again: put the plan's file back, or fix the import error "
-        "(`python -m drs status` shows it). The run then goes on. A plan file that is back but broken or empty "
-        "is enough to end it: the run cleans up and ends red."
+        "(`python -m drs status` shows it). The run then goes on. To end the run, an empty file with the "
+        "plan's name is enough: the run then cleans up and ends red."
     )
     if left and left.instances:
         remedy += f" To terminate its instances at once: {terminate_command(left)}"
@@ -90,12 +93,14 @@ def silent(task: TaskSeen, bound: dt.timedelta, now: dt.datetime) -> tuple[str, 
 def _remedies(task: TaskSeen) -> str:
     again = f"clear the task {task.task_id}: it finds what it has launched, and launches nothing twice"
     if task.state == "deferred":
-        return f"Check that Airflow's triggerer runs (`airflow triggerer`) and start it again. If that does not help, {again}."
+        return (
+            "Check that Airflow's triggerer runs, and start it again (`airflow triggerer`). If that does not "
+            f"help, {again}."
+        )
     if task.state in {"running", "awaiting_input"}:
         return f"Read the task's log, and check its worker. If the task hangs, {again}."
     return (
-        "Check that Airflow's scheduler and workers run, and that the pool and the queue of the task have free "
-        "slots."
+        "Check that Airflow's scheduler and workers run, and that the task's pool and queue have free slots."
     )
 
 
@@ -110,8 +115,8 @@ def nothing_begins(run: RunInAirflow, since: dt.datetime, now: dt.datetime) -> t
     """Why a run stands still of which no task runs or waits."""
     why = f"no task of it has begun for {duration((now - since).total_seconds())}, and none runs or waits"
     remedy = (
-        "Check that Airflow's scheduler runs (`airflow scheduler`), and that workers and pools have free slots. "
-        f"The run's page shows what it would start next; its state is {run.state}."
+        "Check that Airflow's scheduler runs (`airflow scheduler`), and that workers and pools have free "
+        f"slots. The state of the run is {run.state}; its page in Airflow shows which task is next."
     )
     return why, remedy
 
@@ -175,8 +180,8 @@ def how_to_end(left: RunInAws, *, has_file: bool) -> Iterator[str]:
     if has_file:
         run = f" --run '{left.key.run_id}'" if left.key.run_id else ""
         yield (
-            f"`python -m drs cleanup {plan_name(left.key.dag_id)}{run}` lists the instances and terminates them "
-            "after you agree."
+            f"`python -m drs cleanup {plan_name(left.key.dag_id)}{run}` lists the instances, and terminates "
+            "them after you agree."
         )
     elif left.instances:
         yield f"The plan's file is gone, so terminate them with the AWS CLI: {terminate_command(left)}"
@@ -198,7 +203,7 @@ def ends_at(at: dt.datetime) -> str:
     return f"If they are still there at {minute(at)}, the watch terminates them ([drs] watch_terminates)."
 
 
-def unreadable(blind: Unreadable, now: dt.datetime) -> WatchFinding:
+def unreadable(blind: Unreadable) -> WatchFinding:
     """A place that the watch cannot read."""
     error = blind.error
     return WatchFinding(

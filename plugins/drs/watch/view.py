@@ -1,4 +1,4 @@
-"""What AWS shows in one account and Region: the drill instances, and the jobs that will launch more of them."""
+"""What AWS shows in one account and Region: the drill instances, and the jobs that will launch more."""
 
 from __future__ import annotations
 

@@ -107,8 +107,8 @@ class DrsWatchOperator(BaseOperator):
 
 
 def who(finding: WatchFinding, looked: Looked, others: Sequence[Notifier]) -> Iterator[MadeNotifier]:
-    """Who is notified of a finding: those that its plan names; and the watch's own notifiers if the plan's file
-    is gone, or if the plan names nobody.
+    """Who is notified of a finding: those that its plan names; and the watch's own notifiers if the plan's
+    file is gone, or if the plan names nobody.
     """
     plan = looked.airflow.plans.get(finding.dag_id)
     named = list(plan_notifiers(plan)) if plan else []
