@@ -39,8 +39,8 @@ def add_commands(commands: Any) -> None:
         description=(
             "Compare what AWS has in the accounts and Regions of all plans with what Airflow knows. Show "
             "drills that are active but do not go on, and drill instances whose run has ended or is unknown "
-            "and that no rule keeps. If Airflow cannot be reached, the age of an instance decides. Nothing is "
-            "changed."
+            "and that no rule keeps. If Airflow cannot be reached, the age of an instance decides. Nothing "
+            "is changed."
         ),
         exit_codes={
             OK: "nothing was found",

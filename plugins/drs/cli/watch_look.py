@@ -179,7 +179,7 @@ def left_by_drills(plan: Plan, access: Access, store: EvidenceStore) -> list[Wat
         kept=kept,
         files=frozenset({dag_id(plan.name)}),
         why=f"the run began {{age}} ago, and a drill of this plan takes {duration(longest.total_seconds())} "
-        "at the most. So the run stands still, or it has ended without terminating them, and no evidence says "
+        "at the most. So the run stands still, or has ended without terminating them, and no evidence says "
         "that a rule keeps them",
     )
     return list(comparison.findings)

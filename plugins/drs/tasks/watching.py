@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from airflow.sdk import Variable
@@ -27,7 +28,6 @@ from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.installation import INSTALLATION, kept_run
 from drs.tasks.operators.evidence import store
-from drs.tasks.operators.preflight import clients
 from drs.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
 from drs.watch.compare import Comparison, compare, suspects
@@ -119,23 +119,20 @@ def save_memory(memory: WatchMemory) -> None:
 
 
 def connect(place: Place) -> Connected:
-    """The calls that read a place through its connection.
-
-    :raises CheckUnavailable: Airflow has no such connection
-    """
+    """The calls that read a place through its connection."""
     hook = DrsHook(aws_conn_id=place.aws_conn_id, region_name=place.region)
-    try:
-        aws = clients(hook)
-    except AirflowException as error:
-        raise CheckUnavailable(
-            f"The connection {place.aws_conn_id} cannot be used: {error}",
-            remedy=f"Define the connection {place.aws_conn_id} in Airflow again.",
-        ) from error
-    return Connected(
-        drs=hook,
-        describe_ec2=Ec2Instances(aws_conn_id=place.aws_conn_id, region_name=place.region),
-        account=lambda: str(aws.sts.get_caller_identity()["Account"]),
-    )
+
+    def account() -> str:
+        try:
+            return str(hook.account_id)
+        except AirflowException as error:
+            raise CheckUnavailable(
+                f"The connection {place.aws_conn_id} cannot be used: {error}",
+                remedy=f"Correct the connection {place.aws_conn_id} in Airflow.",
+            ) from error
+
+    ec2 = Ec2Instances(aws_conn_id=place.aws_conn_id, region_name=place.region)
+    return Connected(drs=hook, describe_ec2=ec2, account=account)
 
 
 def look_now(
@@ -149,10 +146,11 @@ def look_now(
     plans = {**{record.dag_id: record.read_plan() for record in records}, **folder.valid}
     places = {Place.of(plan) for plan in plans.values()}
     places.update(Place.of(record.read_plan()) for record in records)
-    views, unreadable = look(places, connect, now)
+    open_place = functools.cache(connect)  # clients are slow to make
+    views, unreadable = look(places, open_place, now)
     reader = AirflowReader(ti, records, folder, memory, now)
     airflow = dataclasses.replace(reader.read(views), plans=plans, files=folder.files)
-    views, lost = _look_again(views, suspects(views, airflow), now)
+    views, lost = _look_again(views, suspects(views, airflow), open_place, now)
     airflow = reader.with_kept(airflow, suspects(views, airflow))
     blind = [*unreadable, *lost]
     return Looked(
@@ -173,14 +171,17 @@ def findings_about(ti: Any, plan: Plan) -> list[WatchFinding]:
 
 
 def _look_again(
-    views: Sequence[View], left: Iterable[RunInAws], now: dt.datetime
+    views: Sequence[View],
+    left: Iterable[RunInAws],
+    open_place: Callable[[Place], Connected],
+    now: dt.datetime,
 ) -> tuple[list[View], list[Unreadable]]:
     """Read the places in which something seems to be left again, and believe only what both looks show."""
     doubtful = {run.place.name for run in left}
     seen: list[View] = []
     lost: list[Unreadable] = []
     for view in views:
-        again = read(view.place, connect, now) if view.place.name in doubtful else view
+        again = read(view.place, open_place, now) if view.place.name in doubtful else view
         if isinstance(again, Unreadable):
             lost.append(again)
         else:
