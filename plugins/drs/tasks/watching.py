@@ -62,12 +62,14 @@ class Looked:
     :param airflow: what Airflow knew
     :param memory: what is to be remembered of the runs; the findings are not in it yet
     :param blind: the names of the places that could not be read
+    :param unread: those of them in which this Airflow never drilled
     """
 
     comparison: Comparison
     airflow: AirflowView
     memory: WatchMemory
     blind: frozenset[str]
+    unread: tuple[Unreadable, ...] = ()
 
 
 class Folder:
@@ -144,8 +146,9 @@ def look_now(
     :param folder: the plans, which name further places
     """
     plans = {**{record.dag_id: record.read_plan() for record in records}, **folder.valid}
-    places = {Place.of(plan) for plan in plans.values()}
-    places.update(Place.of(record.read_plan()) for record in records)
+    # A plan's file may name another place by now than its last run.
+    drilled = {Place.of(record.read_plan()) for record in records}
+    places = drilled | {Place.of(plan) for plan in plans.values()}
     open_place = functools.cache(connect)  # clients are slow to make
     views, unreadable = look(places, open_place, now)
     reader = AirflowReader(ti, records, folder, memory, now)
@@ -153,11 +156,15 @@ def look_now(
     views, lost = _look_again(views, suspects(views, airflow), open_place, now)
     airflow = reader.with_kept(airflow, suspects(views, airflow))
     blind = [*unreadable, *lost]
+    # Where this Airflow never drilled, it has left nothing. Plans that are only examples make nothing red.
+    names = {place.name for place in drilled}
+    concerned = [each for each in blind if each.place.name in names]
     return Looked(
-        comparison=compare(views, blind, airflow, now),
+        comparison=compare(views, concerned, airflow, now),
         airflow=airflow,
         memory=memory.model_copy(update={"runs": reader.seen}),
         blind=frozenset(each.place.name for each in blind),
+        unread=tuple(each for each in blind if each not in concerned),
     )
 
 

@@ -45,6 +45,7 @@ def test_the_commands_are_these() -> None:
         "servers",
         "status",
         "validate",
+        "watch",
     ]
 
 
@@ -105,6 +106,7 @@ COMMANDS_WITHOUT_ACCESS = {
     "runbook single-server": 3,
     "servers --plan single-server": 3,
     "status": 1,
+    "watch": 3,
     "runs": 3,
     "logs last": 3,
     "drill single-server": 3,

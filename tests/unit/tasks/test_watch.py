@@ -410,10 +410,17 @@ def test_a_place_that_cannot_be_read_is_red_and_hides_no_other(watched: Watch) -
     assert said() == ["DRILL_FROZEN: a drill of orders stands still"]
 
 
-def test_a_connection_that_leads_elsewhere_is_red(watched: Watch) -> None:
-    """The watch would look at another account's drills."""
+def test_a_connection_that_leads_elsewhere_is_red_once_its_plan_was_drilled(
+    watched: Watch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The watch would look at another account's drills. Where none was ever run, nothing can be left."""
     target = {"region": "us-east-1", "account_id": "999988887777"}
     seen = watched(make_plan(target=target))
+    assert seen.look() == ""
+    assert (
+        "no drill was ever run there: The watch cannot read account 999988887777" in capsys.readouterr().out
+    )
+    seen.begin("success")
     assert "[ACCOUNT_MISMATCH] The watch cannot read account 999988887777" in seen.look()
 
 

@@ -75,6 +75,10 @@ class DrsWatchOperator(BaseOperator):
             self.log.warning("%s.", failure)
 
     def _log_facts(self, looked: Looked, now: dt.datetime) -> None:
+        for unread in looked.unread:
+            self.log.warning(
+                "Not read, because no drill was ever run there: %s", messages.unreadable(unread).message
+            )
         if facts := looked.comparison.facts:
             self.log.info(
                 "These drill instances are no findings, and the watch does not touch them:\n%s",
