@@ -29,6 +29,18 @@ class AirflowApi(shared.AirflowApi):
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
         self._request("PATCH", path, json={"new_state": state})
 
+    def pause(self, dag_id: str) -> None:
+        """Pause a DAG as a user does in the UI."""
+        self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": True})
+
+    def delete_dag(self, dag_id: str) -> None:
+        """Delete a DAG as a user does in the UI: its runs go with it."""
+        self._request("DELETE", f"/dags/{dag_id}")
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Change an Airflow Variable."""
+        self._request("PATCH", f"/variables/{key}", json={"key": key, "value": value})
+
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """What a task asks a person, as the UI shows it under Required Actions, and the answer."""
         return self._json("GET", _question_path(dag_id, run_id, task_id))
