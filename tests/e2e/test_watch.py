@@ -39,9 +39,7 @@ class Watch:
         return log
 
     def finding(self, run: DrillRun) -> str:
-        """The log of a look that says something of this run; other tests may have left something, too. Empty if
-        it says nothing of the run.
-        """
+        """The log of a look if it says something of this run; other tests may have left something, too."""
         log = self.look()
         return log if run.run_id in log else ""
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from drs.cli.airflow_api import AirflowApi, DagRun, NotAllowed, TaskInstance
 from drs.cli.airflow_records import RunStore
 from drs.cli.airflow_runs import drill_runs
-from drs.cli.aws import Access, access_for
+from drs.cli.aws import Access, access_for, explained
 from drs.errors import EvidenceIncomplete
 from drs.evidence.store import EvidenceStore
 from drs.plan import BrokenPlan, Plan, load_folder
@@ -27,12 +27,12 @@ from drs.run.records import RunRecord
 from drs.times import duration, utc_now
 from drs.watch.airflow_view import ENDED, AirflowView, DagInAirflow, KeptJobs, RunInAirflow, TaskSeen
 from drs.watch.bounds import longest_drill
-from drs.watch.compare import Comparison, by_age, compare, suspects
+from drs.watch.compare import WatchResult, by_age, compare, suspects
 from drs.watch.findings import WatchFinding
 from drs.watch.kept import kept_by, kept_in_evidence
 from drs.watch.view import (
+    AwsPlace,
     Connected,
-    Place,
     RunInAws,
     RunKey,
     Unreadable,
@@ -81,14 +81,14 @@ class Aws:
     """
 
     def __init__(self, plans: Iterable[Plan], profile: str | None) -> None:
-        self._plans = {Place.of(plan): plan for plan in plans}
+        self._plans = {AwsPlace.of(plan): plan for plan in plans}
         self._profile = profile
 
     @property
-    def places(self) -> list[Place]:
+    def places(self) -> list[AwsPlace]:
         return list(self._plans)
 
-    def connect(self, place: Place) -> Connected:
+    def connect(self, place: AwsPlace) -> Connected:
         """The calls that read a place.
 
         :raises InvalidField: the plan's connection in the environment cannot be understood
@@ -98,7 +98,7 @@ class Aws:
 
 
 def connected(access: Access) -> Connected:
-    return Connected(access.drs, access.describe_ec2, lambda: access.identity.account)
+    return Connected(access.drs, access.describe_ec2, lambda: access.identity.account, explained)
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class CommandLook:
     :param notes: what could not be asked, one sentence each
     """
 
-    comparison: Comparison
-    places: tuple[Place, ...]
+    comparison: WatchResult
+    places: tuple[AwsPlace, ...]
     blind: tuple[Unreadable, ...]
     active: int | None
     notes: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ def look_by_age(
 def left_by_drills(plan: Plan, access: Access, store: EvidenceStore) -> list[WatchFinding]:
     """What runs of this plan have left that are older than a drill of it can be, as far as AWS shows."""
     now, longest = utc_now(), longest_drill(plan)
-    view = read(Place.of(plan), lambda _: connected(access), now)
+    view = read(AwsPlace.of(plan), lambda _: connected(access), now)
     if isinstance(view, Unreadable):
         return []  # preflight says so
 

@@ -30,13 +30,13 @@ from drs.tasks.installation import INSTALLATION, kept_run
 from drs.tasks.operators.evidence import store
 from drs.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
-from drs.watch.compare import Comparison, compare, suspects
+from drs.watch.compare import WatchResult, compare, suspects
 from drs.watch.findings import WatchFinding
 from drs.watch.kept import kept_by, kept_in_evidence
 from drs.watch.memory import SeenRun, WatchMemory, see_tasks
 from drs.watch.view import (
+    AwsPlace,
     Connected,
-    Place,
     RunInAws,
     RunKey,
     Unreadable,
@@ -65,7 +65,7 @@ class Looked:
     :param unread: those of them in which this Airflow never drilled
     """
 
-    comparison: Comparison
+    comparison: WatchResult
     airflow: AirflowView
     memory: WatchMemory
     blind: frozenset[str]
@@ -120,7 +120,7 @@ def save_memory(memory: WatchMemory) -> None:
     )
 
 
-def connect(place: Place) -> Connected:
+def connect(place: AwsPlace) -> Connected:
     """The calls that read a place through its connection."""
     hook = DrsHook(aws_conn_id=place.aws_conn_id, region_name=place.region)
 
@@ -147,8 +147,8 @@ def look_now(
     """
     plans = {**{record.dag_id: record.read_plan() for record in records}, **folder.valid}
     # A plan's file may name another place by now than its last run.
-    drilled = {Place.of(record.read_plan()) for record in records}
-    places = drilled | {Place.of(plan) for plan in plans.values()}
+    drilled = {AwsPlace.of(record.read_plan()) for record in records}
+    places = drilled | {AwsPlace.of(plan) for plan in plans.values()}
     open_place = functools.cache(connect)  # clients are slow to make
     views, unreadable = look(places, open_place, now)
     reader = AirflowReader(ti, records, folder, memory, now)
@@ -180,7 +180,7 @@ def findings_about(ti: Any, plan: Plan) -> list[WatchFinding]:
 def _look_again(
     views: Sequence[View],
     left: Iterable[RunInAws],
-    open_place: Callable[[Place], Connected],
+    open_place: Callable[[AwsPlace], Connected],
     now: dt.datetime,
 ) -> tuple[list[View], list[Unreadable]]:
     """Read the places in which something seems to be left again, and believe only what both looks show."""

@@ -1,7 +1,7 @@
 """Compares what AWS has with what Airflow knows: which runs stand still, which instances are nobody's. Pure.
 
 View (AWS) ─────────┐
-AirflowView ────────┴─► Comparison: findings, and facts about drill instances that are no findings
+AirflowView ────────┴─► WatchResult: findings, and facts about drill instances that are no findings
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ORDER = (Code.DRILL_FROZEN, Code.ORPHANED_DRILL_INSTANCE)
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WatchResult:
     """The result of one look."""
 
     findings: tuple[WatchFinding, ...]
@@ -38,7 +38,7 @@ class Comparison:
 
 def compare(
     views: Iterable[View], blind: Iterable[Unreadable], airflow: AirflowView, now: dt.datetime
-) -> Comparison:
+) -> WatchResult:
     """Every run that stands still, every instance that is nobody's, and every place that cannot be read."""
     findings: list[WatchFinding] = []
     facts: list[Fact] = []
@@ -58,7 +58,7 @@ def compare(
         facts += kept
         findings += found
     findings += [messages.unreadable(each) for each in blind]
-    return Comparison(tuple(sorted(findings, key=_order)), tuple(facts))
+    return WatchResult(tuple(sorted(findings, key=_order)), tuple(facts))
 
 
 def suspects(views: Iterable[View], airflow: AirflowView) -> list[RunInAws]:
@@ -82,7 +82,7 @@ def by_age(
     kept: Callable[[RunInAws], KeptJobs | None],
     files: frozenset[str],
     why: str,
-) -> Comparison:
+) -> WatchResult:
     """What AWS alone shows: without Airflow, only the age tells whether a run may still own its instances.
 
     :param older_than: the age from which on a run's instances are a finding; ``None``: it is not judged
@@ -109,7 +109,7 @@ def by_age(
                 remedy = messages.how_to_end(rest, has_file=run.key.dag_id in files)
                 text = why.format(age=age(began, now))
                 findings.append(messages.orphaned(rest, text, list(remedy), now, orphan=False))
-    return Comparison(tuple(findings), tuple(facts))
+    return WatchResult(tuple(findings), tuple(facts))
 
 
 # --- runs that stand still ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from drs.run.log import Log
 from drs.run.records import RunRecord
 from drs.watch.airflow_view import AirflowView
 from drs.watch.findings import WatchFinding
-from drs.watch.view import Connected, Place, RunInAws
+from drs.watch.view import AwsPlace, Connected, RunInAws
 
 GRACE = dt.timedelta(hours=1)
 """How long the watch must have seen an orphan before it ends it."""
@@ -44,7 +44,7 @@ def may_end(finding: WatchFinding, airflow: AirflowView) -> Plan | None:
     if left.key.dag_id in airflow.busy or left.key.token in airflow.doubts:
         return None
     plan = airflow.plans.get(left.key.dag_id)
-    return plan if plan is not None and Place.of(plan).name == left.place.name else None
+    return plan if plan is not None and AwsPlace.of(plan).name == left.place.name else None
 
 
 def end(left: RunInAws, plan: Plan, aws: Connected, log: Log, now: Callable[[], dt.datetime]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from drs.errors import Code, DrillError
 from drs.plan.naming import plan_name
 from drs.preflight import Finding
-from drs.watch.view import Place, RunInAws
+from drs.watch.view import AwsPlace, RunInAws
 
 CLASSES = {cls.code: cls for cls in DrillError.__subclasses__()}
 
@@ -27,6 +27,7 @@ class WatchFinding:
     :param place: where it was seen; ``None`` if it was seen in Airflow alone
     :param dag_id: the DAG of the plan that it concerns; empty if it concerns no plan
     :param run_id: the run that it concerns
+    :param execution_type: of the run that it concerns
     :param passing: it may be gone at the next look, so people are notified only if it is still there then
     :param orphan: what AWS has of a run that has ended, for the watch to terminate
     """
@@ -37,9 +38,10 @@ class WatchFinding:
     message: str
     remedy: str
     details: str = ""
-    place: Place | None = None
+    place: AwsPlace | None = None
     dag_id: str = ""
     run_id: str = ""
+    execution_type: str = "DRILL"
     passing: bool = False
     orphan: RunInAws | None = None
 

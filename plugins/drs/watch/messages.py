@@ -40,6 +40,7 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
         place=left.place if left else None,
         dag_id=run.dag_id,
         run_id=run.run_id,
+        execution_type="RECOVERY" if real else "DRILL",
     )
 
 
@@ -269,7 +270,7 @@ def notice(finding: WatchFinding, base_url: str) -> Notice:
         title=finding.title,
         text="\n".join(lines) + "\n",
         plan=finding.plan,
-        execution_type="DRILL",
+        execution_type=finding.execution_type,
         account_id=place.account_id if place else "",
         region=place.region if place else "",
         run_id=finding.run_id,

@@ -6,6 +6,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,11 +23,13 @@ from drs.run.records import InstanceRecord
 
 JOBS_IN_A_CALL = 1000
 """The most job ids that one DescribeJobs call accepts."""
+Explain = Callable[[ClientError | BotoCoreError], DrillError | None]
+"""Turns an error of AWS into a failure with a code; ``None`` where no code explains it."""
 GONE = frozenset({"shutting-down", "terminated"})
 """EC2's states of an instance that DRS may still list for a moment."""
 
 
-class Place(NamedTuple):
+class AwsPlace(NamedTuple):
     """An account and Region, and the Airflow connection that leads there."""
 
     account_id: str
@@ -34,7 +37,7 @@ class Place(NamedTuple):
     aws_conn_id: str
 
     @classmethod
-    def of(cls, plan: Plan) -> Place:
+    def of(cls, plan: Plan) -> AwsPlace:
         """The place of a plan's target."""
         return cls(plan.target.account_id, plan.target.region, plan.target.aws_conn_id)
 
@@ -52,11 +55,13 @@ class Connected:
     """The calls that read one place.
 
     :param account: asks AWS for the account of the credentials
+    :param explain: what an error of AWS means to the reader, if that is not the reader of a task's log
     """
 
     drs: DrsCalls
     describe_ec2: DescribeEc2
     account: Callable[[], str]
+    explain: Explain | None = None
 
 
 class RunKey(NamedTuple):
@@ -91,7 +96,7 @@ class RunInAws:
 
     key: RunKey
     installation: str
-    place: Place
+    place: AwsPlace
     instances: tuple[DrillInstance, ...] = ()
     launching: tuple[Job, ...] = ()
 
@@ -122,7 +127,7 @@ class View:
     :param note: what could not be read, and does not matter for the comparison
     """
 
-    place: Place
+    place: AwsPlace
     at: dt.datetime
     instances: tuple[DrillInstance, ...] = ()
     launches: tuple[Job, ...] = ()
@@ -136,16 +141,16 @@ class Unreadable:
     :param passing: it may be readable again at the next look
     """
 
-    place: Place
+    place: AwsPlace
     error: DrillError
     passing: bool
 
 
 def look(
-    places: Iterable[Place], connect: Callable[[Place], Connected], now: dt.datetime
+    places: Iterable[AwsPlace], connect: Callable[[AwsPlace], Connected], now: dt.datetime
 ) -> tuple[list[View], list[Unreadable]]:
     """Read every place. If several connections lead to one, the first that can read it counts."""
-    by_name: dict[str, list[Place]] = defaultdict(list)
+    by_name: dict[str, list[AwsPlace]] = defaultdict(list)
     for place in sorted(set(places)):
         by_name[place.name].append(place)
     views: list[View] = []
@@ -163,10 +168,14 @@ def look(
     return views, unreadable
 
 
-def read(place: Place, connect: Callable[[Place], Connected], now: dt.datetime) -> View | Unreadable:
+def read(place: AwsPlace, connect: Callable[[AwsPlace], Connected], now: dt.datetime) -> View | Unreadable:
     """Read one place, or say why that is not possible."""
+    explain: Explain = partial(
+        call_errors.explain, doing="what the watch asked for", connection=place.aws_conn_id
+    )
     try:
         aws = connect(place)
+        explain = aws.explain or explain
         account = aws.account()
         if account != place.account_id:
             raise AccountMismatch(
@@ -177,15 +186,11 @@ def read(place: Place, connect: Callable[[Place], Connected], now: dt.datetime) 
     except DrillError as error:
         return Unreadable(place, error, passing=error.retryable)
     except (ClientError, BotoCoreError) as error:
-        explained = call_errors.explain(error, "what the watch asked for", connection=place.aws_conn_id)
-        return Unreadable(
-            place,
-            explained or CheckUnavailable(f"AWS refused a call: {error}", remedy="Read AWS's message."),
-            passing=call_errors.unavailable(error),
-        )
+        refused = CheckUnavailable(f"AWS refused a call: {error}", remedy="Read AWS's message above.")
+        return Unreadable(place, explain(error) or refused, passing=call_errors.unavailable(error))
 
 
-def _read(place: Place, aws: Connected, now: dt.datetime) -> View:
+def _read(place: AwsPlace, aws: Connected, now: dt.datetime) -> View:
     drills = [item for item in aws.drs.every_recovery_instance() if item.get("isDrill") is True]
     recent = [job for job in aws.drs.jobs_since(now - LOOK_BACK) if _launches_a_drill(job)]
     ids = sorted({str(item["jobID"]) for item in drills if item.get("jobID")})

@@ -20,9 +20,10 @@ from drs.run.records import CleanupRecord, RunRecord
 from drs.tasks import installation, watching
 from drs.tasks.operators import watch
 from drs.tasks.operators.watch import DrsWatchOperator
+from drs.watch.compare import compare
 from drs.watch.ending import may_end
 from simulator.engine.faults import AccessDenied, InternalError
-from tests.unit.drill import make_plan
+from tests.unit.drill import NOW, make_plan
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.task_harness import FakeVariables
 from tests.unit.tasks.test_send_messages import Noted
@@ -505,20 +506,19 @@ def test_it_may_end_only_what_is_certain() -> None:
     """By default it may; each of these facts forbids it."""
     token = sights.RUN.token
     compared = sights.airflow(sights.in_airflow("success"))
-    (finding,) = watching.compare(
-        [sights.view(sights.instance(job=sights.launch()))], [], compared, sights.NOW
-    ).findings
+    (finding,) = compare([sights.view(sights.instance(job=sights.launch()))], [], compared, NOW).findings
     assert finding.orphan is not None
     assert may_end(finding, compared) == make_plan()
     elsewhere = make_plan(target={"region": "eu-central-1", "account_id": "111122223333"})
-    for forbids in (
+    facts: list[dict[str, Any]] = [
         {"installation": "another"},
         {"installation": ""},
         {"busy": frozenset({sights.DAG})},
         {"doubts": {token: "unreadable"}},
         {"plans": {}},
         {"plans": {sights.DAG: elsewhere}},
-    ):
+    ]
+    for forbids in facts:
         known = sights.airflow(sights.in_airflow("success"), **forbids)
         assert may_end(finding, known) is None, forbids
 

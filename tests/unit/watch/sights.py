@@ -10,12 +10,12 @@ from drs.aws.jobs import Job
 from drs.run.ownership import job_tags
 from drs.run.records import InstanceRecord, RunRecord
 from drs.watch.airflow_view import AirflowView, DagInAirflow, RunInAirflow, TaskSeen
-from drs.watch.view import DrillInstance, Place, View
+from drs.watch.view import AwsPlace, DrillInstance, View
 from tests.unit.drill import DATABASE, NOW, after, make_job, make_plan, make_run
 
 HERE = "0123456789ab"
 """The id of the Airflow that watches."""
-PLACE = Place("111122223333", "us-east-1", "aws_default")
+PLACE = AwsPlace("111122223333", "us-east-1", "aws_default")
 RUN = make_run(installation=HERE)
 DAG = RUN.dag_id
 
@@ -41,7 +41,7 @@ def instance(instance_id: str = "i-1", job: Job | None = None, job_id: str = "dr
     return DrillInstance(record, job)
 
 
-def view(*instances: DrillInstance, jobs: tuple[Job, ...] = (), place: Place = PLACE) -> View:
+def view(*instances: DrillInstance, jobs: tuple[Job, ...] = (), place: AwsPlace = PLACE) -> View:
     """A look at a place; ``jobs`` are those of the last day."""
     return View(place, NOW, instances, jobs)
 

@@ -10,7 +10,7 @@ import pytest
 from drs.errors import AccessDenied, Code
 from drs.run.records import RunRecord
 from drs.watch.airflow_view import DagInAirflow, KeptJobs
-from drs.watch.compare import Comparison, by_age, compare
+from drs.watch.compare import WatchResult, by_age, compare
 from drs.watch.findings import WatchFinding, as_error
 from drs.watch.view import RunInAws, Unreadable
 from tests.unit.drill import NOW, after, make_plan, make_run
@@ -28,16 +28,16 @@ from tests.unit.watch.sights import (
 )
 
 
-def only(found: Comparison) -> WatchFinding:
+def only(found: WatchResult) -> WatchFinding:
     (finding,) = found.findings
     return finding
 
 
-def codes(found: Comparison) -> list[Code]:
+def codes(found: WatchResult) -> list[Code]:
     return [finding.code for finding in found.findings]
 
 
-def facts(found: Comparison) -> dict[str, str]:
+def facts(found: WatchResult) -> dict[str, str]:
     """Why each instance is no finding, by instance."""
     return {each.record.recovery_instance_id: why for each, _, _, why in found.facts}
 
@@ -49,7 +49,7 @@ def test_a_run_that_goes_on_is_no_finding() -> None:
     """Its instances are its own."""
     job = launch()
     run = in_airflow(tasks={"wave_database.validate": "deferred"})
-    assert compare([view(instance(job=job))], [], airflow(run), after(600)) == Comparison(())
+    assert compare([view(instance(job=job))], [], airflow(run), after(600)) == WatchResult(())
 
 
 def test_a_paused_dag_freezes_its_run() -> None:
@@ -68,7 +68,7 @@ def test_a_paused_dag_freezes_its_run() -> None:
 def test_a_paused_dag_without_an_active_run_is_no_finding() -> None:
     """Most plans are paused most of the time."""
     at_rest = airflow(in_airflow("success"), dag=DagInAirflow("paused"))
-    assert compare([view()], [], at_rest, NOW) == Comparison(())
+    assert compare([view()], [], at_rest, NOW) == WatchResult(())
 
 
 @pytest.mark.parametrize("state", ["stale", "removed"])
@@ -117,7 +117,7 @@ def test_a_task_that_is_silent_past_its_own_time_outs_freezes_its_run(
         ]
     )
     known = airflow(in_airflow(run=make_run(plan, installation=HERE), tasks={task: state}))
-    assert compare([view()], [], known, hours(bound)) == Comparison(())
+    assert compare([view()], [], known, hours(bound)) == WatchResult(())
     finding = only(compare([view()], [], known, hours(bound) + dt.timedelta(seconds=1)))
     assert finding.code == Code.DRILL_FROZEN
     assert f"its task {task} has been {state} for" in finding.message
@@ -127,7 +127,7 @@ def test_the_bounds_are_those_of_the_plan_with_which_the_run_began() -> None:
     """The file may have been edited since."""
     run = make_run(make_plan(cleanup={"timeout": "10h", "keep_for": "1h"}), installation=HERE)
     known = airflow(in_airflow(run=run, tasks={"terminate": "deferred"}))
-    assert compare([view()], [], known, hours(11)) == Comparison(())
+    assert compare([view()], [], known, hours(11)) == WatchResult(())
     assert codes(compare([view()], [], known, hours(12))) == [Code.DRILL_FROZEN]
 
 
@@ -135,7 +135,7 @@ def test_a_task_that_waits_for_jobs_that_have_ended_freezes_its_run() -> None:
     """That is a triggerer that stands still, long before the task's own time-out."""
     run = in_airflow(tasks={"wave_database.wait_until_launched": "deferred"})
     seen = view(jobs=(launch(ended=after(600)), launch("drsjob-2", ended=after(660))))
-    assert compare([seen], [], airflow(run), after(660 + 900)) == Comparison(())
+    assert compare([seen], [], airflow(run), after(660 + 900)) == WatchResult(())
     finding = only(compare([seen], [], airflow(run), after(660 + 901)))
     assert "still waits for DRS, although its last job there ended 15 min 1 s ago" in finding.message
     assert "triggerer" in finding.remedy
@@ -152,13 +152,13 @@ def test_a_task_whose_jobs_may_be_live_waits_for_its_own_time_out(other: Any) ->
     """A live job of its wave, or no job of its wave that is known."""
     run = in_airflow(tasks={"wave_database.wait_until_launched": "deferred"})
     jobs = (launch(), other) if other.tags["drs-drills:run"] == RUN.token else (other,)
-    assert compare([view(jobs=jobs)], [], airflow(run), hours(1)) == Comparison(())
+    assert compare([view(jobs=jobs)], [], airflow(run), hours(1)) == WatchResult(())
 
 
 def test_a_run_of_which_nothing_runs_or_waits_stands_still_after_a_while() -> None:
     """The scheduler takes seconds from task to task."""
     run = in_airflow(moved_at=after(600))
-    assert compare([view()], [], airflow(run), after(600 + 900)) == Comparison(())
+    assert compare([view()], [], airflow(run), after(600 + 900)) == WatchResult(())
     finding = only(compare([view()], [], airflow(run), after(600 + 901)))
     assert finding.code == Code.DRILL_FROZEN
     assert "no task of it has begun for 15 min 1 s" in finding.message
@@ -184,6 +184,7 @@ def test_a_real_recovery_that_stands_still_is_named_as_one() -> None:
     )
     finding = only(compare([view()], [], frozen, NOW))
     assert "(a RECOVERY)" in finding.message
+    assert finding.execution_type == "RECOVERY"
 
 
 # --- instances that are nobody's ------------------------------------------------------------------------
@@ -342,7 +343,7 @@ def test_all_findings_are_one_error_under_the_code_of_the_first() -> None:
 
 def judged(
     age: float, *, older_than: dt.timedelta | None = dt.timedelta(hours=6), kept: KeptJobs | None = None
-) -> Comparison:
+) -> WatchResult:
     def asked(run: RunInAws) -> KeptJobs | None:
         assert run.key.token == RUN.token
         return kept

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError
+
 from drs.errors import AccessDenied, Code
-from drs.watch.view import Connected, Place, Unreadable, View, confirmed, look, read, runs_in
+from drs.watch.view import AwsPlace, Connected, Unreadable, View, confirmed, look, read, runs_in
 from simulator.engine.faults import InternalError
 from tests.unit.drill import DATABASE, NOW
 from tests.unit.simulated import ACCOUNT, REGION, SimulatedDrill
 from tests.unit.watch import sights
 
-HERE = Place(ACCOUNT, REGION, "aws_default")
+HERE = AwsPlace(ACCOUNT, REGION, "aws_default")
 
 
 def connection(drill: SimulatedDrill, account: str = ACCOUNT) -> Connected:
@@ -66,8 +68,6 @@ def test_what_ec2_has_terminated_is_gone(drill: Callable[..., SimulatedDrill]) -
 
 def test_an_ec2_that_cannot_be_read_hides_nothing(drill: Callable[..., SimulatedDrill]) -> None:
     """Then only the cost is not known; the age is that of the job."""
-    from botocore.exceptions import EndpointConnectionError
-
     run = drill()
     run.launch()
     run.finish_jobs()
@@ -102,9 +102,9 @@ def test_one_of_several_connections_to_a_place_is_enough(drill: Callable[..., Si
     run.finish_jobs()
     places = [HERE, HERE._replace(aws_conn_id="aaa_broken"), HERE._replace(region="eu-central-1")]
 
-    def connect(place: Place) -> Connected:
+    def connect(place: AwsPlace) -> Connected:
         if place.aws_conn_id == "aaa_broken" or place.region != REGION:
-            raise AccessDenied("No.", remedy="Log in.")
+            raise NoCredentialsError if place.region == REGION else AccessDenied("No.", remedy="Log in.")
         return connection(run)
 
     views, unreadable = look(places, connect, NOW)

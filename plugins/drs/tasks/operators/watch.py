@@ -67,8 +67,8 @@ class DrsWatchOperator(BaseOperator):
         chosen = list(who(finding, looked, others))
         if not chosen:
             self.log.warning(
-                "Nobody is notified of %s: neither the plan's notifications nor [drs] watch_notifiers name "
-                "anybody.",
+                "Nobody is notified of this (%s): neither the plan's notifications nor [drs] watch_notifiers "
+                "name anybody.",
                 finding.title,
             )
         for failure in deliver(messages.notice(finding, settings.base_url()), chosen):
