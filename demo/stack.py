@@ -40,11 +40,6 @@ task's request in the middle of a write to SQLite, and in need of the same loop 
 
 COMPONENTS = ("simulator", *AIRFLOW_COMPONENTS)
 
-PRELOADED = "import drs.dag_factory, airflow.__main__; airflow.__main__.main()"
-"""Airflow's command line in a process that knows our modules: the scheduler forks every task, and the DAG
-processor every parse, and what they have imported their children need not.
-"""
-
 RESTARTED = """
 at_once=$1
 shift
@@ -142,7 +137,7 @@ class Stack(Installation):
             arguments = ["airflow", "api-server", "--apps", "execution"]
             arguments += ["--port", str(self.ports.execution_api)]
         else:
-            airflow = [sys.executable, "-c", PRELOADED, component]
+            airflow = [sys.executable, "-m", "demo.preloaded", component]
             self.processes.start(component, ["bash", "-c", RESTARTED, component, "20", *airflow])
             return
         self.processes.start(component, [sys.executable, "-m", *arguments])

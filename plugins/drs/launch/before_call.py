@@ -1,0 +1,113 @@
+"""What DRS shows of some servers directly before they are launched: which must not be launched, and which
+already are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drs.aws.calls import DrsCalls
+from drs.aws.jobs import Job, live_holders, parse_time
+from drs.aws.states import InitiatedBy, LaunchStatus
+from drs.run.other_drills import OtherDrill
+
+IsOwn = Callable[[Job], bool]
+"""Whether this run started the job, beyond doubt."""
+WhyHeld = Callable[[OtherDrill], str | None]
+"""Why a drill instance of somebody else holds its server, as a clause; ``None`` if it may be replaced."""
+
+
+@dataclass(frozen=True)
+class BeforeCall:
+    """What DRS shows of the servers that are about to be launched.
+
+    :param own: the job of this run that launches the server now or has launched it, by server id
+    :param starting: the live job of a real recovery that holds a server, by server id
+    :param running: why a server must not be launched, as a clause, by server id: it has an instance that is
+        not a drill's
+    :param held: why a drill of somebody else holds a server, as a clause, by server id
+    """
+
+    own: Mapping[str, Job]
+    starting: Mapping[str, Job]
+    running: Mapping[str, str]
+    held: Mapping[str, str]
+
+
+def look_before_call(
+    hook: DrsCalls, server_ids: Sequence[str], *, is_drill: bool, is_own: IsOwn, why_held: WhyHeld
+) -> BeforeCall:
+    """Look at these servers, right before they are launched.
+
+    DRS terminates the recovery instance that a server has when it launches the server again. Preflight looked
+    too, but an approval, a delay or a wait may have passed since. Jobs are read before instances: a job that
+    ends between the two is then seen by its instance.
+
+    :param is_drill: a drill keeps away from real recoveries and from the drills of others. A real recovery
+        does not wait for drills.
+    """
+    live = hook.live_jobs()
+    instances = hook.recovery_instances(server_ids)
+    known = {job.job_id: job for job in live}
+    ids = {str(item["jobID"]) for item in instances if item.get("jobID")}
+    known |= {job.job_id: job for job in hook.describe_jobs(ids - known.keys())}
+    own = _own(server_ids, live, instances, known, is_own)
+    others = [item for item in instances if not _is_own_job(item, known, is_own)]
+    recoveries = [job for job in live if job.initiated_by == InitiatedBy.START_RECOVERY and not is_own(job)]
+    drills = [item for item in others if item.get("isDrill") is True] if is_drill else []
+    held = {item["sourceServerID"]: why_held(_drill(item, known)) for item in drills}
+    return BeforeCall(
+        own=own,
+        starting=live_holders(recoveries, server_ids) if is_drill else {},
+        running={
+            item["sourceServerID"]: (
+                f"it runs in a real recovery: {item['recoveryInstanceID']} is not a drill's instance, and "
+                "DRS would terminate it when the server is launched"
+            )
+            for item in others
+            if item.get("isDrill") is not True
+        },
+        held={server_id: why for server_id, why in held.items() if why},
+    )
+
+
+def _own(
+    server_ids: Sequence[str],
+    live: Iterable[Job],
+    instances: Iterable[Mapping[str, Any]],
+    known: Mapping[str, Job],
+    is_own: IsOwn,
+) -> dict[str, Job]:
+    """The servers that this run launches now, or has launched, whatever its records say."""
+    launched = {
+        item["sourceServerID"]: job
+        for item in instances
+        if (job := known.get(str(item.get("jobID")))) is not None
+        and is_own(job)
+        and any(
+            each.server_id == item["sourceServerID"] and each.status == LaunchStatus.LAUNCHED
+            for each in job.participants
+        )
+    }
+    return launched | live_holders([job for job in live if is_own(job)], server_ids)
+
+
+def _is_own_job(item: Mapping[str, Any], known: Mapping[str, Job], is_own: IsOwn) -> bool:
+    job = known.get(str(item.get("jobID")))
+    return job is not None and is_own(job)
+
+
+def _drill(item: Mapping[str, Any], known: Mapping[str, Job]) -> OtherDrill:
+    job = known.get(str(item.get("jobID")))
+    return OtherDrill(
+        instance_id=str(item["recoveryInstanceID"]), job=job, launched=job.created if job else _data_of(item)
+    )
+
+
+def _data_of(item: Mapping[str, Any]) -> dt.datetime | None:
+    """The moment of the data on the instance, which is shortly before its launch."""
+    at = item.get("pointInTimeSnapshotDateTime")
+    return parse_time(at) if at else None
