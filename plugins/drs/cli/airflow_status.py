@@ -128,7 +128,8 @@ def _plan_checks(api: AirflowApi) -> Iterator[Check]:
 
 def drill_check(api: AirflowApi, arguments: argparse.Namespace) -> Check:
     """Check that no drill stands still and that nothing is left of one, by the same rules as the watch."""
-    from drs.cli.watch_look import Plans, look_with_airflow  # imports botocore, which is slow
+    from drs.cli.watch_airflow import Plans  # these import botocore, which is slow
+    from drs.cli.watch_look import look_with_airflow
 
     try:
         plans = Plans.of(arguments.plans)

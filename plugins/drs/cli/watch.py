@@ -28,7 +28,8 @@ from drs.cli.evidence_store import add_path, open_store
 from drs.times import utc_now
 
 if TYPE_CHECKING:
-    from drs.cli.watch_look import CommandLook, Plans
+    from drs.cli.watch_airflow import Plans
+    from drs.cli.watch_look import CommandLook
 
 
 def add_commands(commands: Any) -> None:
@@ -73,7 +74,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _watch(arguments: argparse.Namespace) -> int:
-    from drs.cli.watch_look import Plans
+    from drs.cli.watch_airflow import Plans
 
     plans = Plans.of(arguments.plans)
     seen, notes = _look(arguments, plans)

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from airflow.sdk import Variable
@@ -41,10 +41,9 @@ from drs.watch.view import (
     RunKey,
     Unreadable,
     View,
-    confirmed,
     has_untagged,
     look,
-    read,
+    look_again,
     runs_in,
 )
 
@@ -153,7 +152,7 @@ def look_now(
     views, unreadable = look(places, open_place, now)
     reader = AirflowReader(ti, records, folder, memory, now)
     airflow = dataclasses.replace(reader.read(views), plans=plans, files=folder.files)
-    views, lost = _look_again(views, suspects(views, airflow), open_place, now)
+    views, lost = look_again(views, suspects(views, airflow), open_place, now)
     airflow = reader.with_kept(airflow, suspects(views, airflow))
     blind = [*unreadable, *lost]
     # Where this Airflow never drilled, it has left nothing. Plans that are only examples make nothing red.
@@ -175,25 +174,6 @@ def findings_about(ti: Any, plan: Plan) -> list[WatchFinding]:
     folder = Folder(only=plan.name)
     looked = look_now(ti, [record] if record else [], folder, read_memory(), utc_now())
     return [finding for finding in looked.comparison.findings if finding.dag_id == dag]
-
-
-def _look_again(
-    views: Sequence[View],
-    left: Iterable[RunInAws],
-    open_place: Callable[[AwsPlace], Connected],
-    now: dt.datetime,
-) -> tuple[list[View], list[Unreadable]]:
-    """Read the places in which something seems to be left again, and believe only what both looks show."""
-    doubtful = {run.place.name for run in left}
-    seen: list[View] = []
-    lost: list[Unreadable] = []
-    for view in views:
-        again = read(view.place, open_place, now) if view.place.name in doubtful else view
-        if isinstance(again, Unreadable):
-            lost.append(again)
-        else:
-            seen.append(confirmed(view, again))
-    return seen, lost
 
 
 class AirflowReader:

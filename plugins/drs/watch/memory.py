@@ -35,7 +35,7 @@ class SeenTask(Record):
 
 
 class SeenRun(Record):
-    """An active run. ``states`` stands for the states of all of its tasks."""
+    """An active run. ``states`` is a digest of the states of all of its tasks."""
 
     states: str
     since: dt.datetime

@@ -215,6 +215,28 @@ def _record(item: Mapping[str, object]) -> InstanceRecord:
     )
 
 
+def look_again(
+    views: Iterable[View],
+    left: Iterable[RunInAws],
+    connect: Callable[[AwsPlace], Connected],
+    now: dt.datetime,
+) -> tuple[list[View], list[Unreadable]]:
+    """Read the places in which something seems to be left again, and believe only what both looks show.
+
+    :param left: what seems to be left; Airflow was asked about it after the first look
+    """
+    doubtful = {run.place.name for run in left}
+    seen: list[View] = []
+    lost: list[Unreadable] = []
+    for view in views:
+        again = read(view.place, connect, now) if view.place.name in doubtful else view
+        if isinstance(again, Unreadable):
+            lost.append(again)
+        else:
+            seen.append(confirmed(view, again))
+    return seen, lost
+
+
 def confirmed(first: View, second: View) -> View:
     """What two looks at a place both show, as the second one shows it."""
     instances = {each.record.recovery_instance_id for each in first.instances}

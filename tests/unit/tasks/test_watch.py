@@ -435,7 +435,7 @@ def setting(*texts: str) -> str:
 def test_the_watch_s_own_notifiers_get_what_has_no_plan_any_more(
     watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In addition to the people whom the plan of the last run named."""
+    """In addition to the people that the plan of the last run named."""
     monkeypatch.setenv("AIRFLOW__DRS__WATCH_NOTIFIERS", setting("own: {{ drs.code }} {{ drs.plan }}"))
     seen = watched()
     seen.begin()
