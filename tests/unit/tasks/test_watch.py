@@ -492,6 +492,25 @@ def test_a_notifier_that_fails_hides_no_finding(watched: Watch, capsys: pytest.C
     assert "Notice 'watch' by notifier no.such.Notifier failed" in capsys.readouterr().out
 
 
+def test_a_watch_that_is_cut_off_while_it_sends_does_not_send_again(
+    watched: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has written that people were notified before it begins to send."""
+    seen = watched()
+    seen.begin()
+    seen.airflow.paused.add(DAG)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "deliver", killed)
+        with pytest.raises(KeyboardInterrupt):
+            seen.look()
+    assert "[DRILL_FROZEN]" in seen.look()
+    assert said() == []
+
+
 def test_a_memory_that_somebody_damaged_begins_again(watched: Watch) -> None:
     """The watch does not fail for it."""
     seen = watched()
