@@ -20,6 +20,14 @@ class AirflowApi(shared.AirflowApi):
     def __init__(self, url: str, login: shared.Login = shared.Login()) -> None:  # noqa: B008 (it is frozen)
         super().__init__(httpx.Client(base_url=url, timeout=30, trust_env=False), login)
 
+    def delete_dag(self, dag_id: str) -> None:
+        """Delete a DAG as a user does in the UI: its runs go with it."""
+        self._request("DELETE", f"/dags/{dag_id}")
+
+    def set_variable(self, key: str, value: str) -> None:
+        """Change an Airflow Variable."""
+        self._request("PATCH", f"/variables/{key}", json={"key": key, "value": value})
+
     def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
         """What a task asks a person, as the UI shows it under Required Actions, and the answer."""
         return self._json("GET", _question_path(dag_id, run_id, task_id))

@@ -55,6 +55,7 @@ def airflow_settings(
         # An edited plan is a new DAG at once: the plan watcher has it parsed, and it is stored at once.
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": 1,
         "DRS__PLANS_FOLDER": plans,
+        "DRS__WATCH_INTERVAL": "",  # a demo lasts minutes; tests trigger the watch when they want it
         # DRS's minutes are seconds in the simulator: look at jobs that much oftener.
         "DRS__POLL_INTERVAL": 15.0 if speed <= 1 else 2.0,
         "DRS__POLL_INTERVAL_NEAR": 3.0 if speed <= 1 else 1.0,

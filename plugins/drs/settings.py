@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 
 from airflow.sdk.configuration import conf
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
+from drs.errors import InvalidField
 from drs.evidence.storage import default_evidence_folder
+from drs.plan import durations
+from drs.plan.model import Notifier
 
 SECTION = "drs"
+SHORTEST_WATCH = dt.timedelta(minutes=1)
 
 
 def plans_folder() -> Path:
@@ -49,6 +56,47 @@ def poll_interval_near() -> float:
 def readiness_schedule() -> str:
     """When all plans are checked for readiness: a cron expression in UTC. Empty: only by hand."""
     return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()
+
+
+def watch_interval() -> dt.timedelta | None:
+    """How often the watch looks. Empty: only when it is triggered by hand.
+
+    :raises InvalidField: the setting is not a duration
+    """
+    text = str(conf.get(SECTION, "watch_interval", fallback="10m")).strip()
+    if not text:
+        return None
+    try:
+        interval = durations.parse(text)
+    except PydanticCustomError:
+        interval = dt.timedelta(0)
+    if interval < SHORTEST_WATCH:
+        raise InvalidField(
+            f"The setting watch_interval in section [drs] is {text!r}, not a duration of at least 1m.",
+            remedy="Write it like this: watch_interval = 10m. Leave it empty to run the watch only by hand.",
+        )
+    return interval
+
+
+def watch_terminates() -> bool:
+    """Whether the watch terminates orphaned drill instances."""
+    return bool(conf.getboolean(SECTION, "watch_terminates", fallback=False))
+
+
+def watch_notifiers() -> tuple[Notifier, ...]:
+    """Who is notified of findings whose plan is gone or names nobody: a list in JSON, as in a plan's
+    ``notifications.notifiers``.
+
+    :raises InvalidField: the setting is not such a list
+    """
+    text = str(conf.get(SECTION, "watch_notifiers", fallback="")).strip()
+    try:
+        return TypeAdapter(tuple[Notifier, ...]).validate_json(text or "[]")
+    except ValidationError as error:
+        raise InvalidField(
+            f"The setting watch_notifiers in section [drs] is not a list of notifiers in JSON: {error}",
+            remedy='Write it like this: [{"notifier": "my_team.notifiers.Pager", "parameters": {}}]',
+        ) from None
 
 
 def metrics() -> bool:

@@ -14,8 +14,8 @@ from airflow.dag_processing.dagbag import DagBag
 from drs.tasks.operators.begin import DrsRefuseDrillOperator
 from tests.dags.conftest import EXAMPLES, REPOSITORY
 
-READINESS = "drs_readiness"
-DAG_IDS = {READINESS, "drs_drill__fleet", "drs_drill__order-system", "drs_drill__single-server"}
+FOR_ALL_PLANS = {"drs_readiness", "drs_watch"}
+DAG_IDS = {*FOR_ALL_PLANS, "drs_drill__fleet", "drs_drill__order-system", "drs_drill__single-server"}
 GOOD = (EXAMPLES / "single-server.yaml").read_text()
 Parse = Callable[[], DagBag]
 
@@ -45,8 +45,8 @@ def only_error(bag: DagBag) -> str:
 
 
 def test_every_file_in_dags_imports(dag_bag: Parse) -> None:
-    """In safe mode, Airflow skips files that do not look like DAGs. Each plan is a DAG, and one more DAG
-    checks all plans.
+    """In safe mode, Airflow skips files that do not look like DAGs. Each plan is a DAG, and two more DAGs
+    check all plans.
     """
     bag = dag_bag()
     assert bag.import_errors == {}
@@ -55,6 +55,7 @@ def test_every_file_in_dags_imports(dag_bag: Parse) -> None:
         "recovery_plans.py",
         "recovery_plan_errors.py",
         "drs_readiness.py",
+        "drs_watch.py",
     }
 
 
@@ -134,7 +135,8 @@ def test_a_missing_folder_is_an_error_that_names_it(
     missing = plans / "nowhere"
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(missing))
     bag = dag_bag()
-    assert set(bag.dags) == {READINESS}  # which reads the folder only when it runs, and then is red
+    # They read the folder only when they run, and then are red.
+    assert set(bag.dags) == FOR_ALL_PLANS
     assert bag.import_errors
     for error in bag.import_errors.values():
         assert str(missing) in error

@@ -31,6 +31,8 @@ CONNECTIONS = {
 }
 SPEED = 300.0
 """How many times faster than real the simulated DRS is: it launches within 2 s, unless a fault delays it."""
+WATCH = {"AIRFLOW__DRS__WATCH_TERMINATES": "True"}
+"""The watch of the stack runs only when a test triggers it; then it may end what it has seen for an hour."""
 SPARING = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.75"}
 """Several Airflows run side by side in the tests, each of which would look for work four times a second."""
 STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
@@ -85,7 +87,10 @@ def tidied(folder: Path) -> Iterator[None]:
 def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iterator[Stack]:
     """The stack, started once in each process that runs these tests, and ended before other tests."""
     with Stack(
-        tmp_path_factory.mktemp("stack"), plans=plans, settings={**CONNECTIONS, **SPARING}, speed=SPEED
+        tmp_path_factory.mktemp("stack"),
+        plans=plans,
+        settings={**CONNECTIONS, **SPARING, **WATCH},
+        speed=SPEED,
     ) as stack:
         yield stack
 

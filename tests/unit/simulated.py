@@ -162,9 +162,7 @@ class SimulatedDrill:
         launch = self.launch(wave)
         self.finish_jobs()
         now = self.clock.now()
-        instances = {
-            (item.job_id, item.server_id): item.id for item in self.drs.recovery_instances.values()
-        }
+        instances = {(item.job_id, item.server_id): item.id for item in self.drs.recovery_instances.values()}
         servers = [
             ServerRecord(
                 server_id=slot.server_id,

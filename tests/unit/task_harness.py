@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk import BaseOperator
@@ -31,6 +32,8 @@ class FakeTaskInstance:
     ) -> None:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
+        self.paused = False
+        """Whether the DAG is paused."""
         self.xcom: dict[str, Any] = {}
         """What each task of the run returned, by task id."""
         self.pushed: dict[tuple[str, str], Any] = {}
@@ -57,13 +60,22 @@ class FakeTaskInstance:
     def xcom_push(self, *, key: str, value: Any) -> None:
         self.pushed[self.task_id, key] = value
 
-    def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
+    def get_dr_count(
+        self, *, dag_id: str, run_ids: list[str] | None = None, states: list[str] | None = None
+    ) -> int:
         assert dag_id == self.dag_id
-        return len(set(run_ids) & set(self.runs))
+        return sum(
+            run_id in (run_ids or [run_id]) and state in (states or [state])
+            for run_id, state in self.runs.items()
+        )
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         assert dag_id == self.dag_id
         return self.runs[run_id]
+
+    def get_dag(self, dag_id: str) -> Any:
+        assert dag_id == self.dag_id
+        return SimpleNamespace(is_paused=self.paused)
 
 
 class FakeVariables:

@@ -19,6 +19,7 @@ from drs.cli import (
     runbook,
     servers,
     stop,
+    watch,
 )
 
 GROUPS = (
@@ -28,6 +29,7 @@ GROUPS = (
     stop,
     airflow_runs,
     airflow_status,
+    watch,
     servers,
     jobs,
     account,

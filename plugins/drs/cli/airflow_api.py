@@ -111,6 +111,8 @@ class TaskInstance(TypedDict):
     try_number: int
     start_date: str | None
     end_date: str | None
+    queued_when: str | None
+    scheduled_when: str | None
 
 
 class ImportFailure(TypedDict):
@@ -205,6 +207,10 @@ class AirflowApi:
         """One DAG run."""
         return self._json("GET", _run_path(dag_id, run_id))  # type: ignore[return-value]
 
+    def run_or_none(self, dag_id: str, run_id: str) -> DagRun | None:
+        """One DAG run, or None if Airflow does not know it."""
+        return self._json_or_none(_run_path(dag_id, run_id))  # type: ignore[return-value]
+
     def run_state(self, dag_id: str, run_id: str) -> str:
         """The state of a run: queued, running, success or failed."""
         return self.run(dag_id, run_id)["state"]
@@ -270,6 +276,19 @@ class AirflowApi:
         content = [] if log is None else log["content"]
         return [{"event": message} if isinstance(message, str) else message for message in content]
 
+    def variable(self, key: str) -> str | None:
+        """The value of an Airflow Variable, or None if there is no such Variable.
+
+        Airflow replaces values under keys such as ``token`` by ``***``.
+        """
+        found = self._json_or_none(f"/variables/{_part(key)}")
+        return None if found is None else found["value"]
+
+    def variables(self, prefix: str) -> dict[str, str]:
+        """The values of all Variables whose keys begin so."""
+        found = self._list("/variables", "variables", variable_key_prefix_pattern=prefix)
+        return {item["key"]: item["value"] for item in found if item["key"].startswith(prefix)}
+
     def run_link(self, dag_id: str, run_id: str) -> str:
         """The address of the run's page in Airflow."""
         return f"{self.url}/dags/{_part(dag_id)}/runs/{_part(run_id)}"
@@ -291,10 +310,10 @@ class AirflowApi:
     def _set(self, path: str, **fields: Any) -> None:
         self._request("PATCH", path, repeat=True, json=fields)
 
-    def _list(self, path: str, key: str) -> list[Any]:
+    def _list(self, path: str, key: str, **filters: str) -> list[Any]:
         items: list[Any] = []
         while True:
-            page = self._json("GET", path, params={"limit": PAGE, "offset": len(items)})
+            page = self._json("GET", path, params={"limit": PAGE, "offset": len(items), **filters})
             items += page[key]
             if not page[key] or len(items) >= page["total_entries"]:
                 return items

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,10 @@ from drs.cli.airflow_access import add_connection, connect
 from drs.cli.airflow_api import AirflowApi, AirflowError
 from drs.cli.aws import add_profile, checked_access, explained
 from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, counted, print_json
+from drs.cli.evidence_store import evidence_path
 from drs.errors import DrillError
+from drs.evidence.storage import open_storage
+from drs.evidence.store import EvidenceStore
 from drs.plan import Plan, PlanError, load_folder
 from drs.plan.naming import DAG_ID_PREFIX
 from drs.tables import table
@@ -33,6 +37,8 @@ _EXIT_CODES = {
 }
 
 
+_ASKED = frozenset({"Airflow", "Airflow's API"})
+"""The checks that fail if Airflow does not answer: then it is not asked about the drills either."""
 _NOWHERE = "not checked: no valid plan names an account and Region"
 
 
@@ -56,8 +62,8 @@ def add_commands(commands: Any) -> None:
         "status",
         help="show whether Airflow, its triggerer and DRS can be reached",
         description="Show whether a drill could run now. The command checks Airflow and its components, the "
-        "plans that Airflow read, and DRS in the account and Region of each plan. It calls DRS with your "
-        "credentials, not Airflow's.",
+        "plans that Airflow read, whether a drill stands still or has left instances, and DRS in the account "
+        "and Region of each plan. It calls DRS with your credentials, not Airflow's.",
         exit_codes=_EXIT_CODES,
     )
     add_plans_folder(parser)
@@ -69,7 +75,10 @@ def add_commands(commands: Any) -> None:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    checks = list(airflow_checks(connect(arguments)))
+    api = connect(arguments)
+    checks = list(airflow_checks(api))
+    if all(check.good for check in checks if check.what in _ASKED):
+        checks.append(drill_check(api, arguments))
     if not arguments.no_aws:
         checks += drs_checks(arguments)
     if arguments.json:
@@ -115,6 +124,32 @@ def _plan_checks(api: AirflowApi) -> Iterator[Check]:
         raised = _RAISED.search(failure["stack_trace"])
         message = failure["stack_trace"][raised.start() if raised else 0 :].strip()
         yield Check(f"import of {failure['filename']}", False, "an import error, see below", message)
+
+
+def drill_check(api: AirflowApi, arguments: argparse.Namespace) -> Check:
+    """Check that no drill stands still and that nothing is left of one, by the same rules as the watch."""
+    from drs.cli.watch_airflow import Plans  # these import botocore, which is slow
+    from drs.cli.watch_look import look_with_airflow
+
+    try:
+        plans = Plans.of(arguments.plans)
+    except PlanError:
+        plans = Plans({}, frozenset())
+    store = EvidenceStore(open_storage(evidence_path()))
+    try:
+        seen = look_with_airflow(api, plans, arguments.profile, store, ask_aws=not arguments.no_aws)
+    except AirflowError as error:
+        return Check("drills", False, "not checked: a request failed, see below", str(error))
+    found = seen.comparison.findings
+    codes = Counter(finding.code.value for finding in found)
+    listed = ", ".join(f"{count} {code}" for code, count in sorted(codes.items()))
+    active = counted(seen.active or 0, "active run")
+    return Check(
+        "drills",
+        not found,
+        f"{listed}, see below" if found else f"{active}, nothing stands still or is left",
+        "\n\n".join(map(str, found)),
+    )
 
 
 _RAISED = re.compile(r"^[A-Za-z_][\w.]*: ", re.MULTILINE)

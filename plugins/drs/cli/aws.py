@@ -12,7 +12,7 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,12 @@ class Access:
         """The caller's identity, from STS."""
         reply = self.client("sts").get_caller_identity()
         return Identity(reply["Account"], reply["Arn"])
+
+    def describe_ec2(self, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The EC2 instances that match the filters."""
+        for page in self.client("ec2").get_paginator("describe_instances").paginate(Filters=filters):
+            for reservation in page["Reservations"]:
+                yield from reservation["Instances"]
 
     def clients(self) -> AwsClients:
         """All the clients that preflight needs."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 from drs.cli.aws import NO_AWS, add_profile, checked_access, reporting_aws_errors
@@ -18,6 +19,7 @@ from drs.cli.common import (
     point_in_time,
     print_json,
 )
+from drs.cli.evidence_store import add_path, open_store
 from drs.errors import InvalidField
 from drs.plan import Plan
 
@@ -28,8 +30,8 @@ def add_commands(commands: Any) -> None:
         "doctor",
         help="show everything that would stop a drill of a plan now",
         description=(
-            "Run every check that a drill runs before it launches servers, and show all findings at once. "
-            "Nothing is launched."
+            "Run every check that a drill runs before it launches servers, and show all findings at once, "
+            "also what drills of the plan have left. Nothing is launched."
         ),
         exit_codes={
             0: "a drill could begin now; there may be warnings",
@@ -55,6 +57,7 @@ def add_commands(commands: Any) -> None:
         default="DRILL",
         help="for a RECOVERY, delayed or stalled replication is only a warning (default: DRILL)",
     )
+    add_path(parser)
     add_profile(parser)
     add_json(parser)
     parser.set_defaults(run=reporting_aws_errors(_doctor))
@@ -62,6 +65,7 @@ def add_commands(commands: Any) -> None:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     # Preflight imports boto3, which is slow.
+    from drs.cli.watch_look import left_by_drills
     from drs.preflight import PreflightInputs, findings_table, inspect
 
     plan = find_plan(arguments.plan, arguments.plans)
@@ -72,7 +76,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
         execution_type=arguments.execution_type,
         recovery_point=arguments.recovery_point,
     )
-    report = inspect(question, checked_access(plan, arguments.profile).clients())
+    access = checked_access(plan, arguments.profile)
+    report = inspect(question, access.clients())
+    left = [finding.as_preflight() for finding in left_by_drills(plan, access, open_store(arguments))]
+    report = dataclasses.replace(report, findings=(*left, *report.findings))
     if arguments.json:
         resolution = report.resolution.model_dump(mode="json") if report.resolution else None
         print_json(

@@ -23,11 +23,16 @@ class NotThereError(Exception):
 def add_path(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--path",
-        default=os.environ.get(VARIABLE) or str(default_evidence_folder(os.environ)),
+        default=evidence_path(),
         metavar="PATH",
         help=f"where the records are: a folder, or s3://bucket/prefix (default: {VARIABLE}, "
         "or the folder drs-evidence in Airflow's home)",
     )
+
+
+def evidence_path() -> str:
+    """Where the records are, by the environment."""
+    return os.environ.get(VARIABLE) or str(default_evidence_folder(os.environ))
 
 
 def open_store(arguments: argparse.Namespace) -> EvidenceStore:

@@ -17,7 +17,14 @@ from drs.tables import table
 from drs.times import clock_time, duration
 
 Event = Literal[
-    "started", "approval_wanted", "wave_completed", "task_failed", "rto_passed", "passed", "failed"
+    "started",
+    "approval_wanted",
+    "wave_completed",
+    "task_failed",
+    "rto_passed",
+    "passed",
+    "failed",
+    "watch",
 ]
 MAX_SUBJECT = 100
 MAX_MESSAGE = 250 * 1024
@@ -175,6 +182,37 @@ def failed(run: RunRecord, base_url: str, failure: FailureRecord, evidence_hash:
         [*_why(failure), *_evidence(evidence_hash)],
         code=failure.code,
         evidence_hash=evidence_hash,
+    )
+
+
+def watch_found(
+    *,
+    code: str,
+    title: str,
+    text: str,
+    plan: str,
+    execution_type: str,
+    account_id: str,
+    region: str,
+    run_id: str,
+    link: str,
+) -> Notice:
+    """The watch found a run that stands still, something that a run has left, or a place that it cannot read.
+
+    :param title: the finding in a few words
+    :param text: the finding, what to do, and where it is; complete on its own
+    """
+    return Notice(
+        event="watch",
+        subject=_one_line(f"{code}: {title}"),
+        message=_cut(text),
+        plan=plan,
+        execution_type=execution_type,
+        account_id=account_id,
+        region=region,
+        run_id=run_id,
+        link=link,
+        code=code,
     )
 
 

@@ -122,6 +122,7 @@ READS = (
     ),
     Grant("reads what DRS writes about a job", ("drs:DescribeJobLogItems",), ("job",)),
 )
+LISTED = Grant("sees which launched instances exist, and which are gone", ("ec2:DescribeInstances",))
 WRITES = (
     Grant("launches the servers", ("drs:StartRecovery",), ("source-server",)),
     Grant(
@@ -137,7 +138,7 @@ WRITES = (
         ("recovery-instance",),
         when="drill",
     ),
-    Grant("sees which launched instances exist, and which are gone", ("ec2:DescribeInstances",)),
+    LISTED,
 )
 STATUS_CHECKS = Grant("sees EC2's status checks", ("ec2:DescribeInstanceStatus",), when="instance_status")
 COMMANDS = (
@@ -268,7 +269,7 @@ POLICIES = {
     "drill": (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *FORWARDED),
     "ssm-checks": COMMANDS,
     "reporting": REPORTS,
-    "readonly": (IDENTITY, *READS),
+    "readonly": (IDENTITY, *READS, LISTED),
 }
 """The policies in ``include/iam``. A real recovery needs the same as a drill: no condition key of IAM
 distinguishes the two. ``readonly`` is for people who launch nothing, so it has no rehearsal."""

@@ -25,6 +25,15 @@ def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object])
     :param task_id: the task under which the failure is noted
     :param what: what the work is, for "... failed: ..."
     """
+    if failure := tried(what, work):
+        note(ledger, task_id, failure)
+
+
+def tried(what: str, work: Callable[[], object]) -> str | None:
+    """Do the work.
+
+    :return: why it failed or took too long, as a sentence without its full stop; ``None`` if it was done
+    """
     failure: list[Exception] = []
 
     def run() -> None:
@@ -38,9 +47,8 @@ def attempt(ledger: Ledger, task_id: str, what: str, work: Callable[[], object])
     thread.start()
     thread.join(PATIENCE)
     if thread.is_alive():
-        note(ledger, task_id, f"{what} failed: no answer within {PATIENCE:.0f} s")
-    elif failure:
-        note(ledger, task_id, f"{what} failed: {type(failure[0]).__name__}: {failure[0]}")
+        return f"{what} failed: no answer within {PATIENCE:.0f} s"
+    return f"{what} failed: {type(failure[0]).__name__}: {failure[0]}" if failure else None
 
 
 def note(ledger: Ledger, task_id: str, text: str) -> None:

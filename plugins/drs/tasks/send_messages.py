@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,20 @@ from airflow.sdk import BaseNotifier
 from drs import settings
 from drs.notify import messages
 from drs.notify.messages import Notice
-from drs.plan import Approval
+from drs.plan import Approval, Plan
+from drs.plan.model import Notifier
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import EVIDENCE_TASK_ID, VERDICT_TASK_ID
 from drs.run.records import FailureRecord, RunRecord
-from drs.tasks.best_effort import attempt, never_fails
+from drs.tasks.best_effort import attempt, never_fails, tried
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 TEMPLATE_NAME = "drs"
 """The name of the notice in a notifier's templates."""
+MadeNotifier = tuple[str, Callable[[], BaseNotifier]]
+"""A notifier's name for people, and a function that makes it."""
 
 
 @never_fails
@@ -72,7 +75,7 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
     """Notify people that a task failed, unless Airflow will retry it or the run was refused at its start."""
     ti: Any = context["ti"]
     refused = ti.task_id == BEGIN_TASK_ID
-    if refused or (run := ledger.begun()) is None or not any(_notifiers(run)):
+    if refused or (run := ledger.begun()) is None or not any(plan_notifiers(run.read_plan())):
         return
     if retryable and ti.try_number <= ti.max_tries:
         return
@@ -109,7 +112,7 @@ def send(
         return
     # Recorded before it is sent: a task that is cut off in between sends nothing, rather than twice.
     ledger.save_notified(task_id, key)
-    for name, make in _notifiers(run):
+    for name, make in plan_notifiers(run.read_plan()):
         attempt(
             ledger,
             task_id,
@@ -120,7 +123,7 @@ def send(
 
 def _notify(context: Context, ledger: Ledger, key: str, compose: Callable[[RunRecord, str], Notice]) -> None:
     run = ledger.begun()
-    if run is None or run.missed or not any(_notifiers(run)):
+    if run is None or run.missed or not any(plan_notifiers(run.read_plan())):
         return
     parts: Any = context
     send(parts, ledger, context["ti"].task_id, key, compose(run, settings.base_url()), run)
@@ -130,14 +133,30 @@ def _call(make: Callable[[], BaseNotifier], context: dict[str, Any]) -> None:
     make()(context)
 
 
-def _notifiers(run: RunRecord) -> Iterator[tuple[str, Callable[[], BaseNotifier]]]:
+def deliver(notice: Notice, notifiers: Iterable[MadeNotifier]) -> list[str]:
+    """Send a notice that belongs to no run, by each of these notifiers.
+
+    :return: a sentence on each notifier that failed
+    """
+    failures = [
+        tried(f"Notice {notice.event!r} by {name}", partial(_call, make, {TEMPLATE_NAME: notice}))
+        for name, make in notifiers
+    ]
+    return [failure for failure in failures if failure]
+
+
+def plan_notifiers(plan: Plan) -> Iterator[MadeNotifier]:
     """The plan's notifiers by name. Each is made only when it is used, because its module may be broken."""
-    plan = run.read_plan()
     wanted = plan.notifications
     if wanted.sns_topic_arn:
         connection = wanted.aws_conn_id or plan.target.aws_conn_id
         yield f"SNS topic {wanted.sns_topic_arn}", partial(_sns, wanted.sns_topic_arn, connection)
-    for other in wanted.notifiers:
+    yield from named_notifiers(wanted.notifiers)
+
+
+def named_notifiers(wanted: Iterable[Notifier]) -> Iterator[MadeNotifier]:
+    """Airflow notifiers that are named by their dotted paths."""
+    for other in wanted:
         yield f"notifier {other.notifier}", partial(_other, other.notifier, other.parameters)
 
 

@@ -19,6 +19,7 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 from demo.simulator_client import Simulator
 from drs.cli import main
 from drs.run.ownership import job_tags
+from drs.run.records import RunRecord
 from tests.unit.drill import APPLICATION, DATABASE, make_plan, make_run
 
 ROOT = Path(__file__).parents[3]
@@ -106,21 +107,25 @@ class Aws(Simulator):
     def drs(self) -> Any:
         return self.client("drs", REGION)
 
-    def launch(self, servers: Sequence[str], run: str | None = None, plan: str = "orders") -> str:
+    def launch(
+        self, servers: Sequence[str], run: str | None = None, plan: str = "orders", installation: str = ""
+    ) -> str:
         """Launch a drill of these servers and wait for its end.
 
         :param run: the id of the run that launches it; without one, the job has no tags of a run
+        :param installation: the id of the Airflow that the job's tags name
         :return: the id of the job
         """
-        job_id = self.start(servers, run, plan)
+        job_id = self.start(servers, run, plan, installation)
         self.wait_until_ended(job_id)
         return job_id
 
-    def start(self, servers: Sequence[str], run: str | None = None, plan: str = "orders") -> str:
+    def start(
+        self, servers: Sequence[str], run: str | None = None, plan: str = "orders", installation: str = ""
+    ) -> str:
         tags = {}
         if run is not None:
-            record = make_run(make_plan(name=plan), run_id=run, token=f"token-of-{plan}-{run}")
-            tags = job_tags(record, "database")
+            tags = job_tags(run_of(plan, run, installation), "database")
         named = [{"sourceServerID": server} for server in servers]
         reply = self.drs.start_recovery(isDrill=True, sourceServers=named, tags=tags)
         return str(reply["job"]["jobID"])
@@ -137,6 +142,12 @@ class Aws(Simulator):
         """How many EC2 instances that DRS launched (in these jobs, or in all) are still running."""
         running = [item for item in self.instances() if item["ec2State"] == "running"]
         return len([item for item in running if not jobs or item["jobID"] in jobs])
+
+
+def run_of(plan: str, run_id: str, installation: str = "") -> RunRecord:
+    """The record of the run whose jobs :meth:`Aws.start` starts."""
+    token = f"token-of-{plan}-{run_id}"
+    return make_run(make_plan(name=plan), run_id=run_id, token=token, installation=installation)
 
 
 def plan_text(name: str = "orders", **target: str) -> str:

@@ -42,6 +42,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAirflow]:
             "/version": {"version": "3.3.2"},
             "/dags": {"dags": dags, "total_entries": 2},
             "/importErrors": {"import_errors": [], "total_entries": 0},
+            "/dags/~/dagRuns": {"dag_runs": []},
+            "/variables": {"variables": [], "total_entries": 0},
         }
         for path, answer in answers.items():
             airflow.answers[f"/api/v2{path}"] = always(answer)
@@ -65,6 +67,7 @@ def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixtur
         "Airflow's metadatabase": (True, ""),
         "Airflow": (True, f"3.3.2 at {fake.url}"),
         "plans in Airflow": (True, "1, of which 1 paused"),
+        "drills": (True, "0 active runs, nothing stands still or is left"),
     }
 
 

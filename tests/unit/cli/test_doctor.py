@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.unit.drill import APPLICATION, DATABASE
 
@@ -32,6 +35,22 @@ def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -
     printed = json.loads(aws.run("doctor", "orders", "--plans", str(plans), "--json").out)
     assert {finding["code"] for finding in printed["findings"]} >= {"SERVER_CONFLICT", "TAG_RESOLUTION_EMPTY"}
     aws.disarm()
+
+
+def test_what_a_drill_of_the_plan_has_left_is_a_finding(
+    aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only its age shows it, and only what is older than any drill of the plan can be."""
+    aws.launch([DATABASE[0]], run="manual__1")
+    aws.launch([APPLICATION[0]], run="manual__1", plan="billing")
+    options = ("--plans", str(plans), "--json")
+    assert aws.run("doctor", "orders", *options).code == 0
+    monkeypatch.setattr("drs.cli.watch_look.longest_drill", lambda plan: dt.timedelta(0))
+    result = aws.run("doctor", "orders", *options)
+    assert result.code == 1
+    (finding,) = [each for each in json.loads(result.out)["findings"] if each["severity"] == "error"]
+    assert finding["code"] == "ORPHANED_DRILL_INSTANCE"
+    assert "1 drill instance(s) of plan orders, run manual__1, are left" in finding["seen"]
 
 
 def test_waves_and_servers_may_be_left_out(aws: Any, plans: Path) -> None:

@@ -46,6 +46,7 @@ def test_the_commands_are_these() -> None:
         "status",
         "stop",
         "validate",
+        "watch",
     ]
 
 
@@ -106,6 +107,7 @@ COMMANDS_WITHOUT_ACCESS = {
     "runbook single-server": 3,
     "servers --plan single-server": 3,
     "status": 1,
+    "watch": 3,
     "runs": 3,
     "logs last": 3,
     "drill single-server": 3,

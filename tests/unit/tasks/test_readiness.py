@@ -49,6 +49,12 @@ class ReadinessTask(FakeTaskInstance):
         assert (task_ids, dag_id, run_id) == ("begin", DRILL_DAG, DRILL_RUN)
         return self.ledger.get(key)
 
+    def get_task_states(
+        self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
+    ) -> dict[str, dict[str, str | None]]:
+        assert (dag_id, run_ids) == (DRILL_DAG, [DRILL_RUN])
+        return {DRILL_RUN: {"wave_database.wait_until_launched": "deferred"}}
+
 
 @pytest.fixture(autouse=True)
 def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,9 +68,12 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def ask(name: str = "orders", *, ledger: Store | None = None, state: str | None = None) -> None:
+def ask(
+    name: str = "orders", *, ledger: Store | None = None, state: str | None = None, paused: bool = False
+) -> None:
     """Run the readiness check; ``state`` is the state of the drill with this ledger."""
     ti = ReadinessTask(ledger or MemoryStore(), {DRILL_RUN: state} if state else {})
+    ti.paused = paused
     context: Any = {"ti": ti}
     DrsReadinessOperator(task_id="preflight", plan=name).execute(context)
 
@@ -180,13 +189,15 @@ def test_records_that_cannot_be_read_are_a_note(
 @pytest.fixture
 def launching(drill: Callable[..., SimulatedDrill], monkeypatch: pytest.MonkeyPatch) -> SimulatedDrill:
     """A drill that owns the plan, and whose wave `database` has two live jobs."""
-    run = drill(make_plan(launch={"server_delay": "1s"}), run_id=DRILL_RUN)
+    run = drill(make_plan(launch={"server_delay": "1s"}), run_id=DRILL_RUN, installation="0123456789ab")
     Ledger(run.store).save_run(run.run)
     launch = run.start_launch()
     while not all(server.job_id for server in launch.record.timeline.servers):
         launch.advance()
         run.pass_time(1)
     monkeypatch.setenv(f"AIRFLOW_VAR_{DRILL_DAG}__OWNER".upper(), DRILL_RUN)
+    monkeypatch.setenv(f"AIRFLOW_VAR_{DRILL_DAG}__RUN".upper(), run.run.model_dump_json())
+    monkeypatch.setenv("AIRFLOW_VAR_DRS_INSTALLATION", "0123456789ab")
     assert len(run.drills()) == 2
     return run
 
@@ -225,6 +236,22 @@ def test_a_job_that_the_drill_began_meanwhile_is_its_own_too(launching: Simulate
             return whole.get(key) if key == "run" or self.asked > 1 else None
 
     ask(ledger=Behind(), state="running")
+
+
+def test_a_drill_that_stands_still_is_a_finding(launching: SimulatedDrill) -> None:
+    """Its own jobs are none, so without this nothing would say that they hold the plan's servers."""
+    message = refusal(ledger=launching.store, state="running", paused=True)
+    assert message.startswith("[DRILL_FROZEN]")
+    assert "it will launch" in message
+    assert f"Unpause the DAG {DRILL_DAG}" in message
+
+
+@pytest.mark.parametrize("state", ["success", None])
+def test_what_an_ended_drill_has_left_is_a_finding(launching: SimulatedDrill, state: str | None) -> None:
+    """A drill would replace it, but it is nobody's and costs money until then."""
+    launching.finish_jobs()
+    message = refusal(ledger=launching.store, state=state)
+    assert message.startswith("[ORPHANED_DRILL_INSTANCE] 2 drill instance(s) of plan orders")
 
 
 def test_a_broken_plan_is_red(plans: Path) -> None:

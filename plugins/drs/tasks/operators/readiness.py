@@ -18,6 +18,7 @@ from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import clients
 from drs.tasks.since_last_pass import since_last_full_pass
+from drs.tasks.watching import findings_about
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -43,7 +44,8 @@ class DrsReadinessOperator(BaseOperator):
     """Run the whole preflight of a plan as its file is now, and fail if a drill would be refused.
 
     It does not wait for errors that may clear by themselves. If a drill of this plan is active, its jobs and
-    their instances are no findings: they belong to the plan.
+    their instances are no findings: they belong to the plan. But what the watch finds about the plan is: a
+    drill that stands still, and what an ended drill has left.
 
     :param plan: the plan's name
     """
@@ -59,6 +61,9 @@ class DrsReadinessOperator(BaseOperator):
         plan = read_plan(self.plan)
         self.aws_conn_id = plan.target.aws_conn_id
         report = check_plan(plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)))
+        # The jobs of the active drill are no findings above, so a drill that stands still must be one here.
+        found = [finding.as_preflight() for finding in findings_about(ti, plan)]
+        report = dataclasses.replace(report, findings=(*found, *report.findings))
         self._log_report(plan, report)
         for line in since_last_full_pass(plan, report):
             self.log.info(line)
