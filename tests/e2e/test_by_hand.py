@@ -52,15 +52,22 @@ def test_a_failed_wave_cleared_before_clean_up_launches_what_failed(
     assert "is kept" in run.log("wave_database.start_recovery")
 
 
-def test_a_wave_cleared_after_the_end_is_launched_again_and_cleaned_up(plans: Path, run_drill: Drill) -> None:
-    """Clearing one task of a finished run is enough: setup, clean-up and verdict come along."""
+def test_a_wave_cleared_after_the_end_is_launched_again_without_the_others(
+    plans: Path, run_drill: Drill
+) -> None:
+    """Clearing one task of a finished run is enough: setup, clean-up and verdict come along. The run is red,
+    because clean-up had ended the first wave before the second was launched: they were not up together.
+    """
     write_plan(plans, "again", [("database", DATABASE[:1]), ("web", WEB[:1])])
     run = run_drill("again")
     assert run.state() == "success", run.describe()
     run.clear("wave_web.start_recovery")
     run.wait_until(lambda: not run.has_ended(), 30, "the run to go on")
-    assert ended(run) == "success", run.describe()
+    assert ended(run) == "failed", run.describe()
     assert starts(run) == {DATABASE[0]: 1, WEB[0]: 2}
+    verdict = run.log("verdict")
+    assert f"of server {DATABASE[0]}" in verdict
+    assert "the waves were not up together" in verdict
 
 
 def test_a_whole_run_cleared_in_mid_launch_launches_nothing_twice(

@@ -299,7 +299,8 @@ class CleanUp:
                 for instance_id in instance_ids:
                     self._terminate([instance_id], seen)
             return False
-        intent, made = _intent(instance_ids), TerminateCall(job_id=job.job_id, instances=tuple(instance_ids))
+        intent = _intent(instance_ids)
+        made = intent.model_copy(update={"job_id": job.job_id, "at": self._now()})
         calls = tuple(made if call == intent else call for call in self.record.terminate_calls)
         self._save(self.record.model_copy(update={"terminate_calls": calls}))
         self._log.info(

@@ -23,7 +23,7 @@ from drs.run.records import (
     ServerRecord,
     WaveResolution,
 )
-from drs.run.standing import describe, launched_servers
+from drs.run.standing import describe, ended_too_early, launched_servers
 from drs.times import clock_time
 
 SETUP_TASK_ID = "open"
@@ -181,6 +181,7 @@ def doubts(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:
         yield from doubted_idleness(ledger, run, states)
     else:
         yield from lost_instances(ledger)
+        yield from ended_too_early(ledger, run)
         yield from doubted_approvals(ledger, run)
         yield from doubted_waves(ledger, run, states)
         yield from doubted_end(ledger, run, states)

@@ -191,6 +191,8 @@ def launch_in_words(*, launched: bool, live: bool) -> str:
 
 class WaveOutcome(Record):
     servers: tuple[ServerRecord, ...]
+    at: dt.datetime | None = None
+    """When the wave was judged, by the worker's clock."""
 
 
 class CheckResult(Record):
@@ -283,6 +285,8 @@ class TerminateCall(Record):
     job_id: str = ""
     """Empty until DRS has answered with a job. Without an answer DRS may have made one."""
     instances: tuple[str, ...]
+    at: dt.datetime | None = None
+    """When DRS answered, by the worker's clock."""
 
 
 class CleanupRecord(Record):

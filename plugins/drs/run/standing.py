@@ -20,7 +20,7 @@ from drs.run.records import CleanupRecord, Loss, RunRecord
 from drs.times import minute
 
 LISTING_DELAY = dt.timedelta(seconds=90)
-"""How long after its launch DRS may not list an instance yet. Until then a missing one is no loss."""
+"""How long after its launch DRS or EC2 may not list an instance yet. Until then a missing one is no loss."""
 ENDING = frozenset({"shutting-down", "terminated"})
 STOPPING = frozenset({"stopping", "stopped"})
 
@@ -66,6 +66,33 @@ def launched_servers(ledger: Ledger, run: RunRecord) -> list[LaunchedServer]:
     return [each for each in _launched(ledger, run) if (each.job_id, each.server_id) not in terminated]
 
 
+def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
+    """The instances that this run's own clean-up ended before the last wave had ended, each in a sentence.
+
+    A person can clear a wave after clean-up, or while clean-up is active: then it is launched without the
+    others.
+    """
+    cleanup = ledger.cleanup()
+    gates = [ledger.reached(wave, gate) for wave in run.waves for gate in ("launched", "validated")]
+    ended = max((at for at in gates if at is not None), default=None)
+    if cleanup is None or ended is None:
+        return []
+    early = {
+        instance: call.at
+        for call in cleanup.terminate_calls
+        if call.at is not None and call.at < ended
+        for instance in call.instances
+    }
+    ids = {(item.job_id, item.server_id): item.recovery_instance_id for item in cleanup.instances}
+    return [
+        f"wave {each.wave}: this run's own clean-up ended {each.instance_id} of server {each.server_id} "
+        f"({each.name}) at {minute(early[instance])}, before the last wave had ended: the waves were not up "
+        "together. Clear the whole run, or start a new one"
+        for each in _launched(ledger, run)
+        if not each.optional and (instance := ids.get((each.job_id, each.server_id), "")) in early
+    ]
+
+
 def _terminated(cleanup: CleanupRecord | None) -> set[tuple[str, str]]:
     """Job and server of each instance that the run's clean-up has asked DRS to terminate."""
     if cleanup is None:
@@ -83,7 +110,7 @@ def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
         resolved = resolution.waves.get(wave) if resolution else None
         starts = {server.server_id: server.starts for server in resolved.servers} if resolved else {}
         last = {slot.server_id: slot.job_id for slot in launch.timeline.servers}
-        since = ledger.reached(wave, "launched") or run.began_at
+        since = outcome.at or ledger.reached(wave, "launched") or run.began_at
         for server in outcome.servers:
             if server.launched and server.instance_id and server.job_id == last.get(server.server_id):
                 yield LaunchedServer(

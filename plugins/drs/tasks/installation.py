@@ -7,6 +7,7 @@ delete its DAG.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 from airflow.sdk import Variable
 
@@ -15,6 +16,7 @@ from drs.run.records import RunRecord
 
 INSTALLATION = "drs_installation"
 RUN_SUFFIX = "__run"
+JOBS_SUFFIX = "__jobs"
 
 
 def installation_id() -> str:
@@ -51,3 +53,22 @@ def kept_runs() -> list[RunRecord]:
     """The record of the last run of every plan that this Airflow has drilled, also of plans that are gone."""
     keys = [key for key in Variable.keys(prefix=DAG_ID_PREFIX) if key.endswith(RUN_SUFFIX)]
     return [record for key in keys if (record := kept_run(key.removesuffix(RUN_SUFFIX))) is not None]
+
+
+def keep_jobs(run: RunRecord, job_ids: Iterable[str]) -> None:
+    """Keep the ids of untagged jobs of a run. In an account that refuses tags, nothing else shows whose they
+    are once the run's XComs or its DAG are deleted.
+    """
+    jobs = sorted({*kept_jobs(run.dag_id, run.token), *job_ids})
+    Variable.set(
+        f"{run.dag_id}{JOBS_SUFFIX}",
+        {"token": run.token, "jobs": jobs},
+        description="The DRS jobs of the last run of this recovery plan, which have no tags",
+        serialize_json=True,
+    )
+
+
+def kept_jobs(dag_id: str, token: str) -> frozenset[str]:
+    """The ids of the untagged jobs of a run; none if it is not the last run that had any."""
+    kept = Variable.get(f"{dag_id}{JOBS_SUFFIX}", default=None, deserialize_json=True)
+    return frozenset(kept["jobs"]) if kept is not None and kept["token"] == token else frozenset()

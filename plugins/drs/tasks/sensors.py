@@ -242,7 +242,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             for job in jobs:
                 for item in self.hook.job_log(job.job_id):
                     self.log.info("%s  %s", job.job_id, item.describe())
-        outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
+        outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)), at=utc_now())
         ledger.save_outcome(self.wave, outcome)
         measure_jobs(context, ledger, self.wave, jobs, outcome)
         self._report(outcome, jobs, live, settings_of_wave)

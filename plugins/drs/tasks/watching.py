@@ -26,7 +26,7 @@ from drs.run.records import RunRecord
 from drs.tasks.active_run import ACTIVE
 from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.tasks.installation import INSTALLATION, kept_run
+from drs.tasks.installation import INSTALLATION, kept_jobs, kept_run
 from drs.tasks.operators.evidence import store
 from drs.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
@@ -226,11 +226,12 @@ class AirflowReader:
 
     def _run(self, dag: str, run_id: str, record: RunRecord | None) -> RunInAirflow:
         state = run_state(self._ti, dag, run_id)
+        kept = kept_jobs(dag, record.token) if record and self._asks_for_jobs else frozenset[str]()
         if state is None:
-            return RunInAirflow(dag, run_id, None, record)
+            return RunInAirflow(dag, run_id, None, record, jobs=kept)
         ledger = Ledger(XComStore(self._ti, dag_id=dag, run_id=run_id))
         record = record or ledger.begun()
-        jobs = ledger.job_ids() if self._asks_for_jobs else frozenset[str]()
+        jobs = ledger.job_ids() | kept if self._asks_for_jobs else frozenset[str]()
         run = RunInAirflow(dag, run_id, state, record, jobs=jobs)
         if not run.active:
             return run

@@ -31,6 +31,7 @@ from drs.tasks.drill_task import (
     wait,
 )
 from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.installation import keep_jobs
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
@@ -197,10 +198,14 @@ class _KeptLedger(Ledger):
     def __init__(self, context: Context) -> None:
         super().__init__(XComStore(context["ti"]))
         self._ti: Any = context["ti"]
+        self._kept: frozenset[str] = frozenset()
 
     def save_launch(self, wave: str, record: LaunchRecord) -> None:
         super().save_launch(wave, record)
         self._ti.xcom_push(key=KEPT_LAUNCH, value=record.model_dump(mode="json"))
+        if record.tags_refused and (run := self.begun()) and not record.all_job_ids <= self._kept:
+            keep_jobs(run, record.all_job_ids)
+            self._kept = record.all_job_ids
 
 
 def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetime]:
