@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from drs.cli.common import counted
 from drs.plan.naming import plan_name
@@ -40,8 +43,11 @@ def in_keep_for(ledger: Ledger, states: TaskStates) -> bool:
     """Whether every wave has ended, and clean-up waits until ``cleanup.keep_for`` has passed."""
     if not waves_ended(states) or states.get(TERMINATE_TASK_ID) not in UNDER_WAY:
         return False
-    run = ledger.begun()
-    return run is not None and bool(run.read_plan().cleanup.keep_for) and ledger.cleanup() is None
+    try:
+        run, cleanup = ledger.begun(), ledger.cleanup()
+        return run is not None and cleanup is None and bool(run.read_plan().cleanup.keep_for)
+    except ValidationError:  # another version of drs-drills wrote the records
+        return False
 
 
 def end_of(ledger: Ledger, states: TaskStates) -> End:
@@ -90,4 +96,4 @@ def _lacking(ledger: Ledger, run: RunRecord, cleanup: CleanupRecord | None) -> I
 
 def how_to_look(dag_id: str, run_id: str) -> str:
     """What a person does about a run that left something."""
-    return f"python -m drs cleanup {plan_name(dag_id)} --run {run_id}"
+    return f"python -m drs cleanup {plan_name(dag_id)} --run {shlex.quote(run_id)}"
