@@ -27,11 +27,13 @@ class End:
     :param nothing_left: it is proven that nothing is left, or nothing was launched
     :param text: a clause that follows the name of the run
     :param instances: those that are left, as far as they are known
+    :param is_drill: only what a drill left may be terminated by ``cleanup``
     """
 
     nothing_left: bool
     text: str
     instances: tuple[InstanceRecord, ...] = ()
+    is_drill: bool = True
 
 
 def waves_ended(states: TaskStates) -> bool:
@@ -80,9 +82,8 @@ def _end_of_recovery(ledger: Ledger, run: RunRecord) -> End:
     if not jobs:
         return End(True, "this real recovery had started no job")
     listed = ", ".join(sorted(jobs))
-    return End(
-        False, f"this is a real recovery: what its {counted(len(jobs), 'job')} launched runs on ({listed})"
-    )
+    text = f"this is a real recovery: what its {counted(len(jobs), 'job')} launched runs on ({listed})"
+    return End(False, text, is_drill=False)
 
 
 def _lacking(ledger: Ledger, run: RunRecord, cleanup: CleanupRecord | None) -> Iterator[str]:

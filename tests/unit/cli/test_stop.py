@@ -337,6 +337,7 @@ def test_a_real_recovery_is_only_stopped_by_somebody_who_agrees(
     told = Told(capsys)
     assert (told.code, airflow.marked()) == (1, ["manual__1"])
     assert "this is a real recovery: what its 1 job launched runs on (drsjob-1)" in told.out
+    assert "drs cleanup" not in told.out
 
 
 def test_a_recovery_that_has_not_begun_is_known_by_its_parameters(
