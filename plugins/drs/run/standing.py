@@ -26,7 +26,7 @@ STOPPING = frozenset({"stopping", "stopped"})
 
 
 @dataclass(frozen=True)
-class LaunchedServer:
+class OwnInstance:
     """An instance that the run launched and did not terminate itself.
 
     :param starts: whether the instance must run; otherwise its launch settings leave it stopped
@@ -51,12 +51,12 @@ class Gone:
     :param replaced_by: the job of the instance that the server has now, if it has another one
     """
 
-    server: LaunchedServer
+    server: OwnInstance
     what: str
     replaced_by: str | None = None
 
 
-def launched_servers(ledger: Ledger, run: RunRecord) -> list[LaunchedServer]:
+def launched_servers(ledger: Ledger, run: RunRecord) -> list[OwnInstance]:
     """Every instance that this run launched, by its records, and that must still be there.
 
     The instances of an earlier try that was launched again do not count, and neither do those that the run's
@@ -101,7 +101,7 @@ def _terminated(cleanup: CleanupRecord | None) -> set[tuple[str, str]]:
     return {(item.job_id, item.server_id) for item in cleanup.instances if item.recovery_instance_id in asked}
 
 
-def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
+def _launched(ledger: Ledger, run: RunRecord) -> Iterator[OwnInstance]:
     resolution = ledger.resolution()
     for wave in run.waves:
         launch, outcome = ledger.launch(wave), ledger.outcome(wave)
@@ -113,7 +113,7 @@ def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
         since = outcome.at or ledger.reached(wave, "launched") or run.began_at
         for server in outcome.servers:
             if server.launched and server.instance_id and server.job_id == last.get(server.server_id):
-                yield LaunchedServer(
+                yield OwnInstance(
                     wave=wave,
                     server_id=server.server_id,
                     name=server.name,
@@ -126,7 +126,7 @@ def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
 
 
 def missing(
-    servers: Iterable[LaunchedServer],
+    servers: Iterable[OwnInstance],
     listed: Iterable[Mapping[str, Any]],
     ec2_states: Mapping[str, str],
 ) -> list[Gone]:
@@ -143,7 +143,7 @@ def missing(
 
 
 def _gone(
-    server: LaunchedServer, items: Sequence[Mapping[str, Any]], ec2_states: Mapping[str, str]
+    server: OwnInstance, items: Sequence[Mapping[str, Any]], ec2_states: Mapping[str, str]
 ) -> Gone | None:
     own = next((item for item in items if item.get("jobID") == server.job_id), None)
     if own is None:

@@ -21,7 +21,7 @@ from drs.run.ownership import LOOK_BEHIND
 from drs.run.records import Loss, RunRecord
 from drs.run.standing import (
     Gone,
-    LaunchedServer,
+    OwnInstance,
     describe,
     judge_from,
     launched_servers,
@@ -94,7 +94,7 @@ def find_losses(
     return new, again if again and again > now else None
 
 
-def _missing(servers: Sequence[LaunchedServer], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
+def _missing(servers: Sequence[OwnInstance], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
     listed = hook.recovery_instances(server.server_id for server in servers)
     jobs = {server.job_id for server in servers}
     ids = sorted({str(item["ec2InstanceID"]) for item in listed if item.get("jobID") in jobs})

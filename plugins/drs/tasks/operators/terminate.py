@@ -15,7 +15,7 @@ from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord
-from drs.run.standing import LaunchedServer, describe, launched_servers
+from drs.run.standing import OwnInstance, describe, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -122,7 +122,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             self._wait((), again, resume="look_again")
 
     def _judge_what_was_lost(
-        self, ledger: Ledger, launched: Sequence[LaunchedServer], record: CleanupRecord
+        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord
     ) -> None:
         """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
         still there when the last wave had ended.
