@@ -128,7 +128,8 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         still there when the last wave had ended.
         """
         stood = ledger.stood()
-        if not record.kept and stood and launched and stood >= max(each.since for each in launched):
+        seen = set(stood.instances) if stood else set[str]()
+        if not record.kept and seen.issuperset(each.instance_id for each in launched):
             return
         gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
@@ -140,7 +141,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 optional=each.optional,
                 instance_id=each.instance_id,
                 what=f"was gone when {'it was to be kept' if record.kept else 'clean-up came'}",
-                last_seen=max(each.since, stood or each.since),
+                last_seen=max(each.since, stood.at) if stood else each.since,
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
             )
