@@ -13,7 +13,6 @@ from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, live_holders, parse_time
 from drs.aws.states import InitiatedBy, JobType, LaunchStatus
 from drs.run.other_drills import OtherDrill
-from drs.times import utc_now
 
 JUST_ENDED = dt.timedelta(minutes=2)
 """For how long after the end of a job DRS may not list the instances that it launched."""
@@ -42,7 +41,13 @@ class BeforeCall:
 
 
 def look_before_call(
-    hook: DrsCalls, server_ids: Sequence[str], *, is_drill: bool, is_own: IsOwn, why_held: WhyHeld
+    hook: DrsCalls,
+    server_ids: Sequence[str],
+    *,
+    is_drill: bool,
+    is_own: IsOwn,
+    why_held: WhyHeld,
+    now: dt.datetime,
 ) -> BeforeCall:
     """Look at these servers, right before they are launched.
 
@@ -52,13 +57,12 @@ def look_before_call(
 
     :param is_drill: a drill keeps away from real recoveries and from the drills of others. A real recovery
         does not wait for drills.
+    :param now: the time by this machine's clock
     """
     recent = hook.recent_jobs()
     live = [job for job in recent if job.live]
     listed = hook.recovery_instances(server_ids)
-    just_ended = [
-        job for job in recent if job.ended and job.ended > utc_now() - hook.clock_ahead - JUST_ENDED
-    ]
+    just_ended = [job for job in recent if job.ended and job.ended > now - hook.clock_ahead - JUST_ENDED]
     instances = [*listed, *_not_listed_yet(just_ended, listed, server_ids)]
     known = {job.job_id: job for job in recent}
     ids = {str(item["jobID"]) for item in instances if item.get("jobID")}

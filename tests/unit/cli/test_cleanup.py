@@ -39,6 +39,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRS_AIRFLOW_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(cleanup, "POLL", 0.05)
     monkeypatch.setattr("drs.cleanup.clean_up.LOOK_AGAIN", dt.timedelta(seconds=0))
+    monkeypatch.setattr("drs.cleanup.situation.LISTING_DELAY", dt.timedelta(seconds=0))
 
 
 @pytest.fixture
