@@ -208,7 +208,7 @@ def test_a_wave_left_out_lets_the_next_one_pass(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_tasks_are_retried(name: str) -> None:
-    """Twice, ten seconds apart; the verdict too, whose worker may die. A failure with a code is not retried."""
+    """Twice, ten seconds apart; the verdict too, because its worker may die."""
     for task in example(name).tasks:
         assert task.retries == 2
         assert task.retry_delay == timedelta(seconds=10)

@@ -281,6 +281,8 @@ class Stood(Record):
 
     at: dt.datetime
     instances: tuple[str, ...]
+    final: bool = False
+    """It was made after the last wave had ended. What is ended later is no loss."""
 
 
 class Stop(Record):

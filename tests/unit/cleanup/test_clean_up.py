@@ -35,7 +35,6 @@ from simulator.engine.faults import (
     NoRecoveryInstanceId,
     StuckConversion,
     StuckPending,
-    TagsRefused,
     TerminationSurvivor,
     Throttle,
 )

@@ -112,7 +112,14 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         return clean_up.record.model_dump(mode="json")
 
     def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> None:
-        """Record what somebody else has ended before the drill was over. It does not stop clean-up."""
+        """Record what somebody else has ended before the drill was over. It does not stop clean-up.
+
+        A try that follows a look that found nothing wrong does not look again: ``keep_for`` may have begun.
+        """
+        stood = ledger.stood()
+        launched = {each.instance_id for each in launched_servers(ledger, run)}
+        if stood is not None and stood.final and launched.issubset(stood.instances):
+            return
         try:
             _, again = find_losses(ledger, run, self.hook, Ec2Instances(**hook_parameters(self)), self.log)
         except (ClientError, BotoCoreError) as error:
@@ -120,6 +127,8 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             return
         if again:
             self._wait((), again, resume="look_again")
+        if (stood := ledger.stood()) is not None and launched.issubset(stood.instances):
+            ledger.save_stood(stood.model_copy(update={"final": True}))
 
     def _judge_what_was_lost(
         self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord
