@@ -299,13 +299,26 @@ def test_nobody_is_asked_where_there_is_no_choice(
 
 
 def test_nobody_is_asked_about_nothing(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """Nothing was launched, or the instances are gone already."""
+    """Nothing was launched, or this run's own clean-up has terminated it already."""
     run = begin(ASK)
     with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     launched(run)
-    run.hook.terminate_recovery_instances(sorted(run.instances()))
-    run.finish_jobs()
+    clean_up(run)
     with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
+    assert asked == []
+
+
+def test_nobody_is_asked_about_instances_that_somebody_else_has_ended(
+    begin: Begin, asked: list[dict[str, Any]]
+) -> None:
+    """The drill has failed: the waves were not up together. The failure names each of the two, and who."""
+    run = launched(begin(ASK))
+    ids = run.instances()
+    job = end(run)
+    with pytest.raises(AirflowFailException, match=r"RECOVERY_INSTANCE_LOST\] 2 instance") as failed:
+        task().execute(context())
+    assert all(instance in str(failed.value) for instance in ids)
+    assert f"probably job {job} (TERMINATE" in str(failed.value)
     assert asked == []
