@@ -23,6 +23,7 @@ from drs.run.standing import (
     Gone,
     OwnInstance,
     describe,
+    ec2_id,
     judge_from,
     launched_servers,
     losses,
@@ -39,8 +40,8 @@ def require_standing(
 
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
-    new, _ = find_losses(ledger, run, hook, describe_ec2, log)
-    if required := [loss for loss in (*ledger.losses(), *new) if not loss.optional]:
+    find_losses(ledger, run, hook, describe_ec2, log)
+    if required := [loss for loss in ledger.losses() if not loss.optional]:
         listed = "\n".join(describe(loss) for loss in required)
         raise RecoveryInstanceLost(
             f"{len(required)} instance(s) of this run were ended by somebody else while the drill was "
@@ -99,7 +100,7 @@ def find_losses(
 def _missing(servers: Sequence[OwnInstance], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
     listed = hook.recovery_instances(server.server_id for server in servers)
     jobs = {server.job_id for server in servers}
-    ids = sorted({str(item["ec2InstanceID"]) for item in listed if item.get("jobID") in jobs})
+    ids = sorted({ec2_id(item) for item in listed if item.get("jobID") in jobs})
     states = {
         item["InstanceId"]: item["State"]["Name"]
         for chunk in chunks(ids, PAGE)
