@@ -78,17 +78,17 @@ def find_losses(
     servers = [each for each in launched_servers(ledger, run) if each.instance_id not in lost]
     if not servers:
         return (), None
+    before = ledger.stood()
     gone = _missing(servers, hook, describe_ec2)
+    standing = {server.instance_id for server in servers} - {each.server.instance_id for each in gone}
+    ledger.save_stood(Stood(at=utc_now(), instances=tuple(sorted(standing))))
     if not gone:
-        seen = tuple(server.instance_id for server in servers)
-        ledger.save_stood(Stood(at=utc_now(), instances=seen))
         return (), None
     cleanup = ledger.cleanup()
     own = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
     jobs = [job for job in hook.jobs_since(run.began_at - LOOK_BEHIND) if job.job_id not in own]
-    stood = ledger.stood()
     now = utc_now() - hook.clock_ahead
-    new = losses(gone, jobs, stood.at if stood else None, now)
+    new = losses(gone, jobs, before.at if before else None, now)
     if new:
         ledger.save_losses((*known, *new))
     for loss in new:
