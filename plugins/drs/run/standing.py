@@ -16,7 +16,7 @@ from drs.aws.states import JobType
 from drs.plan.naming import plan_name
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
-from drs.run.records import CleanupRecord, Loss, RunRecord
+from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
 from drs.times import minute
 
 LISTING_DELAY = dt.timedelta(seconds=90)
@@ -171,12 +171,12 @@ def judge_from(gone: Iterable[Gone]) -> dt.datetime | None:
 
 
 def losses(
-    gone: Iterable[Gone], jobs: Sequence[Job], last_seen: dt.datetime | None, now: dt.datetime
+    gone: Iterable[Gone], jobs: Sequence[Job], stood: Stood | None, now: dt.datetime
 ) -> tuple[Loss, ...]:
     """The losses among what is not as it should be.
 
     :param jobs: the jobs since the run began
-    :param last_seen: when the run last saw everything as it should be
+    :param stood: the look before this one
     """
     return tuple(
         Loss(
@@ -186,13 +186,21 @@ def losses(
             optional=each.server.optional,
             instance_id=each.server.instance_id,
             what=each.what,
-            last_seen=max(each.server.since, last_seen) if last_seen else each.server.since,
+            last_seen=last_seen,
             found_at=now,
-            by=_ended_by(each, jobs, max(each.server.since, last_seen or each.server.since)),
+            by=_ended_by(each, jobs, last_seen),
         )
         for each in gone
+        for last_seen in (_last_seen(each.server, stood),)
         if now >= each.server.since + LISTING_DELAY
     )
+
+
+def _last_seen(server: OwnInstance, stood: Stood | None) -> dt.datetime:
+    """When the run last saw an instance as it should be; at its launch, if no later look saw it."""
+    if stood is None or server.instance_id not in stood.instances:
+        return server.since
+    return max(server.since, stood.at)
 
 
 def _ended_by(gone: Gone, jobs: Sequence[Job], last_seen: dt.datetime) -> str:

@@ -88,7 +88,7 @@ def find_losses(
     own = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
     jobs = [job for job in hook.jobs_since(run.began_at - LOOK_BEHIND) if job.job_id not in own]
     now = utc_now() - hook.clock_ahead
-    new = losses(gone, jobs, before.at if before else None, now)
+    new = losses(gone, jobs, before, now)
     if new:
         ledger.save_losses((*known, *new))
     for loss in new:
