@@ -186,25 +186,30 @@ def losses(
             optional=each.server.optional,
             instance_id=each.server.instance_id,
             what=each.what,
-            last_seen=last_seen,
+            last_seen=last_seen(each.server, stood),
             found_at=now,
-            by=_ended_by(each, jobs, last_seen),
+            by=_ended_by(each, jobs, last_seen(each.server, stood)),
         )
         for each in gone
-        for last_seen in (_last_seen(each.server, stood),)
         if now >= each.server.since + LISTING_DELAY
     )
 
 
-def _last_seen(server: OwnInstance, stood: Stood | None) -> dt.datetime:
-    """When the run last saw an instance as it should be; at its launch, if no later look saw it."""
+def last_seen(server: OwnInstance, stood: Stood | None) -> dt.datetime:
+    """When the run last saw an instance as it should be; its launch, if no later look saw it.
+
+    :param stood: the last look
+    """
     if stood is None or server.instance_id not in stood.instances:
         return server.since
     return max(server.since, stood.at)
 
 
-def _ended_by(gone: Gone, jobs: Sequence[Job], last_seen: dt.datetime) -> str:
-    """Which job ended an instance, as far as DRS shows."""
+def _ended_by(gone: Gone, jobs: Sequence[Job], since: dt.datetime) -> str:
+    """Which job ended an instance, as far as DRS shows.
+
+    :param since: when the run last saw it as it should be
+    """
     replaced = next((job for job in jobs if job.job_id == gone.replaced_by), None)
     if replaced is not None:
         return _describe(replaced)
@@ -213,7 +218,7 @@ def _ended_by(gone: Gone, jobs: Sequence[Job], last_seen: dt.datetime) -> str:
         job
         for job in jobs
         if job.type == JobType.TERMINATE
-        and (job.ended is None or job.ended >= last_seen - LISTING_DELAY)
+        and (job.ended is None or job.ended >= since - LISTING_DELAY)
         and (not job.server_ids or gone.server.server_id in job.server_ids)
     ]
     if named := [job for job in ends if job.server_ids]:
