@@ -323,7 +323,7 @@ def test_a_job_that_drs_lists_late_is_found_before_the_next_call(drill: Drill) -
 
 
 def test_a_job_without_tags_that_drs_lists_late_ends_the_launch(drill: Drill) -> None:
-    """It is seen before the next call, which is not made: the job may be the run's own, or somebody else's."""
+    """It is seen before the next call, which is not made: the job may be the run's or somebody else's."""
     run = begin_run(drill, "per_wave", "no tags")
     launch = lose_a_reply_and_the_list(run)
     with pytest.raises(DrsUnavailable, match="without tags would fit: drsjob-"):
@@ -396,7 +396,11 @@ def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Dr
     theirs = run.hook.start_recovery(DATABASE, tags={})
     recent_jobs = run.hook.recent_jobs
     unseen: list[list[Job]] = [] if seen else [[], []]
-    with mock.patch.object(run.hook, "recent_jobs", lambda: unseen.pop() if unseen else recent_jobs()):
+
+    def look() -> list[Job]:
+        return unseen.pop() if unseen else recent_jobs()
+
+    with mock.patch.object(run.hook, "recent_jobs", look):
         record = run.launch()
     assert theirs.job_id not in record.all_job_ids
     first, second = run.drills()
