@@ -95,8 +95,8 @@ class Situation:
         return max((look for look in looks if look > self.at), default=None)
 
     def _shown_by(self, call: TerminateCall, tries: int) -> dt.datetime | None:
-        """When DRS shows for certain what came of a TERMINATE job, by AWS's clock; ``None`` if the job is live
-        or unknown.
+        """When DRS shows for certain what came of a TERMINATE job, by AWS's clock; ``None`` if the job is
+        live or unknown.
         """
         job = next((job for job in self.jobs if job.job_id == call.job_id), None)
         if job is None:
