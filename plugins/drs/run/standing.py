@@ -149,7 +149,11 @@ def _gone(
         if other := next(iter(items), None):
             instance, job = str(other.get("recoveryInstanceID")), str(other.get("jobID"))
             return Gone(server, f"was replaced by {instance}, which job {job} launched", job)
-        return Gone(server, "is gone: DRS lists no instance of this server")
+        # A list may be older than the last one: only EC2's state says that the instance is gone.
+        state = ec2_states.get(server.instance_id, "not found")
+        if state not in ENDING and state != "not found":
+            return None
+        return Gone(server, f"is gone: DRS lists no instance of this server, and EC2 says {state}")
     state = ec2_states.get(ec2_id(own), "not found")
     if state in ENDING or state == "not found":
         return Gone(server, f"is {state} in EC2")
