@@ -159,9 +159,16 @@ def test_an_instance_that_runs_is_as_it_should_be(state: str) -> None:
     assert seen([listed(B, "drsjob-9"), listed()], state) == []
 
 
-def test_an_instance_that_drs_does_not_list_is_gone() -> None:
+@pytest.mark.parametrize("state", ["shutting-down", "terminated", None], ids=str)
+def test_an_instance_that_neither_drs_nor_ec2_has_is_gone(state: str | None) -> None:
     """Somebody terminated it: DRS lists only the instance of another server."""
-    assert seen([listed(B)]) == ["is gone: DRS lists no instance of this server"]
+    why = f"is gone: DRS lists no instance of this server, and EC2 says {state or 'not found'}"
+    assert seen([listed(B)], state) == [why]
+
+
+def test_an_instance_that_only_drs_does_not_list_is_not_gone() -> None:
+    """DRS's list may be a minute old, and EC2 shows the instance running."""
+    assert seen([listed(B)], "running") == []
 
 
 def test_an_instance_of_another_job_has_replaced_it() -> None:
