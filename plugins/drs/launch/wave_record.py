@@ -137,12 +137,11 @@ class WaveRecord:
     def _save(self, record: LaunchRecord) -> None:
         current = self._ledger.launch(self._wave)
         if current is not None and current.try_number > self._try_number:
-            self._ledger.save_launch(
-                self._wave, current.model_copy(update={"calls": _merged(current.calls, _made(record.calls))})
-            )
+            with_jobs = current.model_copy(update={"calls": _with_jobs(current.calls, of=record.calls)})
+            self._ledger.save_launch(self._wave, with_jobs)
             self._owned()
         if current is not None:
-            record = record.model_copy(update={"calls": _merged(_made(current.calls), record.calls)})
+            record = record.model_copy(update={"calls": _with_jobs(record.calls, of=current.calls)})
         self._ledger.save_launch(self._wave, record)
         self.saved = record
 
@@ -160,18 +159,18 @@ class WaveRecord:
         )
 
 
-def _made(calls: Iterable[Call]) -> list[Call]:
-    """The calls that made a job."""
-    return [call for call in calls if call.job_id is not None]
+def _with_jobs(calls: Iterable[Call], of: Iterable[Call]) -> tuple[Call, ...]:
+    """These calls with every job that the calls ``of`` made, each job only once, in the order of their times.
 
-
-def _merged(calls: Iterable[Call], newer: Iterable[Call]) -> tuple[Call, ...]:
-    """Both lists of calls in the order of their times. A call that is in both is taken from ``newer``, unless
-    only the other knows its job.
+    A refused call has made no job, so it is never taken for one that did.
     """
-    known = {(call.at, call.servers): call for call in calls}
-    merged = []
-    for call in newer:
-        other = known.pop((call.at, call.servers), None)
-        merged.append(other if other is not None and other.job_id and not call.job_id else call)
-    return tuple(sorted([*merged, *known.values()], key=lambda call: call.at))
+    merged = list(calls)
+    known = {call.job_id for call in merged}
+    for made in of:
+        if made.job_id is None or made.job_id in known:
+            continue
+        intent = made.model_copy(update={"job_id": None})
+        merged = [call for call in merged if call.model_copy(update={"not_made": False}) != intent]
+        merged.append(made)
+        known.add(made.job_id)
+    return tuple(sorted(merged, key=lambda call: call.at))

@@ -140,6 +140,33 @@ def test_calls_of_two_tries_are_in_the_order_of_their_times(wave: Wave) -> None:
     ]
 
 
+def test_a_job_that_an_overtaken_try_adopts_has_one_call(wave: Wave) -> None:
+    """The newer try made it. The older one finds it in DRS when it thaws."""
+    first = wave.begin(1)
+    second = wave.begin(2)
+    call = second.intend([A])
+    second.answer(call, job_id="drsjob-1")
+    before = wave.saved
+    wave.clock.advance(30)
+    with pytest.raises(SupersededError):
+        first.adopt(make_job("drsjob-1", A), [A])
+    assert wave.saved == before
+
+
+def test_a_job_that_the_newer_try_has_adopted_has_one_call(wave: Wave) -> None:
+    """The newer try had lost the call. The older one gets the reply when it thaws."""
+    first = wave.begin(1)
+    call = first.intend([A])
+    wave.ledger.save_launch("database", wave.saved.model_copy(update={"calls": ()}))
+    wave.clock.advance(30)
+    second = wave.begin(2)
+    second.adopt(make_job("drsjob-1", A), [A])
+    with pytest.raises(SupersededError):
+        first.answer(call, job_id="drsjob-1")
+    second.move_to(second.timeline)
+    assert wave.saved.calls == (Call(at=after(30), servers=(A,), job_id="drsjob-1"),)
+
+
 def test_a_try_owns_its_own_record(wave: Wave) -> None:
     """A task that resumes after a deferral is the same try."""
     wave.begin(1).intend([A])
@@ -183,6 +210,7 @@ def test_an_adopted_job_is_never_that_of_a_refused_call(wave: Wave) -> None:
     record.answer(call, error="ConflictException")
     wave.clock.advance(30)
     record.adopt(make_job("drsjob-1", A), [A])
+    record.move_to(record.timeline)
     refused, adopted = wave.saved.calls
     assert (refused.error, refused.job_id) == ("ConflictException", None)
     assert adopted == Call(at=call.at, servers=(A,), job_id="drsjob-1")
