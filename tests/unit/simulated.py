@@ -12,6 +12,7 @@ import boto3
 import simulator
 from drs.cleanup.clean_up import CleanUp, Proven, WaitForJobs
 from drs.cleanup.rule import Keep, decide
+from drs.launch.before_call import WhyHeld
 from drs.launch.wave_launch import WaveLaunch
 from drs.plan import Plan
 from drs.plan.check_labels import ALWAYS
@@ -85,7 +86,11 @@ class SimulatedDrill:
         self.run: RunRecord = make_run(self.plan, began_at=self.clock.now(), **run)
         self.store: Store = MemoryStore()
         self.hook = hook
+        self.now: Callable[[], dt.datetime] = self.clock.now
+        """The worker's clock; a test may set it wrong."""
         self.closed: Callable[[], bool] = lambda: False
+        self.still_standing: Callable[[], None] = lambda: None
+        self.why_held: WhyHeld = lambda _: None
         self.states: dict[str, str | None] = {}
         self.describe_ec2: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]] = describe_ec2
 
@@ -129,7 +134,12 @@ class SimulatedDrill:
         ]
 
     def start_launch(
-        self, wave: str = "database", *, retry: bool = False, opens_at: dt.datetime | None = None
+        self,
+        wave: str = "database",
+        *,
+        retry: bool = False,
+        opens_at: dt.datetime | None = None,
+        try_number: int = 1,
     ) -> WaveLaunch:
         """Begin a wave's launch as its task does."""
         launch = WaveLaunch(
@@ -137,19 +147,22 @@ class SimulatedDrill:
             ledger=self.ledger,
             run=self.run,
             wave=wave,
-            closed=self.closed,
+            closed=lambda: self.closed(),
             log=LOG,
-            now=self.clock.now,
+            still_standing=lambda: self.still_standing(),
+            why_held=lambda drill: self.why_held(drill),
+            try_number=try_number,
+            now=lambda: self.now(),
         )
         known = self.ledger.launch(wave) is not None
-        launch.begin(self.resolved(wave), opens_at or self.clock.now())
+        launch.begin(self.resolved(wave), opens_at or self.now())
         if known and retry:
             launch.reconcile()
         return launch
 
-    def launch(self, wave: str = "database", *, retry: bool = False) -> LaunchRecord:
+    def launch(self, wave: str = "database", *, retry: bool = False, try_number: int = 1) -> LaunchRecord:
         """Launch a wave from beginning to end."""
-        return self.finish_launch(self.start_launch(wave, retry=retry))
+        return self.finish_launch(self.start_launch(wave, retry=retry, try_number=try_number))
 
     def finish_launch(self, launch: WaveLaunch) -> LaunchRecord:
         """Go on with a launch to its end, and wait as its task does: until a time, or until a holder ends."""
@@ -207,7 +220,7 @@ class SimulatedDrill:
             run=self.run,
             log=LOG,
             keep=rule.why if isinstance(rule, Keep) else "",
-            now=self.clock.now,
+            now=lambda: self.now(),
         )
         clean_up.begin(resumed=resumed)
         return clean_up
@@ -224,7 +237,7 @@ class SimulatedDrill:
     def _wait(self, job_ids: Iterable[str], until: dt.datetime) -> None:
         """Wait as the task's trigger does: until the time, or until one of the jobs ends."""
         jobs = list(job_ids)
-        while (left := (until - self.clock.now()).total_seconds()) > 0:
+        while (left := (until - self.now()).total_seconds()) > 0:
             if any(not self.drs.jobs[job].live for job in jobs):
                 return
             self.pass_time(min(3.0, left) if jobs else left)
