@@ -42,7 +42,7 @@ PLUGINS, TESTS = Path("plugins"), Path("tests/unit")
 MODULES = {
     "timeline": (("run/timeline.py",), "run/test_timeline.py"),
     "ownership": (("run/ownership.py",), "run/test_ownership.py"),
-    "proof": (("run/proof.py",), "tasks/test_closing.py"),
+    "proof": (("run/proof.py",), "tasks/test_closing.py run/test_stopped.py"),
     "guards": (("run/guards.py",), "run/test_guards.py"),
     "jobs": (("aws/jobs.py",), "aws/test_jobs.py"),
     "launch": (
@@ -162,7 +162,9 @@ def run_tests(tests: Sequence[str], *plugins: object) -> int:
     return int(pytest.main(["-xq", "-p", "no:cacheprovider", "--timeout=45", *tests], plugins=list(plugins)))
 
 
-def watch_tests(paths: Sequence[Path], tests: str) -> tuple[list[str], dict[tuple[Path, int], set[str]]]:
+def watch_tests(
+    paths: Sequence[Path], tests: Sequence[str]
+) -> tuple[list[str], dict[tuple[Path, int], set[str]]]:
     """The tests, the shortest first; and which of them execute each line, "" where it is executed at import.
 
     Imports the libraries that they use.
@@ -172,7 +174,7 @@ def watch_tests(paths: Sequence[Path], tests: str) -> tuple[list[str], dict[tupl
         def watch() -> int:
             lines = coverage.Coverage(data_file=None, include=[str(path) for path in paths])
             with lines.collect():
-                status = run_tests([tests], seen := Watch(lines))
+                status = run_tests(tests, seen := Watch(lines))
             executed = [
                 (str(path), line, tests)
                 for path in paths
@@ -182,7 +184,7 @@ def watch_tests(paths: Sequence[Path], tests: str) -> tuple[list[str], dict[tupl
             return status
 
         if fork(watch) != 0:
-            sys.exit(f"The tests do not pass as they are: {tests}")
+            sys.exit(f"The tests do not pass as they are: {', '.join(tests)}")
         seconds, executed, modules = json.load(result)
     for module in modules:
         if module.partition(".")[0] not in OUR_OWN:
@@ -206,7 +208,7 @@ def measure(name: str) -> None:
     """Test a sample of the module's mutants, and show those that survive."""
     files, tests = MODULES[name]
     paths = [PLUGINS / "drs" / file for file in files]
-    order, executed = watch_tests(paths, str(TESTS / tests))
+    order, executed = watch_tests(paths, [str(TESTS / test) for test in tests.split()])
     mutants = [mutant for path in paths for mutant in make_mutants(path)]
     sample, killed = random.Random(SEED).sample(mutants, min(SAMPLE, len(mutants))), 0
     for mutant in (make() for make in sample):

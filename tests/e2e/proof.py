@@ -35,10 +35,12 @@ def jobs_made(run: DrillRun) -> Counter[str]:
     return Counter({server: made[server] for server in _servers(run)})
 
 
-def assert_launched_once(run: DrillRun, *, state: str = "success") -> None:
-    """DRS made one job of each of the run's servers, the run ended as expected, and EC2 has nothing left.
+def assert_launched_once(run: DrillRun, *, state: str = "success", ends: str = "terminated") -> None:
+    """DRS made one job of each of the run's servers, the run ended as expected, and so did its instances.
 
     The counts are printed.
+
+    :param ends: EC2's state of every instance in the end
     """
     servers = _servers(run)
     instances = [instance for instance in run.instances() if instance.server_id in servers]
@@ -58,7 +60,7 @@ def assert_launched_once(run: DrillRun, *, state: str = "success") -> None:
     assert run.state() == state, run.describe()
     assert made == dict.fromkeys(servers, 1), run.describe()
     assert {instance.server_id for instance in instances} == set(servers), run.describe()
-    assert {instance.state for instance in instances} == {"terminated"}, run.describe()
+    assert {instance.state for instance in instances} == {ends}, run.describe()
 
 
 def _servers(run: DrillRun) -> list[str]:

@@ -300,7 +300,7 @@ class CleanUp:
                     self._terminate([instance_id], seen)
             return False
         intent = _intent(instance_ids)
-        made = intent.model_copy(update={"job_id": job.job_id, "at": self._now()})
+        made = intent.model_copy(update={"job_id": job.job_id, "at": job.created})
         calls = tuple(made if call == intent else call for call in self.record.terminate_calls)
         self._save(self.record.model_copy(update={"terminate_calls": calls}))
         self._log.info(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from pydantic import ValidationError
 
 from drs.cli.common import counted
 from drs.plan.naming import plan_name
@@ -26,11 +29,13 @@ class End:
     :param nothing_left: it is proven that nothing is left, or nothing was launched
     :param text: a clause that follows the name of the run
     :param instances: those that are left, as far as they are known
+    :param is_drill: only what a drill left may be terminated by ``cleanup``
     """
 
     nothing_left: bool
     text: str
     instances: tuple[InstanceRecord, ...] = ()
+    is_drill: bool = True
 
 
 def waves_ended(states: TaskStates) -> bool:
@@ -42,8 +47,11 @@ def in_keep_for(ledger: Ledger, states: TaskStates) -> bool:
     """Whether every wave has ended, and clean-up waits until ``cleanup.keep_for`` has passed."""
     if not waves_ended(states) or states.get(TERMINATE_TASK_ID) not in UNDER_WAY:
         return False
-    run = ledger.begun()
-    return run is not None and bool(run.read_plan().cleanup.keep_for) and ledger.cleanup() is None
+    try:
+        run, cleanup = ledger.begun(), ledger.cleanup()
+        return run is not None and cleanup is None and bool(run.read_plan().cleanup.keep_for)
+    except ValidationError:  # another version of drs-drills wrote the records
+        return False
 
 
 def end_of(ledger: Ledger, states: TaskStates) -> End:
@@ -84,9 +92,8 @@ def _end_of_recovery(ledger: Ledger, run: RunRecord) -> End:
     if not jobs:
         return End(True, "this real recovery had started no job")
     listed = ", ".join(sorted(jobs))
-    return End(
-        False, f"this is a real recovery: what its {counted(len(jobs), 'job')} launched runs on ({listed})"
-    )
+    text = f"this is a real recovery: what its {counted(len(jobs), 'job')} launched runs on ({listed})"
+    return End(False, text, is_drill=False)
 
 
 def _lacking(ledger: Ledger, run: RunRecord, cleanup: CleanupRecord | None) -> Iterator[str]:
@@ -100,4 +107,4 @@ def _lacking(ledger: Ledger, run: RunRecord, cleanup: CleanupRecord | None) -> I
 
 def how_to_look(dag_id: str, run_id: str) -> str:
     """What a person does about a run that left something."""
-    return f"python -m drs cleanup {plan_name(dag_id)} --run {run_id}"
+    return f"python -m drs cleanup {plan_name(dag_id)} --run {shlex.quote(run_id)}"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from drs.cli.airflow_access import active_runs, connect
 from drs.cli.airflow_api import FINISHED, AirflowApi, AirflowError, Dag, DagRun, NotFound
-from drs.cli.airflow_end import in_keep_for
+from drs.cli.airflow_end import how_to_look, in_keep_for
 from drs.cli.airflow_records import RunStore
 from drs.plan.naming import dag_id
 from drs.run.ledger import Ledger
@@ -110,12 +110,12 @@ class _Airflow:
         states = {one["task_id"]: one["state"] for one in self._api.task_instances(self._dag_id, run_id)}
         stop = f"python -m drs stop {self._plan}"
         if in_keep_for(ledger, states):
-            if run_id == self._named:
+            if self._named in {run_id, tag_value(run_id)}:
                 return Hold(True)
             return Hold(
                 True,
                 f"Run {run_id} keeps them until its cleanup.keep_for has passed. To terminate "
-                f"them now: python -m drs cleanup {self._plan} --run {run_id}",
+                f"them now: {how_to_look(self._dag_id, run_id)}",
             )
         if dag["is_stale"]:
             return Hold(

@@ -113,7 +113,7 @@ class StoppedRun:
         if self.end.instances:
             listed = (f"{item.ec2_instance_id} of {item.server_id}" for item in self.end.instances)
             lines.append(f"  Its instances: {', '.join(listed)}")
-        if not self.end.nothing_left:
+        if not self.end.nothing_left and self.end.is_drill:
             lines.append(f"  To see what AWS has of it, and to terminate it: {how_to_look(*self._name)}")
         return "\n".join([*lines, f"  {self.link}"])
 

@@ -141,13 +141,14 @@ def _free(own: Sequence[Leftover], known: Mapping[str, Hold], *, force: bool) ->
         hold = known[token]
         instances = [item.instance.recovery_instance_id for item in own if item.token == token]
         listed = f"{counted(len(instances), 'instance')} ({', '.join(instances)})"
+        are = "is" if len(instances) == 1 else "are"
         if hold.active is None:
             print(f"\nIt is not known whether the run of {listed} is active. {hold.why}", file=sys.stderr)
         elif hold.refused and force:
-            print(f"\n--force: {listed} are terminated all the same. {hold.why}", file=sys.stderr)
+            print(f"\n--force: {listed} {are} terminated all the same. {hold.why}", file=sys.stderr)
         elif hold.refused:
             print(
-                f"\n{listed} are not touched. {hold.why}\nTo terminate them all the same: --force",
+                f"\n{listed} {are} not touched. {hold.why}\nTo terminate them all the same: --force",
                 file=sys.stderr,
             )
     return [item for item in own if force or not known[item.token].refused]

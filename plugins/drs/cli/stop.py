@@ -234,7 +234,7 @@ class _Command:
         self._unpaused = True
         self._say(
             f"the DAG {name} was paused, so nothing of the run was scheduled, its clean-up included. It is "
-            "unpaused until the run has ended; the plan's schedule is active as long"
+            "unpaused until the run has ended; until then the plan's schedule, if it has one, is active too"
         )
         return None
 

@@ -13,10 +13,10 @@ from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, live_holders, parse_time
 from drs.aws.states import InitiatedBy, JobType, LaunchStatus
 from drs.run.other_drills import OtherDrill
-from drs.times import utc_now
 
 JUST_ENDED = dt.timedelta(minutes=2)
 """For how long after the end of a job DRS may not list the instances that it launched."""
+LAUNCHES = frozenset({InitiatedBy.START_DRILL, InitiatedBy.START_RECOVERY})
 IsOwn = Callable[[Job], bool]
 """Whether this run started the job, beyond doubt."""
 WhyHeld = Callable[[OtherDrill], str | None]
@@ -28,7 +28,7 @@ class BeforeCall:
     """What DRS shows of the servers that are about to be launched.
 
     :param own: the job of this run that launches the server now or has launched it, by server id
-    :param starting: the live job of a real recovery that holds a server, by server id
+    :param starting: somebody else's live job that launches a server, by server id
     :param running: why a server must not be launched, as a clause, by server id: it has an instance that is
         not a drill's
     :param held: why a drill of somebody else holds a server, as a clause, by server id
@@ -41,7 +41,13 @@ class BeforeCall:
 
 
 def look_before_call(
-    hook: DrsCalls, server_ids: Sequence[str], *, is_drill: bool, is_own: IsOwn, why_held: WhyHeld
+    hook: DrsCalls,
+    server_ids: Sequence[str],
+    *,
+    is_drill: bool,
+    is_own: IsOwn,
+    why_held: WhyHeld,
+    now: dt.datetime,
 ) -> BeforeCall:
     """Look at these servers, right before they are launched.
 
@@ -51,25 +57,25 @@ def look_before_call(
 
     :param is_drill: a drill keeps away from real recoveries and from the drills of others. A real recovery
         does not wait for drills.
+    :param now: the time by this machine's clock
     """
     recent = hook.recent_jobs()
     live = [job for job in recent if job.live]
     listed = hook.recovery_instances(server_ids)
-    just_ended = [
-        job for job in recent if job.ended and job.ended > utc_now() - hook.clock_ahead - JUST_ENDED
-    ]
+    just_ended = [job for job in recent if job.ended and job.ended > now - hook.clock_ahead - JUST_ENDED]
     instances = [*listed, *_not_listed_yet(just_ended, listed, server_ids)]
     known = {job.job_id: job for job in recent}
     ids = {str(item["jobID"]) for item in instances if item.get("jobID")}
     known |= {job.job_id: job for job in hook.describe_jobs(ids - known.keys())}
     own = _own(server_ids, live, instances, known, is_own)
     others = [item for item in instances if not _is_own_job(item, known, is_own)]
-    recoveries = [job for job in live if job.initiated_by == InitiatedBy.START_RECOVERY and not is_own(job)]
+    # DRS may accept a call as soon as such a job ends, and would terminate what the job has just launched.
+    launching = [job for job in live if job.initiated_by in LAUNCHES and not is_own(job)]
     drills = [item for item in others if item.get("isDrill") is True] if is_drill else []
     held = {item["sourceServerID"]: why_held(_drill(item, known)) for item in drills}
     return BeforeCall(
         own=own,
-        starting=live_holders(recoveries, server_ids) if is_drill else {},
+        starting=live_holders(launching, server_ids) if is_drill else {},
         running={
             item["sourceServerID"]: (
                 f"it runs in a real recovery: {item['recoveryInstanceID']} is not a drill's instance, and "

@@ -251,7 +251,12 @@ class WaveLaunch:
         try:
             self._still_standing()
             found = look_before_call(
-                self._hook, server_ids, is_drill=is_drill, is_own=self._is_own, why_held=self._why_held
+                self._hook,
+                server_ids,
+                is_drill=is_drill,
+                is_own=self._is_own,
+                why_held=self._why_held,
+                now=self._now(),
             )
         except (ClientError, BotoCoreError) as error:
             if not call_errors.unavailable(error):

@@ -22,6 +22,7 @@ from drs.run.records import (
     Record,
     Resolution,
     RunRecord,
+    Stood,
     Stop,
     ValidationBegin,
     WaveOutcome,
@@ -192,13 +193,12 @@ class Ledger:
     def save_losses(self, losses: tuple[Loss, ...]) -> None:
         self._write("losses", Losses(losses=losses))
 
-    def stood(self) -> dt.datetime | None:
-        """When the run last saw everything that it launched as it should be."""
-        value = self._store.get("stood")
-        return None if value is None else dt.datetime.fromisoformat(value)
+    def stood(self) -> Stood | None:
+        """The last look that saw everything that the run launched as it should be."""
+        return self._read("stood", Stood)
 
-    def save_stood(self, at: dt.datetime) -> None:
-        self._store.set("stood", at.isoformat())
+    def save_stood(self, record: Stood) -> None:
+        self._write("stood", record)
 
     def stop(self) -> Stop | None:
         """A person's request to end the run (``python -m drs stop``)."""

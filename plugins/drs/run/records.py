@@ -191,8 +191,13 @@ def launch_in_words(*, launched: bool, live: bool) -> str:
 
 class WaveOutcome(Record):
     servers: tuple[ServerRecord, ...]
-    at: dt.datetime | None = None
-    """When the wave was judged, by the worker's clock."""
+
+    def same_launches(self, other: WaveOutcome) -> bool:
+        """Whether both say the same of the same launches."""
+        return self._launches() == other._launches()
+
+    def _launches(self) -> set[tuple[str, str | None, bool, str | None]]:
+        return {(each.server_id, each.job_id, each.launched, each.instance_id) for each in self.servers}
 
 
 class CheckResult(Record):
@@ -271,6 +276,15 @@ class Losses(Record):
     losses: tuple[Loss, ...] = ()
 
 
+class Stood(Record):
+    """A look at what the run has launched that found nothing wrong."""
+
+    at: dt.datetime
+    instances: tuple[str, ...]
+    final: bool = False
+    """It was made after the last wave had ended. What is ended later is no loss."""
+
+
 class Stop(Record):
     """A person's request to end the run before its time."""
 
@@ -286,7 +300,7 @@ class TerminateCall(Record):
     """Empty until DRS has answered with a job. Without an answer DRS may have made one."""
     instances: tuple[str, ...]
     at: dt.datetime | None = None
-    """When DRS answered, by the worker's clock."""
+    """When DRS made the job, by AWS's clock."""
 
 
 class CleanupRecord(Record):

@@ -26,11 +26,11 @@ STOPPING = frozenset({"stopping", "stopped"})
 
 
 @dataclass(frozen=True)
-class LaunchedServer:
+class OwnInstance:
     """An instance that the run launched and did not terminate itself.
 
     :param starts: whether the instance must run; otherwise its launch settings leave it stopped
-    :param since: when the run knew that it was launched
+    :param since: when DRS had launched it, by AWS's clock
     """
 
     wave: str
@@ -51,12 +51,12 @@ class Gone:
     :param replaced_by: the job of the instance that the server has now, if it has another one
     """
 
-    server: LaunchedServer
+    server: OwnInstance
     what: str
     replaced_by: str | None = None
 
 
-def launched_servers(ledger: Ledger, run: RunRecord) -> list[LaunchedServer]:
+def launched_servers(ledger: Ledger, run: RunRecord) -> list[OwnInstance]:
     """Every instance that this run launched, by its records, and that must still be there.
 
     The instances of an earlier try that was launched again do not count, and neither do those that the run's
@@ -67,14 +67,14 @@ def launched_servers(ledger: Ledger, run: RunRecord) -> list[LaunchedServer]:
 
 
 def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
-    """The instances that this run's own clean-up ended before the last wave had ended, each in a sentence.
+    """The instances that this run's own clean-up ended before the last server was up, each in a sentence.
 
     A person can clear a wave after clean-up, or while clean-up is active: then it is launched without the
     others.
     """
     cleanup = ledger.cleanup()
-    gates = [ledger.reached(wave, gate) for wave in run.waves for gate in ("launched", "validated")]
-    ended = max((at for at in gates if at is not None), default=None)
+    own = list(_launched(ledger, run))
+    ended = max((each.since for each in own), default=None)
     if cleanup is None or ended is None:
         return []
     early = {
@@ -86,9 +86,9 @@ def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
     ids = {(item.job_id, item.server_id): item.recovery_instance_id for item in cleanup.instances}
     return [
         f"wave {each.wave}: this run's own clean-up ended {each.instance_id} of server {each.server_id} "
-        f"({each.name}) at {minute(early[instance])}, before the last wave had ended: the waves were not up "
+        f"({each.name}) at {minute(early[instance])}, before the last server was up: the waves were not up "
         "together. Clear the whole run, or start a new one"
-        for each in _launched(ledger, run)
+        for each in own
         if not each.optional and (instance := ids.get((each.job_id, each.server_id), "")) in early
     ]
 
@@ -101,7 +101,7 @@ def _terminated(cleanup: CleanupRecord | None) -> set[tuple[str, str]]:
     return {(item.job_id, item.server_id) for item in cleanup.instances if item.recovery_instance_id in asked}
 
 
-def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
+def _launched(ledger: Ledger, run: RunRecord) -> Iterator[OwnInstance]:
     resolution = ledger.resolution()
     for wave in run.waves:
         launch, outcome = ledger.launch(wave), ledger.outcome(wave)
@@ -110,10 +110,9 @@ def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
         resolved = resolution.waves.get(wave) if resolution else None
         starts = {server.server_id: server.starts for server in resolved.servers} if resolved else {}
         last = {slot.server_id: slot.job_id for slot in launch.timeline.servers}
-        since = outcome.at or ledger.reached(wave, "launched") or run.began_at
         for server in outcome.servers:
             if server.launched and server.instance_id and server.job_id == last.get(server.server_id):
-                yield LaunchedServer(
+                yield OwnInstance(
                     wave=wave,
                     server_id=server.server_id,
                     name=server.name,
@@ -121,12 +120,12 @@ def _launched(ledger: Ledger, run: RunRecord) -> Iterator[LaunchedServer]:
                     starts=starts.get(server.server_id, True),
                     job_id=str(server.job_id),
                     instance_id=server.instance_id,
-                    since=since,
+                    since=server.launched_at or server.requested_at or run.began_at,
                 )
 
 
 def missing(
-    servers: Iterable[LaunchedServer],
+    servers: Iterable[OwnInstance],
     listed: Iterable[Mapping[str, Any]],
     ec2_states: Mapping[str, str],
 ) -> list[Gone]:
@@ -143,7 +142,7 @@ def missing(
 
 
 def _gone(
-    server: LaunchedServer, items: Sequence[Mapping[str, Any]], ec2_states: Mapping[str, str]
+    server: OwnInstance, items: Sequence[Mapping[str, Any]], ec2_states: Mapping[str, str]
 ) -> Gone | None:
     own = next((item for item in items if item.get("jobID") == server.job_id), None)
     if own is None:

@@ -18,10 +18,10 @@ from drs.errors import RecoveryInstanceLost
 from drs.run.ledger import Ledger
 from drs.run.log import Log
 from drs.run.ownership import LOOK_BEHIND
-from drs.run.records import Loss, RunRecord
+from drs.run.records import Loss, RunRecord, Stood
 from drs.run.standing import (
     Gone,
-    LaunchedServer,
+    OwnInstance,
     describe,
     judge_from,
     launched_servers,
@@ -77,24 +77,26 @@ def find_losses(
     servers = [each for each in launched_servers(ledger, run) if each.instance_id not in lost]
     if not servers:
         return (), None
-    now = utc_now()
     gone = _missing(servers, hook, describe_ec2)
     if not gone:
-        ledger.save_stood(now)
+        seen = tuple(server.instance_id for server in servers)
+        ledger.save_stood(Stood(at=utc_now(), instances=seen))
         return (), None
     cleanup = ledger.cleanup()
     own = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
     jobs = [job for job in hook.jobs_since(run.began_at - LOOK_BEHIND) if job.job_id not in own]
-    new = losses(gone, jobs, ledger.stood(), now)
+    stood = ledger.stood()
+    now = utc_now() - hook.clock_ahead
+    new = losses(gone, jobs, stood.at if stood else None, now)
     if new:
         ledger.save_losses((*known, *new))
     for loss in new:
         (log.warning if loss.optional else log.error)("%s", describe(loss))
     again = judge_from(gone)
-    return new, again if again and again > now else None
+    return new, again + hook.clock_ahead if again and again > now else None
 
 
-def _missing(servers: Sequence[LaunchedServer], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
+def _missing(servers: Sequence[OwnInstance], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
     listed = hook.recovery_instances(server.server_id for server in servers)
     jobs = {server.job_id for server in servers}
     ids = sorted({str(item["ec2InstanceID"]) for item in listed if item.get("jobID") in jobs})

@@ -39,6 +39,7 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRS_AIRFLOW_URL", "http://127.0.0.1:9")
     monkeypatch.setattr(cleanup, "POLL", 0.05)
     monkeypatch.setattr("drs.cleanup.clean_up.LOOK_AGAIN", dt.timedelta(seconds=0))
+    monkeypatch.setattr("drs.cleanup.situation.LISTING_DELAY", dt.timedelta(seconds=0))
 
 
 @pytest.fixture
@@ -348,3 +349,13 @@ def test_nobody_is_asked_to_look_in_airflow_if_that_was_done(
     assert result.code == 0
     assert "Terminate 1 drill instance?" in result.out
     assert "Look at the DAG" not in result.out
+
+
+def test_records_of_another_version_do_not_hinder(aws: Any, orders: Any, airflow: PlanInAirflow) -> None:
+    """The run is known by its id, and its instances are left alone."""
+    run = add(airflow, "manual__1", keep_for="10m", tasks=KEEPING)
+    run.store.set("run", {**run.store.get("run"), "new": 1})
+    aws.launch([DATABASE[0]], run="manual__1")
+    result = orders("--yes", "--run", "manual__1")
+    assert result.code == 1
+    assert "is not touched. Run manual__1 is cleaning up" in result.err

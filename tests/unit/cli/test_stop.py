@@ -85,7 +85,7 @@ def test_a_paused_dag_is_unpaused_after_the_mark_and_paused_again_at_the_end(
     sent = [body for method, _, _, body in airflow.fake.asked if method == "PATCH"]
     assert sent == [{"state": "failed"}, {"is_paused": False}, {"is_paused": True}]
     assert "It is unpaused until the run has ended" in told.out
-    assert "the plan's schedule is active as long" in told.out
+    assert "the plan's schedule, if it has one, is active too" in told.out
     assert "is paused again" in told.out
     assert drill.state == "failed"
 
@@ -220,7 +220,10 @@ def test_a_clean_up_without_proof_says_why(
     told = Told(capsys, "--json")
     assert told.code == 1
     (run,) = json.loads(told.out)["runs"]
-    assert run["what"] == "clean-up is not proven complete; [CLEANUP_INCOMPLETE] i-1 is left."
+    assert run["what"] == (
+        "clean-up is not proven complete; these jobs were not seen to end: drsjob-1; "
+        "[CLEANUP_INCOMPLETE] i-1 is left."
+    )
     assert (run["nothing_left"], run["instances"]) == (False, ["i-1"])
 
 
@@ -242,6 +245,16 @@ def test_a_job_that_may_be_the_run_s_is_named(
     told = Told(capsys)
     assert told.code == 1
     assert "perhaps launched by this run, and not touched: drsjob-9" in told.out
+
+
+def test_records_of_another_version_prove_nothing(
+    airflow: PlanInAirflow, drill: RunInAirflow, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They have keys that this version does not know. The run is stopped all the same."""
+    drill.store.set("run", {**drill.store.get("run"), "new": 1})
+    told = Told(capsys)
+    assert (told.code, airflow.marked()) == (1, ["manual__1"])
+    assert "another version of drs-drills wrote them" in told.out
 
 
 def test_a_dry_run_has_nothing_to_leave(airflow: PlanInAirflow, capsys: pytest.CaptureFixture[str]) -> None:
@@ -332,6 +345,7 @@ def test_a_real_recovery_is_only_stopped_by_somebody_who_agrees(
     told = Told(capsys)
     assert (told.code, airflow.marked()) == (1, ["manual__1"])
     assert "this is a real recovery: what its 1 job launched runs on (drsjob-1)" in told.out
+    assert "drs cleanup" not in told.out
 
 
 def test_a_recovery_that_has_not_begun_is_known_by_its_parameters(

@@ -17,6 +17,7 @@ from drs.run.records import (
     Resolution,
     ResolvedServer,
     ServerRecord,
+    Stop,
     TerminateCall,
     WaveOutcome,
     WaveResolution,
@@ -71,6 +72,7 @@ RECORDS: dict[str, tuple[tuple[str, ...], Any]] = {
             )
         ),
     ),
+    "stop": ((), Stop(by="ada", at=NOW, reason="the wrong fleet")),
     "cleanup": (
         (),
         CleanupRecord(

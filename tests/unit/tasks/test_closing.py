@@ -518,13 +518,20 @@ def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> No
     assert doubts() == ["preflight has resolved no servers"]
 
 
-@pytest.mark.parametrize("record", [None, clean(proven=False)], ids=["absent", "not proven"])
-def test_a_clean_up_without_proof_is_red(proven: Ledger, xcom: Any, record: CleanupRecord | None) -> None:
+def test_a_clean_up_without_proof_is_red(proven: Ledger) -> None:
     """It is red in whatever state its task is."""
-    del xcom.values["cleanup"]
-    if record is not None:
-        proven.save_cleanup(record)
+    proven.save_cleanup(clean(proven=False))
     assert doubts() == ["clean-up is not proven complete"]
+
+
+def test_a_run_without_a_clean_up_names_what_may_still_run(proven: Ledger, xcom: Any) -> None:
+    """Whatever ended clean-up, the verdict has each instance that the run launched and did not terminate."""
+    del xcom.values["cleanup"]
+    (doubt,) = doubts()
+    assert doubt.startswith("clean-up is not proven complete; these may still run: ")
+    for servers in SERVERS.values():
+        for server in servers:
+            assert f"i-{server} of {server}" in doubt
 
 
 def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:

@@ -99,7 +99,7 @@ def test_an_error_fails_the_run_and_records_nothing_to_launch(
     task = begin(
         {
             DATABASE[0]: {"replication": {"state": "STALLED"}},
-            WEB[0]: {"recovery_instance": {"is_drill": True}},
+            WEB[0]: {"recovery_instance": {"is_drill": True, "age": "13h"}},
             WEB[1]: {"launch": {"missing": ["template"]}},
         }
     )
@@ -197,7 +197,13 @@ def test_a_cleared_preflight_keeps_the_servers_of_the_first(begin: Begin) -> Non
 
 def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None:
     """Its own jobs and their instances are no findings."""
-    run = make_run(two_waves(), recovery_point=NOW, execution_type="RECOVERY", exclude_servers=[WEB[0]])
+    run = make_run(
+        two_waves(),
+        recovery_point=NOW,
+        execution_type="RECOVERY",
+        exclude_servers=[WEB[0]],
+        installation="abc",
+    )
     ledger = Ledger(xcom)
     timeline = Timeline(
         jobs="per_server",
@@ -209,9 +215,9 @@ def test_the_question_knows_what_the_run_has_launched(xcom: MemoryStore) -> None
     calls = (Call(at=NOW, servers=DATABASE, job_id="drsjob-1"), Call(at=NOW, servers=DATABASE))
     ledger.save_launch("database", LaunchRecord(timeline=timeline, calls=calls))
     ledger.save_resolution(Resolution(waves={}))
-    question = inputs_of(run, ledger)
+    question = inputs_of(run, ledger, lambda job: None)
     assert question.own_jobs == {"drsjob-1"}
-    assert question.token == run.token
+    assert (question.token, question.installation) == (run.token, "abc")
     assert question.resolved == Resolution(waves={})
     assert (question.recovery_point, question.execution_type) == (NOW, "RECOVERY")
     assert question.exclude_servers == (WEB[0],)

@@ -13,9 +13,11 @@ from drs.errors import Code, InvalidField, RecoveryPlanNotFound
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
 from drs.plan.naming import dag_id
 from drs.preflight import Finding, PreflightInputs, Report, findings_table, inspect
-from drs.tasks.active_run import jobs_of_active_run
+from drs.run.other_drills import Activity
+from drs.tasks.active_run import activity_of_runs, jobs_of_active_run
 from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
+from drs.tasks.installation import installation_id
 from drs.tasks.operators.preflight import clients
 from drs.tasks.since_last_pass import since_last_full_pass
 from drs.tasks.watching import findings_about
@@ -60,7 +62,9 @@ class DrsReadinessOperator(BaseOperator):
         ti = context["ti"]
         plan = read_plan(self.plan)
         self.aws_conn_id = plan.target.aws_conn_id
-        report = check_plan(plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)))
+        report = check_plan(
+            plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)), activity=activity_of_runs(ti)
+        )
         # The jobs of the active drill are no findings above, so a drill that stands still must be one here.
         found = [finding.as_preflight() for finding in findings_about(ti, plan)]
         report = dataclasses.replace(report, findings=(*found, *report.findings))
@@ -117,17 +121,22 @@ def not_answered(finding: Finding) -> bool:
     return finding.code == Code.DRS_UNAVAILABLE or (finding.code == Code.CHECK_UNAVAILABLE and finding.heals)
 
 
-def check_plan(plan: Plan, own_jobs: Callable[[], frozenset[str]]) -> Report:
+def check_plan(
+    plan: Plan, own_jobs: Callable[[], frozenset[str]], activity: Activity | None = None
+) -> Report:
     """The preflight of every wave of the plan.
 
     An active drill of the plan may start more jobs while preflight runs. If it did, and an error may clear by
     itself, preflight runs again, so that the servers that these jobs hold are no findings.
 
     :param own_jobs: returns the DRS jobs of the plan's active drill
+    :param activity: what an active run of this Airflow is doing
     """
     aws = clients(DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region))
+    installation = installation_id() if activity else ""
+    inputs = dataclasses.replace(PreflightInputs.whole(plan), activity=activity, installation=installation)
     while True:
         own = own_jobs()
-        report = inspect(dataclasses.replace(PreflightInputs.whole(plan), own_jobs=own), aws)
+        report = inspect(dataclasses.replace(inputs, own_jobs=own), aws)
         if not report.heals or own_jobs() == own:
             return report

@@ -15,7 +15,7 @@ from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord
-from drs.run.standing import LaunchedServer, describe, launched_servers
+from drs.run.standing import OwnInstance, describe, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -112,7 +112,14 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         return clean_up.record.model_dump(mode="json")
 
     def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> None:
-        """Record what somebody else has ended before the drill was over. It does not stop clean-up."""
+        """Record what somebody else has ended before the drill was over. It does not stop clean-up.
+
+        A try that follows a look that found nothing wrong does not look again: ``keep_for`` may have begun.
+        """
+        stood = ledger.stood()
+        launched = {each.instance_id for each in launched_servers(ledger, run)}
+        if stood is not None and stood.final and launched.issubset(stood.instances):
+            return
         try:
             _, again = find_losses(ledger, run, self.hook, Ec2Instances(**hook_parameters(self)), self.log)
         except (ClientError, BotoCoreError) as error:
@@ -120,15 +127,18 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             return
         if again:
             self._wait((), again, resume="look_again")
+        if (stood := ledger.stood()) is not None and launched.issubset(stood.instances):
+            ledger.save_stood(stood.model_copy(update={"final": True}))
 
     def _judge_what_was_lost(
-        self, ledger: Ledger, launched: Sequence[LaunchedServer], record: CleanupRecord
+        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord
     ) -> None:
         """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
         still there when the last wave had ended.
         """
         stood = ledger.stood()
-        if not record.kept and stood and launched and stood >= max(each.since for each in launched):
+        seen = set(stood.instances) if stood else set[str]()
+        if not record.kept and seen.issuperset(each.instance_id for each in launched):
             return
         gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
@@ -140,7 +150,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 optional=each.optional,
                 instance_id=each.instance_id,
                 what=f"was gone when {'it was to be kept' if record.kept else 'clean-up came'}",
-                last_seen=max(each.since, stood or each.since),
+                last_seen=max(each.since, stood.at) if stood else each.since,
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
             )
