@@ -23,7 +23,7 @@ class Verdict:
     """What a run said of itself in the end.
 
     :param actor: the run's name in the records of who did what
-    :param state: ``success``, ``failed``, ``running`` (it does not go on) or ``deleted``
+    :param state: ``success``, ``failed``, ``running`` (it does not go on) or ``deleted`` before it ended
     :param required: the servers that a green run must have launched
     :param waves_ended: when the last wave ended, in seconds; ``None`` if that is not known
     :param said: what the run's logs say of its failures

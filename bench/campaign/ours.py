@@ -40,7 +40,7 @@ def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
     may_keep = rule == "never" or kept_by_answer or (rule == "on_success" and run.state != "success")
     return Verdict(
         actor=run.actor,
-        state="deleted" if run.deleted else run.state,
+        state="deleted" if run.deleted and run.ended is None else run.state,
         required=shape.required,
         waves_ended=_waves_ended(run.rows.values()),
         said="\n".join(row.error for row in run.rows.values()),
