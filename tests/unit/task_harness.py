@@ -103,14 +103,18 @@ def make_context(
 
 
 def see_through(
-    make: Callable[[], BaseOperator], context: Any, deferrals: list[TaskDeferred] | None = None
+    make: Callable[[], BaseOperator],
+    context: Any,
+    deferrals: list[TaskDeferred] | None = None,
+    *,
+    method: str = "execute",
 ) -> Any:
     """Run a task to its end. It waits in its own trigger, and resumes as a new operator after each wait.
 
     :param make: makes the operator, as every process does
     :param deferrals: receives each deferral
+    :param method: the method to begin with; another one than ``execute`` if the task has waited already
     """
-    method: str = "execute"
     event: tuple[dict[str, Any], ...] = ()
     while True:
         try:

@@ -268,6 +268,11 @@ class CleanUp:
                 len(self.record.jobs),
                 len(states),
             )
+            if self.record.unsure:
+                self._log.error(
+                    "The proof does not cover job(s) %s, which may be this run's or somebody else's.",
+                    ", ".join(self.record.unsure),
+                )
             return Proven()
         going = all(state in GOING for state in alive.values())
         if self._time_is_over() or (not going and self.record.ec2_looks >= EC2_LOOKS):

@@ -86,6 +86,12 @@ class _Server:
         self._server = server
         self._account = account
         launch = ledger.launch(wave)
+        asked = {server_id for call in (launch.unanswered if launch else ()) for server_id in call.servers}
+        self._no_reply = (
+            "The reply to the call that launches it was lost. Whether DRS launched it is not known."
+            if server.server_id in asked
+            else None
+        )
         slots = launch.timeline.servers if launch else ()
         self._slot = next((slot for slot in slots if slot.server_id == server.server_id), None)
         self._job_id = (self._slot.job_id if self._slot else None) or self._found_job(jobs)
@@ -159,7 +165,7 @@ class _Server:
             return _Launch(record.launched, instance_id, record.error, record.live)
         if self._job is None:
             why = self._slot.given_up if self._slot else None
-            known = f"How job {self._job_id} ended is not known." if self._job_id else None
+            known = f"How job {self._job_id} ended is not known." if self._job_id else self._no_reply
             never = "This run did not request a launch of this server."
             return _Launch(False, late, why or known or never, live=known is not None and not why)
         instances = (

@@ -334,8 +334,11 @@ def doubted_cleanup(ledger: Ledger, run: RunRecord) -> Iterator[str]:
 
 
 def _what_may_be_left(ledger: Ledger, run: RunRecord) -> str:
-    """What the run launched, by its records, and did not terminate."""
-    instances = [f"{each.instance_id} of {each.server_id}" for each in launched_servers(ledger, run)]
+    """What the run launched, by its records. It may all be left: nothing proves the end of any of it."""
+    cleanup = ledger.cleanup()
+    seen = {each.recovery_instance_id: each.server_id for each in cleanup.instances} if cleanup else {}
+    seen |= {each.instance_id: each.server_id for each in launched_servers(ledger, run)}
+    instances = [f"{instance_id} of {server_id}" for instance_id, server_id in seen.items()]
     ended = [outcome for name in run.waves if (outcome := ledger.outcome(name)) is not None]
     judged = {server.job_id for outcome in ended for server in outcome.servers if not server.live}
     launches = [record for name in run.waves if (record := ledger.launch(name)) is not None]
@@ -343,7 +346,7 @@ def _what_may_be_left(ledger: Ledger, run: RunRecord) -> str:
     jobs += [
         f"the job of {', '.join(call.servers)} (no reply)" for each in launches for call in each.unanswered
     ]
-    if (cleanup := ledger.cleanup()) is not None:
+    if cleanup is not None:
         jobs += [f"{job_id} (perhaps not this run's)" for job_id in cleanup.unsure]
     left = [f"these may still run: {', '.join(instances)}"] if instances else []
     left += [f"these jobs were not seen to end: {', '.join(jobs)}"] if jobs else []

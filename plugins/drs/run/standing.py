@@ -150,12 +150,17 @@ def _gone(
             instance, job = str(other.get("recoveryInstanceID")), str(other.get("jobID"))
             return Gone(server, f"was replaced by {instance}, which job {job} launched", job)
         return Gone(server, "is gone: DRS lists no instance of this server")
-    state = ec2_states.get(str(own.get("ec2InstanceID")), "not found")
+    state = ec2_states.get(ec2_id(own), "not found")
     if state in ENDING or state == "not found":
         return Gone(server, f"is {state} in EC2")
     if server.starts and state in STOPPING:
         return Gone(server, f"is {state} in EC2, and should run")
     return None
+
+
+def ec2_id(item: Mapping[str, Any]) -> str:
+    """The EC2 id of a recovery instance as DRS lists it. DRS may leave it out; it is the same as its own."""
+    return str(item.get("ec2InstanceID") or item.get("recoveryInstanceID"))
 
 
 def judge_from(gone: Iterable[Gone]) -> dt.datetime | None:

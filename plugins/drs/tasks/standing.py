@@ -23,6 +23,7 @@ from drs.run.standing import (
     Gone,
     OwnInstance,
     describe,
+    ec2_id,
     judge_from,
     launched_servers,
     losses,
@@ -39,8 +40,8 @@ def require_standing(
 
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
-    new, _ = find_losses(ledger, run, hook, describe_ec2, log)
-    if required := [loss for loss in (*ledger.losses(), *new) if not loss.optional]:
+    find_losses(ledger, run, hook, describe_ec2, log)
+    if required := [loss for loss in ledger.losses() if not loss.optional]:
         listed = "\n".join(describe(loss) for loss in required)
         raise RecoveryInstanceLost(
             f"{len(required)} instance(s) of this run were ended by somebody else while the drill was "
@@ -77,17 +78,17 @@ def find_losses(
     servers = [each for each in launched_servers(ledger, run) if each.instance_id not in lost]
     if not servers:
         return (), None
+    before = ledger.stood()
     gone = _missing(servers, hook, describe_ec2)
+    standing = {server.instance_id for server in servers} - {each.server.instance_id for each in gone}
+    ledger.save_stood(Stood(at=utc_now(), instances=tuple(sorted(standing))))
     if not gone:
-        seen = tuple(server.instance_id for server in servers)
-        ledger.save_stood(Stood(at=utc_now(), instances=seen))
         return (), None
     cleanup = ledger.cleanup()
     own = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
     jobs = [job for job in hook.jobs_since(run.began_at - LOOK_BEHIND) if job.job_id not in own]
-    stood = ledger.stood()
     now = utc_now() - hook.clock_ahead
-    new = losses(gone, jobs, stood.at if stood else None, now)
+    new = losses(gone, jobs, before.at if before else None, now)
     if new:
         ledger.save_losses((*known, *new))
     for loss in new:
@@ -99,7 +100,7 @@ def find_losses(
 def _missing(servers: Sequence[OwnInstance], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
     listed = hook.recovery_instances(server.server_id for server in servers)
     jobs = {server.job_id for server in servers}
-    ids = sorted({str(item["ec2InstanceID"]) for item in listed if item.get("jobID") in jobs})
+    ids = sorted({ec2_id(item) for item in listed if item.get("jobID") in jobs})
     states = {
         item["InstanceId"]: item["State"]["Name"]
         for chunk in chunks(ids, PAGE)

@@ -221,8 +221,8 @@ def test_a_clean_up_without_proof_says_why(
     assert told.code == 1
     (run,) = json.loads(told.out)["runs"]
     assert run["what"] == (
-        "clean-up is not proven complete; these jobs were not seen to end: drsjob-1; "
-        "[CLEANUP_INCOMPLETE] i-1 is left."
+        f"clean-up is not proven complete; these may still run: i-1 of {DATABASE[0]}; "
+        "these jobs were not seen to end: drsjob-1; [CLEANUP_INCOMPLETE] i-1 is left."
     )
     assert (run["nothing_left"], run["instances"]) == (False, ["i-1"])
 

@@ -277,7 +277,7 @@ def test_botocore_never_repeats_a_launch(drill: Drill, jobs: str, tags: str, the
     if then == "throttled":
         run.simulation.arm(Throttle(kind="throttle", operations=START, count=2, retry_after=0))
     if tags == "no tags":
-        with pytest.raises(DrsUnavailable, match="The reply to starting .* was lost"):
+        with pytest.raises(DrsUnavailable, match=r"The reply to starting .* was lost"):
             run.launch()
         assert len(run.drills()) == 1
         return

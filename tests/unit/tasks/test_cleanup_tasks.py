@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import (
 
 from drs.cleanup.clean_up import CleanUp
 from drs.run.records import CLEANUP_APPROVAL, Resolution, WaveResolution
-from drs.tasks import drill_task, triggers
+from drs.tasks import drill_task, standing, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators import approve_cleanup, terminate
@@ -58,12 +58,13 @@ def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> B
         async def get_async_conn(_: DrsHook) -> AsyncClient:
             return AsyncClient(run.hook.conn)
 
-        for module in (drill_task, terminate, triggers, approve_cleanup):
+        for module in (drill_task, terminate, triggers, approve_cleanup, standing):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
         monkeypatch.setattr(terminate, "CleanUp", functools.partial(CleanUp, now=run.clock.now))
-        for module in (terminate, approve_cleanup):
+        for module in (terminate, approve_cleanup, standing):
             monkeypatch.setattr(module, "Ec2Instances", lambda **_: describe_ec2)
-        monkeypatch.setattr(approve_cleanup, "DrsHook", lambda **_: run.hook)
+        for module in (approve_cleanup, standing):
+            monkeypatch.setattr(module, "DrsHook", lambda **_: run.hook)
         monkeypatch.setattr(asyncio, "sleep", sleep)
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
         monkeypatch.setattr(DrsHook, "conn_region_name", "us-east-1", raising=False)
@@ -82,13 +83,27 @@ def launched(run: SimulatedDrill, *, failed: bool = False) -> SimulatedDrill:
 # --- terminate --------------------------------------------------------------------------------------------
 
 
-def clean_up(run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None) -> Any:
+def end(run: SimulatedDrill, *servers: str) -> str:
+    """Somebody else terminates the instances of these servers, or all of them.
+
+    :return: the id of the job that did it
+    """
+    instances = run.drs.recovery_instances.values()
+    ids = [each.id for each in instances if not servers or each.server_id in servers]
+    job = run.hook.terminate_recovery_instances(sorted(ids))
+    run.finish_jobs()
+    return job.job_id
+
+
+def clean_up(
+    run: SimulatedDrill, deferrals: list[TaskDeferred] | None = None, *, method: str = "execute"
+) -> Any:
     def make() -> DrsTerminateRecoveryInstancesOperator:
         task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
         vars(task)["hook"] = run.hook
         return task
 
-    return see_through(make, make_context(DONE), deferrals)
+    return see_through(make, make_context(DONE), deferrals, method=method)
 
 
 def test_the_instances_of_a_drill_that_passed_are_kept_for_a_while(
@@ -108,17 +123,23 @@ def test_the_instances_of_a_drill_that_passed_are_kept_for_a_while(
     assert f"python -m drs cleanup orders --run {run.run.run_id}" in capsys.readouterr().out
 
 
-def test_somebody_may_end_them_sooner(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If somebody runs the command in the log, clean-up still proves that they are gone."""
+def test_somebody_may_end_them_sooner(begin: Begin) -> None:
+    """If somebody runs the command in the log, clean-up still proves that they are gone. The waves had been
+    up together, so that is no loss, but the record says that this run did not terminate them.
+    """
     run = launched(begin({"keep_for": "3h"}))
+    kept = run.instances()
     task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
     vars(task)["hook"] = run.hook
-    with pytest.raises(TaskDeferred):
+    with pytest.raises(TaskDeferred) as deferred:
         task.execute(make_context(DONE))
-    run.hook.terminate_recovery_instances(sorted(run.instances()))
-    run.finish_jobs()
+    end(run)
     assert run.instances() == set()
-    assert clean_up(run)["proven"]
+    record = clean_up(run, method=deferred.value.method_name)
+    assert record["proven"]
+    assert run.ledger.losses() == ()
+    assert {item["recovery_instance_id"] for item in record["instances"]} == kept
+    assert all(item["lost"].startswith("somebody else ended it") for item in record["instances"])
 
 
 def test_nothing_of_a_failed_drill_is_kept_for_a_while(begin: Begin) -> None:
@@ -278,13 +299,26 @@ def test_nobody_is_asked_where_there_is_no_choice(
 
 
 def test_nobody_is_asked_about_nothing(begin: Begin, asked: list[dict[str, Any]]) -> None:
-    """Nothing was launched, or the instances are gone already."""
+    """Nothing was launched, or this run's own clean-up has terminated it already."""
     run = begin(ASK)
     with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
     launched(run)
-    run.hook.terminate_recovery_instances(sorted(run.instances()))
-    run.finish_jobs()
+    clean_up(run)
     with pytest.raises(AirflowSkipException, match="no drill instances"):
         task().execute(context())
+    assert asked == []
+
+
+def test_nobody_is_asked_about_instances_that_somebody_else_has_ended(
+    begin: Begin, asked: list[dict[str, Any]]
+) -> None:
+    """The drill has failed: the waves were not up together. The failure names each of the two, and who."""
+    run = launched(begin(ASK))
+    ids = run.instances()
+    job = end(run)
+    with pytest.raises(AirflowFailException, match=r"RECOVERY_INSTANCE_LOST\] 2 instance") as failed:
+        task().execute(context())
+    assert all(instance in str(failed.value) for instance in ids)
+    assert f"probably job {job} (TERMINATE" in str(failed.value)
     assert asked == []

@@ -152,6 +152,9 @@ def clean(**fields: Any) -> CleanupRecord:
     )
 
 
+NOT_PROVEN = "clean-up is not proven complete; these may still run: " + ", ".join(
+    f"i-{server} of {server}" for servers in SERVERS.values() for server in servers
+)
 NOBODY_ASKED = "instances are kept, and neither the run nor the plan nor a person has asked for that"
 
 
@@ -382,7 +385,7 @@ def test_failed_tasks_stand_before_those_they_cut_off(proven: Ledger) -> None:
         f"wave_database.start_recovery failed: {WITHOUT_CODE}",
         "evidence did not run (upstream_failed)",
         "wave_application.start_recovery did not run (upstream_failed)",
-        "clean-up is not proven complete",
+        NOT_PROVEN,
     ]
 
 
@@ -521,17 +524,39 @@ def test_without_a_resolution_nothing_is_proven(proven: Ledger, xcom: Any) -> No
 def test_a_clean_up_without_proof_is_red(proven: Ledger) -> None:
     """It is red in whatever state its task is."""
     proven.save_cleanup(clean(proven=False))
-    assert doubts() == ["clean-up is not proven complete"]
+    assert doubts() == [NOT_PROVEN]
 
 
-def test_a_run_without_a_clean_up_names_what_may_still_run(proven: Ledger, xcom: Any) -> None:
-    """Whatever ended clean-up, the verdict has each instance that the run launched and did not terminate."""
+@pytest.mark.parametrize(
+    "record",
+    [None, clean(proven=False, terminate_calls=()), clean(proven=False)],
+    ids=["no clean-up", "nothing terminated", "survivors"],
+)
+def test_a_run_without_a_proof_names_what_may_still_run(
+    proven: Ledger, xcom: Any, record: CleanupRecord | None
+) -> None:
+    """Whatever ended clean-up, the verdict names each instance that the run launched. A TERMINATE job for it
+    does not show that it is gone.
+    """
     del xcom.values["cleanup"]
-    (doubt,) = doubts()
-    assert doubt.startswith("clean-up is not proven complete; these may still run: ")
-    for servers in SERVERS.values():
-        for server in servers:
-            assert f"i-{server} of {server}" in doubt
+    if record is not None:
+        proven.save_cleanup(record)
+    assert doubts() == [NOT_PROVEN]
+
+
+def test_a_run_without_a_proof_names_the_jobs_that_were_not_seen_to_end(proven: Ledger) -> None:
+    """They may still launch something: a job that nobody judged, a call without a reply, and a job of which
+    it is not certain whose it is.
+    """
+    record = launch(DATABASE, "drsjob-7")
+    lost = Call(at=NOW, servers=DATABASE, tagged=False)
+    proven.save_launch("database", record.model_copy(update={"calls": (*record.calls, lost)}))
+    proven.save_cleanup(clean(proven=False, unsure=("drsjob-8",)))
+    told = doubts()[-1]
+    assert told.endswith(
+        f"these jobs were not seen to end: drsjob-7, the job of {A}, {B} (no reply), "
+        "drsjob-8 (perhaps not this run's)"
+    )
 
 
 def test_a_proof_that_does_not_cover_every_job_is_red(proven: Ledger) -> None:
@@ -555,7 +580,7 @@ def test_every_doubt_is_told_at_once(proven: Ledger) -> None:
     proven.save_cleanup(clean(proven=False))
     assert doubts({"evidence": "skipped"}) == [
         f"wave database: server {A} (name of {A}) did not launch",
-        "clean-up is not proven complete",
+        NOT_PROVEN,
         "evidence is skipped",
     ]
 

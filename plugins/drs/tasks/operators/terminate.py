@@ -14,7 +14,7 @@ from drs import settings
 from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
-from drs.run.records import CleanupRecord, Loss, RunRecord
+from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
 from drs.run.standing import OwnInstance, describe, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
@@ -116,9 +116,8 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
 
         A try that follows a look that found nothing wrong does not look again: ``keep_for`` may have begun.
         """
-        stood = ledger.stood()
         launched = {each.instance_id for each in launched_servers(ledger, run)}
-        if stood is not None and stood.final and launched.issubset(stood.instances):
+        if (stood := ledger.stood()) is not None and stood.final and launched <= _accounted(ledger, stood):
             return
         try:
             _, again = find_losses(ledger, run, self.hook, Ec2Instances(**hook_parameters(self)), self.log)
@@ -127,7 +126,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             return
         if again:
             self._wait((), again, resume="look_again")
-        if (stood := ledger.stood()) is not None and launched.issubset(stood.instances):
+        if (stood := ledger.stood()) is not None and launched <= _accounted(ledger, stood):
             ledger.save_stood(stood.model_copy(update={"final": True}))
 
     def _judge_what_was_lost(
@@ -137,9 +136,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         still there when the last wave had ended.
         """
         stood = ledger.stood()
-        seen = set(stood.instances) if stood else set[str]()
-        if not record.kept and seen.issuperset(each.instance_id for each in launched):
-            return
+        seen = set(stood.instances) if stood and not record.kept else set[str]()
         gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
         new = tuple(
@@ -155,7 +152,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 by="not known; this run did not terminate it",
             )
             for each in launched
-            if (each.job_id, each.server_id) in gone and each.instance_id not in known
+            if (each.job_id, each.server_id) in gone and each.instance_id not in known | seen
         )
         if new:
             ledger.save_losses((*ledger.losses(), *new))
@@ -185,3 +182,8 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             **hook_parameters(self),
         )
         wait(self, trigger, until, resume=resume)
+
+
+def _accounted(ledger: Ledger, stood: Stood) -> set[str]:
+    """The instances that the last look saw as they should be, and those that are known to be lost."""
+    return {*stood.instances, *(loss.instance_id for loss in ledger.losses())}
