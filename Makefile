@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test check lint format mutation requirements release clean
+.PHONY: help venv services drill airflow simulator test check lint format mutation campaign requirements release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -49,6 +49,9 @@ format: $(READY) ## put the code into its form
 mutation: $(READY) ## change the code in small ways; show what no unit test notices   [MODULE=]
 	@$(BIN)/uv sync --frozen --inexact --group mutation
 	@$(BIN)/python -m bench.mutation $(MODULE)
+
+campaign: $(READY) ## run 20,000 drills with seeded faults; count the promises they break      [DRILLS= MIX=]
+	@$(BIN)/python -m bench.campaign $(call options,DRILLS MIX)
 
 requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
 	$(EXPORT) > requirements.txt

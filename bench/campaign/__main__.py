@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 
 from bench.campaign.result import Result, tables
-from bench.campaign.runner import GUIDE, HASH_SEED, OURS, Task, run
+from bench.campaign.runner import GUIDE, HASH_SEED, OURS, Task, environment, run
 
 SHOWN = 100
 """Broken promises that are listed one by one."""
@@ -63,12 +64,11 @@ def _options() -> argparse.Namespace:
 
 def _replay(options: argparse.Namespace) -> int:
     """Run one drill again, with everything that happened in it."""
-    if os.environ.get(HASH_SEED) != "0":
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "bench.campaign", *sys.argv[1:]],
-            {**os.environ, HASH_SEED: "0"},
-        )
+    if os.environ.get(HASH_SEED) != "0":  # it counts from the start of a process on
+        with environment():
+            return subprocess.run(
+                [sys.executable, "-m", "bench.campaign", *sys.argv[1:]], check=False
+            ).returncode
     from bench.campaign import stand_ins
     from bench.campaign.drill import drill, source_of
 

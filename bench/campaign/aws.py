@@ -182,7 +182,8 @@ class Account:
             raise lost(endpoint_url=f"https://drs.{REGION}.amazonaws.com") from None
         finally:
             self.past.note()
-        return reply
+        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {"date": self._date()}}
+        return {**reply, "ResponseMetadata": metadata}
 
     @property
     def refuses_tags(self) -> bool:
@@ -190,7 +191,7 @@ class Account:
         faults = self.simulation.world.faults.reaching(TagsRefused, ACCOUNT, REGION, frozenset())
         return next(faults, None) is not None
 
-    def date(self) -> str:
+    def _date(self) -> str:
         """AWS's own clock, as the header of an answer gives it."""
         return self.hub.datetime().strftime("%a, %d %b %Y %H:%M:%S GMT")
 

@@ -14,6 +14,7 @@ from bench.campaign.mixes import Trouble, mix_named, mix_of
 from bench.campaign.result import Result, Violation
 from bench.campaign.runner import GUIDE, OURS, Task
 from bench.campaign.stand_ins import PRESENT
+from bench.campaign.watchman import last_look
 from bench.campaign.world import World
 from simulator.engine.faults import AnyFault
 from simulator.engine.simulation import FaultError
@@ -63,7 +64,8 @@ def drill(seed: int, source: Source, flow: str, say: Callable[[str], None] | Non
             _set_off(world, trouble)
             world.hub.run(HORIZON, world.is_quiet)
             verdicts = told()
-            found = judge.violations(world.account, verdicts)
+            watched = last_look(world) if flow == OURS else []
+            found = judge.violations(world.account, verdicts, watched)
         except Exception as error:
             broke = f"{type(error).__name__}: {error}"
             if say is not None:

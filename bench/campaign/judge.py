@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from bench.campaign.aws import Account
 from bench.campaign.result import COLOUR, LEFT, Violation
-from drs.run.ownership import RUN_TAG
+from bench.campaign.truth import RUN, WATCH
+from drs.watch.findings import WatchFinding
 
 NOTICED = 60.0
 """Seconds before the end of the waves in which the loss of an instance need not be seen any more, beside the
@@ -22,7 +23,7 @@ class Verdict:
     """What a run said of itself in the end.
 
     :param actor: the run's name in the records of who did what
-    :param state: ``success``, ``failed``, ``running`` (it does not go on) or ``deleted``
+    :param state: ``success``, ``failed``, ``running`` (it does not go on) or ``deleted`` before it ended
     :param required: the servers that a green run must have launched
     :param waves_ended: when the last wave ended, in seconds; ``None`` if that is not known
     :param said: what the run's logs say of its failures
@@ -45,21 +46,27 @@ class Verdict:
     goes_on: bool = False
 
 
-def violations(account: Account, verdicts: Sequence[Verdict]) -> list[Violation]:
-    """Every broken promise of these runs."""
-    ours = {verdict.actor for verdict in verdicts}
+def violations(
+    account: Account, verdicts: Sequence[Verdict], watched: Sequence[WatchFinding] = ()
+) -> list[Violation]:
+    """Every broken promise of these runs.
+
+    :param watched: what the watch finds when all is over
+    """
+    ours = {WATCH, *(verdict.actor for verdict in verdicts)}
     found = [
         Violation(event.kind, f"at {event.at:.0f} s, {event.actor} {event.what}")
         for event in account.truth.events
         if event.actor in ours
     ]
     for verdict in verdicts:
-        found += _left(account, verdict)
+        found += _left(account, verdict, watched)
         found += (Violation(COLOUR, text) for text in _wrong_colour(account, verdict))
+    found += (Violation(COLOUR, text) for text in _false_alarms(account, verdicts, watched))
     return found
 
 
-def _left(account: Account, verdict: Verdict) -> Iterator[Violation]:
+def _left(account: Account, verdict: Verdict, watched: Sequence[WatchFinding]) -> Iterator[Violation]:
     """Instances that run on although nobody was notified of them."""
     if verdict.keeps or verdict.goes_on:
         return
@@ -69,12 +76,29 @@ def _left(account: Account, verdict: Verdict) -> Iterator[Violation]:
         named = any(name in verdict.said for name in (instance_id, job_id, server_id))
         if verdict.state == "failed" and named:
             continue
-        # What the watch sees: a run that stands still, and an instance with the tags of a run that ended.
-        if verdict.state == "running" or RUN_TAG in account.service.jobs[job_id].tags:
+        if any(_concerns(finding, verdict, instance_id) for finding in watched):
             continue
         yield Violation(
             LEFT, f"{instance_id} of {server_id}, {job_id}, runs on; {verdict.actor} is {verdict.state}"
         )
+
+
+def _concerns(finding: WatchFinding, verdict: Verdict, instance_id: str) -> bool:
+    """Whether the watch names the instance, or the run to which it belongs."""
+    if f"{finding.dag_id}/{finding.run_id}" == verdict.actor.removeprefix(RUN):
+        return True
+    return any(instance_id in text for text in (*finding.keys, finding.message, finding.details))
+
+
+def _false_alarms(
+    account: Account, verdicts: Sequence[Verdict], watched: Sequence[WatchFinding]
+) -> Iterator[str]:
+    """What the watch finds although no run stands still and nothing is left."""
+    left = any(not verdict.keeps and account.truth.alive(verdict.actor) for verdict in verdicts)
+    still = any(verdict.state == "running" for verdict in verdicts)
+    if not left and not still:
+        for finding in watched:
+            yield f"the watch is red, and nothing is left: [{finding.code}] {finding.message}"
 
 
 def _wrong_colour(account: Account, verdict: Verdict) -> Iterator[str]:

@@ -16,6 +16,7 @@ from bench.campaign.mischief import Harm
 from bench.campaign.people import AirflowAct, AwsAct
 from bench.campaign.plans import Shape, shapes
 from bench.campaign.scheduler import Pace
+from bench.campaign.watchman import patrol
 from drs.aws.states import InitiatedBy, JobType, ReplicationState
 from simulator.engine.faults import (
     AccessDenied,
@@ -354,6 +355,7 @@ COLLEAGUES: Mapping[Ingredient, float] = {
     _colleague(people.ec2_termination): 0.12,
     _colleague(people.other_plan): 0.45,
 }
+WATCHED: Mapping[Ingredient, float] = {_colleague(patrol): 0.3}
 
 
 def _rarer(chances: Mapping[Ingredient, float], factor: float = 0.5) -> dict[Ingredient, float]:
@@ -383,19 +385,19 @@ MIXES = (
         "DRS refuses",
         recoverable=False,
         weight=12,
-        chances={**DRS_REFUSES, **_rarer(READS_AND_CLOCKS), **TAGS},
+        chances={**DRS_REFUSES, **_rarer(READS_AND_CLOCKS), **TAGS, **WATCHED},
     ),
     Mix(
         "colleagues",
         recoverable=False,
         weight=16,
-        chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), **TAGS, lost_replies: 0.3},
+        chances={**COLLEAGUES, **_rarer(READS_AND_CLOCKS), **TAGS, **WATCHED, lost_replies: 0.3},
     ),
     Mix(
         "people",
         recoverable=False,
         weight=16,
-        chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS), **TAGS},
+        chances={**PEOPLE, **_rarer(WORKERS_FAIL), **_rarer(READS_AND_CLOCKS), **TAGS, **WATCHED},
     ),
     Mix(
         "everything",
@@ -407,6 +409,7 @@ MIXES = (
             **_rarer(WORKERS_FAIL),
             **READS_AND_CLOCKS,
             **TAGS,
+            **WATCHED,
             **_rarer(DRS_REFUSES, 0.3),
             **_rarer(COLLEAGUES),
             **_rarer(PEOPLE),

@@ -244,12 +244,8 @@ class Operations:
         return Request("ec2:DescribeSecurityGroups", lambda: reply)
 
     def _identity(self) -> Request:
-        def answer() -> Reply:
-            headers = {"date": self._account.date()}
-            metadata = {"HTTPStatusCode": 200, "HTTPHeaders": headers}
-            return {"Account": ACCOUNT, "Arn": CALLER, "UserId": "AROA", "ResponseMetadata": metadata}
-
-        return Request("sts:GetCallerIdentity", answer)
+        reply = {"Account": ACCOUNT, "Arn": CALLER, "UserId": "AROA"}
+        return Request("sts:GetCallerIdentity", lambda: reply)
 
     def _rehearsal(self, *, ActionNames: Sequence[str], **_: Any) -> Request:  # noqa: N803
         def answer() -> Reply:

@@ -24,7 +24,12 @@ def begin(world: World, trouble: Trouble) -> Callable[[], list[Verdict]]:
         rng = world.rng(f"act {number}")
         world.join(lambda act=act, rng=rng: act(world, run, rng), act.__name__)  # type: ignore[misc]
     shapes = {shape.dag_id: shape for shape in (world.shape, neighbour())}
-    return lambda: [_verdict(world, each, shapes[each.dag_id]) for each in world.runs]
+
+    def verdicts() -> list[Verdict]:
+        return [_verdict(world, each, shapes[each.dag_id]) for each in world.runs]
+
+    world.account.truth.keeps = lambda actor: any(each.keeps for each in verdicts() if each.actor == actor)
+    return verdicts
 
 
 def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
@@ -32,15 +37,16 @@ def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
     rule = shape.plan.cleanup.when
     answer = run.answers.get("approve_cleanup")
     kept_by_answer = rule == "after_approval" and answer is not None and answer[0] == "Keep"
-    state = "deleted" if run.deleted else run.state
+    may_keep = rule == "never" or kept_by_answer or (rule == "on_success" and run.state != "success")
     return Verdict(
         actor=run.actor,
-        state=state,
+        state="deleted" if run.deleted and run.ended is None else run.state,
         required=shape.required,
         waves_ended=_waves_ended(run.rows.values()),
         said="\n".join(row.error for row in run.rows.values()),
         end=last.error,
-        keeps=rule == "never" or kept_by_answer or (rule == "on_success" and state != "success"),
+        # A rule keeps nothing by itself: clean-up must have followed it.
+        keeps=may_keep and not run.deleted and run.rows["terminate"].state == "success",
         kept_at=answer[1] if answer and kept_by_answer else None,
         coloured_by_hand=last.by_hand,
         goes_on=world.airflow.moves(run),

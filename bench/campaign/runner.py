@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,21 @@ CHUNK = 25
 OURS, GUIDE = "drs-drills", "guide"
 HASH_SEED = "PYTHONHASHSEED"
 """If it differs between processes, so does the order of sets, and a seed would not always give one drill."""
+NICE = 10
+"""Drills make way for what else runs on the machine."""
+
+
+@contextmanager
+def environment() -> Iterator[None]:
+    """The environment in which a seed always gives the same drill, with an Airflow home of its own."""
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="drs-drills-campaign-") as home:
+        os.environ |= {HASH_SEED: "0", "AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 @dataclass(frozen=True)
@@ -37,6 +53,7 @@ _installed = ExitStack()
 def _prepare() -> None:
     from bench.campaign import stand_ins  # here, because the parent needs none of Airflow
 
+    os.nice(NICE)
     _installed.enter_context(stand_ins.installed())
 
 
@@ -49,17 +66,8 @@ def run_one(task: Task) -> Result:
 
 @contextmanager
 def workers(processes: int) -> Iterator[Pool]:
-    """Processes that are prepared for drills, and in which a seed always gives the same drill."""
-    before = os.environ.get(HASH_SEED)
-    os.environ[HASH_SEED] = "0"
-    try:
-        pool = multiprocessing.get_context("spawn").Pool(processes, _prepare)
-    finally:
-        if before is None:
-            del os.environ[HASH_SEED]
-        else:
-            os.environ[HASH_SEED] = before
-    with pool:
+    """Processes that are prepared for drills."""
+    with environment(), multiprocessing.get_context("spawn").Pool(processes, _prepare) as pool:
         yield pool
 
 

@@ -23,7 +23,7 @@ from bench.campaign.loop import RunningTrigger, Triggerer
 from bench.campaign.mischief import Mischief
 from bench.campaign.rules import ACTIVE, FINISHED, Node, State, decide, run_state
 from bench.campaign.stores import Place, TaskStates, Variables, XComs
-from bench.campaign.tries import Try
+from bench.campaign.tries import AirflowApi, Try
 
 SWEEP = 15.0
 """Seconds between two sweeps for time-outs."""
@@ -139,6 +139,7 @@ class Airflow:
         self.variables = Variables()
         self.runs: dict[tuple[str, str], Run] = {}
         self.paused: set[str] = set()
+        self.deleted: set[str] = set()
         self.listeners: list[Listener] = []
         """Called with each task instance whose state has changed."""
         self._triggerer = triggerer
@@ -149,6 +150,10 @@ class Airflow:
 
     def task_states(self, place: Place) -> TaskStates:
         return self._task_states.setdefault(place, TaskStates())
+
+    def outside_task(self) -> AirflowApi:
+        """What a task of another DAG can ask about the drills."""
+        return AirflowApi(self)
 
     def row_of(self, identity: int) -> Row | None:
         """The task instance with that identity, if it is still the current one."""
@@ -471,6 +476,7 @@ class Airflow:
     def delete_dag(self, dag_id: str) -> None:
         """Delete a DAG with its runs, tasks and XComs."""
         self.say(f"somebody deletes {dag_id}")
+        self.deleted.add(dag_id)
         for run in self.runs_of(dag_id):
             run.deleted = True
             for row in run.rows.values():

@@ -32,13 +32,17 @@ import drs.settings
 import drs.tasks.best_effort
 import drs.tasks.operators.evidence
 import drs.tasks.operators.preflight
+import drs.tasks.operators.watch
 import drs.tasks.publish_measures
 import drs.tasks.send_messages
 import drs.tasks.triggers
+import drs.tasks.watching
 import drs.times
+from bench.campaign.aws import ACCOUNT
 from bench.campaign.clients import ATTEMPTS, Client, open_client
 from bench.campaign.hub import Hub, Process
 from bench.campaign.loop import HubPolicy
+from bench.campaign.watchman import PlansFolder
 from drs.aws.clients import AwsClients
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
@@ -229,7 +233,13 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield drs.tasks.operators.evidence, "store", lambda: EvidenceStore(PRESENT.world.evidence)
     yield drs.tasks.operators.evidence, "software", functools.cache(drs.tasks.operators.evidence.software)
     yield RunRecord, "read_plan", _read_plan
+    for module in (drs.tasks.operators.watch, drs.tasks.watching):
+        yield module, "Folder", lambda *_, **__: PlansFolder(PRESENT.world.plans)
+    yield drs.tasks.watching, "store", lambda: EvidenceStore(PRESENT.world.evidence)
+    yield DrsHook, "account_id", ACCOUNT
     constants: Mapping[str, Any] = {
+        "watch_terminates": True,
+        "watch_notifiers": (),
         "deferrable": True,
         "poll_interval": POLL,
         "poll_interval_near": POLL_NEAR,

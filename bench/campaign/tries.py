@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import (
     AirflowFailException,
+    AirflowRuntimeError,
     AirflowSensorTimeout,
     AirflowSkipException,
+    ErrorType,
     TaskAwaitingInput,
     TaskDeferred,
 )
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from bench.campaign.hub import Killed, Process
 
@@ -131,43 +134,11 @@ class Try:
         }
 
 
-class TaskInstance:
-    """What a task sees of itself and of Airflow: the part of ``RuntimeTaskInstance`` that drills use."""
+class AirflowApi:
+    """What any task can ask Airflow: the part of the Task SDK that drills and their watch use."""
 
-    map_index = -1
-
-    def __init__(self, attempt: Try) -> None:
-        row = attempt.row
-        self._attempt = attempt
-        self._airflow = attempt.airflow
-        self.id = attempt.identity
-        self.dag_id = row.run.dag_id
-        self.run_id = row.run.run_id
-        self.task_id = row.task_id
-        self.try_number = attempt.number
-        self.max_tries = row.max_tries
-        self.log_url = (
-            f"http://localhost:8080/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}?try_number=1"
-        )
-
-    def xcom_pull(
-        self,
-        *,
-        task_ids: str,
-        key: str = "return_value",
-        dag_id: str | None = None,
-        run_id: str | None = None,
-    ) -> Any:
-        return self._airflow.xcoms.get((dag_id or self.dag_id, run_id or self.run_id, task_ids), key)
-
-    def xcom_push(self, *, key: str, value: Any) -> None:
-        self.write_xcom((self.dag_id, self.run_id, self.task_id), key, value)
-
-    def write_xcom(self, place: tuple[str, str, str], key: str, value: Any) -> None:
-        """Write an XCom of any task. Airflow does not ask whether the writer is the current try."""
-        self._airflow.mischief.point(self._attempt, f"before the write of {key}")
-        self._airflow.xcoms.set(place, key, value)
-        self._airflow.mischief.point(self._attempt, f"after the write of {key}")
+    def __init__(self, airflow: Airflow) -> None:
+        self._airflow = airflow
 
     def get_task_states(
         self, *, dag_id: str, run_ids: list[str], task_ids: list[str] | None = None
@@ -191,3 +162,54 @@ class TaskInstance:
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         return next(run.state for run in self._airflow.runs_of(dag_id) if run.run_id == run_id)
+
+    def get_dag(self, dag_id: str) -> SimpleNamespace:
+        if dag_id in self._airflow.deleted:
+            raise AirflowRuntimeError(
+                ErrorResponse(error=ErrorType.GENERIC_ERROR, detail={"status_code": 404})
+            )
+        return SimpleNamespace(is_paused=dag_id in self._airflow.paused)
+
+    def xcom_pull(self, *, task_ids: str, key: str = "return_value", dag_id: str, run_id: str) -> Any:
+        return self._airflow.xcoms.get((dag_id, run_id, task_ids), key)
+
+
+class TaskInstance(AirflowApi):
+    """What a task sees of itself, too: the part of ``RuntimeTaskInstance`` that drills use."""
+
+    map_index = -1
+
+    def __init__(self, attempt: Try) -> None:
+        super().__init__(attempt.airflow)
+        row = attempt.row
+        self._attempt = attempt
+        self.id = attempt.identity
+        self.dag_id = row.run.dag_id
+        self.run_id = row.run.run_id
+        self.task_id = row.task_id
+        self.try_number = attempt.number
+        self.max_tries = row.max_tries
+        self.log_url = (
+            f"http://localhost:8080/dags/{self.dag_id}/runs/{self.run_id}/tasks/{self.task_id}?try_number=1"
+        )
+
+    def xcom_pull(
+        self,
+        *,
+        task_ids: str,
+        key: str = "return_value",
+        dag_id: str | None = None,
+        run_id: str | None = None,
+    ) -> Any:
+        return super().xcom_pull(
+            task_ids=task_ids, key=key, dag_id=dag_id or self.dag_id, run_id=run_id or self.run_id
+        )
+
+    def xcom_push(self, *, key: str, value: Any) -> None:
+        self.write_xcom((self.dag_id, self.run_id, self.task_id), key, value)
+
+    def write_xcom(self, place: tuple[str, str, str], key: str, value: Any) -> None:
+        """Write an XCom of any task. Airflow does not ask whether the writer is the current try."""
+        self._airflow.mischief.point(self._attempt, f"before the write of {key}")
+        self._airflow.xcoms.set(place, key, value)
+        self._airflow.mischief.point(self._attempt, f"after the write of {key}")

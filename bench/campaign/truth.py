@@ -12,6 +12,8 @@ from simulator.engine.service import Service
 
 RUN = "run "
 """How the actor of a run's calls begins."""
+WATCH = "watch"
+"""The actor of the watch's calls."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,13 @@ class Truth:
 
     :param machines: EC2
     :param holds: whether drill instances of that author must be left alone now
+    :param keeps: whether a rule keeps the drill instances of that author
     """
 
     service: Service
     machines: Machines
     holds: Callable[[str], bool] = lambda _: True
+    keeps: Callable[[str], bool] = lambda _: False
     authors: dict[str, str] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     ended_by: dict[str, str] = field(default_factory=dict)
@@ -75,13 +79,18 @@ class Truth:
         self.authors[job.id] = actor
         for instance in instances:
             self.ended_by[instance.id] = actor
-            if not actor.startswith(RUN):
-                continue
             author = self.author_of(instance)
-            if author != actor or not instance.is_drill:
+            wrong = not self._may_terminate(actor, author)
+            if wrong or (not instance.is_drill and (actor.startswith(RUN) or actor == WATCH)):
                 kind = "drill" if instance.is_drill else "real recovery"
                 what = f"terminated {instance.id} of {instance.server_id}, a {kind} of {author}"
                 self.events.append(Event(FOREIGN, actor, now, what))
+
+    def _may_terminate(self, actor: str, author: str) -> bool:
+        """Whether somebody may terminate the drill instances of an author. What people do is their affair."""
+        if actor == WATCH:
+            return author.startswith(RUN) and not self.holds(author) and not self.keeps(author)
+        return author == actor or not actor.startswith(RUN)
 
     def instances_by(self, actor: str) -> list[str]:
         """The ids of all instances that this actor's jobs launched, gone or not."""

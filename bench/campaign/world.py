@@ -6,17 +6,18 @@ import datetime as dt
 import random
 from collections.abc import Callable
 
-from bench.campaign.aws import Account
+from bench.campaign.aws import Account, Weather
 from bench.campaign.clients import Client
 from bench.campaign.hub import Hub, Process
 from bench.campaign.loop import Triggerer
 from bench.campaign.machines import Machines
 from bench.campaign.mischief import Mischief
 from bench.campaign.mixes import Trouble
-from bench.campaign.plans import Shape, fleet
+from bench.campaign.plans import Shape, fleet, neighbour
 from bench.campaign.scheduler import Airflow, Run
 from bench.campaign.stores import MemoryStorage
 from bench.campaign.truth import RUN
+from drs.plan import Plan
 from simulator.engine.simulation import Simulation
 
 START = dt.datetime(2026, 11, 2, 6, 0, tzinfo=dt.UTC)
@@ -62,6 +63,24 @@ class World:
         self.is_active: Callable[[str], bool] = self._runs_in_airflow
         self._actors: list[Process] = []
 
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans that have files: the one that is drilled, and its neighbour."""
+        return [self.shape.plan, neighbour().plan]
+
+    def quiet_weather(self) -> None:
+        """From now on AWS answers at once, and with its present state."""
+        self.account.weather = Weather()
+        self.simulation.disarm()
+
+    def is_anything_active(self) -> bool:
+        """Whether a run goes on by itself."""
+        return any(self.airflow.moves(run) for run in self.runs)
+
+    def left(self) -> list[str]:
+        """The instances of runs that run on."""
+        return [each for run in self.runs for each in self.account.truth.alive(run.actor)]
+
     def rng(self, purpose: str) -> random.Random:
         """Random numbers for one purpose: what one part draws does not move another part's."""
         return random.Random(f"{self.seed} {purpose}")
@@ -83,7 +102,7 @@ class World:
 
     def is_quiet(self) -> bool:
         """Whether nothing will happen any more."""
-        if any(self.airflow.moves(run) for run in self.runs):
+        if self.is_anything_active():
             return False
         if any(not process.dead for process in self._actors):
             return False

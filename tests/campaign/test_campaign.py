@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from multiprocessing.pool import Pool
 
 import pytest
 
-from bench.campaign.result import Result
-from bench.campaign.runner import CHUNK, Task, run_one
+from bench.campaign.result import COLOUR, LEFT, Result
+from bench.campaign.runner import CHUNK, GUIDE, Task, run_one
 
 DRILLS = 2000
 RECOVERED = 0.99
@@ -29,6 +30,18 @@ def test_no_drill_breaks_a_promise_and_recoverable_faults_are_recovered_from(dri
     had_to_pass = [result for result in results if result.recoverable]
     failed = [f"{result.ended}\n  {result.replay}" for result in had_to_pass if not result.passed]
     assert len(failed) <= (1 - RECOVERED) * len(had_to_pass), "\n".join(failed)
+
+
+def test_a_seed_always_gives_the_same_drill(drills: Pool) -> None:
+    tasks = [Task(7, mix="everything")] * 4
+    results = drills.map(run_one, tasks, chunksize=1)
+    assert len({replace(result, cpu=0.0) for result in results}) == 1
+
+
+def test_the_guides_flow_is_green_and_leaves_what_it_launched(drills: Pool) -> None:
+    result = drills.apply(run_one, [Task(1, flow=GUIDE, mix="plain")])
+    assert result.passed
+    assert {each.kind for each in result.violations} == {LEFT, COLOUR}
 
 
 @pytest.mark.parametrize(("mix", "seed"), SEEDS)
