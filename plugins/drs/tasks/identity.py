@@ -22,7 +22,7 @@ from drs.run.proof import KEPT_LAUNCH, start_task_id
 from drs.run.records import LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
-from drs.tasks.installation import kept_run
+from drs.tasks.installation import installation_id, kept_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -73,47 +73,60 @@ def _copy(dag_id: str, run_id: str) -> RunRecord | None:
 
 
 def _from_aws(context: Context, log: Log) -> RunRecord | None:
-    """The run as its jobs in AWS show it; ``None`` if AWS has none."""
+    """The run as its jobs in AWS show it; ``None`` if AWS has none.
+
+    Another Airflow may run a plan of this name under the same run id. So only jobs of this one count.
+    """
     ti: Any = context["ti"]
     dag_run: Any = context["dag_run"]
     plan = _plan(ti.dag_id, ti.run_id)
     hook = DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region)
     since = (dag_run.start_date or dag_run.run_after) - LOOK_BEHIND
     jobs = [job for job in hook.jobs_since(since) if job.type == JobType.LAUNCH]
-    own = [
+    named = [
         job
         for job in jobs
         if job.tags.get(DAG_TAG) == ti.dag_id and job.tags.get(RUN_ID_TAG) == tag_value(ti.run_id)
     ]
-    if own:
+    installation = installation_id()
+    own = [job for job in named if RUN_TAG in job.tags and job.tags.get(INSTALLATION_TAG) == installation]
+    tokens = {job.tags[RUN_TAG] for job in own}
+    if len(tokens) == 1:
+        recovers = any(job.initiated_by == InitiatedBy.START_RECOVERY for job in own)
         return RunRecord(
-            token=own[0].tags[RUN_TAG],
-            installation=own[0].tags.get(INSTALLATION_TAG, ""),
+            token=tokens.pop(),
+            installation=installation,
             dag_id=ti.dag_id,
             run_id=ti.run_id,
             began_at=min(job.created for job in own),
             plan=plan.model_dump(mode="json"),
             digest=plan.digest,
             waves=tuple(wave.name for wave in plan.waves),
+            execution_type="RECOVERY" if recovers else "DRILL",
         )
-    if doubtful := list(_untagged_drills(plan, jobs)):
-        raise CleanupIncomplete(
-            "The run's own records are gone, and AWS has no job with the run's tags. These jobs without tags "
-            f"drilled servers of the plan since the run began, and may be this run's: {', '.join(doubtful)}. "
-            "Their instances were not touched.",
-            remedy="Look at these jobs in the DRS console, and terminate their instances if they are yours.",
-        )
+    if named:
+        raise _not_certain("These jobs have the run's id, but are not certainly of this Airflow", named)
+    if untagged := list(_untagged_drills(plan, jobs)):
+        raise _not_certain("These jobs without tags drilled servers of the plan since it began", untagged)
     log.info("The run has no records. DRS was asked, and lists no job of this run: it launched nothing.")
     return None
 
 
-def _untagged_drills(plan: Plan, jobs: list[Job]) -> Iterator[str]:
+def _not_certain(what: str, jobs: list[Job]) -> CleanupIncomplete:
+    return CleanupIncomplete(
+        f"The run's own records are gone, and it is not certain what it launched. {what}: "
+        f"{', '.join(job.describe() for job in jobs)}. Their instances were not touched.",
+        remedy="Look at these jobs in the DRS console, and terminate their instances if they are yours.",
+    )
+
+
+def _untagged_drills(plan: Plan, jobs: list[Job]) -> Iterator[Job]:
     listed = {server for wave in plan.waves for server in plan.listed_servers(wave.name)}
     by_tags = any(group.server_tags is not None for group in plan.protection_groups.values())
     for job in jobs:
         untagged = job.initiated_by == InitiatedBy.START_DRILL and RUN_TAG not in job.tags
         if untagged and (by_tags or job.server_ids & listed):
-            yield job.describe()
+            yield job
 
 
 def _plan(dag_id: str, run_id: str) -> Plan:
