@@ -1,0 +1,89 @@
+"""What survives a run's XComs, the run and its DAG: whose Airflow it was, and which run owned a plan last."""
+
+from __future__ import annotations
+
+import pytest
+
+from drs.tasks import installation
+from drs.tasks.installation import (
+    INSTALLATION,
+    installation_id,
+    keep_jobs,
+    keep_run,
+    kept_jobs,
+    kept_run,
+    kept_runs,
+)
+from tests.unit.drill import make_plan, make_run
+from tests.unit.task_harness import FakeVariables
+
+RUN = make_run(installation="installation-1", keep_instances=True, exclude_servers=("s-" + "a" * 17,))
+
+
+@pytest.fixture(autouse=True)
+def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
+    variables = FakeVariables()
+    monkeypatch.setattr(installation, "Variable", variables)
+    return variables
+
+
+def test_an_airflow_has_one_id_for_good(variables: FakeVariables) -> None:
+    """The first run that asks makes it. Another Airflow gets another one."""
+    first = installation_id()
+    assert first
+    assert installation_id() == first == variables.values[INSTALLATION]
+    variables.values.clear()
+    assert installation_id() != first
+
+
+def test_an_airflow_that_has_an_id_keeps_it(variables: FakeVariables) -> None:
+    """People may set it, for example to move an Airflow."""
+    variables.set(INSTALLATION, "production")
+    assert installation_id() == "production"
+
+
+def test_a_run_is_read_back_as_it_was_kept() -> None:
+    """Clean-up needs all of it: token, plan, waves, and what the run was asked to do."""
+    keep_run(RUN)
+    assert kept_run(RUN.dag_id) == RUN
+
+
+def test_only_the_last_run_of_a_plan_is_kept() -> None:
+    """A plan has one run at a time. Other plans have their own."""
+    keep_run(RUN)
+    later = RUN.model_copy(update={"run_id": "run-2", "token": "another"})
+    other = make_run(make_plan(name="billing"))
+    keep_run(later)
+    keep_run(other)
+    assert kept_run(RUN.dag_id) == later
+    assert kept_run(other.dag_id) == other
+    assert kept_run("drs_drill__unknown") is None
+
+
+def test_the_last_runs_of_all_plans_are_known(variables: FakeVariables) -> None:
+    """Also of plans that are gone. Other variables do not count."""
+    other = make_run(make_plan(name="billing"))
+    for run in (RUN, other):
+        keep_run(run)
+    keep_jobs(RUN, ["drsjob-1"])
+    variables.set(f"{RUN.dag_id}__owner", RUN.run_id)
+    variables.set("something__run", "else")
+    assert sorted(kept_runs(), key=lambda run: run.dag_id) == [other, RUN]
+
+
+def test_the_untagged_jobs_of_a_run_add_up() -> None:
+    """Each wave adds its own."""
+    assert kept_jobs(RUN.dag_id, RUN.token) == frozenset()
+    keep_jobs(RUN, ["drsjob-2"])
+    keep_jobs(RUN, ["drsjob-1", "drsjob-2"])
+    assert kept_jobs(RUN.dag_id, RUN.token) == {"drsjob-1", "drsjob-2"}
+
+
+def test_the_jobs_of_one_run_are_never_another_run_s() -> None:
+    """They would be terminated with it."""
+    keep_jobs(RUN, ["drsjob-1"])
+    later = RUN.model_copy(update={"token": "another"})
+    assert kept_jobs(later.dag_id, later.token) == frozenset()
+    keep_jobs(later, ["drsjob-2"])
+    assert kept_jobs(later.dag_id, later.token) == {"drsjob-2"}
+    assert kept_jobs(RUN.dag_id, RUN.token) == frozenset()
