@@ -81,7 +81,7 @@ def find_losses(
     before = ledger.stood()
     gone = _missing(servers, hook, describe_ec2)
     standing = {server.instance_id for server in servers} - {each.server.instance_id for each in gone}
-    ledger.save_stood(Stood(at=utc_now(), instances=tuple(sorted(standing))))
+    ledger.save_stood(Stood(at=utc_now() - hook.clock_ahead, instances=tuple(sorted(standing))))
     if not gone:
         return (), None
     cleanup = ledger.cleanup()
