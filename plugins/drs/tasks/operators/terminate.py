@@ -102,7 +102,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         clean_up.begin(resumed=resumed)
         while isinstance(step := clean_up.advance(), WaitForJobs):
             self._wait(step.job_ids, step.until, resume="resume")
-        self._judge_what_was_lost(ledger, launched, clean_up.record)
+        self._judge_what_was_lost(ledger, launched, clean_up.record, keep=isinstance(rule, Keep))
         DrsJobHistoryLink.persist(
             context=context,
             operator=self,
@@ -130,13 +130,15 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             ledger.save_stood(stood.model_copy(update={"final": True}))
 
     def _judge_what_was_lost(
-        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord
+        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord, *, keep: bool
     ) -> None:
         """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
         still there when the last wave had ended.
+
+        :param keep: everything was to be kept. The record does not say so if nothing was left to keep.
         """
         stood = ledger.stood()
-        seen = set(stood.instances) if stood and not record.kept else set[str]()
+        seen = set(stood.instances) if stood and not keep else set[str]()
         gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
         new = tuple(
@@ -146,7 +148,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 name=each.name,
                 optional=each.optional,
                 instance_id=each.instance_id,
-                what=f"was gone when {'it was to be kept' if record.kept else 'clean-up came'}",
+                what=f"was gone when {'it was to be kept' if keep else 'clean-up came'}",
                 last_seen=last_seen(each, stood),
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
