@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import functools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from unittest import mock
 
 import pytest
 from airflow.providers.standard.operators import hitl
@@ -17,9 +19,13 @@ from airflow.sdk.exceptions import (
     TaskAwaitingInput,
     TaskDeferred,
 )
+from botocore.exceptions import ClientError
 
 from drs.cleanup.clean_up import CleanUp
+from drs.cleanup.lost import NOT_BY_THIS_RUN
+from drs.run.proof import doubts, lost_instances
 from drs.run.records import CLEANUP_APPROVAL, Resolution, WaveResolution
+from drs.run.standing import describe
 from drs.tasks import drill_task, standing, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.links import DrsJobHistoryLink
@@ -32,6 +38,7 @@ from tests.unit.simulated import SimulatedDrill, describe_ec2
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
 from tests.unit.tasks.test_send_messages import Noted, noted
 
+A, B = DATABASE
 ADA = {"id": "7", "name": "ada"}
 DONE: dict[str, str | None] = {
     "wave_database.wait_until_launched": "success",
@@ -150,6 +157,126 @@ def test_nothing_of_a_failed_drill_is_kept_for_a_while(begin: Begin) -> None:
     assert dt.datetime.fromisoformat(record["started_at"]) == ended
 
 
+# --- what somebody else ended -----------------------------------------------------------------------------
+
+
+def instances_of(run: SimulatedDrill) -> dict[str, str]:
+    """The recovery instance of each server, as DRS lists it."""
+    return {each.server_id: each.id for each in run.drs.recovery_instances.values()}
+
+
+def lost_of(record: dict[str, Any]) -> dict[str, str | None]:
+    """Why each instance in the record of clean-up is lost, if it is, by its server."""
+    return {item["server_id"]: item["lost"] for item in record["instances"]}
+
+
+def test_a_loss_before_clean_up_is_recorded_and_the_rest_is_terminated(begin: Begin) -> None:
+    """It was ended after the last wave had passed. The run cleans up, and is red: the verdict names it."""
+    run = launched(begin({"keep_for": "3h"}))
+    ids = instances_of(run)
+    job = end(run, A)
+    deferrals: list[TaskDeferred] = []
+    record = clean_up(run, deferrals)
+    (loss,) = run.ledger.losses()
+    assert (loss.server_id, loss.instance_id, loss.wave) == (A, ids[A], "database")
+    assert job in loss.by
+    assert record["proven"]
+    assert run.instances() == set()
+    assert [each.method_name for each in deferrals] == ["resume"], "a failed drill is kept for no time"
+    assert lost_of(record) == {A: describe(loss), B: None}
+    (doubt,) = lost_instances(run.ledger)
+    assert doubt.startswith("[RECOVERY_INSTANCE_LOST]")
+    assert ids[A] in doubt
+    assert doubt in list(doubts(run.ledger, run.run, DONE | {"terminate": "success", "evidence": "success"}))
+
+
+def test_an_instance_that_is_listed_late_is_waited_for_before_clean_up(begin: Begin) -> None:
+    """DRS may not list it for 90 s after its launch. Then it is listed, and nothing is lost."""
+    run = launched(begin({}))
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    servers = [each.model_copy(update={"launched_at": run.clock.now()}) for each in outcome.servers]
+    run.ledger.save_outcome("database", outcome.model_copy(update={"servers": tuple(servers)}))
+    listed, until = run.hook.recovery_instances, run.clock.now() + dt.timedelta(seconds=60)
+
+    def late(server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        items = listed(server_ids)
+        return [item for item in items if run.clock.now() >= until or item["sourceServerID"] != A]
+
+    def unseen(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        hidden = instances_of(run).get(A) if run.clock.now() < until else None
+        return [item for item in describe_ec2(filters) if item["InstanceId"] != hidden]
+
+    deferrals: list[TaskDeferred] = []
+    with mock.patch.object(run.hook, "recovery_instances", late), see_ec2(unseen):
+        record = clean_up(run, deferrals)
+    assert deferrals[0].method_name == "look_again"
+    assert run.ledger.losses() == ()
+    assert lost_of(record) == dict.fromkeys(DATABASE)
+    assert record["proven"]
+
+
+@contextlib.contextmanager
+def see_ec2(describe: Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]) -> Iterator[None]:
+    """Let the tasks see EC2 like this."""
+    with (
+        mock.patch.object(terminate, "Ec2Instances", return_value=describe),
+        mock.patch.object(standing, "Ec2Instances", return_value=describe),
+    ):
+        yield
+
+
+@pytest.mark.parametrize("point", ["in keep_for", "in clean-up"])
+def test_a_try_that_follows_a_look_does_not_look_again(begin: Begin, point: str) -> None:
+    """The worker died, and Airflow starts the task again. What somebody has ended in the meantime was there
+    when the last wave had passed.
+    """
+    run = launched(begin({"keep_for": "3h"} if point == "in keep_for" else {}))
+    task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
+    vars(task)["hook"] = run.hook
+    with contextlib.ExitStack() as stack:
+        if point == "in clean-up":
+            stack.enter_context(mock.patch.object(terminate, "CleanUp", side_effect=KeyboardInterrupt))
+        with pytest.raises((TaskDeferred, KeyboardInterrupt)):
+            task.execute(make_context(DONE))
+    end(run, A)
+    record = clean_up(run)
+    assert record["proven"]
+    assert run.ledger.losses() == ()
+    assert lost_of(record) == {A: NOT_BY_THIS_RUN, B: None}
+
+
+def test_an_aws_that_does_not_answer_the_first_look_does_not_stop_clean_up(begin: Begin) -> None:
+    """Nothing then shows that an instance which is gone was still there when the last wave had passed."""
+    run = launched(begin({}))
+    end(run, A)
+    broken = ClientError({"Error": {"Code": "RequestLimitExceeded", "Message": "no"}}, "DescribeInstances")
+    with mock.patch.object(terminate, "find_losses", side_effect=broken):
+        record = clean_up(run)
+    assert record["proven"]
+    (loss,) = run.ledger.losses()
+    assert (loss.server_id, loss.what) == (A, "was gone when clean-up came")
+    assert list(lost_instances(run.ledger))
+
+
+def test_a_loss_of_an_optional_server_is_a_warning(begin: Begin) -> None:
+    """It is on record, and the instances of the drill are kept for their time."""
+    groups = {
+        "database": {"source_servers": [A], "optional": True},
+        "application": {"source_servers": [B]},
+    }
+    waves = [{"name": "database", "protection_groups": ["database", "application"]}]
+    run = launched(begin({"keep_for": "3h"}, protection_groups=groups, waves=waves))
+    end(run, A)
+    deferrals: list[TaskDeferred] = []
+    record = clean_up(run, deferrals)
+    assert deferrals[0].method_name == "resume_kept"
+    (loss,) = run.ledger.losses()
+    assert loss.optional
+    assert list(lost_instances(run.ledger)) == []
+    assert lost_of(record) == {A: describe(loss), B: None}
+
+
 # --- the question -----------------------------------------------------------------------------------------
 
 
@@ -242,6 +369,48 @@ def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:
     assert (record.approved, record.by, record.comment) == (False, "ada", "as planned")
     assert clean_up(run)["kept"]
     assert len(run.instances()) == 2
+
+
+def test_a_keep_that_cannot_be_kept_is_red(begin: Begin, asked: list[dict[str, Any]]) -> None:
+    """Somebody ended one of the two while the question was open. The other one is kept, and the record says
+    what became of each.
+    """
+    run = launched(begin(ASK))
+    with pytest.raises(TaskAwaitingInput):
+        task().execute(context())
+    ids = instances_of(run)
+    answer("Keep")
+    end(run, A)
+    record = clean_up(run)
+    assert record["kept"]
+    assert instances_of(run) == {B: ids[B]}
+    (loss,) = run.ledger.losses()
+    assert loss.instance_id == ids[A]
+    assert lost_of(record) == {A: describe(loss), B: None}
+    assert list(lost_instances(run.ledger))
+
+
+def test_a_keep_of_what_goes_away_at_the_last_moment_is_red(
+    begin: Begin, asked: list[dict[str, Any]]
+) -> None:
+    """After the first look of clean-up's task, both were gone. Nothing is left to keep."""
+    run = launched(begin(ASK))
+    answer("Keep")
+    ids = instances_of(run)
+    task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
+    vars(task)["hook"] = run.hook
+    with (
+        mock.patch.object(terminate, "decide", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        task.execute(make_context(DONE))
+    assert run.ledger.losses() == ()
+    end(run)
+    record = clean_up(run)
+    assert set(lost_of(record)) == set(DATABASE)
+    assert all(lost_of(record).values())
+    assert {loss.instance_id for loss in run.ledger.losses()} == set(ids.values())
+    assert {loss.what for loss in run.ledger.losses()} == {"was gone when it was to be kept"}
 
 
 @pytest.mark.parametrize("user", [ADA, None], ids=["a person", "by time-out"])
