@@ -81,18 +81,27 @@ class Situation:
 
     @property
     def look_again_at(self) -> dt.datetime | None:
-        """When to look once more at a due instance whose TERMINATE job has just ended; ``None`` if there is
-        no such instance. Before it counts as a survivor, DRS gets more time to stop listing it.
+        """When to look once more at a due instance whose TERMINATE job has just ended, or is not listed yet;
+        ``None`` if there is no such instance. Before it counts as a survivor, DRS gets more time to stop
+        listing it.
         """
-        ended = {job.job_id: job.ended + self.clock_ahead for job in self.jobs if job.ended}
         due = {item.recovery_instance_id: item for item in self.due}
         looks = [
-            ended[call.job_id] + (LOOK_AGAIN if self._tries(due[instance_id]) < TRIES else LISTING_DELAY)
+            look + self.clock_ahead
             for call in self.record.terminate_calls
             for instance_id in call.instances
-            if call.job_id in ended and instance_id in due
+            if instance_id in due and (look := self._shown_by(call, self._tries(due[instance_id])))
         ]
         return max((look for look in looks if look > self.at), default=None)
+
+    def _shown_by(self, call: TerminateCall, tries: int) -> dt.datetime | None:
+        """When DRS shows for certain what came of a TERMINATE job, by AWS's clock; ``None`` if the job is
+        live or unknown.
+        """
+        job = next((job for job in self.jobs if job.job_id == call.job_id), None)
+        if job is None:
+            return call.at + LISTING_DELAY if call.at else None
+        return job.ended + (LOOK_AGAIN if tries < TRIES else LISTING_DELAY) if job.ended else None
 
     @property
     def settles_at(self) -> dt.datetime | None:

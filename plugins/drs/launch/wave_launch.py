@@ -258,15 +258,29 @@ class WaveLaunch:
                 why_held=self._why_held,
                 now=self._now(),
             )
+            self._adopt(found.own)
+            self._settle_earlier(server_ids)
         except (ClientError, BotoCoreError) as error:
             if not call_errors.unavailable(error):
                 raise
             self._pause(error, why_paused(error))
             return ()
-        self._adopt(found.own)
+        server_ids = [each for each in server_ids if self._record.timeline.slot(each).waiting]
         self._keep_away(found)
-        taken = {*found.own, *found.starting, *found.running, *found.held}
+        taken = {*found.starting, *found.running, *found.held}
         return [server_id for server_id in server_ids if server_id not in taken]
+
+    def _settle_earlier(self, server_ids: Sequence[str]) -> None:
+        """Look for the jobs of earlier calls for these servers whose replies were lost. DRS may list them by
+        now.
+
+        :raises DrsUnavailable: jobs without tags may be those of a call
+        """
+        earlier = [call for call in self.record.unanswered if set(call.servers) & set(server_ids)]
+        if earlier:
+            jobs = self._jobs_of_run()
+            for call in earlier:
+                self._settle(call, jobs)
 
     def _keep_away(self, found: BeforeCall) -> None:
         """Put back or give up the servers that others hold or run."""

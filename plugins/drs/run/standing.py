@@ -16,7 +16,7 @@ from drs.aws.states import JobType
 from drs.plan.naming import plan_name
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
-from drs.run.records import CleanupRecord, Loss, RunRecord
+from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
 from drs.times import minute
 
 LISTING_DELAY = dt.timedelta(seconds=90)
@@ -149,7 +149,11 @@ def _gone(
         if other := next(iter(items), None):
             instance, job = str(other.get("recoveryInstanceID")), str(other.get("jobID"))
             return Gone(server, f"was replaced by {instance}, which job {job} launched", job)
-        return Gone(server, "is gone: DRS lists no instance of this server")
+        # A list may be older than the last one: only EC2's state says that the instance is gone.
+        state = ec2_states.get(server.instance_id, "not found")
+        if state not in ENDING and state != "not found":
+            return None
+        return Gone(server, f"is gone: DRS lists no instance of this server, and EC2 says {state}")
     state = ec2_states.get(ec2_id(own), "not found")
     if state in ENDING or state == "not found":
         return Gone(server, f"is {state} in EC2")
@@ -171,12 +175,12 @@ def judge_from(gone: Iterable[Gone]) -> dt.datetime | None:
 
 
 def losses(
-    gone: Iterable[Gone], jobs: Sequence[Job], last_seen: dt.datetime | None, now: dt.datetime
+    gone: Iterable[Gone], jobs: Sequence[Job], stood: Stood | None, now: dt.datetime
 ) -> tuple[Loss, ...]:
     """The losses among what is not as it should be.
 
     :param jobs: the jobs since the run began
-    :param last_seen: when the run last saw everything as it should be
+    :param stood: the look before this one
     """
     return tuple(
         Loss(
@@ -186,17 +190,30 @@ def losses(
             optional=each.server.optional,
             instance_id=each.server.instance_id,
             what=each.what,
-            last_seen=max(each.server.since, last_seen) if last_seen else each.server.since,
+            last_seen=last_seen(each.server, stood),
             found_at=now,
-            by=_ended_by(each, jobs, max(each.server.since, last_seen or each.server.since)),
+            by=_ended_by(each, jobs, last_seen(each.server, stood)),
         )
         for each in gone
         if now >= each.server.since + LISTING_DELAY
     )
 
 
-def _ended_by(gone: Gone, jobs: Sequence[Job], last_seen: dt.datetime) -> str:
-    """Which job ended an instance, as far as DRS shows."""
+def last_seen(server: OwnInstance, stood: Stood | None) -> dt.datetime:
+    """When the run last saw an instance as it should be; its launch, if no later look saw it.
+
+    :param stood: the last look
+    """
+    if stood is None or server.instance_id not in stood.instances:
+        return server.since
+    return max(server.since, stood.at)
+
+
+def _ended_by(gone: Gone, jobs: Sequence[Job], since: dt.datetime) -> str:
+    """Which job ended an instance, as far as DRS shows.
+
+    :param since: when the run last saw it as it should be
+    """
     replaced = next((job for job in jobs if job.job_id == gone.replaced_by), None)
     if replaced is not None:
         return _describe(replaced)
@@ -205,7 +222,7 @@ def _ended_by(gone: Gone, jobs: Sequence[Job], last_seen: dt.datetime) -> str:
         job
         for job in jobs
         if job.type == JobType.TERMINATE
-        and (job.ended is None or job.ended >= last_seen - LISTING_DELAY)
+        and (job.ended is None or job.ended >= since - LISTING_DELAY)
         and (not job.server_ids or gone.server.server_id in job.server_ids)
     ]
     if named := [job for job in ends if job.server_ids]:

@@ -88,7 +88,7 @@ def find_losses(
     own = {call.job_id for call in cleanup.terminate_calls} if cleanup else set()
     jobs = [job for job in hook.jobs_since(run.began_at - LOOK_BEHIND) if job.job_id not in own]
     now = utc_now() - hook.clock_ahead
-    new = losses(gone, jobs, before.at if before else None, now)
+    new = losses(gone, jobs, before, now)
     if new:
         ledger.save_losses((*known, *new))
     for loss in new:
@@ -100,10 +100,11 @@ def find_losses(
 def _missing(servers: Sequence[OwnInstance], hook: DrsCalls, describe_ec2: DescribeEc2) -> list[Gone]:
     listed = hook.recovery_instances(server.server_id for server in servers)
     jobs = {server.job_id for server in servers}
-    ids = sorted({ec2_id(item) for item in listed if item.get("jobID") in jobs})
+    ids = {ec2_id(item) for item in listed if item.get("jobID") in jobs}
+    ids.update(server.instance_id for server in servers)
     states = {
         item["InstanceId"]: item["State"]["Name"]
-        for chunk in chunks(ids, PAGE)
+        for chunk in chunks(sorted(ids), PAGE)
         for item in describe_ec2([{"Name": "instance-id", "Values": chunk}])
     }
     return missing(servers, listed, states)

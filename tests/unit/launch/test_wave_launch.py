@@ -323,10 +323,26 @@ def test_a_job_that_drs_lists_late_is_found_before_the_next_call(drill: Drill) -
 
 
 def test_a_job_without_tags_that_drs_lists_late_ends_the_launch(drill: Drill) -> None:
-    """DRS refuses the next call. The job that holds the servers may be the run's own, or somebody else's."""
+    """It is seen before the next call, which is not made: the job may be the run's or somebody else's."""
     run = begin_run(drill, "per_wave", "no tags")
     launch = lose_a_reply_and_the_list(run)
     with pytest.raises(DrsUnavailable, match="without tags would fit: drsjob-"):
+        run.finish_launch(launch)
+    assert len(run.drills()) == 1
+    assert outcomes(launch.record) == ["AccessDeniedException", None]
+
+
+def test_a_job_without_tags_that_drs_lists_after_a_conflict_ends_the_launch(drill: Drill) -> None:
+    """DRS did not list the job before the next call either, and refused that call."""
+    run = begin_run(drill, "per_wave", "no tags")
+    launch = lose_a_reply_and_the_list(run)
+    run.pass_time(10)
+    live = run.hook.live_jobs()
+    with (
+        mock.patch.object(run.hook, "jobs_since", return_value=[]),
+        mock.patch.object(run.hook, "live_jobs", return_value=live),
+        pytest.raises(DrsUnavailable, match="without tags would fit: drsjob-"),
+    ):
         run.finish_launch(launch)
     assert len(run.drills()) == 1
     assert outcomes(launch.record) == ["AccessDeniedException", None, "ConflictException"]
@@ -371,17 +387,28 @@ def test_held_servers_wait_and_free_ones_do_not(drill: Drill, caplog: pytest.Log
     assert f"Job {holder.id} has ended; the servers that it held are tried now." in text
 
 
-def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Drill) -> None:
-    """Without tags it looks the same, but a call that was sent once and refused has made no job."""
+@pytest.mark.parametrize("seen", [True, False], ids=["seen before the call", "begun since"])
+def test_somebody_s_drill_of_the_same_servers_is_not_taken_for_our_own(drill: Drill, seen: bool) -> None:
+    """Without tags it looks the same. If it is live before the call, no call is made; if it has begun since,
+    DRS refuses the call, and a call that was sent once and refused has made no job.
+    """
     run = begin_run(drill, "per_wave", "no tags")
     theirs = run.hook.start_recovery(DATABASE, tags={})
-    record = run.launch()
+    recent_jobs = run.hook.recent_jobs
+    unseen: list[list[Job]] = [] if seen else [[], []]
+
+    def look() -> list[Job]:
+        return unseen.pop() if unseen else recent_jobs()
+
+    with mock.patch.object(run.hook, "recent_jobs", look):
+        record = run.launch()
     assert theirs.job_id not in record.all_job_ids
     first, second = run.drills()
     assert (first.id, list(record.jobs)) == (theirs.job_id, [second.id])
     assert first.ended is not None
     assert second.created >= first.ended
-    assert set(outcomes(record)[1:-1]) == {"ConflictException"}
+    refused = [] if seen else ["ConflictException"]
+    assert sorted(outcomes(record), key=str) == ["AccessDeniedException", *refused, "job"]
 
 
 def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill: Drill) -> None:
@@ -389,7 +416,7 @@ def test_somebody_s_drill_is_not_taken_for_our_own_by_the_next_try_either(drill:
     run = begin_run(drill, "per_wave", "no tags")
     theirs = run.hook.start_recovery(DATABASE, tags={})
     with (
-        mock.patch.object(run.hook, "live_jobs", side_effect=[[], [], ConnectionError]),
+        mock.patch.object(run.hook, "recent_jobs", side_effect=[[], [], ConnectionError]),
         pytest.raises(ConnectionError),
     ):
         run.launch()

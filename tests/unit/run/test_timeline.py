@@ -157,6 +157,31 @@ def test_a_started_server_has_no_refusals_left() -> None:
     assert (slot.job_id, slot.refusals, slot.refused_since, slot.holder) == ("drsjob-1", 0, None, None)
 
 
+def test_a_server_that_another_drill_s_instance_holds_backs_off_as_for_a_job() -> None:
+    """The waits are the same, to the same time limit. The others go on, and the slot says what holds it. It
+    is never given up as a server that nobody seems to hold.
+    """
+    line, at, pauses = timeline(A, B, conflict_timeout=700), 0.0, []
+    while line.slot(A).given_up is None:
+        line = line.held({A: "drill instance i-1 belongs to run r"}, after(at))
+        assert line.next_step(after(at)) == CallNow(server_ids=(B,))
+        due = seconds(line.slot(A).not_before)
+        pauses.append(due - at)
+        at = due
+    assert pauses == [30, 60, 120, 120, 120, 120, 120, 10, 0]
+    slot = line.slot(A)
+    assert (slot.held_by, slot.holder, slot.refusals) == ("drill instance i-1 belongs to run r", None, 9)
+    assert slot.given_up == "still refused 700 s after the first refusal"
+
+
+def test_what_holds_a_server_is_forgotten_once_it_is_launched() -> None:
+    """Or once a live job holds it instead."""
+    line = timeline(A).held({A: "drill instance i-1 belongs to run r"}, NOW)
+    assert call(line, 30, "drsjob-1").slot(A).held_by is None
+    held = refuse(line, 30).slot(A)
+    assert (held.held_by, held.holder) == (None, "drsjob-h")
+
+
 @pytest.mark.parametrize(
     ("retry_after", "pauses"),
     [(None, [5, 10, 20, 40, 60, 60]), (25, [25, 25, 25, 40, 60, 60])],

@@ -15,7 +15,7 @@ from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
-from drs.run.standing import OwnInstance, describe, launched_servers
+from drs.run.standing import OwnInstance, describe, last_seen, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -147,7 +147,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 optional=each.optional,
                 instance_id=each.instance_id,
                 what=f"was gone when {'it was to be kept' if record.kept else 'clean-up came'}",
-                last_seen=max(each.since, stood.at) if stood else each.since,
+                last_seen=last_seen(each, stood),
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
             )
