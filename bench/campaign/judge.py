@@ -59,22 +59,27 @@ def violations(
         for event in account.truth.events
         if event.actor in ours
     ]
+    said = "\n".join(verdict.said for verdict in verdicts if verdict.state == "failed")
     for verdict in verdicts:
-        found += _left(account, verdict, watched)
+        found += _left(account, verdict, said, watched)
         found += (Violation(COLOUR, text) for text in _wrong_colour(account, verdict))
     found += (Violation(COLOUR, text) for text in _false_alarms(account, verdicts, watched))
     return found
 
 
-def _left(account: Account, verdict: Verdict, watched: Sequence[WatchFinding]) -> Iterator[Violation]:
-    """Instances that run on although nobody was notified of them."""
+def _left(
+    account: Account, verdict: Verdict, said: str, watched: Sequence[WatchFinding]
+) -> Iterator[Violation]:
+    """Instances that run on although nobody was notified of them.
+
+    :param said: what red runs say, this one and later ones
+    """
     if verdict.keeps or verdict.goes_on:
         return
     for instance_id in account.truth.alive(verdict.actor):
         job_id = account.machines.all[instance_id].tags["drs.amazonaws.com-job"]
         server_id = account.machines.all[instance_id].tags["drs.amazonaws.com-source-server"]
-        named = any(name in verdict.said for name in (instance_id, job_id, server_id))
-        if verdict.state == "failed" and named:
+        if instance_id in said or job_id in said or (verdict.state == "failed" and server_id in verdict.said):
             continue
         if any(_concerns(finding, verdict, instance_id) for finding in watched):
             continue

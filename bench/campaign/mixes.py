@@ -22,13 +22,18 @@ from simulator.engine.faults import (
     AccessDenied,
     AnyFault,
     ConnectionDrop,
+    FailedCommand,
+    FailedLaunchAction,
     ForeignJob,
+    HttpError,
     ImpairedStatus,
     InternalError,
     LaunchFailed,
     NoRecoveryInstanceId,
+    PortClosed,
     ReplicationChange,
     RunningPlan,
+    SilentAgent,
     StuckConversion,
     StuckPending,
     TagsRefused,
@@ -167,6 +172,12 @@ def slow_boot(it: Trouble) -> None:
     it.arm(ImpairedStatus(servers=it.servers(), seconds=it.seconds(600.0, 900.0)), 0.0)
 
 
+def slow_services(it: Trouble) -> None:
+    """Until some time after the launch nothing listens, HTTP answers errors, or the agent is silent."""
+    kind = it.rng.choice((PortClosed, HttpError, SilentAgent))
+    it.arm(kind(servers=it.servers(), seconds=it.seconds(550.0, 700.0)), 0.0)
+
+
 def refused_tags(it: Trouble) -> None:
     it.arm(TagsRefused(operations=("StartRecovery",)), 0.0)
 
@@ -236,6 +247,11 @@ def bad_replication(it: Trouble) -> None:
 
 def impaired(it: Trouble) -> None:
     it.arm(ImpairedStatus(servers=it.servers(1)), 0.0)
+
+
+def failing_services(it: Trouble) -> None:
+    kind = it.rng.choice((PortClosed, HttpError, SilentAgent, FailedCommand, FailedLaunchAction))
+    it.arm(kind(servers=it.servers()), 0.0)
 
 
 def long_holder(it: Trouble) -> None:
@@ -318,6 +334,7 @@ DRS_IS_SLOW: Mapping[Ingredient, float] = {
     unnamed_instances: 0.3,
     one_survivor: 0.3,
     slow_boot: 0.2,
+    slow_services: 0.3,
 }
 WORKERS_FAIL: Mapping[Ingredient, float] = {kills: 0.6, freezes: 0.6, stalled_triggerer: 0.2}
 READS_AND_CLOCKS: Mapping[Ingredient, float] = {late_reads: 0.6, wrong_clocks: 0.6}
@@ -331,6 +348,7 @@ DRS_REFUSES: Mapping[Ingredient, float] = {
     endless_survivor: 0.15,
     bad_replication: 0.1,
     impaired: 0.15,
+    failing_services: 0.2,
     long_holder: 0.15,
     long_outage: 0.15,
     many_kills: 0.2,

@@ -15,6 +15,8 @@ from bench.campaign.machines import GROUP, SUBNET, VPC, Machine
 from simulator.drs import views
 from simulator.engine.instances import StatusCheck
 from simulator.engine.model import JobLogItem
+from simulator.engine.run_command import CommandError
+from simulator.ssm import views as ssm_views
 
 Build = Callable[..., Request]
 Reply = dict[str, Any]
@@ -51,6 +53,11 @@ class Operations:
                 "describe_launch_template_versions": self._templates,
                 "describe_subnets": self._subnets,
                 "describe_security_groups": self._groups,
+            },
+            "ssm": {
+                "list_commands": self._commands,
+                "send_command": self._send_command,
+                "get_command_invocation": self._invocation,
             },
             "sts": {"get_caller_identity": self._identity},
             "iam": {"simulate_principal_policy": self._rehearsal},
@@ -179,6 +186,44 @@ class Operations:
             return {"recoveryPlanExecutionSteps": views.plan_steps(execution)}
 
         return Request("ListRecoveryPlanExecutionSteps", answer)
+
+    # --- Systems Manager --------------------------------------------------------------------------------
+
+    def _commands(self, *, InstanceId: str, Filters: Sequence[Reply] = ()) -> Request:  # noqa: N803
+        def answer() -> Reply:
+            found = self._service.run_command.newest_first(None, InstanceId)
+            return {"Commands": [ssm_views.command(each) for each in found]}
+
+        return Request("ssm:ListCommands", answer)
+
+    def _send_command(
+        self,
+        *,
+        InstanceIds: Sequence[str],  # noqa: N803
+        DocumentName: str,  # noqa: N803
+        Parameters: dict[str, list[str]],  # noqa: N803
+        Comment: str,  # noqa: N803
+        TimeoutSeconds: int,  # noqa: N803
+    ) -> Request:
+        def answer() -> Reply:
+            send = self._service.run_command.send
+            try:
+                command = send(DocumentName, InstanceIds, Parameters, comment=Comment, timeout=TimeoutSeconds)
+            except CommandError as error:
+                raise _refusal(error.code, error.message, "SendCommand") from None
+            return {"Command": ssm_views.command(command)}
+
+        return Request("ssm:SendCommand", answer)
+
+    def _invocation(self, *, CommandId: str, InstanceId: str) -> Request:  # noqa: N803
+        def answer() -> Reply:
+            try:
+                command, invocation = self._service.run_command.invocation(CommandId, InstanceId)
+            except CommandError as error:
+                raise _refusal(error.code, error.message, "GetCommandInvocation") from None
+            return ssm_views.invocation(command, invocation)
+
+        return Request("ssm:GetCommandInvocation", answer)
 
     # --- EC2, STS, IAM ----------------------------------------------------------------------------------
 

@@ -37,16 +37,17 @@ def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
     rule = shape.plan.cleanup.when
     answer = run.answers.get("approve_cleanup")
     kept_by_answer = rule == "after_approval" and answer is not None and answer[0] == "Keep"
+    cut_off = run.deleted and run.ended is None
     may_keep = rule == "never" or kept_by_answer or (rule == "on_success" and run.state != "success")
     return Verdict(
         actor=run.actor,
-        state="deleted" if run.deleted and run.ended is None else run.state,
+        state="deleted" if cut_off else run.state,
         required=shape.required,
         waves_ended=_waves_ended(run.rows.values()),
         said="\n".join(row.error for row in run.rows.values()),
         end=last.error,
         # A rule keeps nothing by itself: clean-up must have followed it.
-        keeps=may_keep and not run.deleted and run.rows["terminate"].state == "success",
+        keeps=may_keep and not cut_off and run.rows["terminate"].state == "success",
         kept_at=answer[1] if answer and kept_by_answer else None,
         coloured_by_hand=last.by_hand,
         goes_on=world.airflow.moves(run),

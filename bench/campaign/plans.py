@@ -73,6 +73,11 @@ def _wave(name: str, **parts: Any) -> dict[str, Any]:
     return {"name": name, "protection_groups": [name], **parts}
 
 
+_COMMAND = {
+    "type": "ssm",
+    "document": "AWS-RunShellScript",
+    "parameters": {"commands": ["systemctl is-active postgresql"]},
+}
 _STATUS = [{"type": "instance_status", "timeout": "10m"}]
 DOCUMENTS = (
     _plan(
@@ -101,6 +106,20 @@ DOCUMENTS = (
         {"database": SERVERS[0:2], "web": SERVERS[4:5]},
         [_wave("database", next_wave_when="launched"), _wave("web", approval={"timeout": "2h"})],
         cleanup={"when": "after_approval", "approval_timeout": "1h"},
+    ),
+    _plan(
+        "checked",
+        {"database": SERVERS[1:2], "web": SERVERS[6:7]},
+        [
+            _wave(
+                "database", next_wave_when="validated", validation=[_COMMAND, {"type": "tcp", "port": 5432}]
+            ),
+            _wave(
+                "web",
+                validation=[{"type": "http", "port": 80, "path": "/health"}, {"type": "launch_actions"}],
+            ),
+        ],
+        objectives={"rto": "1h", "rpo": "15m"},
     ),
     _plan(
         "parallel",
@@ -146,6 +165,18 @@ def _shape(document: Mapping[str, Any]) -> Shape:
 @functools.cache
 def fleet() -> Fleet:
     """The servers of the account."""
-    servers = [{"id": server, "hostname": f"server-{n}"} for n, server in enumerate(SERVERS, 1)]
+    servers: list[dict[str, Any]] = [
+        {
+            "id": server,
+            "hostname": f"server-{n}",
+            "address": f"127.1.0.{n}",
+            "listeners": [
+                {"port": 5432, "protocol": "tcp"},
+                {"port": 80, "protocol": "http", "path": "/health"},
+            ],
+        }
+        for n, server in enumerate(SERVERS, 1)
+    ]
+    servers[6]["launch_actions"] = [{"name": "join the domain"}]
     document = {"accounts": {ACCOUNT: {"regions": {REGION: {"servers": servers}}}}}
     return Fleet.parse(document, "campaign")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import errno
 import functools
 import logging
 import secrets
@@ -18,7 +19,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
+from urllib.parse import urlsplit
 
+import httpx
 import structlog
 from airflow.providers.standard.operators import hitl
 from airflow.sdk import Variable
@@ -38,6 +41,7 @@ import drs.tasks.send_messages
 import drs.tasks.triggers
 import drs.tasks.watching
 import drs.times
+import drs.validation.checks.http_get
 from bench.campaign.aws import ACCOUNT
 from bench.campaign.clients import ATTEMPTS, Client, open_client
 from bench.campaign.hub import Hub, Process
@@ -48,6 +52,7 @@ from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
 from drs.run.records import RunRecord
 from drs.tasks.hook import DrsHook, Ec2Instances
+from simulator.engine.instances import OpenPort
 
 if TYPE_CHECKING:
     from bench.campaign.world import World
@@ -157,6 +162,28 @@ def _clients_of_preflight(hook: DrsHook) -> AwsClients:
     return AwsClients(drs=hook, **made)
 
 
+def _port(address: str, port: int) -> OpenPort | None:
+    """The port of a launched instance, if something listens there now."""
+    ports = PRESENT.world.account.service.instances.open_ports()
+    return next((each for each in ports if each.key == (address, port)), None)
+
+
+async def _connect(address: str, port: int) -> tuple[None, Any]:
+    if _port(address, port) is None:
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+    return None, SimpleNamespace(close=lambda: None)
+
+
+async def _get(url: str) -> tuple[int, str]:
+    parts = urlsplit(url)
+    port = _port(parts.hostname or "", parts.port or 80)
+    if port is None:
+        raise httpx.ConnectError("Connection refused")
+    listener = port.listener
+    status = listener.status if listener.path in (None, parts.path) else 404
+    return port.status or status, listener.body
+
+
 def _write_xcom(*, key: str, value: Any, dag_id: str, task_id: str, run_id: str) -> None:
     process = getcurrent()
     world = PRESENT.world
@@ -224,6 +251,8 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield drs.tasks.operators.preflight, "clients", _clients_of_preflight
     for module in (drs.preflight.inspection, drs.preflight.reading):
         yield module, "ThreadPoolExecutor", _Pool
+    yield asyncio, "open_connection", _connect
+    yield drs.validation.checks.http_get, "_get", _get
     yield XCom, "set", staticmethod(_write_xcom)
     for name in ("get", "set", "keys", "delete"):
         yield Variable, name, staticmethod(_variable(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -70,7 +71,8 @@ def test_a_process_that_waits_is_woken_but_one_that_sleeps_is_not(hub: Hub) -> N
         ended["sleeping"] = hub.now
 
     processes = [hub.spawn(waiting, "waiting"), hub.spawn(sleeping, "sleeping")]
-    hub.after(10.0, lambda: [hub.wake(process) for process in processes])
+    for process in processes:
+        hub.after(10.0, functools.partial(hub.wake, process))
     run(hub)
     assert ended == {"waiting": 10.0, "sleeping": 100.0}
 

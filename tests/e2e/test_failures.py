@@ -262,5 +262,5 @@ def test_a_wave_renamed_in_mid_drill_ends_it_red_and_clean(plans: Path, start_dr
     run.wait(timeout=150)
     assert_clean_and_red(run)
     assert [servers_of(call) for call in run.journal(operation="StartRecovery")] == [DATABASE[:1]]
-    assert "[STOPPED_BY_HAND]" in run.log("verdict")
+    assert "[DRILL_FAILED]" in run.log("verdict")
     assert "PLAN_CHANGED" in run.log("wave_front.start_recovery")

@@ -34,7 +34,7 @@ def troubled(running_stack: Stack) -> None:
         WITHOUT_TEMPLATE: {"launch": {"missing": ["template"]}},
         ASTRAY: {"launch": {"subnet": OTHER_SUBNET}},
         HELD: {},
-        LEFTOVER: {"recovery_instance": {"is_drill": True}},
+        LEFTOVER: {"recovery_instance": {"is_drill": True, "age": "13h"}},  # too old to hold its server
         SPARE: {"recovery_instance": {"is_drill": False}},
     }
     servers = [

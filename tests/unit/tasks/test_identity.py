@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from drs import settings
 from drs.errors import CleanupIncomplete
 from drs.plan import Plan
 from drs.run.ownership import INSTALLATION_TAG, job_tags
@@ -85,7 +86,7 @@ def lost(
 ) -> Lost:
     run = drill()
     monkeypatch.setattr(identity, "DrsHook", lambda **_: run.hook)
-    monkeypatch.setattr(identity.settings, "plans_folder", lambda: tmp_path)
+    monkeypatch.setattr(settings, "plans_folder", lambda: tmp_path)
     lost = Lost(run, tmp_path)
     lost.write_plan()
     return lost
