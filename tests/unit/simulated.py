@@ -210,7 +210,7 @@ class SimulatedDrill:
 
     # --- clean-up ---------------------------------------------------------------------------------------
 
-    def start_clean_up(self, *, resumed: bool = False) -> CleanUp:
+    def start_clean_up(self, *, resumed: bool = False, try_number: int = 1) -> CleanUp:
         """Begin the run's clean-up as its task does."""
         rule = decide(self.ledger, self.run, self.states)
         clean_up = CleanUp(
@@ -220,18 +220,19 @@ class SimulatedDrill:
             run=self.run,
             log=LOG,
             keep=rule.why if isinstance(rule, Keep) else "",
+            try_number=try_number,
             now=lambda: self.now(),
         )
         clean_up.begin(resumed=resumed)
         return clean_up
 
-    def clean_up(self) -> CleanupRecord:
+    def clean_up(self, *, try_number: int = 1) -> CleanupRecord:
         """Clean up to the end. After each wait the task is a new one, which knows only the ledger."""
-        clean_up = self.start_clean_up()
+        clean_up = self.start_clean_up(try_number=try_number)
         while not isinstance(step := clean_up.advance(), Proven):
             assert isinstance(step, WaitForJobs)
             self._wait(step.job_ids, step.until)
-            clean_up = self.start_clean_up(resumed=True)
+            clean_up = self.start_clean_up(resumed=True, try_number=try_number)
         return clean_up.record
 
     def _wait(self, job_ids: Iterable[str], until: dt.datetime) -> None:

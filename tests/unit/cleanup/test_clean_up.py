@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -18,6 +19,7 @@ from drs.cleanup.prices import prices
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.cleanup.situation import SETTLE
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
+from drs.run.ledger import SupersededError
 from drs.run.records import (
     CLEANUP_APPROVAL,
     ApprovalRecord,
@@ -28,6 +30,7 @@ from drs.run.records import (
     WaveOutcome,
     WaveResolution,
 )
+from drs.run.standing import LISTING_DELAY
 from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import (
     ForeignJob,
@@ -398,6 +401,84 @@ def test_a_call_made_long_before_is_given_its_time_from_the_clean_up_s_beginning
     run.pass_time(300)
     step = run.start_clean_up().advance()
     assert step == WaitForJobs((), intent.at + dt.timedelta(seconds=300 + 90))
+
+
+@contextlib.contextmanager
+def not_listed(run: SimulatedDrill, *, until: dt.datetime) -> Iterator[None]:
+    """Neither DRS nor EC2 lists any instance before that time."""
+    listed = run.hook.recovery_instances
+
+    def late(server_ids: Iterable[str]) -> list[Mapping[str, Any]]:
+        return listed(server_ids) if run.clock.now() >= until else []
+
+    def unseen(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
+        return describe_ec2(filters) if run.clock.now() >= until else []
+
+    run.describe_ec2 = unseen
+    with mock.patch.object(run.hook, "recovery_instances", late):
+        yield
+
+
+@pytest.mark.parametrize("keep", [False, True], ids=["terminated", "kept"])
+def test_an_instance_that_was_launched_and_is_not_listed_is_waited_for(
+    drill: Drill, keep: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its job says LAUNCHED, so it exists. That a list lacks it proves nothing for a minute and a half."""
+    run = launched(drill, keep_instances=keep)
+    began = run.clock.now()
+    ids = run.instances()
+    with caplog.at_level("INFO"), not_listed(run, until=began + LISTING_DELAY - dt.timedelta(seconds=1)):
+        record = run.clean_up()
+    assert {item.recovery_instance_id for item in record.instances} == ids
+    assert {item.lost for item in record.instances} == {None}
+    if keep:
+        assert record.kept
+        assert run.instances() == ids
+    else:
+        assert_clean(run, record)
+        (job,) = run.drills()
+        assert f"lists no instance of them: {A} (job {job.id}), {B} (job {job.id})" in caplog.text
+
+
+def test_an_instance_that_is_never_listed_is_not_waited_for_longer(drill: Drill) -> None:
+    """Somebody terminated it before clean-up. The wait is counted from the beginning of clean-up."""
+    run = launched(drill)
+    began = run.clock.now()
+    with not_listed(run, until=began + dt.timedelta(days=1)):
+        record = run.clean_up()
+    assert record.proven
+    assert run.clock.now() - began == LISTING_DELAY
+
+
+def test_a_job_on_record_that_is_not_listed_yet_is_waited_for(drill: Drill) -> None:
+    """Clean-up begins right after the launch, and DescribeJobs is behind. The job's instances come later."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    (job_id,) = run.launch().jobs
+    job = run.drs.jobs.pop(job_id)
+    began = run.clock.now()
+    assert run.start_clean_up().advance() == WaitForJobs((), began + SETTLE)
+    run.pass_time(30)
+    run.drs.jobs[job_id] = job
+    record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+
+
+def test_a_job_on_record_that_drs_has_forgotten_is_not_waited_for_longer(drill: Drill) -> None:
+    """DRS removes old jobs. Their instances are found by the job's id."""
+    run = launched(drill)
+    (job,) = run.drills()
+    read = run.hook._read_jobs
+    began = run.clock.now()
+
+    def forgetful(filters: Any) -> list[Any]:
+        return [each for each in read(filters) if each.job_id != job.id]
+
+    with mock.patch.object(run.hook, "_read_jobs", forgetful):
+        record = run.clean_up()
+    assert len(record.instances) == 2
+    assert_clean(run, record)
+    assert run.clock.now() - began == SETTLE
 
 
 def test_a_job_that_drs_dates_before_the_run_is_covered(drill: Drill) -> None:
@@ -812,6 +893,73 @@ def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
     assert '"Action": ["drs:TerminateRecoveryInstances"]' in failed.value.remedy
 
 
+def live_launch(run: SimulatedDrill) -> Job:
+    """Launch the other wave, whose job never ends."""
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=APPLICATION))
+    run.launch("application")
+    return run.drills(*APPLICATION)[0]
+
+
+def test_a_missing_permission_names_what_is_still_to_come(drill: Drill) -> None:
+    """A live LAUNCH job may still launch instances. The error names the job and its servers."""
+    run = launched(drill)
+    live = live_launch(run)
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=TERMINATE))
+    with pytest.raises(AccessDenied) as failed:
+        run.start_clean_up().advance()
+    assert all(instance in failed.value.message for instance in run.instances())
+    assert f"may still launch instances: {live.id} (LAUNCH by START_DRILL" in failed.value.message
+    assert f"servers {', '.join(APPLICATION)}." in failed.value.message
+
+
+@pytest.mark.parametrize("answers", [True, False], ids=["the time is over", "DRS does not answer"])
+def test_every_failure_names_what_is_left_and_what_is_still_to_come(drill: Drill, answers: bool) -> None:
+    """A person who reads only this message can end all of it."""
+    run = launched(drill)
+    live = live_launch(run)
+    left = run.instances()
+    foreign(run, *DATABASE, seconds=86400)
+    clean_up = run.start_clean_up()
+    assert isinstance(clean_up.advance(), WaitForJobs)
+    if not answers:
+        run.simulation.arm(Throttle(kind="throttle"))
+    run.pass_time(7200)
+    with pytest.raises(CleanupIncomplete) as failed:
+        clean_up.advance()
+    assert all(instance in failed.value.message for instance in left)
+    assert f"{live.id} (LAUNCH by START_DRILL" in failed.value.message
+    assert f"servers {', '.join(APPLICATION)}" in failed.value.message
+
+
+def test_a_proof_says_which_jobs_it_does_not_cover(drill: Drill, caplog: pytest.LogCaptureFixture) -> None:
+    """They may be the run's, and their instances cost money."""
+    run = drill()
+    lose_reply(run, tagged=False)
+    theirs = run.drs.start_recovery([(A, None)], is_drill=True, tags={})
+    assert run.clean_up().proven
+    assert f"The proof does not cover job(s) {theirs.id}" in caplog.text
+
+
+def test_a_job_of_which_it_is_certain_is_no_longer_unsure(drill: Drill) -> None:
+    """The frozen task of the launch thaws while clean-up waits, and writes down the job that it made."""
+    run = drill()
+    intent = lose_reply(run, tagged=False)
+    job = run.drs.start_recovery([(A, None)], is_drill=True, tags={})
+    run.finish_jobs()
+    run.start_clean_up().advance()
+    cleanup = run.ledger.cleanup()
+    assert cleanup is not None
+    assert cleanup.unsure == (job.id,)
+    record = run.ledger.launch("database")
+    assert record is not None
+    answered = intent.model_copy(update={"job_id": job.id})
+    run.ledger.save_launch("database", record.model_copy(update={"calls": (answered,)}))
+    cleaned = run.clean_up()
+    assert (cleaned.unsure, cleaned.jobs) == ((), (job.id,))
+    assert [item.server_id for item in cleaned.instances] == [A]
+    assert_clean(run, cleaned)
+
+
 def test_every_job_that_may_be_the_run_s_is_named_and_not_touched(
     drill: Drill, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -891,6 +1039,45 @@ def test_a_clean_up_that_dies_at_its_call_is_taken_up_again(drill: Drill, point:
     run.pass_time(10)
     assert_clean(run, run.clean_up())
     assert len(terminations(run)) == 1
+
+
+def test_a_clean_up_that_was_overtaken_writes_nothing(drill: Drill) -> None:
+    """Its worker was frozen. The newer try has proved that everything is gone."""
+    run = launched(drill)
+    older = run.start_clean_up()
+    run.clean_up(try_number=2)
+    proven = run.ledger.cleanup()
+    with pytest.raises(SupersededError):
+        older.advance()
+    assert run.ledger.cleanup() == proven
+    assert len(terminations(run)) == 1
+
+
+def test_a_clean_up_that_was_overtaken_makes_no_call(drill: Drill) -> None:
+    """It writes the intent first, and may not."""
+    run = launched(drill)
+    older = run.start_clean_up()
+    run.start_clean_up(try_number=2)
+    with pytest.raises(SupersededError):
+        older.advance()
+    assert terminations(run) == []
+
+
+def test_a_lost_reply_of_a_termination_is_the_run_s_own_doing(drill: Drill) -> None:
+    """The worker died with the call under way. Its intent is on record, so the instances are not lost."""
+    run = launched(drill)
+    terminate = run.hook.terminate_recovery_instances
+
+    def die(instance_ids: list[str]) -> Any:
+        terminate(instance_ids)
+        raise Crash
+
+    with mock.patch.object(run.hook, "terminate_recovery_instances", die), pytest.raises(Crash):
+        run.clean_up()
+    run.finish_jobs()
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert {item.lost for item in record.instances} == {None}
 
 
 def test_clean_up_again_is_proven_again(drill: Drill) -> None:
