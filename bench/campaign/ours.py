@@ -49,7 +49,8 @@ def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
         # A rule keeps nothing by itself: clean-up must have followed it.
         keeps=may_keep and not cut_off and run.rows["terminate"].state == "success",
         kept_at=answer[1] if answer and kept_by_answer else None,
-        coloured_by_hand=last.by_hand,
+        # A run that is marked failed before its setup has run skips everything; Airflow calls it a success.
+        coloured_by_hand=last.by_hand or (run.ended_by_person and last.state == "skipped"),
         goes_on=world.airflow.moves(run),
     )
 

@@ -74,31 +74,3 @@ def test_a_run_that_never_began_is_stopped_and_red(stack: Stack, plans: Path) ->
     assert (run["run_id"], run["state"], run["nothing_left"]) == (run_id, "failed", True)
     assert stack.simulator.journal(operation="StartRecovery") == []
     assert "[STOPPED_BY_HAND]" in stack.api.task_log(dag_id, run_id, "verdict", 1)
-
-
-def test_without_its_plan_s_file_a_run_is_stopped_but_not_cleaned_up(
-    stack: Stack, plans: Path, start_drill: Drill
-) -> None:
-    """Airflow schedules nothing of a stale DAG. The command says so; when the file is back, clean-up runs."""
-    waves = [("database", DATABASE[:1])]
-    path = write_plan(plans, "gone", waves)
-    stack.simulator.arm(kind="stuck_conversion", servers=[DATABASE[0]], seconds=25)
-    run = start_drill("gone")
-    run.wait_for_task("wave_database.wait_until_launched", "deferred", timeout=180)
-    path.unlink()
-    stack.api.reparse_plans()
-
-    def is_stale() -> bool:
-        dag = stack.api.dag(run.dag_id)
-        return dag is not None and dag["is_stale"]
-
-    run.wait_until(is_stale, 90, "a stale DAG")
-    stopped = drs(stack, "stop", "gone")
-    assert stopped.returncode == 1, stopped.stdout + stopped.stderr
-    assert "Airflow schedules nothing of drs_drill__gone" in stopped.stderr
-    assert run.state() == "running"
-    write_plan(plans, "gone", waves)
-    stack.api.reparse_plans()
-    assert run.wait(timeout=180) == "failed", run.describe()
-    assert {instance.state for instance in run.instances()} == {"terminated"}
-    assert "[STOPPED_BY_HAND]" in run.log("verdict")
