@@ -196,8 +196,10 @@ class WaveOutcome(Record):
         """Whether both say the same of the same launches."""
         return self._launches() == other._launches()
 
-    def _launches(self) -> set[tuple[str, str | None, bool, str | None]]:
-        return {(each.server_id, each.job_id, each.launched, each.instance_id) for each in self.servers}
+    def _launches(self) -> set[tuple[str, str | None, bool, bool, str | None]]:
+        return {
+            (each.server_id, each.job_id, each.launched, each.live, each.instance_id) for each in self.servers
+        }
 
 
 class CheckResult(Record):
