@@ -478,6 +478,80 @@ def test_a_job_that_drs_does_not_list_is_waited_for_as_one_that_is_to_start(
     assert run.clock.now() - run.run.began_at == dt.timedelta(seconds=15 + 300 + 300)
 
 
+def test_a_server_of_a_live_job_is_not_called_not_launched(begin: Begin) -> None:
+    """Its job was not seen to end, and may still launch it. A server that failed in an ended job did not."""
+    run = begin(launch={"job_timeout": "10m"})
+    run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(B,)))
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity"))
+    run.launch()
+    with pytest.raises(AirflowFailException, match="JOB_TIMEOUT"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    assert {each.server_id: (each.launched, each.live) for each in outcome.servers} == {
+        A: (False, False),
+        B: (False, True),
+    }
+    assert [each.result for each in outcome.servers] == [
+        "did not launch",
+        "was still launching when the wait ended",
+    ]
+
+
+def test_a_wave_that_is_judged_again_after_a_time_out_has_its_new_result(begin: Begin) -> None:
+    """Somebody cleared the sensor once the job had ended. Its server did not launch after all."""
+    run = begin(launch={"jobs": "per_wave", "job_timeout": "10m"})
+    fault = run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=(B,)))
+    run.launch()
+    with pytest.raises(AirflowFailException, match="JOB_TIMEOUT"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(B,), raw_error="No capacity"))
+    run.simulation.disarm(fault.id)
+    run.finish_jobs()
+    with pytest.raises(AirflowFailException, match="SERVER_LAUNCH_FAILED"):
+        pass_gate(DrsJobLaunchedSensor, run)
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    (server,) = [each for each in outcome.servers if each.server_id == B]
+    assert (server.launched, server.live, server.error) == (False, False, "No capacity")
+
+
+def test_a_sensor_that_was_frozen_does_not_judge_its_wave_again(begin: Begin) -> None:
+    """The newer try has judged the wave, and its servers have been validated since. When the older one goes
+    on, the gate stays reached when it was, and the outcome as it was.
+    """
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    run.finish_jobs()
+    pass_gate(DrsJobLaunchedSensor, run)
+    outcome, gate = run.ledger.outcome("database"), reached(run, "launched")
+    run.pass_time(600)
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert (run.ledger.outcome("database"), reached(run, "launched")) == (outcome, gate)
+    assert [server["launched"] for server in servers] == [True, True]
+
+
+def test_a_wave_that_is_launched_again_is_judged_again(begin: Begin) -> None:
+    """Its new job is another launch."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    run.finish_jobs()
+    pass_gate(DrsJobLaunchedSensor, run)
+    before, gate = run.ledger.outcome("database"), reached(run, "launched")
+    run.clean_up()
+    run.pass_time(600)
+    run.launch(retry=True)
+    pass_gate(DrsJobLaunchedSensor, run)
+    outcome = run.ledger.outcome("database")
+    assert outcome is not None
+    assert before is not None
+    assert not outcome.same_launches(before)
+    opened = reached(run, "launched")
+    assert opened is not None
+    assert gate is not None
+    assert opened > gate
+
+
 @pytest.mark.parametrize("status", [None, "success", "deadline", "error"])
 def test_when_every_job_has_ended_there_is_no_further_wait(
     begin: Begin, waiting: bool, status: str | None
