@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from drs.errors import DrillError, DrillFailed, StoppedByHand
+from drs.errors import DrillError, DrillFailed, RecoveryInstanceLost, StoppedByHand
 from drs.run.ledger import Ledger
 from drs.run.proof import STOPPED_IN_AIRFLOW, WITHOUT_CODE, doubts_before_evidence
 from drs.run.records import (
@@ -22,6 +22,7 @@ from drs.run.records import (
     FailureRecord,
     InstanceRecord,
     LaunchRecord,
+    Loss,
     Resolution,
     ResolvedServer,
     ServerRecord,
@@ -31,6 +32,7 @@ from drs.run.records import (
     WaveResolution,
     WaveValidation,
 )
+from drs.run.standing import describe
 from drs.run.timeline import ServerSlot, Timeline
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_plan, make_run
@@ -620,6 +622,70 @@ def test_a_server_whose_job_is_still_live_is_not_said_to_be_unlaunched(proven: L
     live = judged[0].model_copy(update={"live": True})
     proven.save_outcome("database", WaveOutcome(servers=(live, *judged[1:])))
     assert doubts() == [f"wave database: server {A} (name of {A}) was still launching when the wait ended"]
+
+
+# --- beside the run ---------------------------------------------------------------------------------------
+
+
+def loss(server: str = A, *, optional: bool = False) -> Loss:
+    """Somebody else ended the server's instance."""
+    return Loss(
+        wave="database",
+        server_id=server,
+        name=f"name of {server}",
+        optional=optional,
+        instance_id=f"i-{server}",
+        what="is gone",
+        last_seen=NOW,
+        found_at=NOW,
+        by="job drsjob-0 of run r of plan billing",
+    )
+
+
+def test_an_instance_that_somebody_else_ended_is_red(proven: Ledger) -> None:
+    """Whatever the waves had proven. The first doubt is what happened, and it gives the verdict its code."""
+    proven.save_losses((loss(),))
+    (doubt,) = doubts(code=RecoveryInstanceLost)
+    assert doubt == f"[RECOVERY_INSTANCE_LOST] {describe(loss())}"
+
+
+def test_every_lost_instance_is_named(proven: Ledger) -> None:
+    """Before everything that followed from it."""
+    proven.save_losses((loss(A), loss(B)))
+    proven.save_cleanup(clean(proven=False))
+    assert doubts(code=RecoveryInstanceLost) == [
+        f"[RECOVERY_INSTANCE_LOST] {describe(loss(A))}",
+        f"[RECOVERY_INSTANCE_LOST] {describe(loss(B))}",
+        NOT_PROVEN,
+    ]
+
+
+def test_a_loss_of_an_optional_server_is_no_doubt(proven: Ledger) -> None:
+    """The drill does without it."""
+    proven.save_losses((loss(optional=True),))
+    verdict()
+
+
+def test_a_wave_that_the_run_s_own_clean_up_had_ended_is_red(proven: Ledger) -> None:
+    """The last wave was cleared after clean-up, and came up without the others."""
+    servers = judge(APPLICATION, JOBS["application"]).servers
+    late = NOW + dt.timedelta(hours=1)
+    again = tuple(each.model_copy(update={"launched_at": late}) for each in servers)
+    proven.save_outcome("application", WaveOutcome(servers=again))
+    call = TerminateCall(job_id="drsjob-9", instances=(f"i-{A}",), at=NOW)
+    proven.save_cleanup(clean(terminate_calls=(call, *clean().terminate_calls)))
+    (doubt,) = doubts()
+    assert f"this run's own clean-up ended i-{A} of server {A}" in doubt
+
+
+@pytest.mark.parametrize("fields", [{}, {"kept": True, "proven": False}], ids=["proven", "kept"])
+def test_a_job_that_may_be_the_run_s_is_red(proven: Ledger, fields: dict[str, Any]) -> None:
+    """It has no tags, and a call has no reply. What is proven does not cover it, and it costs money."""
+    proven.save_run(make_run(keep_instances=True))
+    proven.save_cleanup(clean(unsure=("drsjob-7", "drsjob-8"), **fields))
+    (doubt,) = doubts()
+    assert doubt.startswith("job(s) drsjob-7, drsjob-8 have no tags and may be this run's")
+    assert "Their instances were not touched and cost money" in doubt
 
 
 # --- objectives -------------------------------------------------------------------------------------------
