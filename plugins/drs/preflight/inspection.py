@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from drs.aws.clients import AwsClients
-from drs.errors import AccountMismatch, ClockSkew, Code, SourceServerNotFound
+from drs.errors import AccountMismatch, Code, SourceServerNotFound
 from drs.preflight.capacity import capacity
 from drs.preflight.checks import SERVER_CHECKS, SOURCE_CHECKS
 from drs.preflight.checks.launch_settings import stopped_servers
@@ -17,11 +17,11 @@ from drs.preflight.facts import Facts
 from drs.preflight.findings import Finding, Report
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.permissions import rehearse
-from drs.preflight.reading import Caller, Reader
+from drs.preflight.reading import Caller, Reader, clock_skew
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.run.resolution import nothing_to_launch, resolve
-from drs.times import duration, utc_now
+from drs.times import utc_now
 
 LEAVES_OUT = frozenset(
     {
@@ -36,11 +36,6 @@ LEAVES_OUT = frozenset(
 """Findings that take an optional server out of the run. Its launch would be refused and hold up its wave,
 would prove nothing, would land where the plan forbids, or would destroy a real recovery instance.
 """
-
-
-SKEW_TO_WARN_OF = dt.timedelta(seconds=20)
-SKEW_TO_REFUSE = dt.timedelta(minutes=5)
-"""AWS itself refuses requests whose clock differs by more than this."""
 
 
 def inspect(
@@ -73,7 +68,12 @@ def inspect(
         for finding in check(facts, inputs, servers)
     ]
     rated += [_rated(finding, servers) for finding in reader.findings]
-    findings = [*clock_skew(caller), *rehearsal.result(), *findings, *(finding for finding, _ in rated)]
+    findings = [
+        *clock_skew(caller.clock_ahead),
+        *rehearsal.result(),
+        *findings,
+        *(finding for finding, _ in rated),
+    ]
     resolution = _without(resolution, {finding.server_id for finding, leaves_out in rated if leaves_out})
     resolution = _with_facts(resolution, facts, inputs)
     findings += capacity(facts, inputs, resolution)
@@ -87,23 +87,6 @@ def inspect(
             "(launch disposition STOPPED): DRS launches it, but does not start it."
         )
     return Report(tuple(findings), resolution, tuple(notes))
-
-
-def clock_skew(caller: Caller) -> list[Finding]:
-    """A finding if this machine's clock and AWS's differ: an error if by so much that times cannot be
-    compared.
-    """
-    ahead = caller.clock_ahead
-    if ahead is None or abs(ahead) <= SKEW_TO_WARN_OF:
-        return []
-    way = "ahead of" if ahead > dt.timedelta(0) else "behind"
-    finding = Finding.of(
-        ClockSkew(
-            f"The clock of this worker is {duration(abs(ahead).total_seconds())} {way} AWS's clock. Measured "
-            "times (RTO, RPO) are wrong by that much."
-        )
-    )
-    return [finding if abs(ahead) > SKEW_TO_REFUSE else finding.as_warning()]
 
 
 def _wrong_account(inputs: PreflightInputs, caller: Caller) -> Finding:

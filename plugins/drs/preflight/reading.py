@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.aws.call_errors import error_code, explain, unavailable
+from drs.aws.call_errors import CREDENTIALS, error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
 from drs.aws.clock import clock_ahead
 from drs.aws.ec2 import filters_by_id
 from drs.aws.jobs import Job
-from drs.errors import AccessDenied, Code
+from drs.errors import AccessDenied, ClockSkew, Code
 from drs.preflight.facts import (
     Facts,
     LaunchSettings,
@@ -30,7 +30,7 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution
-from drs.times import utc_now
+from drs.times import duration, utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
@@ -42,6 +42,10 @@ TEMPLATES_ONE_BY_ONE = 8
 are listed: EC2 takes one template id in a call, or none, and then lists 200 on a page.
 """
 RUNNING: tuple[RecoveryPlanExecutionStatusType, ...] = ("CREATED", "IN_PROGRESS", "CANCELLING")
+
+SKEW_TO_WARN_OF = dt.timedelta(seconds=20)
+SKEW_TO_REFUSE = dt.timedelta(minutes=5)
+"""AWS itself refuses requests whose clock differs by more than this."""
 
 T = TypeVar("T")
 Refusal = ClientError | BotoCoreError
@@ -220,9 +224,13 @@ class Reader:
 
     def _read_first(self, what: str, read: Callable[[], T]) -> T | None:
         """Read something without which preflight ends. The finding about a refusal has its own code."""
+        asked = utc_now()
         try:
             return read()
         except (ClientError, BotoCoreError) as error:
+            if error_code(error) in CREDENTIALS and (skew := _refused_skew(error, asked)):
+                self.findings.append(skew)
+                return None
             explained = explain(error, f"finding out {what}")
             found = Finding.of(explained, heals=unavailable(error)) if explained else None
             self.findings.append(found or _not_checked(what, error))
@@ -269,6 +277,34 @@ class Reader:
                 _not_checked(f"what the {what} of server(s) {servers.labels(ids)} are", refused[ids[0]])
             )
         return {server_id: answer for server_id, answer in answers.items() if not isinstance(answer, Refusal)}
+
+
+def clock_skew(ahead: dt.timedelta | None) -> list[Finding]:
+    """A finding if this machine's clock and AWS's differ: an error if by so much that times cannot be
+    compared.
+
+    :param ahead: how far this machine's clock is ahead
+    """
+    if ahead is None or abs(ahead) <= SKEW_TO_WARN_OF:
+        return []
+    way = "ahead of" if ahead > dt.timedelta(0) else "behind"
+    finding = Finding.of(
+        ClockSkew(
+            f"The clock of this worker is {duration(abs(ahead).total_seconds())} {way} AWS's clock. Measured "
+            "times (RTO, RPO) are wrong by that much."
+        )
+    )
+    return [finding if abs(ahead) > SKEW_TO_REFUSE else finding.as_warning()]
+
+
+def _refused_skew(error: Refusal, asked: dt.datetime) -> Finding | None:
+    """The finding about a clock that is so wrong that AWS does not accept the signature of a request. AWS
+    only says that the signature is expired or does not match.
+    """
+    if not isinstance(error, ClientError):
+        return None
+    found = clock_skew(clock_ahead(error.response, asked, utc_now()))
+    return next((finding for finding in found if finding.severity == "error"), None)
 
 
 def _concerns_all(error: Refusal) -> bool:
