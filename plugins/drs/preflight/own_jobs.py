@@ -15,7 +15,7 @@ def own_jobs(facts: Facts, inputs: PreflightInputs) -> frozenset[str]:
     """
     tagged = {
         job.job_id
-        for job in facts.jobs or ()
+        for job in (*(facts.jobs or ()), *facts.launched_by.values())
         if inputs.token is not None and job.tags.get(RUN_TAG) == inputs.token
     }
     return inputs.own_jobs | tagged
