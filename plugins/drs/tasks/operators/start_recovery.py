@@ -18,7 +18,7 @@ from drs.run.ledger import Ledger
 from drs.run.other_drills import OtherDrill, why_held
 from drs.run.proof import KEPT_LAUNCH
 from drs.run.records import LaunchRecord, RunRecord
-from drs.run.timeline import Timeline, WaitUntil
+from drs.run.timeline import ServerSlot, Timeline, WaitUntil
 from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
@@ -177,16 +177,17 @@ class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
             if slot.optional:
                 self.log.warning("Optional server %s was not launched: %s.", slot.server_id, slot.given_up)
         if required := [slot for slot in given_up if not slot.optional]:
-            held = "; ".join(
-                f"{slot.server_id}: {slot.given_up}, last held by "
-                f"{slot.held_by or slot.holder or 'no job that DRS lists'}"
-                for slot in required
-            )
+            held = "; ".join(f"{slot.server_id}: {slot.given_up}, {_holder(slot)}" for slot in required)
             raise ServerConflict(
-                f"Wave {self.wave}: DRS refused to launch {len(required)} server(s). {held}."
+                f"Wave {self.wave}: {len(required)} server(s) could not be launched. {held}."
             )
         self.log.info("Wave %s: %d launch jobs started.", self.wave, len(jobs))
         return jobs
+
+
+def _holder(slot: ServerSlot) -> str:
+    """What held a server at the last refusal, as a clause."""
+    return f"because {slot.held_by}" if slot.held_by else f"last held by {slot.holder or 'no listed job'}"
 
 
 class _KeptLedger(Ledger):
