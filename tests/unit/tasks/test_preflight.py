@@ -14,15 +14,22 @@ from drs.errors import Code
 from drs.plan import Plan
 from drs.preflight import Finding, Report
 from drs.run.ledger import Ledger
+from drs.run.ownership import job_tags
 from drs.run.records import Call, LaunchRecord, Resolution
 from drs.run.timeline import Timeline
-from drs.tasks import drill_task, triggers
+from drs.tasks import drill_task, installation, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.operators import preflight
 from drs.tasks.operators.preflight import DrsPreflightOperator, Patience, inputs_of, launch_to_wait_by
-from tests.unit.drill import NOW, MemoryStore, after, make_run
+from tests.unit.drill import NOW, MemoryStore, after, make_plan, make_run
 from tests.unit.preflight.account import DATABASE, WEB, Account, two_waves
-from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
+from tests.unit.task_harness import (
+    AsyncClient,
+    FakeTaskInstance,
+    FakeVariables,
+    make_context,
+    see_through,
+)
 
 TASK = FakeTaskInstance.task_id
 
@@ -149,6 +156,35 @@ def test_a_holder_is_waited_for_to_its_end(
     assert 100 <= (task.account.clock.now() - began).total_seconds() <= 104
     assert len(task.deferrals) == deferrable
     assert task.pushed == {"findings": []}
+
+
+def test_a_server_that_another_plan_s_run_drills_is_waited_for(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its drill instance holds the server as long as that run is active. Airflow is asked at every look."""
+    variables = FakeVariables()
+    monkeypatch.setattr(installation, "Variable", variables)
+    task = begin(plan=two_waves(launch={"conflict_backoff": ["60s"]}), installation="installation-1")
+    theirs = make_run(
+        make_plan(name="billing"), run_id="run-9", token="theirs", installation="installation-1"
+    )
+    task.account.start(WEB[0], tags=job_tags(theirs, "web"))
+    task.account.finish_jobs()
+    began = task.account.clock.now()
+    asked: list[tuple[str, str]] = []
+
+    def state(_: FakeTaskInstance, dag_id: str, run_id: str) -> str:
+        asked.append((dag_id, run_id))
+        return "running" if len(asked) <= 2 else "success"
+
+    monkeypatch.setattr(FakeTaskInstance, "get_dr_count", lambda *_, **__: 1)
+    monkeypatch.setattr(FakeTaskInstance, "get_dagrun_state", state)
+    monkeypatch.setattr(FakeTaskInstance, "get_task_states", lambda *_, **__: {})
+    task.run()
+    assert asked == [("drs_drill__billing", "run-9")] * 3
+    assert (task.account.clock.now() - began).total_seconds() == 120
+    assert task.ledger.resolution() is not None
+    assert [finding["code"] for finding in task.pushed["findings"]] == ["LEFTOVER_DRILL_INSTANCE"]
 
 
 def test_a_wait_follows_the_backoff_and_ends_at_its_time_out(begin: Begin) -> None:

@@ -284,8 +284,8 @@ def test_a_server_that_another_plan_s_run_never_leaves_is_named(start: Callable[
         launch()
     assert (
         f"Wave database: 1 server(s) could not be launched. {A}: still refused 300 s after the first "
-        f"refusal, because drill instance {instance} belongs to run scheduled__2 of plan billing, which is active: "
-        "its task wave_web.approve waits for a person's answer."
+        f"refusal, because drill instance {instance} belongs to run scheduled__2 of plan billing, which is "
+        "active: its task wave_web.approve waits for a person's answer."
     ) in str(failed.value)
     assert launch.run.drills(A) == [theirs]
     assert launch.run.instances() >= {instance}
