@@ -25,6 +25,7 @@ from drs.run.records import (
     ApprovalRecord,
     Call,
     CleanupRecord,
+    Loss,
     Resolution,
     ServerRecord,
     WaveOutcome,
@@ -42,7 +43,7 @@ from simulator.engine.faults import (
     Throttle,
 )
 from simulator.engine.model import Job
-from tests.unit.drill import APPLICATION, DATABASE, make_job, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, NOW, make_job, make_plan
 from tests.unit.simulated import OTHERS, REGION, SimulatedDrill, describe_ec2
 
 Drill = Callable[..., SimulatedDrill]
@@ -329,6 +330,33 @@ def test_keep_for_counts_from_the_end_of_the_last_wave(drill: Drill) -> None:
 def test_keep_for_is_for_drills_that_passed(drill: Drill) -> None:
     """The instances of a drill that failed are terminated at once."""
     assert rule(passed(drill, failed=(A,), keep_for="10m")) == Terminate()
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_drill_that_lost_an_instance_has_not_passed(drill: Drill, optional: bool) -> None:
+    """So it is kept to be looked at, or not kept for a while, as after every failure. An optional server
+    makes no difference.
+    """
+    loss = Loss(
+        wave="database",
+        server_id=A,
+        name="db-1",
+        optional=optional,
+        instance_id="i-1",
+        what="is gone",
+        last_seen=NOW,
+        found_at=NOW,
+        by="somebody",
+    )
+    looked_at = passed(drill, when="on_success")
+    looked_at.ledger.save_losses((loss,))
+    decided = rule(looked_at)
+    assert isinstance(decided, Keep) is not optional
+    if isinstance(decided, Keep):
+        assert "RECOVERY_INSTANCE_LOST" in decided.why
+    kept_for = passed(drill, keep_for="10m")
+    kept_for.ledger.save_losses((loss,))
+    assert (rule(kept_for) == Terminate()) is not optional
 
 
 # --- waiting ----------------------------------------------------------------------------------------------
