@@ -50,13 +50,24 @@ MODULES = {
             "launch/wave_launch.py",
             "launch/wave_record.py",
             "launch/earlier_try.py",
-            "launch/real_recoveries.py",
+            "launch/before_call.py",
         ),
-        "launch/test_wave_launch.py",
+        "launch",
     ),
     "cleanup": (
-        ("cleanup/clean_up.py", "cleanup/look.py", "cleanup/situation.py", "cleanup/drill_instances.py"),
+        (
+            "cleanup/clean_up.py",
+            "cleanup/look.py",
+            "cleanup/situation.py",
+            "cleanup/drill_instances.py",
+            "cleanup/lost.py",
+        ),
         "cleanup",
+    ),
+    "standing": (("run/standing.py", "run/other_drills.py"), "run/test_standing.py run/test_other_drills.py"),
+    "identity": (
+        ("tasks/identity.py", "tasks/standing.py", "tasks/active_run.py", "tasks/installation.py"),
+        "tasks/test_identity.py tasks/test_standing.py tasks/test_active_run.py tasks/test_installation.py",
     ),
 }
 """By the name of each module: its files, and the unit tests that are to notice its mutants."""

@@ -132,6 +132,15 @@ def test_a_server_is_known_as_it_was_resolved(ledger: Ledger) -> None:
     assert standing(ledger)[A] == own(optional=True, starts=False)
 
 
+def test_a_server_that_the_resolution_lacks_must_run(ledger: Ledger) -> None:
+    """Preflight was cleared, and resolved other servers. Until somebody says otherwise, instances run."""
+    resolution = ledger.resolution()
+    assert resolution is not None
+    waves = {**resolution.waves, "database": resolved("database").model_copy(update={"servers": ()})}
+    ledger.save_resolution(resolution.model_copy(update={"waves": waves}))
+    assert standing(ledger)[A] == own()
+
+
 @pytest.mark.parametrize(
     ("fields", "since"),
     [
