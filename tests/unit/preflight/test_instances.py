@@ -114,7 +114,7 @@ def test_a_drill_of_unknown_origin_holds_its_server_for_its_grace(account: Make,
     """Twelve hours from its launch, unless the plan says otherwise. Then it is a leftover."""
     look = account()
     drilled(look, WEB[0], installation=installation)
-    asks = {"installation": HERE, "activity": busy()}
+    asks: dict[str, Any] = {"installation": HERE, "activity": busy()}
     held = only(look.look(**asks))
     assert (held.code, held.severity, held.heals) == (Code.SERVER_CONFLICT, "error", True)
     assert "12 h (launch.foreign_drill_grace)" in held.seen
@@ -153,7 +153,7 @@ def test_a_drill_whose_job_drs_has_forgotten_is_as_old_as_its_data(account: Make
     """DRS removes old jobs. Nobody can be asked about its run, and it is long past its grace."""
     look = account()
     drilled(look, WEB[0])
-    asks = {"installation": HERE, "activity": busy()}
+    asks: dict[str, Any] = {"installation": HERE, "activity": busy()}
     look.drs.jobs.clear()
     assert only(look.look(**asks)).code == Code.SERVER_CONFLICT
     age(look, hours=13)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -176,8 +177,10 @@ class AnyRun(FakeTaskInstance):
         self.billing = billing
         """The state of each of its runs."""
 
-    def get_dr_count(self, *, dag_id: str, run_ids: list[str]) -> int:
-        return len(set(run_ids) & set(self.billing)) if dag_id == BILLING else 0
+    def get_dr_count(
+        self, *, dag_id: str, run_ids: list[str] | None = None, states: list[str] | None = None
+    ) -> int:
+        return len(set(run_ids or ()) & set(self.billing)) if dag_id == BILLING else 0
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         assert dag_id == BILLING
@@ -247,7 +250,7 @@ def start(
             monkeypatch.setattr(module, "utc_now", run.clock.now)
         monkeypatch.setattr(installation, "Variable", variables)
         monkeypatch.setattr(start_recovery, "WaveLaunch", functools.partial(WaveLaunch, now=run.clock.now))
-        monkeypatch.setattr(start_recovery.time, "sleep", run.pass_time)
+        monkeypatch.setattr(time, "sleep", run.pass_time)
         monkeypatch.setattr(asyncio, "sleep", sleep)
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
         monkeypatch.setattr(DrsHook, "conn_region_name", "us-east-1", raising=False)
