@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.standard.operators import hitl
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
-from drs.errors import Code
+from drs.errors import Code, RecoveryInstanceLost
 from drs.plan import Plan
 from drs.preflight.findings import Finding, Report
 from drs.run.ledger import Ledger
@@ -181,6 +181,30 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     assert "not shown" not in question["body"]
     assert waiting.timeout == timedelta(hours=4)
     assert question["defaults"] is None
+
+
+@pytest.mark.parametrize("make", [wave_task, recovery_task])
+def test_nobody_is_asked_once_the_run_has_lost_an_instance(
+    begin: Any,
+    ledger: Ledger,
+    asked: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[], Any],
+) -> None:
+    """No answer could save the drill. The failure is on record with its code."""
+
+    def lost(known: Ledger, run: RunRecord, log: Any) -> None:
+        assert known.run() == run
+        raise RecoveryInstanceLost("Wave database: instance i-1 is gone.")
+
+    begin(execution_type="RECOVERY", reason="us-east-1 is down")
+    monkeypatch.setattr(approve, "require_standing_before_question", lost)
+    with pytest.raises(AirflowFailException, match=r"RECOVERY_INSTANCE_LOST\] Wave database: instance i-1"):
+        make().execute(context())
+    assert asked == []
+    failure = ledger.failure(AskingTaskInstance.task_id)
+    assert failure is not None
+    assert failure.code == "RECOVERY_INSTANCE_LOST"
 
 
 def test_a_recovery_s_question_says_that_it_is_real(begin: Any, asked: list[dict[str, Any]]) -> None:
