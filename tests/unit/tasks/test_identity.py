@@ -276,6 +276,18 @@ def test_without_the_plan_s_file_nobody_knows_where_to_look(lost: Lost) -> None:
     assert f"drs-drills:dag-run={lost.record.run_id}" in failed.value.remedy
 
 
+def test_only_the_run_s_own_plan_says_where_to_look(lost: Lost) -> None:
+    """The folder has other plans too. One of them comes first, another one is broken."""
+    other = make_plan(name="billing", target={"region": "eu-central-1", "account_id": "444455556666"})
+    text = json.dumps(other.model_dump(mode="json", exclude_defaults=True))
+    (lost.folder / "billing.yaml").write_text(text)
+    (lost.folder / "archive.yaml").write_text("name: archive\nwaves: 3\n")
+    lost.start(A)
+    found = lost.find()
+    assert found is not None
+    assert found.read_plan() == lost.drill.plan
+
+
 def test_a_broken_plan_file_does_not_say_where_to_look(lost: Lost) -> None:
     """It may name another account by then."""
     (lost.folder / "orders.yaml").write_text("name: orders\nwaves: 3\n")

@@ -75,7 +75,8 @@ def test_the_untagged_jobs_of_a_run_add_up() -> None:
     """Each wave adds its own."""
     assert kept_jobs(RUN.dag_id, RUN.token) == frozenset()
     keep_jobs(RUN, ["drsjob-2"])
-    keep_jobs(RUN, ["drsjob-1", "drsjob-2"])
+    keep_jobs(RUN, ["drsjob-1"])
+    keep_jobs(RUN, ["drsjob-1"])
     assert kept_jobs(RUN.dag_id, RUN.token) == {"drsjob-1", "drsjob-2"}
 
 

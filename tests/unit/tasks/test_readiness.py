@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.run.ledger import Ledger, Store
+from drs.run.ownership import job_tags
 from drs.run.records import Resolution
 from drs.tasks.operators.readiness import DrsListPlansOperator, DrsReadinessOperator
 from simulator.engine.faults import ForeignJob, InternalError, ReplicationChange
@@ -24,6 +25,7 @@ from tests.unit.evidence.runs import found, passed_run, resolved
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.task_harness import FakeTaskInstance
 
+HERE = "installation-1"
 DRILL_DAG, DRILL_RUN = FakeTaskInstance.dag_id, "manual__2026-03-01T06:00:00+00:00"
 
 
@@ -61,6 +63,7 @@ def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The plans folder, with the plan `orders`; and a connection that asks AWS once."""
     monkeypatch.setattr(ExecutorSafeguard, "test_mode", True)
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_VAR_DRS_INSTALLATION", HERE)
     once = {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({"conn_type": "aws", "extra": once}))
     plan = make_plan().model_dump(mode="json", exclude_unset=True)
@@ -122,6 +125,28 @@ def test_a_server_that_another_s_job_holds_is_told_at_once(drill: Callable[..., 
     message = refusal()
     assert message.startswith("[SERVER_CONFLICT]")
     assert DATABASE[1] in message
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_a_server_that_another_plan_s_run_drills_is_told_at_once(
+    drill: Callable[..., SimulatedDrill], monkeypatch: pytest.MonkeyPatch, active: bool
+) -> None:
+    """A drill would wait for that run. What a run has left that has ended would be replaced."""
+    run = drill()
+    theirs = make_run(make_plan(name="billing"), run_id="run-9", token="theirs", installation=HERE)
+    monkeypatch.setenv("AIRFLOW_VAR_DRS_DRILL__BILLING__RUN", json.dumps(theirs.model_dump(mode="json")))
+    run.hook.start_recovery([DATABASE[1]], tags=job_tags(theirs, "web"))
+    run.finish_jobs()
+    monkeypatch.setattr(ReadinessTask, "get_dr_count", lambda *_, dag_id, **__: dag_id == theirs.dag_id)
+    state = "running" if active else "success"
+    monkeypatch.setattr(ReadinessTask, "get_dagrun_state", lambda *_: state)
+    monkeypatch.setattr(ReadinessTask, "get_task_states", lambda *_, **__: {})
+    if active:
+        message = refusal()
+        assert message.startswith("[SERVER_CONFLICT]")
+        assert "belongs to run run-9 of plan billing, which is active (no task is running)" in message
+    else:
+        ask()
 
 
 @pytest.fixture
