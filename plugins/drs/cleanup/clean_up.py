@@ -304,9 +304,10 @@ class CleanUp:
                 for instance_id in instance_ids:
                     self._terminate([instance_id], seen)
             return False
-        intent = _intent(instance_ids)
-        made = intent.model_copy(update={"job_id": job.job_id, "at": job.created})
-        calls = tuple(made if call == intent else call for call in self.record.terminate_calls)
+        made = TerminateCall(job_id=job.job_id, instances=tuple(instance_ids), at=job.created)
+        calls = tuple(
+            made if _is_intent(call, instance_ids) else call for call in self.record.terminate_calls
+        )
         self._save(self.record.model_copy(update={"terminate_calls": calls}))
         self._log.info(
             "Job %s terminates %d drill instance(s):\n%s",
@@ -320,8 +321,8 @@ class CleanUp:
         """Write down which instances are about to be terminated. If the reply is lost, they are not taken for
         instances that somebody else has ended.
         """
-        intent = _intent(instance_ids)
-        if intent not in self.record.terminate_calls:
+        if not any(_is_intent(call, instance_ids) for call in self.record.terminate_calls):
+            intent = TerminateCall(instances=tuple(instance_ids), at=self._now() - self._hook.clock_ahead)
             self._save(
                 self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, intent)})
             )
@@ -405,6 +406,6 @@ class CleanUp:
         self.record = record
 
 
-def _intent(instance_ids: Sequence[str]) -> TerminateCall:
-    """A call that is about to be made."""
-    return TerminateCall(instances=tuple(instance_ids))
+def _is_intent(call: TerminateCall, instance_ids: Sequence[str]) -> bool:
+    """Whether this is the call for these instances, and DRS has not answered it."""
+    return not call.job_id and call.instances == tuple(instance_ids)

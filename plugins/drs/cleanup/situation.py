@@ -100,7 +100,7 @@ class Situation:
         """
         job = next((job for job in self.jobs if job.job_id == call.job_id), None)
         if job is None:
-            return call.at + LISTING_DELAY if call.at else None
+            return call.at + LISTING_DELAY if call.at and call.job_id else None
         return job.ended + (LOOK_AGAIN if tries < TRIES else LISTING_DELAY) if job.ended else None
 
     @property

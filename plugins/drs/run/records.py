@@ -302,7 +302,7 @@ class TerminateCall(Record):
     """Empty until DRS has answered with a job. Without an answer DRS may have made one."""
     instances: tuple[str, ...]
     at: dt.datetime | None = None
-    """When DRS made the job, by AWS's clock."""
+    """When DRS made the job, or else when the call was about to be made, by AWS's clock."""
 
 
 class CleanupRecord(Record):

@@ -25,12 +25,17 @@ def installation_id() -> str:
     If two runs make it at the same moment, one of them records an id that nobody uses later. What it launches
     then counts as that of another installation: it is reported, and never terminated by the watch.
     """
-    known = Variable.get(INSTALLATION, default=None)
+    known = known_installation()
     if not known:
         known = uuid.uuid4().hex[:12]
         description = "Marks the DRS jobs of this Airflow: several Airflows may share an AWS account"
         Variable.set(INSTALLATION, known, description=description)
-    return str(known)
+    return known
+
+
+def known_installation() -> str:
+    """The id of this Airflow installation; empty if no run has made it yet."""
+    return str(Variable.get(INSTALLATION, default=None) or "")
 
 
 def keep_run(record: RunRecord) -> None:

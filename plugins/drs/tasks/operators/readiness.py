@@ -17,7 +17,7 @@ from drs.run.other_drills import Activity
 from drs.tasks.active_run import activity_of_runs, jobs_of_active_run
 from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
-from drs.tasks.installation import installation_id
+from drs.tasks.installation import known_installation
 from drs.tasks.operators.preflight import clients
 from drs.tasks.since_last_pass import since_last_full_pass
 from drs.tasks.watching import findings_about
@@ -133,7 +133,7 @@ def check_plan(
     :param activity: what an active run of this Airflow is doing
     """
     aws = clients(DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region))
-    installation = installation_id() if activity else ""
+    installation = known_installation() if activity else ""
     inputs = dataclasses.replace(PreflightInputs.whole(plan), activity=activity, installation=installation)
     while True:
         own = own_jobs()
