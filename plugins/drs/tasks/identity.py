@@ -22,7 +22,7 @@ from drs.run.proof import KEPT_LAUNCH, start_task_id
 from drs.run.records import LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
-from drs.tasks.installation import installation_id, kept_run
+from drs.tasks.installation import kept_run, known_installation
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -88,7 +88,7 @@ def _from_aws(context: Context, log: Log) -> RunRecord | None:
         for job in jobs
         if job.tags.get(DAG_TAG) == ti.dag_id and job.tags.get(RUN_ID_TAG) == tag_value(ti.run_id)
     ]
-    installation = installation_id()
+    installation = known_installation()
     own = [job for job in named if RUN_TAG in job.tags and job.tags.get(INSTALLATION_TAG) == installation]
     tokens = {job.tags[RUN_TAG] for job in own}
     if len(tokens) == 1:

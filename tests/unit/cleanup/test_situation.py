@@ -80,7 +80,7 @@ def test_a_termination_that_is_not_listed_yet_is_waited_for() -> None:
     hour = dt.timedelta(hours=1)
     by_aws = call.model_copy(update={"at": after(2) - hour})
     assert situation(instance("i-1", A), calls=[by_aws], clock_ahead=hour).look_again_at == listed_by
-    intent = TerminateCall(instances=("i-1",))
+    intent = TerminateCall(instances=("i-1",), at=after(2))
     assert situation(instance("i-1", A), calls=[intent]).look_again_at is None
 
 

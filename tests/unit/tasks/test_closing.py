@@ -678,6 +678,17 @@ def test_a_wave_that_the_run_s_own_clean_up_had_ended_is_red(proven: Ledger) -> 
     assert f"this run's own clean-up ended i-{A} of server {A}" in doubt
 
 
+@pytest.mark.parametrize("state", ["failed", "skipped"])
+def test_what_a_clean_up_that_did_not_end_well_had_kept_is_named(proven: Ledger, state: str) -> None:
+    """Somebody cleared clean-up, and it failed or was marked: what an earlier try has kept may be left."""
+    proven.save_run(make_run(keep_instances=True))
+    proven.save_cleanup(kept("the run was asked to keep them"))
+    verdict()
+    (told,) = [doubt for doubt in doubts({"terminate": state}) if "had kept" in doubt]
+    assert all(f"i-{server} of {server}" in told for server in (*DATABASE, *APPLICATION))
+    assert told.endswith("(the run was asked to keep them)")
+
+
 @pytest.mark.parametrize("fields", [{}, {"kept": True, "proven": False}], ids=["proven", "kept"])
 def test_a_job_that_may_be_the_run_s_is_red(proven: Ledger, fields: dict[str, Any]) -> None:
     """It has no tags, and a call has no reply. What is proven does not cover it, and it costs money."""

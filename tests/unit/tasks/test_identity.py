@@ -250,6 +250,15 @@ def test_a_run_of_the_same_id_in_another_airflow_is_not_this_run(lost: Lost, the
     assert lost.drill.ledger.begun() is None
 
 
+def test_an_airflow_that_has_lost_its_id_cannot_be_sure(lost: Lost, variables: FakeVariables) -> None:
+    """Somebody deleted all of its Variables. To look for a run makes no new id."""
+    job = lost.start(A)
+    variables.values.clear()
+    with pytest.raises(CleanupIncomplete, match=f"not certainly of this Airflow: {job.id}"):
+        lost.find()
+    assert variables.values == {}
+
+
 def test_jobs_of_another_airflow_do_not_hide_the_run_s_own(lost: Lost) -> None:
     """They bear another token."""
     lost.start(A, token="another", installation="installation-2")

@@ -13,6 +13,7 @@ from drs.tasks.installation import (
     kept_jobs,
     kept_run,
     kept_runs,
+    known_installation,
 )
 from tests.unit.drill import make_plan, make_run
 from tests.unit.task_harness import FakeVariables
@@ -28,10 +29,12 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
 
 
 def test_an_airflow_has_one_id_for_good(variables: FakeVariables) -> None:
-    """The first run that asks makes it. Another Airflow gets another one."""
+    """The first run that asks makes it; to look for it makes none. Another Airflow gets another one."""
+    assert known_installation() == ""
+    assert variables.values == {}
     first = installation_id()
     assert first
-    assert installation_id() == first == variables.values[INSTALLATION]
+    assert installation_id() == known_installation() == first == variables.values[INSTALLATION]
     variables.values.clear()
     assert installation_id() != first
 

@@ -141,6 +141,7 @@ def test_a_server_that_another_plan_s_run_drills_is_told_at_once(
     state = "running" if active else "success"
     monkeypatch.setattr(ReadinessTask, "get_dagrun_state", lambda *_: state)
     monkeypatch.setattr(ReadinessTask, "get_task_states", lambda *_, **__: {})
+    monkeypatch.setattr(ReadinessTask, "xcom_pull", lambda *_, **__: None)
     if active:
         message = refusal()
         assert message.startswith("[SERVER_CONFLICT]")
