@@ -13,6 +13,7 @@ from unittest import mock
 
 import pytest
 from airflow.providers.standard.operators import hitl
+from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSkipException,
@@ -147,6 +148,27 @@ def test_somebody_may_end_them_sooner(begin: Begin) -> None:
     assert run.ledger.losses() == ()
     assert {item["recovery_instance_id"] for item in record["instances"]} == kept
     assert all(item["lost"].startswith("somebody else ended it") for item in record["instances"])
+
+
+def test_a_triggerer_that_was_down_does_not_keep_them_longer(begin: Begin) -> None:
+    """Its time-out comes when ``keep_for`` is over. The task then cleans up by itself."""
+    run = launched(begin({"keep_for": "3h"}))
+    context = make_context(DONE)
+
+    def make() -> DrsTerminateRecoveryInstancesOperator:
+        task = DrsTerminateRecoveryInstancesOperator(task_id="terminate")
+        vars(task)["hook"] = run.hook
+        return task
+
+    with pytest.raises(TaskDeferred):
+        make().execute(context)
+    run.pass_time(3 * 3600 + 120)
+    timed_out = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+    with pytest.raises(TaskDeferred) as waits:
+        make().resume_execution("__fail__", timed_out, context)
+    assert waits.value.method_name == "resume"
+    assert clean_up(run, method="resume")["proven"]
+    assert run.ledger.losses() == ()
 
 
 def test_nothing_of_a_failed_drill_is_kept_for_a_while(begin: Begin) -> None:

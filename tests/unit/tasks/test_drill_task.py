@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
     AirflowSkipException,
+    TaskDeferralError,
     TaskDeferred,
 )
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -29,6 +31,10 @@ from drs.tasks.drill_task import (
     use_target,
     wait,
 )
+from drs.tasks.operators.preflight import DrsPreflightOperator
+from drs.tasks.operators.start_recovery import DrsStartRecoveryOperator
+from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.tasks.operators.validate import DrsValidateServersOperator
 from tests.unit.drill import NOW, after, make_plan, make_run
 from tests.unit.task_harness import FakeTaskInstance, make_context
 
@@ -221,3 +227,31 @@ def test_without_a_triggerer_it_waits_in_the_worker(monkeypatch: pytest.MonkeyPa
     trigger = FakeTrigger()
     wait(FakeTask(), trigger, after(300), resume="resume")
     assert trigger.ran
+
+
+# --- a wait that nobody watched to its end ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("operator", "method", "parts"),
+    [
+        (DrsPreflightOperator, "resume", {}),
+        (DrsStartRecoveryOperator, "resume", {"wave": "database"}),
+        (DrsTerminateRecoveryInstancesOperator, "resume", {}),
+        (DrsValidateServersOperator, "execute", {"wave": "database"}),
+    ],
+)
+def test_a_task_whose_triggerer_was_down_looks_at_aws_itself(
+    monkeypatch: pytest.MonkeyPatch, operator: Any, method: str, parts: dict[str, Any]
+) -> None:
+    """Airflow would fail the task for good, and without a code. After a trigger that failed, it retries the
+    task.
+    """
+    task = operator(task_id="task", **parts)
+    context = make_context()
+    monkeypatch.setattr(operator, method, lambda _, given: given)
+    timed_out = {"error": TriggerFailureReason.TRIGGER_TIMEOUT}
+    assert task.resume_execution("__fail__", timed_out, context) is context
+    failed = {"error": TriggerFailureReason.TRIGGER_FAILURE, "traceback": ["KeyError: 'x'"]}
+    with pytest.raises(TaskDeferralError):
+        task.resume_execution("__fail__", failed, context)

@@ -208,6 +208,44 @@ async def test_a_wait_ends_at_its_deadline_to_the_second(drs: Callable[..., Fake
     assert sum(fake.sleeps) == 7
 
 
+def in_the_triggerer(trigger: BaseTrigger) -> Any:
+    """The trigger as the triggerer makes it from what Airflow has stored."""
+    _, fields = json.loads(json.dumps(trigger.serialize()))
+    return type(trigger)(**fields)
+
+
+@pytest.mark.parametrize("ahead", [-290, 290], ids=["behind", "ahead"])
+async def test_a_wait_lasts_as_long_as_the_worker_meant(drs: Callable[..., FakeDrs], ahead: float) -> None:
+    """The clock of the triggerer differs from the worker's by minutes."""
+    fake = drs([[job()]])
+    trigger = in_the_triggerer(holders_trigger(seconds=60))
+    fake.now += dt.timedelta(seconds=ahead)
+    assert await outcome(trigger) == {"status": "deadline"}
+    assert sum(fake.sleeps) == 60
+
+
+async def test_a_wait_that_a_restarted_triggerer_begins_again_has_its_end(
+    drs: Callable[..., FakeDrs],
+) -> None:
+    """The deadline counts, and five minutes by which the clocks may differ."""
+    fake = drs([[job()]])
+    trigger = holders_trigger(seconds=3600)
+    fake.now += dt.timedelta(seconds=3500)
+    assert await outcome(in_the_triggerer(trigger)) == {"status": "deadline"}
+    assert sum(fake.sleeps) == 100 + 300
+
+
+async def test_a_wait_whose_time_is_over_before_it_is_stored_lasts_no_time(
+    drs: Callable[..., FakeDrs],
+) -> None:
+    """It looks once."""
+    fake = drs([[job()]])
+    trigger = holders_trigger(seconds=-30)
+    assert trigger.seconds == 0
+    assert await outcome(in_the_triggerer(trigger)) == {"status": "deadline"}
+    assert fake.sleeps == []
+
+
 @pytest.mark.parametrize(
     "error",
     [
