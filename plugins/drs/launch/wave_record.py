@@ -35,7 +35,7 @@ class WaveRecord:
         self._settings = settings
         self._try_number = try_number
         self._now = now
-        self.saved = LaunchRecord(timeline=self._new_timeline((), now()), try_number=try_number)
+        self.saved = LaunchRecord(timeline=new_timeline(settings, (), now()), try_number=try_number)
 
     @property
     def timeline(self) -> Timeline:
@@ -48,7 +48,7 @@ class WaveRecord:
         :param opens_at: when the first of them may be launched
         :raises SupersededError: a newer try owns the record
         """
-        timeline = self._new_timeline(servers, opens_at)
+        timeline = new_timeline(self._settings, servers, opens_at)
         existing = self._owned()
         if existing is None:
             self._save(LaunchRecord(timeline=timeline, try_number=self._try_number))
@@ -145,18 +145,23 @@ class WaveRecord:
         self._ledger.save_launch(self._wave, record)
         self.saved = record
 
-    def _new_timeline(self, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> Timeline:
-        settings = self._settings
-        return Timeline(
-            jobs=settings.jobs,
-            server_delay=settings.server_delay.total_seconds(),
-            conflict_backoff=tuple(span.total_seconds() for span in settings.conflict_backoff),
-            conflict_timeout=settings.conflict_timeout.total_seconds(),
-            servers=tuple(
-                ServerSlot(server_id=server.server_id, optional=server.optional, not_before=opens_at)
-                for server in servers
-            ),
-        )
+
+def new_timeline(settings: Launch, servers: Sequence[ResolvedServer], opens_at: dt.datetime) -> Timeline:
+    """The timeline of a wave of which nothing is launched yet.
+
+    :param settings: how the plan launches the wave
+    :param opens_at: when the first of the servers may be launched
+    """
+    return Timeline(
+        jobs=settings.jobs,
+        server_delay=settings.server_delay.total_seconds(),
+        conflict_backoff=tuple(span.total_seconds() for span in settings.conflict_backoff),
+        conflict_timeout=settings.conflict_timeout.total_seconds(),
+        servers=tuple(
+            ServerSlot(server_id=server.server_id, optional=server.optional, not_before=opens_at)
+            for server in servers
+        ),
+    )
 
 
 def _with_jobs(calls: Iterable[Call], of: Iterable[Call]) -> tuple[Call, ...]:

@@ -13,16 +13,17 @@ from drs import settings
 from drs.aws.jobs import Job
 from drs.aws.states import InitiatedBy, JobType
 from drs.errors import CleanupIncomplete
+from drs.launch.wave_record import new_timeline
 from drs.plan import Plan, load_folder
 from drs.plan.naming import plan_name
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.log import Log
 from drs.run.ownership import DAG_TAG, INSTALLATION_TAG, LOOK_BEHIND, RUN_ID_TAG, RUN_TAG, tag_value
 from drs.run.proof import KEPT_LAUNCH, start_task_id
-from drs.run.records import LaunchRecord, RunRecord
+from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
-from drs.tasks.installation import kept_run, known_installation
+from drs.tasks.installation import kept_jobs, kept_run, known_installation
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +53,10 @@ def find_run(context: Context, ledger: Ledger, log: Log) -> RunRecord | None:
             source,
         )
         ledger.save_run(run)
-    restore_launches(context, ledger, run)
+        restore_launches(context, ledger, run)
+        _restore_jobs(ledger, run)
+    else:
+        restore_launches(context, ledger, run)
     return run
 
 
@@ -65,6 +69,20 @@ def restore_launches(context: Context, ledger: Ledger, run: RunRecord) -> None:
         launch = ti.xcom_pull(task_ids=start_task_id(wave.name), key=KEPT_LAUNCH)
         if launch is not None:
             ledger.save_launch(wave.name, LaunchRecord.model_validate(launch))
+
+
+def _restore_jobs(ledger: Ledger, run: RunRecord) -> None:
+    """Give the ledger back the jobs without tags that no launch in it names: nothing in AWS shows whose they
+    are. They are written to the first wave, because it is not known which wave started them.
+    """
+    lost = kept_jobs(run.dag_id, run.token) - ledger.job_ids()
+    if not lost:
+        return
+    wave = run.waves[0]
+    timeline = new_timeline(run.read_plan().launch_for(wave), (), run.began_at)
+    record = ledger.launch(wave) or LaunchRecord(timeline=timeline, tags_refused=True)
+    calls = tuple(Call(at=run.began_at, servers=(), tagged=False, job_id=job_id) for job_id in sorted(lost))
+    ledger.save_launch(wave, record.model_copy(update={"calls": (*record.calls, *calls)}))
 
 
 def _copy(dag_id: str, run_id: str) -> RunRecord | None:

@@ -19,7 +19,8 @@ from drs.run.ownership import INSTALLATION_TAG, job_tags
 from drs.run.records import LaunchRecord, RunRecord
 from drs.tasks import identity, installation
 from drs.tasks.identity import find_run, restore_launches
-from drs.tasks.installation import INSTALLATION, keep_run
+from drs.tasks.installation import INSTALLATION, keep_jobs, keep_run
+from simulator.engine.faults import TagsRefused
 from simulator.engine.model import Job
 from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import OTHERS, SimulatedDrill
@@ -329,6 +330,44 @@ def test_the_launches_that_the_ledger_lacks_are_put_back(lost: Lost, where: str)
     assert lost.find() is not None
     assert drill.ledger.launch("database") == kept
     assert drill.ledger.launch("application") == application
+
+
+def test_jobs_without_tags_that_no_record_names_any_more_are_cleaned_up(lost: Lost) -> None:
+    """The account refuses tags, and somebody deleted all XComs, even the copies of the launches. The ids of
+    the jobs are kept in an Airflow Variable.
+    """
+    drill = lost.drill
+    drill.simulation.arm(TagsRefused(kind="tags_refused"))
+    kept = drill.launch("application")
+    mine = drill.launch("database")
+    theirs = lost.start_tagged([OTHERS[0]], {})
+    drill.finish_jobs()
+    keep_run(lost.record)
+    keep_jobs(lost.record, [*kept.all_job_ids, *mine.all_job_ids])
+    lost.pushed = {("wave_application.start_recovery", "launch"): kept.model_dump(mode="json")}
+    drill.store = MemoryStore()
+    assert lost.find() == lost.record
+    assert drill.ledger.launch("application") == kept
+    assert drill.ledger.job_ids() == kept.all_job_ids | mine.all_job_ids
+    record = drill.clean_up()
+    assert record.proven
+    assert {item.server_id for item in record.instances} == {*DATABASE, *APPLICATION}
+    assert [item.job_id for item in drill.drs.recovery_instances.values()] == [theirs.id]
+    assert lost.find() == lost.record
+    assert drill.ledger.job_ids() >= kept.all_job_ids | mine.all_job_ids
+
+
+def test_a_wave_that_is_launched_again_after_that_keeps_the_plan_s_timeline(lost: Lost) -> None:
+    """The record that names only jobs has the wave's own settings."""
+    keep_run(lost.record)
+    keep_jobs(lost.record, ["drsjob-0123456789abcdef0"])
+    lost.find()
+    record = lost.drill.ledger.launch("database")
+    assert record is not None
+    assert record.timeline.server_delay == 15
+    assert record.timeline.servers == ()
+    assert record.all_job_ids == {"drsjob-0123456789abcdef0"}
+    assert lost.drill.ledger.launch("application") is None
 
 
 def test_a_wave_that_was_never_launched_gets_no_record(lost: Lost) -> None:
