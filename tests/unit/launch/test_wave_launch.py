@@ -94,6 +94,24 @@ def test_a_task_that_resumes_goes_on_where_it_was(drill: Drill) -> None:
     assert len(run.drills()) == 2
 
 
+def test_a_server_is_launched_from_the_snapshot_that_preflight_chose(drill: Drill) -> None:
+    """The other one from its latest state."""
+    run = drill(per_wave())
+    oldest = min(run.hook.recovery_snapshots(A), key=lambda item: item["timestamp"])
+    first, second = run.resolved("database")
+    servers = [first.model_copy(update={"snapshot_id": oldest["snapshotID"]}), second]
+    launch = run.start_launch()
+    launch.begin(servers, run.clock.now())
+    run.finish_launch(launch)
+    run.finish_jobs()
+    at = {
+        item["sourceServerID"]: item["pointInTimeSnapshotDateTime"]
+        for item in run.hook.recovery_instances(DATABASE)
+    }
+    assert dt.datetime.fromisoformat(at[A]) == dt.datetime.fromisoformat(oldest["expectedTimestamp"])
+    assert dt.datetime.fromisoformat(at[B]) > dt.datetime.fromisoformat(at[A])
+
+
 def test_waves_have_their_records_apart(drill: Drill) -> None:
     """Each wave's record has only its own jobs."""
     run = drill(per_wave())
