@@ -84,7 +84,7 @@ def drill(seed: int, source: Source, flow: str, say: Callable[[str], None] | Non
         plan=trouble.shape.name,
         said=verdicts[0].said[-SAID:] if verdicts else "",
         ended=f"{verdicts[0].state}: {verdicts[0].end}" if verdicts else "",
-        left=sum(len(world.account.truth.alive(each.actor)) for each in verdicts if not each.keeps),
+        left=sum(len(judge.left_by(world.account, each)) for each in verdicts),
         broke=broke,
         case=isinstance(source, Case),
     )

@@ -109,5 +109,6 @@ class GuideFlow:
             required=self.shape.required,
             waves_ended=self.ended,
             said=self.said,
+            red=self.said,
             end=self.said,
         )

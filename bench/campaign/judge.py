@@ -27,8 +27,9 @@ class Verdict:
     :param required: the servers that a green run must have launched
     :param waves_ended: when the last wave ended, in seconds; ``None`` if that is not known
     :param said: what the run's logs say of its failures
+    :param red: what they said whenever the run was red
     :param end: what the last task says, which gives the run its colour
-    :param keeps: whether a rule, or a person's answer, lets instances run on
+    :param kept: the jobs whose instances clean-up kept, by a rule or a person's answer that allows it
     :param kept_at: when a person chose to keep the instances
     :param coloured_by_hand: whether a person marked the task that gives the run its colour
     :param goes_on: whether it still moves
@@ -39,8 +40,9 @@ class Verdict:
     required: Sequence[str]
     waves_ended: float | None
     said: str
+    red: str
     end: str
-    keeps: bool = False
+    kept: frozenset[str] = frozenset()
     kept_at: float | None = None
     coloured_by_hand: bool = False
     goes_on: bool = False
@@ -59,12 +61,19 @@ def violations(
         for event in account.truth.events
         if event.actor in ours
     ]
-    said = "\n".join(verdict.said for verdict in verdicts if verdict.state == "failed")
+    said = "\n".join(verdict.red for verdict in verdicts)
     for verdict in verdicts:
         found += _left(account, verdict, said, watched)
         found += (Violation(COLOUR, text) for text in _wrong_colour(account, verdict))
     found += (Violation(COLOUR, text) for text in _false_alarms(account, verdicts, watched))
     return found
+
+
+def left_by(account: Account, verdict: Verdict) -> list[str]:
+    """The instances of a run that run on, and that no rule keeps."""
+    machines = account.machines.all
+    alive = account.truth.alive(verdict.actor)
+    return [each for each in alive if machines[each].tags["drs.amazonaws.com-job"] not in verdict.kept]
 
 
 def _left(
@@ -74,12 +83,12 @@ def _left(
 
     :param said: what red runs say, this one and later ones
     """
-    if verdict.keeps or verdict.goes_on:
+    if verdict.goes_on:
         return
-    for instance_id in account.truth.alive(verdict.actor):
+    for instance_id in left_by(account, verdict):
         job_id = account.machines.all[instance_id].tags["drs.amazonaws.com-job"]
         server_id = account.machines.all[instance_id].tags["drs.amazonaws.com-source-server"]
-        if instance_id in said or job_id in said or (verdict.state == "failed" and server_id in verdict.said):
+        if instance_id in said or job_id in said or server_id in verdict.red:
             continue
         if any(_concerns(finding, verdict, instance_id) for finding in watched):
             continue
@@ -99,7 +108,7 @@ def _false_alarms(
     account: Account, verdicts: Sequence[Verdict], watched: Sequence[WatchFinding]
 ) -> Iterator[str]:
     """What the watch finds although no run stands still and nothing is left."""
-    left = any(not verdict.keeps and account.truth.alive(verdict.actor) for verdict in verdicts)
+    left = any(left_by(account, verdict) for verdict in verdicts)
     still = any(verdict.state == "running" for verdict in verdicts)
     if not left and not still:
         for finding in watched:
@@ -113,7 +122,7 @@ def _wrong_colour(account: Account, verdict: Verdict) -> Iterator[str]:
         yield f"{verdict.actor} is red without a code: {verdict.end or 'its last task says nothing'}"
     if verdict.state != "success":
         return
-    if not verdict.keeps and (left := account.truth.alive(verdict.actor)):
+    if left := left_by(account, verdict):
         yield f"{verdict.actor} is green, and {', '.join(left)} run(s) on"
     if verdict.waves_ended is None:
         yield f"{verdict.actor} is green, and its waves have not ended"

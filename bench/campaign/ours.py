@@ -28,7 +28,7 @@ def begin(world: World, trouble: Trouble) -> Callable[[], list[Verdict]]:
     def verdicts() -> list[Verdict]:
         return [_verdict(world, each, shapes[each.dag_id]) for each in world.runs]
 
-    world.account.truth.keeps = lambda actor: any(each.keeps for each in verdicts() if each.actor == actor)
+    world.account.truth.keeps = lambda job_id: any(job_id in each.kept for each in verdicts())
     return verdicts
 
 
@@ -38,16 +38,18 @@ def _verdict(world: World, run: Run, shape: Shape) -> Verdict:
     answer = run.answers.get("approve_cleanup")
     kept_by_answer = rule == "after_approval" and answer is not None and answer[0] == "Keep"
     cut_off = run.deleted and run.ended is None
-    may_keep = rule == "never" or kept_by_answer or (rule == "on_success" and run.state != "success")
+    may_keep = rule in ("never", "on_success") or kept_by_answer
+    clean_up = run.rows["terminate"].result or {}
     return Verdict(
         actor=run.actor,
         state="deleted" if cut_off else run.state,
         required=shape.required,
         waves_ended=_waves_ended(run.rows.values()),
         said="\n".join(row.error for row in run.rows.values()),
+        red=run.said,
         end=last.error,
         # A rule keeps nothing by itself: clean-up must have followed it.
-        keeps=may_keep and not cut_off and run.rows["terminate"].state == "success",
+        kept=frozenset(clean_up["jobs"]) if may_keep and clean_up.get("kept") else frozenset(),
         kept_at=answer[1] if answer and kept_by_answer else None,
         # A run that is marked failed before its setup has run skips everything; Airflow calls it a success.
         coloured_by_hand=last.by_hand or (run.ended_by_person and last.state == "skipped"),

@@ -50,6 +50,8 @@ class Row:
     timer: Timer | None = None
     question: dict[str, Any] | None = None
     succeeded_at: float | None = None
+    result: Any = None
+    """What it returned, if it ended in success by itself."""
     error: str = ""
     """Why the last try failed, as its log says."""
     by_hand: bool = False
@@ -84,6 +86,8 @@ class Run:
     ended: float | None = None
     deleted: bool = False
     ended_by_person: bool = False
+    said: str = ""
+    """What the logs of its tasks said of their failures whenever it was red."""
     answers: dict[str, tuple[str, float]] = field(default_factory=dict)
     """What people answered, and when, by task."""
 
@@ -199,6 +203,8 @@ class Airflow:
         state = run_state(run.nodes, run.states())
         if state != "running":
             run.state, run.ended = state, self.hub.now
+            if state == "failed":
+                run.said += "\n".join(row.error for row in run.rows.values())
             self.say(f"{run.actor}: {state}")
             self._notify(next(reversed(run.rows.values())))
 
@@ -257,10 +263,10 @@ class Airflow:
         row = attempt.row
         return not row.run.deleted and row.identity == attempt.identity and row.state == "running"
 
-    def ended(self, attempt: Try, state: str) -> None:
+    def ended(self, attempt: Try, state: str, result: Any = None) -> None:
         """A try ended in success or was skipped."""
         if self.accepts(attempt):
-            attempt.row.resume = None
+            attempt.row.resume, attempt.row.result = None, result
             self._set(attempt.row, state)
             self._look_soon(attempt.row.run)
 
@@ -411,7 +417,7 @@ class Airflow:
             self._stop_waiting(row)
             was_running = row.state == "running"
             row.identity = next(self._identities)
-            row.resume, row.by_hand = None, False
+            row.resume, row.by_hand, row.result = None, False, None
             row.max_tries = row.try_number + row.node.retries
             if was_running:
                 self._set(row, "restarting")

@@ -108,7 +108,7 @@ class Try:
             airflow.failed(self, retry=True, why=str(error) or type(error).__name__)
         else:
             self._report()
-            airflow.ended(self, "success")
+            airflow.ended(self, "success", result)
 
     def _report(self) -> None:
         self.airflow.mischief.point(self, "report")

@@ -35,7 +35,7 @@ class Truth:
 
     :param machines: EC2
     :param holds: whether drill instances of that author must be left alone now
-    :param keeps: whether a rule keeps the drill instances of that author
+    :param keeps: whether a rule keeps the drill instances of a job
     """
 
     service: Service
@@ -80,16 +80,16 @@ class Truth:
         for instance in instances:
             self.ended_by[instance.id] = actor
             author = self.author_of(instance)
-            wrong = not self._may_terminate(actor, author)
+            wrong = not self._may_terminate(actor, author, instance.job_id)
             if wrong or (not instance.is_drill and (actor.startswith(RUN) or actor == WATCH)):
                 kind = "drill" if instance.is_drill else "real recovery"
                 what = f"terminated {instance.id} of {instance.server_id}, a {kind} of {author}"
                 self.events.append(Event(FOREIGN, actor, now, what))
 
-    def _may_terminate(self, actor: str, author: str) -> bool:
-        """Whether somebody may terminate the drill instances of an author. What people do is their affair."""
+    def _may_terminate(self, actor: str, author: str, job_id: str) -> bool:
+        """Whether somebody may terminate the drill instances of a job. What people do is their affair."""
         if actor == WATCH:
-            return author.startswith(RUN) and not self.holds(author) and not self.keeps(author)
+            return author.startswith(RUN) and not self.holds(author) and not self.keeps(job_id)
         return author == actor or not actor.startswith(RUN)
 
     def instances_by(self, actor: str) -> list[str]:

@@ -52,6 +52,7 @@ class Scene:
             "required": (SERVER,),
             "waves_ended": LAUNCHED + 60.0,
             "said": "",
+            "red": "",
             "end": "",
         }
         verdict = Verdict(**{**known, **fields})  # type: ignore[arg-type]
@@ -114,12 +115,13 @@ def test_an_instance_that_runs_on_is_left_and_makes_green_wrong(scene: Scene) ->
 def test_an_instance_that_a_red_run_names_is_reported(scene: Scene) -> None:
     scene.launch(RUN, 0.0)
     text = f"[CLEANUP_INCOMPLETE] {SERVER} runs on"
-    assert scene.judged(state="failed", said=text, end=text) == []
+    assert scene.judged(state="failed", said=text, red=text, end=text) == []
 
 
 def test_an_instance_that_a_rule_keeps_is_not_left(scene: Scene) -> None:
     scene.launch(RUN, 0.0)
-    assert scene.judged(keeps=True) == []
+    assert scene.judged(kept={"drsjob-of-another-wave"}) == [LEFT, COLOUR]
+    assert scene.judged(kept=set(scene.world.account.truth.authors)) == []
 
 
 def test_green_although_the_instance_was_gone_when_the_waves_ended_is_the_wrong_colour(scene: Scene) -> None:
