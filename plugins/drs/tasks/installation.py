@@ -12,11 +12,14 @@ from collections.abc import Iterable
 from airflow.sdk import Variable
 
 from drs.plan.naming import DAG_ID_PREFIX
-from drs.run.records import RunRecord
+from drs.run.records import Record, RunRecord
 
 INSTALLATION = "drs_installation"
 RUN_SUFFIX = "__run"
 JOBS_SUFFIX = "__jobs"
+KEPT_RUNS = 20
+"""Runs of one plan whose untagged jobs are kept. A drill instance that none of the last 20 runs launched has
+stood for months, and the watch still lists it, as one of unknown origin."""
 
 
 def installation_id() -> str:
@@ -60,20 +63,34 @@ def kept_runs() -> list[RunRecord]:
     return [record for key in keys if (record := kept_run(key.removesuffix(RUN_SUFFIX))) is not None]
 
 
-def keep_jobs(run: RunRecord, job_ids: Iterable[str]) -> None:
-    """Keep the ids of untagged jobs of a run. In an account that refuses tags, nothing else shows whose they
-    are once the run's XComs or its DAG are deleted.
+class KeptRun(Record):
+    """A run that has jobs without tags, and their ids. Nothing in AWS shows whose they are once the run's
+    XComs or its DAG are deleted.
     """
-    jobs = sorted({*kept_jobs(run.dag_id, run.token), *job_ids})
+
+    run: RunRecord
+    jobs: frozenset[str]
+
+
+def keep_jobs(run: RunRecord, job_ids: Iterable[str]) -> None:
+    """Keep the ids of untagged jobs of a run. The last runs of the plan keep theirs."""
+    jobs = kept_jobs(run.dag_id, run.token) | frozenset(job_ids)
+    others = [kept for kept in runs_with_kept_jobs(run.dag_id) if kept.run.token != run.token]
+    runs = [*others, KeptRun(run=run, jobs=jobs)][-KEPT_RUNS:]
     Variable.set(
         f"{run.dag_id}{JOBS_SUFFIX}",
-        {"token": run.token, "jobs": jobs},
-        description="The DRS jobs of the last run of this recovery plan, which have no tags",
+        [kept.model_dump(mode="json") for kept in runs],
+        description="The last runs of this recovery plan whose DRS jobs have no tags, and those jobs",
         serialize_json=True,
     )
 
 
 def kept_jobs(dag_id: str, token: str) -> frozenset[str]:
-    """The ids of the untagged jobs of a run; none if it is not the last run that had any."""
+    """The ids of the untagged jobs of a run; none if it had none, or if too many runs have had some since."""
+    return next((kept.jobs for kept in runs_with_kept_jobs(dag_id) if kept.run.token == token), frozenset())
+
+
+def runs_with_kept_jobs(dag_id: str) -> list[KeptRun]:
+    """The last runs of a plan that have untagged jobs, oldest first. At most :data:`KEPT_RUNS`."""
     kept = Variable.get(f"{dag_id}{JOBS_SUFFIX}", default=None, deserialize_json=True)
-    return frozenset(kept["jobs"]) if kept is not None and kept["token"] == token else frozenset()
+    return [KeptRun.model_validate(each) for each in kept or ()]

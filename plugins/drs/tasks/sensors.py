@@ -14,7 +14,7 @@ from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from drs import settings
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, parse_time
-from drs.aws.states import JobStatus
+from drs.aws.states import JobStatus, LaunchStatus
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
 from drs.explain.wave_report import (
     causes,
@@ -28,10 +28,11 @@ from drs.explain.wave_report import (
 from drs.plan import Launch
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
+from drs.run.standing import LISTING_DELAY
 from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
-from drs.tasks.triggers import DrsJobsEndedTrigger, DrsJobStartedTrigger
+from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
 from drs.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
 
 if TYPE_CHECKING:
@@ -101,6 +102,22 @@ def _made_at(job_id: str, jobs: Mapping[str, Job], launch: LaunchRecord) -> dt.d
     The call of a job that DRS does not list yet was timed by the clock of another worker. It may be behind.
     """
     return jobs[job_id].created if job_id in jobs else launch.called_at(job_id) + SEARCH_CLOCK_SKEW
+
+
+def _named_by(servers: Iterable[ServerRecord], jobs: Iterable[Job]) -> dt.datetime | None:
+    """When DRS must have named the instances of the servers that it reports as LAUNCHED, by AWS's clock.
+
+    :return: ``None`` if it names all of them
+    """
+    launched = {
+        (job.job_id, each.server_id): job.ended
+        for job in jobs
+        for each in job.participants
+        if each.status == LaunchStatus.LAUNCHED
+    }
+    unnamed = [each for each in servers if not each.launched]
+    ended = [launched.get((each.job_id or "", each.server_id)) for each in unnamed]
+    return max((at + LISTING_DELAY for at in ended if at), default=None)
 
 
 class DrsJobStartedSensor(_WaveSensor):
@@ -213,7 +230,8 @@ class DrsJobLaunchedSensor(_WaveSensor):
 
     @coded_failures
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Judge the servers; wait (again) while any job is live and has time left.
+        """Judge the servers; wait (again) while any job is live and has time left, or while DRS has not named
+        the instance of a server that it reports as LAUNCHED.
 
         :return: a record for each server
         """
@@ -226,23 +244,24 @@ class DrsJobLaunchedSensor(_WaveSensor):
             # A job that DRS does not list yet gets as much time as one that has to start.
             missing = set(launch.jobs) - {job.job_id for job in jobs}
             deadlines += [_made_at(each, {}, launch) + settings_of_wave.start_timeout for each in missing]
-            if not deadlines or utc_now() - self.hook.clock_ahead >= max(deadlines):
+            now = utc_now() - self.hook.clock_ahead
+            if deadlines and now < max(deadlines):
+                until = max(deadlines) + self.hook.clock_ahead
+                event = wait(self, self._until_ended(launch, until), until, resume="execute_complete")
+                continue
+            servers = self._judge(jobs, launch, resolution)
+            named_by = _named_by(servers, jobs)
+            if named_by is None or now >= named_by:
                 break
-            deadline = max(deadlines)
-            until = deadline + self.hook.clock_ahead
-            trigger = DrsJobsEndedTrigger(
-                job_ids=list(launch.jobs),
-                deadline=until.isoformat(),
-                near=settings.poll_interval_near(),
-                far=settings.poll_interval(),
-                **hook_parameters(self),
-            )
-            event = wait(self, trigger, until, resume="execute_complete")
+            self.log.info("DRS reports servers as LAUNCHED and does not name their instances yet.")
+            step = dt.timedelta(seconds=settings.poll_interval())
+            until = min(now + step, named_by) + self.hook.clock_ahead
+            event = wait(self, self._until(until), until, resume="execute_complete")
         if event is None:  # no trigger has logged the events
             for job in jobs:
                 for item in self.hook.job_log(job.job_id):
                     self.log.info("%s  %s", job.job_id, item.describe())
-        outcome = WaveOutcome(servers=tuple(self._judge(jobs, launch, resolution)))
+        outcome = WaveOutcome(servers=tuple(servers))
         before = ledger.outcome(self.wave)
         known = before is not None and before.same_launches(outcome)
         if not known:  # a frozen try that goes on must not make its wave look judged after it was validated
@@ -252,6 +271,23 @@ class DrsJobLaunchedSensor(_WaveSensor):
         if not known or ledger.reached(self.wave, "launched") is None:
             ledger.save_reached(self.wave, "launched", utc_now())
         return [server.model_dump(mode="json") for server in outcome.servers]
+
+    def _until_ended(self, launch: LaunchRecord, deadline: dt.datetime) -> DrsJobsEndedTrigger:
+        return DrsJobsEndedTrigger(
+            job_ids=list(launch.jobs),
+            deadline=deadline.isoformat(),
+            near=settings.poll_interval_near(),
+            far=settings.poll_interval(),
+            **hook_parameters(self),
+        )
+
+    def _until(self, deadline: dt.datetime) -> DrsHoldersTrigger:
+        return DrsHoldersTrigger(
+            holders=[],
+            deadline=deadline.isoformat(),
+            poll=settings.poll_interval(),
+            **hook_parameters(self),
+        )
 
     def _judge(
         self, jobs: Sequence[Job], launch: LaunchRecord, resolution: WaveResolution

@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow.sdk import Variable
@@ -26,7 +26,7 @@ from drs.run.records import RunRecord
 from drs.tasks.active_run import ACTIVE
 from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.tasks.installation import INSTALLATION, kept_jobs, kept_run
+from drs.tasks.installation import INSTALLATION, kept_jobs, kept_run, runs_with_kept_jobs
 from drs.tasks.operators.evidence import store
 from drs.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
@@ -200,7 +200,8 @@ class AirflowReader:
         installation = str(Variable.get(INSTALLATION, default=None) or "")
         # Only then, because it takes many requests: jobs with tags say themselves whose they are.
         self._asks_for_jobs = any(has_untagged(view) for view in views)
-        runs = [self._run(record.dag_id, record.run_id, record) for record in self._records]
+        records = [*self._records, *(self._earlier(views) if self._asks_for_jobs else ())]
+        runs = [self._run(record.dag_id, record.run_id, record) for record in records]
         known = AirflowView(installation=installation, runs=tuple(runs))
         for view in views:
             for run in runs_in(view, known.recorded)[0]:
@@ -223,6 +224,16 @@ class AirflowReader:
                     kept[run.key.token] = found
         busy = frozenset(dag for dag in {run.key.dag_id for run in left} if self._is_busy(dag))
         return dataclasses.replace(airflow, kept=kept, doubts=doubts, busy=busy)
+
+    def _earlier(self, views: Sequence[View]) -> Iterator[RunRecord]:
+        """The runs before the last ones whose untagged jobs are still there."""
+        there = {job.job_id for view in views for job in view.launches}
+        there.update(each.record.job_id for view in views for each in view.instances)
+        last = {record.token for record in self._records}
+        for record in self._records:
+            for kept in runs_with_kept_jobs(record.dag_id):
+                if kept.jobs & there and kept.run.token not in last:
+                    yield kept.run
 
     def _run(self, dag: str, run_id: str, record: RunRecord | None) -> RunInAirflow:
         state = run_state(self._ti, dag, run_id)

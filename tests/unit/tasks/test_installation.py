@@ -7,6 +7,7 @@ import pytest
 from drs.tasks import installation
 from drs.tasks.installation import (
     INSTALLATION,
+    KEPT_RUNS,
     installation_id,
     keep_jobs,
     keep_run,
@@ -14,6 +15,7 @@ from drs.tasks.installation import (
     kept_run,
     kept_runs,
     known_installation,
+    runs_with_kept_jobs,
 )
 from tests.unit.drill import make_plan, make_run
 from tests.unit.task_harness import FakeVariables
@@ -84,10 +86,23 @@ def test_the_untagged_jobs_of_a_run_add_up() -> None:
 
 
 def test_the_jobs_of_one_run_are_never_another_run_s() -> None:
-    """They would be terminated with it."""
+    """They would be terminated with it. A later run of the plan takes nothing from an earlier one."""
     keep_jobs(RUN, ["drsjob-1"])
-    later = RUN.model_copy(update={"token": "another"})
+    later = RUN.model_copy(update={"run_id": "run-2", "token": "another"})
     assert kept_jobs(later.dag_id, later.token) == frozenset()
     keep_jobs(later, ["drsjob-2"])
     assert kept_jobs(later.dag_id, later.token) == {"drsjob-2"}
-    assert kept_jobs(RUN.dag_id, RUN.token) == frozenset()
+    assert kept_jobs(RUN.dag_id, RUN.token) == {"drsjob-1"}
+    assert [kept.run for kept in runs_with_kept_jobs(RUN.dag_id)] == [RUN, later]
+
+
+def test_only_the_last_runs_keep_their_untagged_jobs() -> None:
+    """The Variable must not grow with every month. A run that adds a job counts as the last one."""
+    runs = [RUN.model_copy(update={"token": f"token-{number}"}) for number in range(KEPT_RUNS + 1)]
+    for run in runs[:-1]:
+        keep_jobs(run, ["drsjob-1"])
+    keep_jobs(runs[0], ["drsjob-2"])
+    keep_jobs(runs[-1], ["drsjob-3"])
+    assert [kept.run for kept in runs_with_kept_jobs(RUN.dag_id)] == [*runs[2:-1], runs[0], runs[-1]]
+    assert kept_jobs(RUN.dag_id, runs[0].token) == {"drsjob-1", "drsjob-2"}
+    assert kept_jobs(RUN.dag_id, runs[1].token) == frozenset()

@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
 from drs.aws.jobs import Job
 from drs.explain import explain_failure
 from drs.run.records import FailureRecord, Resolution, WaveResolution
+from drs.run.standing import LISTING_DELAY
 from drs.tasks import drill_task, sensors, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
@@ -400,10 +401,12 @@ def test_an_optional_server_that_failed_is_a_warning(
 
 
 def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
-    """DRS says LAUNCHED, but nothing names an instance, so nothing is proven."""
+    """DRS says LAUNCHED, but nothing names an instance, so nothing is proven. DRS gets 90 s to name one."""
     run = begin(launch={"jobs": "per_wave"})
     run.launch()
     run.finish_jobs()
+    ended = run.drills()[0].ended
+    assert ended is not None
     run.drs.recovery_instances.clear()
     for participant in run.drills()[0].participants:
         participant.recovery_instance_id = None
@@ -412,6 +415,28 @@ def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
         pytest.raises(AirflowFailException, match="DRS reports LAUNCHED, but the job, its log"),
     ):
         pass_gate(DrsJobLaunchedSensor, run)
+    assert run.clock.now() - ended == LISTING_DELAY
+
+
+def test_an_instance_that_drs_names_a_little_later_is_waited_for(begin: Begin, waiting: bool) -> None:
+    """The job, its log and the list of instances may each be read as they were a minute ago."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(NoRecoveryInstanceId(kind="no_recovery_instance_id"))
+    run.launch()
+    run.finish_jobs()
+    ended = run.clock.now()
+    described, listed = run.hook.job_log, run.hook.recovery_instances
+
+    def late(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda of: read(of) if run.clock.now() >= ended + dt.timedelta(seconds=60) else []
+
+    with (
+        mock.patch.object(run.hook, "job_log", late(described)),
+        mock.patch.object(run.hook, "recovery_instances", late(listed)),
+    ):
+        servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert {server["instance_id"] for server in servers} == run.instances()
+    assert 60 <= (run.clock.now() - ended).total_seconds() < 120
 
 
 def test_an_instance_that_the_job_does_not_name_is_found(begin: Begin) -> None:

@@ -555,3 +555,24 @@ def test_what_nobody_tagged_is_never_ended(watched: Watch, monkeypatch: pytest.M
     seen.look()
     assert terminations(seen) == 0
     assert len(seen.drill.instances()) == 2
+
+
+def test_an_earlier_run_s_untagged_job_is_found_after_later_runs(
+    watched: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person marked all of it success or deleted the DAG, and later runs own the plan: no tag, no ledger
+    and no last run shows whose the instances are, only the jobs that were kept.
+    """
+    seen = watched()
+    run = seen.begin()
+    monkeypatch.setattr("drs.launch.wave_launch.job_tags", lambda run, wave: {})
+    installation.keep_jobs(run, seen.drill.launch().all_job_ids)
+    seen.drill.finish_jobs()
+    seen.airflow.delete(run.dag_id)
+    for number in (2, 3):
+        later = run.model_copy(update={"run_id": f"run-{number}", "token": f"later-{number}"})
+        installation.keep_run(later)
+        installation.keep_jobs(later, [f"drsjob-{number}"])
+    found = seen.look()
+    assert "[ORPHANED_DRILL_INSTANCE] 2 drill instance(s)" in found
+    assert f"run {run.run_id}" in found
