@@ -37,6 +37,13 @@ class Node:
     retries: int
     retry_delay: float
 
+    def pause(self, failed_tries: int) -> float:
+        """Seconds until the next try. In Airflow growing pauses are up to twice as long, by chance."""
+        factor = float(self.task.retry_exponential_backoff or 1)
+        longest = self.task.max_retry_delay
+        pause = self.retry_delay * factor ** (failed_tries - 1)
+        return min(pause, longest.total_seconds()) if longest else pause
+
 
 def nodes_of(dag: DAG) -> dict[str, Node]:
     """The tasks of a DAG, by id."""

@@ -289,7 +289,7 @@ class Airflow:
         if retry and row.try_number <= row.max_tries:
             row.identity = next(self._identities)
             self._set(row, "up_for_retry")
-            row.timer = self.hub.after(row.node.retry_delay, lambda: self._retry(row))
+            row.timer = self.hub.after(row.node.pause(row.try_number), lambda: self._retry(row))
         else:
             self._set(row, "failed")
         self._reap(row)

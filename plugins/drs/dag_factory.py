@@ -53,7 +53,16 @@ APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
 """The key of a wave's first task, which is its approval if it has one."""
 GATE_TASKS = {"started": "wait_until_started", "launched": "wait_until_launched", "validated": LAST_TASK}
-DEFAULT_ARGS = {"retries": 2, "retry_delay": timedelta(seconds=10)}
+DEFAULT_ARGS = {"retries": 4, "retry_delay": timedelta(seconds=10)}
+CLOSING_ARGS: dict[str, Any] = {
+    "retries": 9,
+    "retry_delay": timedelta(seconds=5),
+    "retry_exponential_backoff": 2.0,
+    "max_retry_delay": timedelta(minutes=5),
+}
+"""Clean-up, evidence and verdict must come about even if a part of Airflow is away for 15 minutes. The pauses
+between their tries grow from 5 s to 5 min, and add up to 20 min at least.
+"""
 
 
 def build_dags(folder: Path, *, only: str | None = None) -> dict[str, DAG]:
@@ -157,10 +166,12 @@ def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:
 
 def closing_tasks(plan_name: str, setup: BaseOperator, last: Iterable[BaseOperator]) -> None:
     """Clean-up, evidence and verdict, which run however the tasks before them ended."""
-    terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID)
+    terminate = DrsTerminateRecoveryInstancesOperator(task_id=TERMINATE_TASK_ID, **CLOSING_ARGS)
     # The asset is named after the DAG: other DAGs can be scheduled by a plan's drills.
-    evidence = DrsDrillEvidenceOperator(task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))])
-    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID)
+    evidence = DrsDrillEvidenceOperator(
+        task_id=EVIDENCE_TASK_ID, outlets=[Asset(dag_id(plan_name))], **CLOSING_ARGS
+    )
+    verdict = DrsDrillVerdictOperator(task_id=VERDICT_TASK_ID, **CLOSING_ARGS)
     list(last) >> terminate
     terminate.as_teardown(setups=setup)
     evidence.as_teardown(setups=setup)

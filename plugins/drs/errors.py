@@ -27,6 +27,7 @@ class Code(enum.StrEnum):
     ACCOUNT_MISMATCH = "ACCOUNT_MISMATCH"
     DRS_NOT_INITIALIZED = "DRS_NOT_INITIALIZED"
     DRS_UNAVAILABLE = "DRS_UNAVAILABLE"
+    AIRFLOW_UNAVAILABLE = "AIRFLOW_UNAVAILABLE"
     ACCESS_DENIED = "ACCESS_DENIED"
     CHECK_UNAVAILABLE = "CHECK_UNAVAILABLE"
     SOURCE_SERVER_NOT_FOUND = "SOURCE_SERVER_NOT_FOUND"
@@ -141,6 +142,17 @@ class DrsUnavailable(DrillError):
     remedy = (
         "Check the AWS Health Dashboard and the network path from the workers to the DRS endpoint. "
         "Once DRS answers, clear this task or start a new run."
+    )
+
+
+class AirflowUnavailable(DrillError):
+    """Airflow's API did not answer a task, which can then neither read nor write its run's records."""
+
+    code = Code.AIRFLOW_UNAVAILABLE
+    retryable = True
+    remedy = (
+        "Look at Airflow's API server and its database, and at the network path from the workers to the API "
+        "server. Airflow tries this task again by itself; if no try is left, clear it once the API answers."
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import drs
 from drs.errors import (
+    AirflowUnavailable,
     Code,
     DrillError,
     DrsUnavailable,
@@ -62,5 +63,9 @@ def test_a_given_remedy_takes_the_place_of_the_class_s_own() -> None:
 
 
 def test_only_what_may_pass_by_itself_is_worth_a_retry() -> None:
-    """DRS, or a store, did not answer. For every other failure the same call would be refused again."""
-    assert [cls for cls in CLASSES.values() if cls.retryable] == [DrsUnavailable, EvidenceIncomplete]
+    """DRS, Airflow or a store did not answer. For every other failure the same call is refused again."""
+    assert [cls for cls in CLASSES.values() if cls.retryable] == [
+        DrsUnavailable,
+        AirflowUnavailable,
+        EvidenceIncomplete,
+    ]

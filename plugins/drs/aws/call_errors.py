@@ -78,6 +78,15 @@ def unavailable(error: Exception) -> bool:
     return error_code(error) in THROTTLED or reply_unknown(error) or unreached(error)
 
 
+def no_credentials(error: Exception) -> bool:
+    """Whether there are no credentials for the call: STS refuses the role, or they are missing, unknown or
+    expired. The same call is answered once somebody has corrected the role.
+    """
+    if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
+        return True
+    return error_code(error) in CREDENTIALS
+
+
 def refuses_tags(error: Exception) -> bool:
     """Whether the role may not tag DRS jobs; the same call without tags may be allowed."""
     return error_code(error) in DENIED and "TagResource" in str(error)

@@ -28,7 +28,7 @@ from drs.errors import AccessDenied, CleanupIncomplete
 from drs.run.ledger import Ledger, SupersededError
 from drs.run.log import Log
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
-from drs.times import utc_now
+from drs.times import clock_time, utc_now
 
 EC2_LOOKS = 9
 """Looks, 10 s apart, after which an instance that EC2 still shows alive counts as a survivor: EC2 may show a
@@ -92,6 +92,7 @@ class CleanUp:
         self._now = now
         plan = run.read_plan()
         self._timeout = plan.cleanup.timeout
+        self._connection = plan.target.aws_conn_id
         self._waves = [wave.name for wave in plan.waves]
         self._logged: set[str] = set()
         self._live: Sequence[Job] = ()
@@ -136,8 +137,8 @@ class CleanUp:
         try:
             return self._advance()
         except (ClientError, BotoCoreError) as error:
-            if call_errors.unavailable(error):
-                return self._wait_for_drs(error)
+            if call_errors.unavailable(error) or call_errors.no_credentials(error):
+                return self._wait_for_aws(error)
             self._raise_explained(error)
 
     def _advance(self) -> Outcome:
@@ -340,18 +341,31 @@ class CleanUp:
 
     # --- failures ---------------------------------------------------------------------------------------
 
-    def _wait_for_drs(self, error: ClientError | BotoCoreError) -> WaitForJobs:
-        """DRS cannot be read at this moment. Instances cost money and hours are left, so try again."""
+    def _wait_for_aws(self, error: ClientError | BotoCoreError) -> WaitForJobs:
+        """AWS cannot be asked at this moment. Instances cost money and hours are left, so try again.
+
+        What a job launches meanwhile is cleaned up as soon as AWS answers.
+        """
+        explained = call_errors.explain(error, "what clean-up asked for", connection=self._connection)
+        assert explained is not None  # these errors all have a code
         if self._time_is_over():
-            why = f"DRS does not answer ({error}), and {TIME_IS_OVER}"
-            raise self._incomplete(why, self.record.instances, self._live) from error
-        self._log.warning("DRS did not answer (%s). Clean-up looks again in 30 s.", error)
+            raise self._incomplete(
+                f"AWS cannot be asked what is left, and {TIME_IS_OVER}: {explained.message.rstrip('.')}",
+                self.record.instances,
+                self._live,
+                unseen=explained.remedy,
+            ) from error
+        self._log.warning("%s", explained.message)
+        self._log.warning(
+            "Clean-up looks again every 30 s until %s. What to do: %s",
+            clock_time(self._deadline()),
+            explained.remedy,
+        )
         return WaitForJobs((), self._now() + REFUSED_PAUSE)
 
     def _raise_explained(self, error: ClientError | BotoCoreError) -> NoReturn:
         """Raise the coded failure for an error of AWS, with what the run launched by its own records."""
-        connection = self._run.read_plan().target.aws_conn_id
-        explained = call_errors.explain(error, "what clean-up asked for", connection=connection)
+        explained = call_errors.explain(error, "what clean-up asked for", connection=self._connection)
         if explained is None:
             raise error
         launched = recorded_launches(self._ledger, self._waves)
@@ -359,11 +373,24 @@ class CleanUp:
         raise type(explained)(message, remedy=explained.remedy) from error
 
     def _incomplete(
-        self, why: str, left: Sequence[InstanceRecord], live: Sequence[Job] = ()
+        self,
+        why: str,
+        left: Sequence[InstanceRecord],
+        live: Sequence[Job] = (),
+        *,
+        unseen: str = "",
     ) -> CleanupIncomplete:
+        """The failure of this clean-up.
+
+        :param unseen: AWS could not be asked, so more may be there than ``left`` and ``live``: what to do
+            about that
+        """
         region = self._run.read_plan().target.region
-        launched = "" if left or live else recorded_launches(self._ledger, self._waves)
-        return incomplete(why, region=region, left=left, live=live, launched=launched, now=self._now())
+        known = (left or live) and not unseen
+        launched = "" if known else recorded_launches(self._ledger, self._waves)
+        return incomplete(
+            why, region=region, left=left, live=live, launched=launched, cause=unseen, now=self._now()
+        )
 
     # --- the record and the log -------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ from drs.run.ledger import Ledger
 from drs.run.records import InstanceRecord, LaunchRecord, WaveOutcome
 from drs.tables import table
 
+CAUSES = "Remove the cause (usually EC2 termination protection, or a job of someone else)."
+
 
 def incomplete(
     why: str,
@@ -20,6 +22,7 @@ def incomplete(
     left: Sequence[InstanceRecord],
     live: Sequence[Job],
     launched: str,
+    cause: str = "",
     now: dt.datetime,
 ) -> CleanupIncomplete:
     """The error to raise.
@@ -29,6 +32,7 @@ def incomplete(
     :param left: the drill instances that are still there
     :param live: the jobs that have not ended
     :param launched: what the run launched by its own records, for when nothing of that is known
+    :param cause: what to do about the cause, if that is known
     """
     parts = [f"Clean-up is incomplete: {why}."]
     if left:
@@ -37,7 +41,7 @@ def incomplete(
         parts.append(more_to_come(live))
     if launched:
         parts.append(launched)
-    return CleanupIncomplete("\n".join(parts), remedy=_remedy(region, left))
+    return CleanupIncomplete("\n".join(parts), remedy=_remedy(region, left, cause or CAUSES))
 
 
 def more_to_come(live: Sequence[Job]) -> str:
@@ -71,7 +75,7 @@ def _rows(launch: LaunchRecord, outcome: WaveOutcome | None) -> Iterator[tuple[s
             yield server_id, call.job_id or "no reply", instance or "not known"
 
 
-def _remedy(region: str, left: Sequence[InstanceRecord]) -> str:
+def _remedy(region: str, left: Sequence[InstanceRecord], cause: str) -> str:
     ids = " ".join(item.recovery_instance_id for item in left)
     by_hand = (
         f": aws drs terminate-recovery-instances --region {region} --recovery-instance-ids {ids}"
@@ -79,6 +83,5 @@ def _remedy(region: str, left: Sequence[InstanceRecord]) -> str:
         else " when the jobs have ended"
     )
     return (
-        "Remove the cause (usually EC2 termination protection, or a job of someone else), then clear the "
-        f"task 'terminate' to try again. Or terminate the instances by hand{by_hand}"
+        f"{cause} Then clear the task 'terminate' to try again. Or terminate the instances by hand{by_hand}"
     )

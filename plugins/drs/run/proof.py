@@ -46,8 +46,9 @@ KEPT_LAUNCH = "launch"
 ledger is lost.
 """
 WITHOUT_CODE = (
-    "it recorded no error code (somebody marked it as failed, its process died, or an error that has no code "
-    "ended it); see its log"
+    "it recorded no error code (somebody marked it as failed, its process died, Airflow's API did not answer "
+    "it, or an error that has no code ended it); see its log, and if that is empty the logs of its worker "
+    "and of the scheduler"
 )
 STOPPED_IN_AIRFLOW = "someone stopped the run (or skipped its tasks) in Airflow, whose audit log says who"
 TaskStates = Mapping[str, str | None]

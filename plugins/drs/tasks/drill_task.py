@@ -5,26 +5,31 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
-from collections.abc import Callable
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRuntimeError,
     AirflowSkipException,
+    ErrorType,
     TaskDeferralTimeout,
 )
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
 from drs.aws.call_errors import explain
-from drs.errors import DrillError, DrillFailed, PlanChanged
+from drs.errors import AirflowUnavailable, DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import notify_failure
-from drs.times import utc_now
+from drs.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,6 +40,7 @@ DEFER_MARGIN = dt.timedelta(seconds=120)
 that died."""
 
 R = TypeVar("R")
+log = logging.getLogger(__name__)
 
 
 class DrillTask(Protocol):
@@ -48,6 +54,23 @@ class DrillTask(Protocol):
     def defer(self, *, trigger: BaseTrigger, method_name: str, timeout: dt.timedelta) -> Any: ...
 
 
+@contextmanager
+def airflow_answers(what: str) -> Iterator[None]:
+    """Ask Airflow's API for something.
+
+    :param what: what was asked, as a relative clause
+    :raises AirflowUnavailable: it has not answered, although Airflow has repeated the request for a while
+    """
+    asked = time.monotonic()
+    try:
+        yield
+    except AirflowRuntimeError as error:
+        if not (why := _no_answer(error)):
+            raise
+        waited = duration(time.monotonic() - asked)
+        raise AirflowUnavailable(f"Airflow's API, {what}, did not answer for {waited}: {why}") from error
+
+
 class XComStore:
     """The XCom of a run's first task; by default of the run that the task belongs to."""
 
@@ -57,12 +80,16 @@ class XComStore:
         self._run_id = run_id or ti.run_id
 
     def get(self, key: str) -> Any:
-        return self._ti.xcom_pull(task_ids=BEGIN_TASK_ID, key=key, dag_id=self._dag_id, run_id=self._run_id)
+        with airflow_answers(f"which was asked for the run's record {key}"):
+            return self._ti.xcom_pull(
+                task_ids=BEGIN_TASK_ID, key=key, dag_id=self._dag_id, run_id=self._run_id
+            )
 
     def set(self, key: str, value: Any) -> None:
         from airflow.sdk.execution_time.xcom import XCom
 
-        XCom.set(key=key, value=value, dag_id=self._dag_id, task_id=BEGIN_TASK_ID, run_id=self._run_id)
+        with airflow_answers(f"which was to keep the run's record {key}"):
+            XCom.set(key=key, value=value, dag_id=self._dag_id, task_id=BEGIN_TASK_ID, run_id=self._run_id)
 
 
 def run_ledger(context: Context) -> Ledger:
@@ -109,6 +136,12 @@ class _RecordedFailures(_LoggedFailures):
         run_ledger(context).forget_failure(context["ti"].task_id)
 
     def coded(self, context: Context, failure: DrillError) -> None:
+        try:
+            self._record(context, failure)
+        except (AirflowRuntimeError, AirflowUnavailable) as error:
+            log.warning("This failure is in no record of the run: %s", error)
+
+    def _record(self, context: Context, failure: DrillError) -> None:
         ledger = run_ledger(context)
         record = FailureRecord(
             code=failure.code, message=failure.message, remedy=failure.remedy, details=failure.details
@@ -152,9 +185,24 @@ def _coded(error: Exception, context: Context, *, connection: str | None) -> Dri
     """The error as a failure with a code; ``None`` where no code explains it."""
     if isinstance(error, DrillError):
         return error
+    if isinstance(error, AirflowRuntimeError) and (why := _no_answer(error)):
+        return AirflowUnavailable(f"Airflow's API did not answer task {context['ti'].task_id}: {why}")
     if isinstance(error, ClientError | BotoCoreError):
         return explain(error, f"what task {context['ti'].task_id} asked for", connection=connection)
     return None
+
+
+def _no_answer(error: AirflowRuntimeError) -> str:
+    """What Airflow's task runner says of an API that does not answer, or answers 5xx; empty for any other
+    answer.
+    """
+    if error.error.error != ErrorType.API_SERVER_ERROR:
+        return ""
+    detail = error.error.detail or {}
+    status = detail.get("status_code")
+    if status is not None and status < 500:
+        return ""
+    return f"{detail.get('exception_type') or status}: {detail.get('message')}"
 
 
 def use_target(task: DrillTask, run: RunRecord) -> None:
@@ -209,14 +257,16 @@ def cleanup_has_begun(context: Context) -> bool:
     The state of the clean-up task shows it: that state is none again after somebody clears the wave.
     """
     ti: Any = context["ti"]
-    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[TERMINATE_TASK_ID], run_ids=[ti.run_id])
+    with airflow_answers("which was asked whether clean-up has begun"):
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[TERMINATE_TASK_ID], run_ids=[ti.run_id])
     return states.get(ti.run_id, {}).get(TERMINATE_TASK_ID) is not None
 
 
 def task_states(context: Context) -> dict[str, str | None]:
     """The state of every task of the run, by task id."""
     ti: Any = context["ti"]
-    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
+    with airflow_answers("which was asked for the states of the run's tasks"):
+        states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[ti.run_id])
     return dict(states.get(ti.run_id, {}))
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TEMPLATE_NAME = "drs"
 """The name of the notice in a notifier's templates."""
+SOON = 3
+"""The failed try of a task after which people are notified, even if Airflow goes on trying."""
 MadeNotifier = tuple[str, Callable[[], BaseNotifier]]
 """A notifier's name for people, and a function that makes it."""
 
@@ -72,13 +74,20 @@ def notify_wave(context: Context, ledger: Ledger, wave: str) -> None:
 
 @never_fails
 def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, retryable: bool) -> None:
-    """Notify people that a task failed, unless Airflow will retry it or the run was refused at its start."""
+    """Notify people that a task failed, unless the run was refused at its start.
+
+    A failure that Airflow retries is sent after the last try, and already after :data:`SOON`: the tries of
+    clean-up go on for 20 minutes, in which a person may remove the cause.
+    """
     ti: Any = context["ti"]
     refused = ti.task_id == BEGIN_TASK_ID
     if refused or (run := ledger.begun()) is None or not any(plan_notifiers(run.read_plan())):
         return
     if retryable and ti.try_number <= ti.max_tries:
-        return
+        if ti.try_number != SOON or ti.task_id == VERDICT_TASK_ID:
+            return
+        more = f"{failure.remedy} Airflow tries this task again by itself, up to try {ti.max_tries + 1}."
+        failure = failure.model_copy(update={"remedy": more.strip()})
     key = f"failed in try {ti.try_number}"
     if ti.task_id == VERDICT_TASK_ID:
         compose = partial(messages.failed, failure=failure, evidence_hash=_evidence_hash(context))

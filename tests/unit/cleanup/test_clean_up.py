@@ -813,7 +813,7 @@ def test_at_the_bound_an_unreadable_drs_leaves_the_known_instances_named(drill: 
     clean_up = run.start_clean_up(resumed=True)
     assert isinstance(clean_up.advance(), WaitForJobs)
     run.pass_time(7200)
-    with pytest.raises(CleanupIncomplete, match="DRS does not answer") as failed:
+    with pytest.raises(CleanupIncomplete, match="AWS cannot be asked what is left") as failed:
         run.start_clean_up(resumed=True).advance()
     assert "ThrottlingException" in failed.value.message
     assert all(instance in failed.value.message for instance in known)
@@ -1172,15 +1172,47 @@ def test_a_look_without_permission_names_the_statement_to_add(drill: Drill) -> N
     assert '"Action": ["drs:DescribeJobs"]' in failed.value.remedy
 
 
-def test_expired_credentials_name_the_connection(drill: Drill) -> None:
-    """The plan's own, among all that Airflow knows."""
+NO_CREDENTIALS = {
+    "the role is refused": ("AccessDenied", "AssumeRole"),
+    "expired": ("ExpiredTokenException", "DescribeJobs"),
+}
+
+
+@pytest.mark.parametrize(("code", "operation"), NO_CREDENTIALS.values(), ids=NO_CREDENTIALS)
+def test_clean_up_waits_for_credentials_and_then_ends_what_was_launched_meanwhile(
+    drill: Drill, caplog: pytest.LogCaptureFixture, code: str, operation: str
+) -> None:
+    """Its job goes on while nobody can look at it. The log names the connection to correct."""
+    run = drill(make_plan(launch={"jobs": "per_wave"}))
+    run.launch()
+    refused = ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
+    with mock.patch.object(run.hook, "jobs_since", side_effect=refused):
+        for _ in range(20):
+            step = run.start_clean_up(resumed=True).advance()
+            assert isinstance(step, WaitForJobs)
+            run.pass_time((step.until - run.clock.now()).total_seconds())
+    assert "Clean-up looks again every 30 s until" in caplog.text
+    assert run.plan.target.aws_conn_id in caplog.text
+    assert_clean(run, run.clean_up())
+
+
+@pytest.mark.parametrize(("code", "operation"), NO_CREDENTIALS.values(), ids=NO_CREDENTIALS)
+def test_without_credentials_to_the_end_everything_is_named(drill: Drill, code: str, operation: str) -> None:
+    """What was seen, and every job by the run's own records: more may have been launched since."""
     run = launched(drill)
-    expired = ClientError({"Error": {"Code": "ExpiredTokenException", "Message": "expired"}}, "DescribeJobs")
+    clean_up = run.start_clean_up()
+    foreign(run, *DATABASE, seconds=86400)
+    assert isinstance(clean_up.advance(), WaitForJobs)
+    later = live_launch(run)
+    run.pass_time(7200)
+    refused = ClientError({"Error": {"Code": code, "Message": "no"}}, operation)
     with (
-        mock.patch.object(run.hook, "jobs_since", side_effect=expired),
-        pytest.raises(AccessDenied) as failed,
+        mock.patch.object(run.hook, "jobs_since", side_effect=refused),
+        pytest.raises(CleanupIncomplete) as failed,
     ):
-        run.clean_up()
+        run.start_clean_up(resumed=True).advance()
+    assert all(instance in failed.value.message for instance in run.instances())
+    assert later.id in failed.value.message
     assert run.plan.target.aws_conn_id in failed.value.remedy
 
 

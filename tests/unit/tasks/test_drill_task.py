@@ -12,18 +12,22 @@ from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
+    AirflowRuntimeError,
     AirflowSkipException,
+    ErrorType,
     TaskDeferralError,
     TaskDeferred,
 )
+from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from drs.errors import DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
+from drs.errors import AirflowUnavailable, DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
 from drs.run.ledger import Ledger
 from drs.run.records import FailureRecord, Resolution, WaveResolution
 from drs.tasks import drill_task
 from drs.tasks.drill_task import (
+    XComStore,
     chosen_wave,
     cleanup_has_begun,
     coded_failures,
@@ -101,6 +105,59 @@ def test_a_coded_failure_is_recorded_told_and_not_retried(
         code="SERVER_CONFLICT", message="Server s-1 is held.", remedy="Wait."
     )
     assert caplog.messages == ["[SERVER_CONFLICT] Server s-1 is held.", "What to do: Wait."]
+
+
+def no_answer(status: int | None) -> AirflowRuntimeError:
+    """What Airflow's task runner raises for an answer of the API server, or for none."""
+    detail = {"status_code": status, "message": "Connection refused", "exception_type": "ConnectError"}
+    return AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
+
+
+class Silent:
+    """A task instance of an Airflow that does not answer."""
+
+    task_id, dag_id, run_id = "terminate", "drs_drill__orders", "run-1"
+
+    def __init__(self, status: int | None) -> None:
+        self.status = status
+
+    def xcom_pull(self, **_: Any) -> Any:
+        raise no_answer(self.status)
+
+
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_an_airflow_that_does_not_answer_is_a_failure_with_a_code(
+    monkeypatch: pytest.MonkeyPatch, status: int | None
+) -> None:
+    """It says for how long Airflow has repeated the request, and what was asked."""
+    clock = iter([100.0, 178.0])
+    monkeypatch.setattr(drill_task.time, "monotonic", lambda: next(clock))
+    with pytest.raises(AirflowUnavailable, match="record cleanup, did not answer for 1 min 18 s: ") as failed:
+        Ledger(XComStore(Silent(status))).cleanup()
+    assert "Connection refused" in failed.value.message
+    assert failed.value.retryable
+
+
+def test_an_answer_that_refuses_is_no_outage(ledger: Ledger) -> None:
+    """Airflow has answered; what it says stays as it is."""
+    with pytest.raises(AirflowRuntimeError):
+        Ledger(XComStore(Silent(404))).cleanup()
+    with pytest.raises(AirflowRuntimeError):
+        FakeTask(no_answer(404)).execute(make_context())
+    with pytest.raises(AirflowException, match="AIRFLOW_UNAVAILABLE"):
+        FakeTask(no_answer(None)).execute(make_context())
+
+
+def test_a_failure_that_cannot_be_recorded_is_in_the_log(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow writes the log without its API. Airflow tries the task again."""
+    monkeypatch.setattr(Ledger, "save_failure", lambda *_: (_ for _ in ()).throw(no_answer(None)))
+    with pytest.raises(AirflowException, match="AIRFLOW_UNAVAILABLE") as failed:
+        FakeTask(AirflowUnavailable("Airflow's API did not answer.")).execute(make_context())
+    assert not isinstance(failed.value, AirflowFailException)
+    assert "[AIRFLOW_UNAVAILABLE] Airflow's API did not answer." in caplog.messages
+    assert any(line.startswith("What to do: Look at Airflow's API server") for line in caplog.messages)
 
 
 def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:

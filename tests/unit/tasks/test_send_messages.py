@@ -186,15 +186,25 @@ def test_a_retried_task_tells_an_event_once(ledger: Ledger, said: list[Any]) -> 
 
 @pytest.mark.parametrize(
     ("retryable", "try_number", "told"),
-    [(True, 1, False), (True, 2, False), (True, 3, True), (False, 1, True)],
+    [
+        (True, 1, False),
+        (True, 2, False),
+        (True, 3, True),
+        (True, 4, False),
+        (True, 10, True),
+        (False, 1, True),
+    ],
 )
-def test_a_failure_is_told_when_airflow_will_not_try_again(
+def test_a_failure_is_told_early_and_when_airflow_will_not_try_again(
     ledger: Ledger, said: list[Any], *, retryable: bool, try_number: int, told: bool
 ) -> None:
-    """A failure that a retry may help is sent after the last retry."""
-    begin(ledger, noted())
-    notify_failure(context("terminate", try_number), ledger, FAILURE, retryable=retryable)
-    assert said == (["DRILL of orders: SERVER_LAUNCH_FAILED in terminate"] if told else [])
+    """The tries of clean-up go on for 20 minutes. A person who hears of the third can still help."""
+    begin(ledger, noted(text="{{ drs.subject }}: {{ 'again' if 'by itself, up to try 10' in drs.message }}"))
+    end = context("terminate", try_number)
+    end["ti"].max_tries = 9
+    notify_failure(end, ledger, FAILURE, retryable=retryable)
+    again = "again" if retryable and try_number == 3 else ""
+    assert said == ([f"DRILL of orders: SERVER_LAUNCH_FAILED in terminate: {again}"] if told else [])
 
 
 def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[Any]) -> None:

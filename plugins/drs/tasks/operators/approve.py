@@ -63,7 +63,7 @@ class _ApprovalOperator(DrsQuestionOperator):
     def execute(self, context: Context) -> None:
         ledger = run_ledger(context)
         run = ledger.run()
-        announced_as = self._forget_answer(ledger, self.about)
+        ledger.forget_approval(self.about)
         rule = self._rule(ledger, run)
         require_standing_before_question(ledger, run, self.log)
         ti: Any = context["ti"]
@@ -75,7 +75,7 @@ class _ApprovalOperator(DrsQuestionOperator):
             context,
             ledger,
             run,
-            announced_as=announced_as,
+            about=self.about,
             what=self.what,
             rule=rule,
             passes=passes,

@@ -42,7 +42,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
         run = find_run(context, ledger, self.log)
         if run is None:
             raise AirflowSkipException("This run was refused before it began: it launched nothing.")
-        announced_as = self._forget_answer(ledger, CLEANUP_APPROVAL)
+        ledger.forget_approval(CLEANUP_APPROVAL)
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
         require_standing_before_question(ledger, run, self.log)
@@ -56,7 +56,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             context,
             ledger,
             run,
-            announced_as=announced_as,
+            about=CLEANUP_APPROVAL,
             what=f"the termination of {what}",
             rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
             passes=True,

@@ -26,24 +26,13 @@ class DrsQuestionOperator(HITLOperator):
 
     template_fields: Sequence[str] = ()  # braces in a reason or a server's name are text, not templates
 
-    @staticmethod
-    def _forget_answer(ledger: Ledger, about: str) -> str:
-        """Void an earlier answer.
-
-        :return: the key of this question's notification. A retry of the task asks the same question, so
-            people are not notified again; a task that is cleared after an answer asks a new one.
-        """
-        before = ledger.approval(about)
-        ledger.forget_approval(about)
-        return f"{about} after {before.at.isoformat()}" if before else about
-
     def _ask(
         self,
         context: Context,
         ledger: Ledger,
         run: RunRecord,
         *,
-        announced_as: str,
+        about: str,
         what: str,
         rule: Approval,
         passes: bool,
@@ -52,16 +41,19 @@ class DrsQuestionOperator(HITLOperator):
     ) -> None:
         """Ask ``subject``, and defer until there is an answer or the time is over.
 
-        :param announced_as: the key of the question's notification
+        :param about: the subject under which the answer is kept
         :param what: what is approved, in the words of a sentence
         :param passes: whether no answer means yes
         :param silence: what no answer means, as the end of a sentence
         :param facts: what a person needs to know before answering, in Markdown; the run itself and the state
             of its waves are added
         """
+        number = context["ti"].try_number
         until = utc_now() + rule.timeout
         without = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} {silence}."
-        self.body = "\n".join([*_run_lines(run), without, *facts, *_wave_lines(ledger, run)])
+        self.body = "\n".join(
+            [*_asked_again(number), *_run_lines(run), without, *facts, *_wave_lines(ledger, run)]
+        )
         self.response_timeout = rule.timeout
         self.assigned_users = [HITLUser(id=user, name=user) for user in rule.approvers]
         # Added here and not when the DAG is built, because it would make the DAG larger for each question.
@@ -71,7 +63,7 @@ class DrsQuestionOperator(HITLOperator):
         notify_question(
             context,
             ledger,
-            about=announced_as,
+            about=f"{about} in try {number}",
             what=what,
             rule=rule,
             until=until,
@@ -111,6 +103,15 @@ def answered(record: ApprovalRecord) -> str:
     """Who answered, when, and with which comment."""
     who = record.by or record.answered.removeprefix("by ")
     return f"{who} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
+
+
+def _asked_again(try_number: int) -> Iterator[str]:
+    """That an earlier answer is void: its task was tried again, or somebody cleared it."""
+    if try_number > 1:
+        yield (
+            f"**This question is asked again** (try {try_number}). An answer that was given before does not "
+            "count: Airflow lost it, or somebody cleared the task.\n"
+        )
 
 
 def _run_lines(run: RunRecord) -> Iterator[str]:
