@@ -111,7 +111,13 @@ def reached(run: DrillRun, task_id: str, *states: str) -> Callable[[], bool]:
     return lambda: run.task_states().get(task_id) in states
 
 
+def write_plans(plans: Path) -> None:
+    for name, servers in SERVERS.items():
+        (plans / f"{name}.yaml").write_text(PLAN.format(name=name, servers=", ".join(servers)))
+
+
 def measure(stack: ComposeStack, plans: Path, part: str, away: int) -> list[dict[str, Any]]:
+    """Let two drills run, with the part away in the wave of one and in the clean-up of the other."""
     docker = Docker(stack)
     stack.simulator.disarm()
     stack.simulator.arm(kind="stuck_conversion", servers=list(SERVERS[IN_WAVE]), seconds=90)
@@ -170,8 +176,7 @@ def main() -> None:
         (Path(scratch) / "project").mkdir()
         project = new_project(Path(scratch) / "project")
         plans = project / "include" / "plans"
-        for name, servers in SERVERS.items():
-            (plans / f"{name}.yaml").write_text(PLAN.format(name=name, servers=", ".join(servers)))
+        write_plans(plans)
         with ComposeStack(Path(scratch) / "home", project) as stack:
             print("| part | how | when | colour | tasks with several tries | left | record |", flush=True)
             print("|---|---|---|---|---|---|---|", flush=True)
