@@ -365,6 +365,21 @@ def test_the_answer_of_a_stranger_counts_for_nothing(begin: Any, ledger: Ledger)
         assert not record.approved
 
 
+def test_a_question_that_is_asked_again_says_so_and_is_sent_again(
+    begin: Any, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow lost the answer of a program that gave it at once, and has tried the task again."""
+    sent: list[str] = []
+    monkeypatch.setattr(question, "notify_question", lambda *_, about, **__: sent.append(about))
+    begin(execution_type="RECOVERY")
+    ask(recovery_task())
+    monkeypatch.setattr(AskingTaskInstance, "try_number", 2)
+    ask(recovery_task())
+    again = ["This question is asked again (try 2)" in each["body"] for each in asked]
+    assert again == [False, True]
+    assert len(set(sent)) == 2
+
+
 def test_to_ask_again_takes_back_the_answer(begin: Any, ledger: Ledger, asked: list[dict[str, Any]]) -> None:
     """When the task is cleared, there is no approval until the new question is answered."""
     begin(execution_type="RECOVERY")
