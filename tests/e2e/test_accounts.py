@@ -114,18 +114,18 @@ def test_a_role_that_is_refused_for_a_while_only_delays_clean_up(
     """The wave fails, because nobody can look at its job. Clean-up waits for the role, and then terminates
     what DRS has launched meanwhile.
     """
-    before = {each["ec2InstanceID"] for each in stack.simulator.instances()}
+    before = {each["instanceID"] for each in stack.simulator.instances()}
     write_plan(plans, "locked-out", [("database", BILLING_EU[:1])], target=billing("aws_billing"))
     run = start_drill("locked-out")
     run.wait_for_task("wave_database.start_recovery", "success", timeout=120)
     stack.simulator.arm(kind="access_denied", operations=["sts:AssumeRole"])
     waits = "Clean-up looks again every 30 s until"
     run.wait_until(lambda: waits in run.log("terminate"), 180, "clean-up to wait for the role")
-    (launched,) = [each for each in stack.simulator.instances() if each["ec2InstanceID"] not in before]
+    (launched,) = [each for each in stack.simulator.instances() if each["instanceID"] not in before]
     assert launched["ec2State"] == "running"
     stack.simulator.disarm()
     assert run.wait() == "failed", run.describe()
     assert run.task_states()["terminate"] == "success"
     assert "Check the AWS connection aws_billing" in run.log("terminate")
-    (ended,) = [each for each in stack.simulator.instances() if each["ec2InstanceID"] not in before]
+    (ended,) = [each for each in stack.simulator.instances() if each["instanceID"] not in before]
     assert ended["ec2State"] == "terminated"
