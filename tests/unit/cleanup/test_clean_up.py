@@ -550,7 +550,7 @@ def test_a_drs_that_cannot_be_read_is_waited_for(
     assert_clean(run, run.clean_up())
     (job,) = terminations(run)
     assert job.created - began == dt.timedelta(seconds=90)
-    assert caplog.text.count("Clean-up looks again in 30 s") == 3
+    assert caplog.text.count("Clean-up looks again every 30 s until") == 3
 
 
 def test_a_held_instance_does_not_keep_the_others_running(drill: Drill) -> None:

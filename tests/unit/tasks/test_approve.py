@@ -375,7 +375,7 @@ def test_a_question_that_is_asked_again_says_so_and_is_sent_again(
     ask(recovery_task())
     monkeypatch.setattr(AskingTaskInstance, "try_number", 2)
     ask(recovery_task())
-    again = ["This question is asked again (try 2)" in each["body"] for each in asked]
+    again = ["This question is asked again** (try 2)" in each["body"] for each in asked]
     assert again == [False, True]
     assert len(set(sent)) == 2
 
