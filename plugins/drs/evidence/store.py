@@ -1,9 +1,10 @@
 """Keeps records as ``<plan>/<id>.json``, with a page ``<id>.html``, and ``head.json``. No record is
-overwritten.
+overwritten. Ticks of a plan's schedule that launched nothing are kept beside them, in ``<plan>/ticks/``.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +13,11 @@ from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
 from drs.evidence.record import Evidence, Link, RunFindings
 from drs.evidence.storage import RecordStorage
+from drs.run.ticks import Tick
 from drs.times import SEARCH_CLOCK_SKEW
 
+TICKS = "ticks"
+"""The folder of a plan's ticks, within the folder of the plan."""
 TRIES = 3
 """How often to try again if other runs of the plan write their records at the same time."""
 
@@ -75,6 +79,37 @@ class EvidenceStore:
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
+    def ticks(self, plan: str) -> Iterator[Tick | str]:
+        """The runs of the plan that were missed or refused, newest first. A text says why one cannot be read."""
+        for name in reversed(self._place.names(f"{plan}/{TICKS}")):
+            if not name.endswith(".json"):
+                continue
+            try:
+                yield Tick.model_validate(chain.parse(self._place.read(f"{plan}/{TICKS}/{name}") or b""))
+            except ValueError as error:
+                yield f"{TICKS}/{name}: {error}"
+
+    def ticks_before(self, plan: str, run_id: str, most: int) -> tuple[Tick, ...]:
+        """The ticks that became missed or refused after the newest record of another run than this one, oldest
+        first.
+
+        :param most: at most this many, the newest
+        """
+        since = self._last_assembled(plan, run_id)
+        found: list[Tick] = []
+        for tick in self.ticks(plan):
+            if len(found) == most or (isinstance(tick, Tick) and tick.at < since):
+                break
+            if isinstance(tick, Tick):
+                found.append(tick)
+        return tuple(reversed(found))
+
+    def _last_assembled(self, plan: str, run_id: str) -> dt.datetime:
+        for _, record in self.newest_first(plan):
+            if isinstance(record, Evidence) and record.run.run_id != run_id:
+                return record.assembled_at
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+
     def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
         """The problems of the plan's chain: see :func:`drs.evidence.chain.verify`."""
         files = {}
@@ -105,6 +140,24 @@ class EvidenceStore:
                 f"The record of run {found.run.run_id} could not be written to {self}/{found.plan.name}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    def keep_tick(self, plan: str, tick: Tick) -> str:
+        """Write that a run was missed or refused. If that is written already, nothing changes.
+
+        :return: the file
+        :raises EvidenceIncomplete: it cannot be written
+        """
+        name = f"{plan}/{TICKS}/{tick.file_name}"
+        try:
+            self._place.create(name, chain.render(tick.model_dump(mode="json")))
+        except FileExistsError:
+            pass
+        except Exception as error:  # every kind of store raises its own errors
+            raise EvidenceIncomplete(
+                f"It could not be written to {self}/{name} that run {tick.run_id} was {tick.fate}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return f"{self}/{name}"
 
     def _keep(self, found: RunFindings) -> Kept:
         plan = found.plan.name

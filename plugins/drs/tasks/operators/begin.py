@@ -5,23 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
+from drs import settings
+from drs.errors import DrillError, InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
 from drs.plan.naming import plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
+from drs.run.ticks import SCHEDULED, UNPAUSED_AT, make_up, why_missed
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.identity import restore_launches
 from drs.tasks.installation import installation_id, keep_run
-from drs.tasks.send_messages import notify_start
-from drs.times import clock_time, duration, utc_now
+from drs.tasks.schedules import known_schedule
+from drs.tasks.send_messages import notify_missed, notify_start
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,15 +33,15 @@ if TYPE_CHECKING:
 KEPT_RUN = "run"
 """The key under which begin keeps a copy of the run's record in its task state store, which clearing does not
 empty."""
-LATE = dt.timedelta(minutes=15)
-"""A scheduled run that begins later than this after its time was missed. Airflow catches up on the last tick
-of a schedule when the DAG is unpaused, or when the scheduler is back."""
+TOLD = "told"
+"""The key under which begin keeps in the same store that people were notified of a missed or refused tick."""
 
 
 class DrsBeginDrillOperator(BaseOperator):
     """Check the run's parameters, make sure that no other run of the plan is active, and record the run.
 
-    A scheduled run that comes too late is recorded as missed and launches nothing.
+    A scheduled run that comes at the wrong time is recorded as missed and launches nothing: see
+    :mod:`drs.run.ticks`.
 
     :param plan: the plan
     """
@@ -54,10 +58,15 @@ class DrsBeginDrillOperator(BaseOperator):
         now = utc_now()
         run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
         params: Any = context["params"]
-        request = read_request(plan, params, conf=dag_run.conf or (), run_type=run_type, now=now)
+        conf: Mapping[str, Any] = dag_run.conf or {}
+        asked = conf.keys() - ({UNPAUSED_AT} if run_type == SCHEDULED else set())
+        request = read_request(plan, params, conf=asked, run_type=run_type, now=now)
         if before:
             check_same_place(before, plan)
         began_at = before.began_at if before else now
+        # A run that began in time and is cleared later is not judged again.
+        missed = before.missed if before else self._why_missed(dag_run, run_type, conf, began_at)
+        remedy = make_up(plan.name, dag_run.run_after)
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
             began_at=began_at,
@@ -68,21 +77,56 @@ class DrsBeginDrillOperator(BaseOperator):
             installation=before.installation if before else installation_id(),
             run_type=run_type,
             initiator=initiator(dag_run, run_type),
-            missed=missed(run_type, dag_run.run_after, began_at),
+            missed=missed,
             **dataclasses.asdict(request),
         )
         if not record.missed:
-            claim(context)
+            self._claim(context, record, remedy)
             keep_run(record)
         store: Any = context["task_state_store"]
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
         if record.missed:
+            self._tell(context, record, record.missed, remedy)
+            self.log.warning("%s %s", record.missed, remedy)
             raise AirflowSkipException(record.missed)
         self._log_run(record)
         if not before:
             notify_start(context, run_ledger(context))
         return {"token": record.token, "waves": list(record.waves)}
+
+    def _why_missed(
+        self, dag_run: Any, run_type: str, conf: Mapping[str, Any], began_at: dt.datetime
+    ) -> str | None:
+        unpaused_at = conf.get(UNPAUSED_AT) if run_type == SCHEDULED else None
+        return why_missed(
+            self.plan,
+            run_type=run_type,
+            due=dag_run.run_after,
+            began_at=began_at,
+            late_start=settings.late_start(),
+            unpaused_at=dt.datetime.fromisoformat(unpaused_at) if unpaused_at else None,
+            known=known_schedule(dag_run.dag_id) if run_type == SCHEDULED else None,
+        )
+
+    def _claim(self, context: Context, record: RunRecord, remedy: str) -> None:
+        """Make this run the owner of its plan, or notify people that its tick was refused."""
+        try:
+            claim(context)
+        except PlanAlreadyExecuting as refused:
+            if record.run_type != MANUAL:
+                self._tell(context, record, refused.message, f"{refused.remedy} {remedy}", refused)
+            raise
+
+    def _tell(
+        self, context: Context, record: RunRecord, why: str, remedy: str, refused: DrillError | None = None
+    ) -> None:
+        """Notify people once that a run which nobody started by hand launches nothing."""
+        store: Any = context["task_state_store"]
+        if store.get(TOLD) is None:
+            store.set(TOLD, True, retention=NEVER_EXPIRE)
+            code = refused.code.value if refused else ""
+            notify_missed(context, run_ledger(context), record, why=why, remedy=remedy, code=code)
 
     def _log_run(self, record: RunRecord) -> None:
         target = self.plan.target
@@ -114,18 +158,6 @@ def check_same_place(before: RunRecord, plan: Plan) -> None:
             f"This run began in {then.region}, account {then.account_id}, but its plan now names "
             f"{now.region}, account {now.account_id}: clean-up would not find what the run launched."
         )
-
-
-def missed(run_type: str, due: dt.datetime, began_at: dt.datetime) -> str | None:
-    """Why a run that nobody started by hand comes too late to launch anything; ``None`` if it is in time."""
-    late = began_at - due
-    if run_type == MANUAL or late <= LATE:
-        return None
-    return (
-        f"Missed: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and began "
-        f"{duration(late.total_seconds())} later; perhaps its DAG was paused. A run that is more than "
-        f"{duration(LATE.total_seconds())} late launches nothing. To catch up, trigger a run by hand."
-    )
 
 
 class DrsRefuseDrillOperator(BaseOperator):

@@ -1,0 +1,135 @@
+"""Decides whether a run that no person started may launch, and keeps what became of its tick. Pure.
+
+A tick is a moment that a plan's schedule names. Airflow makes a run for the last tick, however old it is, when
+a DAG is unpaused, when its schedule is edited, and when the scheduler comes back.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+
+from drs.plan import Plan
+from drs.run.records import Record
+from drs.run.request import MANUAL
+from drs.times import as_utc, clock_time, duration, minute
+
+SCHEDULED = "scheduled"
+"""Airflow's word for a run that the scheduler made for a tick of its DAG's schedule."""
+UNPAUSED_AT = "drs_unpaused_at"
+"""The key in a scheduled run's ``conf`` under which the scheduler's listener writes when the DAG was unpaused, if
+that was after the run's tick.
+"""
+
+
+class KnownSchedule(Record):
+    """The schedule of a plan as the DAG processor last read it."""
+
+    schedule: str
+    timezone: str
+    since: dt.datetime
+    """When the DAG processor first read it."""
+
+    @property
+    def name(self) -> str:
+        return f'"{self.schedule}" ({self.timezone})'
+
+    def same(self, other: KnownSchedule | None) -> bool:
+        """Whether both name the same times."""
+        return other is not None and (self.schedule, self.timezone) == (other.schedule, other.timezone)
+
+
+def schedule_of(plan: Plan, since: dt.datetime) -> KnownSchedule | None:
+    """The plan's schedule, as read at that time; ``None`` if the plan runs only by hand."""
+    if not plan.schedule:
+        return None
+    return KnownSchedule(schedule=plan.schedule, timezone=plan.timezone, since=since)
+
+
+class Tick(Record):
+    """A run that no person started and that launched nothing: it was missed, or refused."""
+
+    run_id: str
+    run_type: str
+    due: dt.datetime
+    at: dt.datetime
+    """When it was found to be missed or refused."""
+    code: str = ""
+    """The error code of a refusal; empty for a missed run."""
+    why: str
+
+    @property
+    def fate(self) -> str:
+        return f"refused, {self.code}" if self.code else "missed"
+
+    @property
+    def file_name(self) -> str:
+        """Sorted by name, ticks are in the order of their times."""
+        return (
+            f"{as_utc(self.due):%Y%m%dT%H%M%SZ}-{hashlib.sha256(self.run_id.encode()).hexdigest()[:8]}.json"
+        )
+
+
+def why_missed(
+    plan: Plan,
+    *,
+    run_type: str,
+    due: dt.datetime,
+    began_at: dt.datetime,
+    late_start: dt.timedelta,
+    unpaused_at: dt.datetime | None = None,
+    known: KnownSchedule | None = None,
+) -> str | None:
+    """Why a run comes at the wrong time to launch anything, in a sentence; ``None`` if it may launch.
+
+    :param due: the run's tick
+    :param late_start: a run that begins later than this after its tick is missed
+    :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, or nobody knows
+    :param known: the plan's schedule as the DAG processor last read it; ``None`` if that is not known
+    """
+    if run_type == MANUAL:
+        return None
+    found = _late(due, began_at, late_start)
+    if found is None and run_type == SCHEDULED:
+        found = _paused(due, unpaused_at) or _other_schedule(plan, due, known)
+    if found is None:
+        return None
+    return f"Missed: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and {found}. It launches nothing."
+
+
+def make_up(plan_name: str, due: dt.datetime) -> str:
+    """How to run the drill that a tick did not."""
+    command = f'python -m drs drill {plan_name} --reason "makes up for {minute(due)}"'
+    return f"To make up for it, trigger a run by hand: `{command}`."
+
+
+def _late(due: dt.datetime, began_at: dt.datetime, late_start: dt.timedelta) -> str | None:
+    late = began_at - due
+    if late <= late_start:
+        return None
+    return (
+        f"began {duration(late.total_seconds())} later; the most is {duration(late_start.total_seconds())} "
+        "([drs] late_start). Its DAG was paused, or Airflow was down or had no free worker"
+    )
+
+
+def _paused(due: dt.datetime, unpaused_at: dt.datetime | None) -> str | None:
+    if unpaused_at is None or unpaused_at <= due:
+        return None
+    return f"its DAG was unpaused only at {clock_time(unpaused_at)}"
+
+
+def _other_schedule(plan: Plan, due: dt.datetime, known: KnownSchedule | None) -> str | None:
+    if known is None:
+        return None
+    now = schedule_of(plan, known.since)
+    if now is None:
+        return "the plan's file, which was edited since, no longer has a schedule"
+    if not now.same(known):
+        return f"the plan's file was edited since: its schedule is now {now.name}"
+    if known.since <= due:
+        return None
+    return (
+        f"Airflow has known the plan's schedule {known.name} only since {known.since:%Y-%m-%d} "
+        f"{clock_time(known.since)}, when it read the new or edited plan"
+    )
