@@ -1,5 +1,7 @@
 """What Airflow loads from this folder as a plugin: the listener of its scheduler."""
 
+from typing import Any, ClassVar
+
 from airflow.plugins_manager import AirflowPlugin
 
 from drs.tasks import unpaused
@@ -7,4 +9,4 @@ from drs.tasks import unpaused
 
 class DrsPlugin(AirflowPlugin):
     name = "drs"
-    listeners = [unpaused]
+    listeners: ClassVar[list[Any]] = [unpaused]

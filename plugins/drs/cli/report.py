@@ -54,9 +54,9 @@ def add_commands(commands: Any) -> None:
         description=(
             "Show the last drills of one plan or of all plans: result, RTO, RPO and failures. Also show "
             "when a full drill of the plan last passed, what has changed in the plan since then, which "
-            "scheduled runs were missed or refused, and when the next drill is due. A partial drill is shown, "
-            "but it is no pass of the plan. Dry runs do not count. Times are UTC. The records are enough; "
-            "Airflow is asked only whether the plans are paused."
+            "scheduled runs were missed or refused, and when the next drill is due. A partial drill is "
+            "shown, but it is no pass of the plan. Dry runs do not count. Times are UTC. Airflow is asked "
+            "whether the plans are paused; if it does not answer, the report is given without that."
         ),
         exit_codes={
             OK: "the last drill and the last full drill of each plan passed",

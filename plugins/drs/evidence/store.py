@@ -80,7 +80,7 @@ class EvidenceStore:
             raise NotARecordError(str(error)) from error
 
     def ticks(self, plan: str) -> Iterator[Tick | str]:
-        """The runs of the plan that were missed or refused, newest first. A text says why one cannot be read."""
+        """The plan's missed and refused runs, newest first. A text says why one cannot be read."""
         for name in reversed(self._place.names(f"{plan}/{TICKS}")):
             if not name.endswith(".json"):
                 continue
@@ -90,9 +90,9 @@ class EvidenceStore:
                 yield f"{TICKS}/{name}: {error}"
 
     def ticks_before(self, plan: str, run_id: str, most: int) -> tuple[Tick, ...]:
-        """The ticks that became missed or refused after the newest record of another run than this one, oldest
-        first.
+        """The missed and refused runs since the newest record of another run, oldest first.
 
+        :param run_id: the run whose own records do not count
         :param most: at most this many, the newest
         """
         since = self._last_assembled(plan, run_id)

@@ -1,7 +1,7 @@
 """Decides whether a run that no person started may launch, and keeps what became of its tick. Pure.
 
-A tick is a moment that a plan's schedule names. Airflow makes a run for the last tick, however old it is, when
-a DAG is unpaused, when its schedule is edited, and when the scheduler comes back.
+A tick is a moment that a plan's schedule names. Airflow makes a run for the last tick, however old it is,
+when a DAG is unpaused, when its schedule is edited, and when the scheduler comes back.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from drs.times import as_utc, clock_time, duration, minute
 SCHEDULED = "scheduled"
 """Airflow's word for a run that the scheduler made for a tick of its DAG's schedule."""
 UNPAUSED_AT = "drs_unpaused_at"
-"""The key in a scheduled run's ``conf`` under which the scheduler's listener writes when the DAG was unpaused, if
-that was after the run's tick.
+"""The key in a scheduled run's ``conf`` under which the scheduler's listener writes when the DAG was unpaused,
+if that was after the run's tick.
 """
 
 
@@ -84,7 +84,7 @@ def why_missed(
 
     :param due: the run's tick
     :param late_start: a run that begins later than this after its tick is missed
-    :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, or nobody knows
+    :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, as far as known
     :param known: the plan's schedule as the DAG processor last read it; ``None`` if that is not known
     """
     if run_type == MANUAL:
@@ -94,7 +94,8 @@ def why_missed(
         found = _paused(due, unpaused_at) or _other_schedule(plan, due, known)
     if found is None:
         return None
-    return f"Missed: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and {found}. It launches nothing."
+    when = f"{due:%Y-%m-%d} {clock_time(due)}"
+    return f"Missed: this {run_type} run was due at {when} and {found}. It launches nothing."
 
 
 def make_up(plan_name: str, due: dt.datetime) -> str:

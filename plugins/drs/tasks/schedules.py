@@ -1,7 +1,8 @@
 """Since when Airflow has known each plan's schedule: an Airflow Variable that the DAG processor keeps.
 
-Airflow gives a task no such time: a version of a DAG that has no runs is changed in place, and any edit of a plan
-makes a new version. The DAG processor reads the plans before the scheduler can make a run by a new schedule.
+Airflow gives a task no such time: a version of a DAG that has no runs is changed in place, and any edit of a
+plan makes a new version. The DAG processor reads the plans before the
+scheduler can make a run by a new schedule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A listener in Airflow's scheduler: writes into a scheduled run that its DAG was unpaused after the run's tick.
+"""A listener in Airflow's scheduler: notes in a scheduled run that its DAG was unpaused after the run's tick.
 
 Airflow keeps this time only in its audit log, which no task can read. The scheduler can: it calls the listener
-for each run that starts, and has the database. Nothing is written for a DAG that was not unpaused after the tick.
+for each run that starts, and it has the database. For a DAG that was not unpaused after the tick, nothing is
+noted.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 BY_API, BY_API_MANY, BY_COMMAND = "patch_dag", "patch_dags", "cli_dag_unpause"
-"""The events of the audit log by which a DAG is unpaused: in the UI or over the API, one or several DAGs, and with
+"""The events of the audit log by which a DAG is unpaused: one or several DAGs in the UI or over the API, and
 ``airflow dags unpause``.
 """
 
@@ -22,7 +23,7 @@ BY_API, BY_API_MANY, BY_COMMAND = "patch_dag", "patch_dags", "cli_dag_unpause"
 @hookimpl
 def on_dag_run_running(dag_run: Any) -> None:
     """Airflow logs what this raises, and the run goes on."""
-    # Airflow loads this module in every process, also for tasks of other DAGs: imported late, these cost nothing.
+    # Imported late, because Airflow loads this module in every process, even for tasks of other DAGs.
     from drs.plan.naming import DAG_ID_PREFIX
     from drs.run.ticks import SCHEDULED, UNPAUSED_AT
 
