@@ -11,14 +11,13 @@ import hashlib
 
 from drs.plan import Plan
 from drs.run.records import Record
-from drs.run.request import MANUAL
 from drs.times import as_utc, clock_time, duration, minute
 
 SCHEDULED = "scheduled"
 """Airflow's word for a run that the scheduler made for a tick of its DAG's schedule."""
 UNPAUSED_AT = "drs_unpaused_at"
-"""The key in a scheduled run's ``conf`` under which the scheduler's listener writes when the DAG was unpaused,
-if that was after the run's tick.
+"""The key in a scheduled run's ``conf`` under which the scheduler's listener notes that the DAG was unpaused
+after the run's tick, and when.
 """
 
 
@@ -65,9 +64,8 @@ class Tick(Record):
     @property
     def file_name(self) -> str:
         """Sorted by name, ticks are in the order of their times."""
-        return (
-            f"{as_utc(self.due):%Y%m%dT%H%M%SZ}-{hashlib.sha256(self.run_id.encode()).hexdigest()[:8]}.json"
-        )
+        mark = hashlib.sha256(self.run_id.encode()).hexdigest()[:8]
+        return f"{as_utc(self.due):%Y%m%dT%H%M%SZ}-{mark}.json"
 
 
 def why_missed(
@@ -80,15 +78,13 @@ def why_missed(
     unpaused_at: dt.datetime | None = None,
     known: KnownSchedule | None = None,
 ) -> str | None:
-    """Why a run comes at the wrong time to launch anything, in a sentence; ``None`` if it may launch.
+    """Why a run that no person started may launch nothing, in two sentences; ``None`` if it may launch.
 
     :param due: the run's tick
     :param late_start: a run that begins later than this after its tick is missed
-    :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, as far as known
+    :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, as far as seen
     :param known: the plan's schedule as the DAG processor last read it; ``None`` if that is not known
     """
-    if run_type == MANUAL:
-        return None
     found = _late(due, began_at, late_start)
     if found is None and run_type == SCHEDULED:
         found = _paused(due, unpaused_at) or _other_schedule(plan, due, known)

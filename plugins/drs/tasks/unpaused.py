@@ -1,8 +1,7 @@
 """A listener in Airflow's scheduler: notes in a scheduled run that its DAG was unpaused after the run's tick.
 
-Airflow keeps this time only in its audit log, which no task can read. The scheduler can: it calls the listener
-for each run that starts, and it has the database. For a DAG that was not unpaused after the tick, nothing is
-noted.
+Airflow keeps this time only in its audit log, which no task can read. The scheduler can: it calls this
+when a run starts, and it has the database. For a DAG that was not unpaused after the tick, nothing is noted.
 """
 
 from __future__ import annotations

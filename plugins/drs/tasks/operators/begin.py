@@ -98,6 +98,8 @@ class DrsBeginDrillOperator(BaseOperator):
     def _why_missed(
         self, dag_run: Any, run_type: str, conf: Mapping[str, Any], began_at: dt.datetime
     ) -> str | None:
+        if run_type == MANUAL:
+            return None
         unpaused_at = conf.get(UNPAUSED_AT) if run_type == SCHEDULED else None
         return why_missed(
             self.plan,

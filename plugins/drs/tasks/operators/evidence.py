@@ -82,12 +82,13 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         return summary(kept)
 
     def _keep_refused(self, context: Context, ledger: Ledger) -> None:
+        failure = ledger.failure(BEGIN_TASK_ID)
+        if failure is None or not failure.code:
+            return
         dag_run: Any = context["dag_run"]
         run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
-        failure = ledger.failure(BEGIN_TASK_ID)
-        if failure is not None and failure.code and run_type != MANUAL:
-            why = f"Refused: [{failure.code}] {failure.message}"
-            self._keep_tick(context, run_type, at=utc_now(), why=why, code=failure.code)
+        if run_type != MANUAL:
+            self._keep_tick(context, run_type, at=utc_now(), why=failure.message, code=failure.code)
 
     def _keep_tick(
         self, context: Context, run_type: str, *, at: dt.datetime, why: str, code: str = ""
