@@ -50,7 +50,7 @@ def test_a_tick_that_came_while_the_plan_was_ready_for_it_fires(late: float, see
         (
             65,
             {"known": known(60)},
-            'Airflow has known the plan\'s schedule "0 6 1 * *" (Europe/Berlin) only since 2026-03-01 06:01:00 UTC',
+            '"0 6 1 * *" (Europe/Berlin) only since 2026-03-01 06:01:00 UTC, when it read the new or edited',
         ),
         (
             5,

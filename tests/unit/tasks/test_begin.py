@@ -18,8 +18,7 @@ from drs.run.records import LaunchRecord
 from drs.run.request import RUN_PARAMETERS
 from drs.run.ticks import UNPAUSED_AT, KnownSchedule
 from drs.run.timeline import Timeline
-from drs.tasks import installation, schedules
-from drs.tasks import send_messages
+from drs.tasks import installation, schedules, send_messages
 from drs.tasks.operators import begin
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
