@@ -39,9 +39,9 @@ def topic(stack: Stack) -> str:
 def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
     stack: Stack, plans: Path, topic: str, start_drill: Callable[..., DrillRun]
 ) -> None:
-    """The same tick in four plans makes one drill. It is missed where the DAG was paused over it, and where the
-    schedule was edited to name it afterwards; it is refused where a manual run is active. Both are told once, and
-    reported.
+    """One tick in four plans makes one drill. It is missed where the DAG was paused over it, and where the
+    schedule was edited to name it afterwards. It is refused where a manual run is active. Both are told once
+    and reported.
     """
 
     def write(name: str, tick: dt.datetime | None, **extra: str) -> Path:
@@ -61,7 +61,8 @@ def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
         stack.api.wait_for_dag(dag_id(name), digest=load_plan(path).digest)
         stack.api.unpause(dag_id(name))
     stack.api.pause(dag_id(PAUSED))
-    wait_until_known(stack, [READY, PAUSED, BUSY], tick)
+    busy.wait_until(lambda: known(stack) >= {READY, PAUSED, BUSY}, 60, "the schedules to be known")
+    assert dt.datetime.now(dt.UTC) < tick, "the plans were not parsed in time"
 
     drilled = next_run(stack, paths[READY], timeout=120)
     stack.api.unpause(dag_id(PAUSED))
@@ -75,12 +76,10 @@ def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
     assert drilled.xcom("evidence")["initiator"] == "scheduled"
 
     due = f"Missed: this scheduled run was due at {tick:%Y-%m-%d %H:%M}:00 UTC and "
+    schedule = f'"{tick.minute} {tick.hour} * * *" (UTC)'
     for run, why in (
         (paused, "its DAG was unpaused only at "),
-        (
-            edited,
-            f'Airflow has known the plan\'s schedule "{tick.minute} {tick.hour} * * *" (UTC) only since ',
-        ),
+        (edited, f"Airflow has known the plan's schedule {schedule} only since "),
     ):
         assert run.wait() == "success", run.describe()
         assert f"{due}{why}" in run.log("verdict")
@@ -113,15 +112,10 @@ def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
     assert (missed["run_id"], missed["code"]) == (refused.run_id, "PLAN_ALREADY_EXECUTING")
 
 
-def wait_until_known(stack: Stack, names: list[str], tick: dt.datetime) -> None:
-    """Wait until Airflow knows the schedules of these plans, which must be before the tick."""
-
-    def known() -> bool:
-        kept = json.loads(stack.api.variable(SCHEDULES) or "{}")
-        return all(dag_id(name) in kept for name in names)
-
-    stack.api._wait(known, 60, lambda: f"Airflow knows only {stack.api.variable(SCHEDULES)}")
-    assert dt.datetime.now(dt.UTC) < tick, "the plans were not parsed in time"
+def known(stack: Stack) -> set[str]:
+    """The plans of this test whose schedules Airflow knows."""
+    kept = json.loads(stack.api.variable(SCHEDULES) or "{}")
+    return {name for name in NAMES if dag_id(name) in kept}
 
 
 def next_run(stack: Stack, path: Path, known: list[str] | None = None, timeout: float = 60) -> DrillRun:

@@ -76,8 +76,9 @@ def tick(number: int, **fields: Any) -> Tick:
 
 
 def test_ticks_are_kept_beside_the_records(place: RecordStorage, store: EvidenceStore) -> None:
-    """Newest first. One that is kept already is not written again. They are no part of the chain of records. A
-    file that cannot be read is named.
+    """Newest first. One that is kept already is not written again. They are no part of the chain of records.
+
+    A file that cannot be read is named.
     """
     for number in (2, 1, 2):
         assert store.keep_tick("orders", tick(number)).endswith(f"/orders/ticks/{tick(number).file_name}")

@@ -338,7 +338,7 @@ def scheduled(run_id: str = "scheduled__1", run_type: str = "scheduled") -> Any:
 
 
 def test_a_missed_run_gives_no_evidence_but_a_tick(ledger: Ledger, folder: Path) -> None:
-    """It was not a drill. The task is skipped, so that no asset event is emitted. Tried again, it writes nothing."""
+    """It was not a drill. The task is skipped, so no asset event is emitted. A second try writes nothing."""
     store = EvidenceStore(LocalStorage(folder))
     ledger.save_run(
         make_run(run_type="scheduled", missed="Missed: it was due at 06:00.", began_at=after(900))
