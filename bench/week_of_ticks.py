@@ -3,9 +3,9 @@
     python -m bench.week_of_ticks
 
 The plan has a tick every two minutes, each in the place of a day. Around the product there is a small Airflow
-with a clock of its own: a scheduler, a DAG processor and a worker. The product is the real one: the listener, the
-schedules that the DAG processor keeps, ``begin``, ``evidence``, the notices and the store. So is Airflow's
-timetable, which decides for which ticks there are runs. A drill takes 50 s here.
+with a clock of its own: a scheduler, a DAG processor and a worker. The product is the real one: the listener,
+the schedules that the DAG processor keeps, ``begin``, ``evidence``, the notices and the store. Airflow's own
+timetable decides for which ticks there are runs. A drill takes 50 s here.
 
 Writes a table in Markdown. The exit code is 1 if a tick has another fate than the scenario says.
 """
@@ -258,12 +258,12 @@ def around(airflow: Airflow) -> Iterator[None]:
         (evidence, "store", lambda: airflow.evidence),
         (send_messages, "plan_notifiers", lambda _: [("pager", lambda: _keep(airflow))]),
         (unpaused, "entries_since", lambda after: [e for e in airflow.audit_log if e.dttm > after]),
+        (trigger, "utcnow", lambda: _pendulum(airflow.now)),
         (ExecutorSafeguard, "test_mode", True),
     ]
     with contextlib.ExitStack() as stack:
         for where, name, instead in replaced:
             stack.enter_context(mock.patch.object(where, name, instead))
-        stack.enter_context(mock.patch.object(trigger, "utcnow", lambda: _pendulum(airflow.now)))
         yield
 
 
@@ -329,7 +329,7 @@ def fate(airflow: Airflow, run: Run) -> str:
 
 
 def rows(airflow: Airflow) -> list[tuple[str, str, str, str]]:
-    """What happened, in order: when, a step or the run of a tick, the run's fate, and what people are told."""
+    """What happened, in order: when, a step or a tick's run, the run's fate, and what people are told."""
     found = [(at(when), f"*{what}*", "", "") for when, what, _ in STEPS]
     due = {run.run_after for run in airflow.runs}
     for tick in ticks_of_the_week(due):

@@ -64,7 +64,7 @@ def late_start() -> dt.timedelta:
 
     :raises InvalidField: the setting is not a duration
     """
-    text = str(conf.get(SECTION, "late_start", fallback="5m")).strip()
+    text = str(conf.get(SECTION, "late_start", fallback="")).strip() or "5m"
     return _duration("late_start", text, SHORTEST_LATE_START, remedy="Write it like this: late_start = 5m.")
 
 

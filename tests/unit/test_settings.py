@@ -44,7 +44,7 @@ def test_a_run_may_begin_five_minutes_late_by_default(monkeypatch: pytest.Monkey
     assert settings.late_start() == dt.timedelta(hours=1)
 
 
-@pytest.mark.parametrize("text", ["", "5", "never", "29s"])
+@pytest.mark.parametrize("text", ["5", "never", "29s", "0s"])
 def test_no_lateness_at_all_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Every run is some seconds late, so no run would ever launch."""
     monkeypatch.setenv("AIRFLOW__DRS__LATE_START", text)
