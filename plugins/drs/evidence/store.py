@@ -5,6 +5,7 @@ overwritten. Ticks of a plan's schedule that launched nothing are kept beside th
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -95,14 +96,13 @@ class EvidenceStore:
         :param run_id: the run whose own records do not count
         :param most: at most this many, the newest
         """
+        ticks = (tick for tick in self.ticks(plan) if isinstance(tick, Tick))
+        newest = next(ticks, None)
+        if newest is None:
+            return ()  # then no record is read: it may be large
         since = self._last_assembled(plan, run_id)
-        found: list[Tick] = []
-        for tick in self.ticks(plan):
-            if len(found) == most or (isinstance(tick, Tick) and tick.at < since):
-                break
-            if isinstance(tick, Tick):
-                found.append(tick)
-        return tuple(reversed(found))
+        later = itertools.takewhile(lambda tick: tick.at >= since, itertools.chain([newest], ticks))
+        return tuple(reversed(list(itertools.islice(later, most))))
 
     def _last_assembled(self, plan: str, run_id: str) -> dt.datetime:
         for _, record in self.newest_first(plan):
