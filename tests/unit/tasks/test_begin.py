@@ -357,6 +357,30 @@ def test_a_tick_that_is_refused_is_told_once(
         assert "To make up for it, trigger a run by hand: `python -m drs drill orders" in notice.message
 
 
+def test_a_tick_that_a_wrong_setting_refuses_is_told(
+    begin_run: Begin, notices: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No scheduled drill would ever run, and nobody looks at Airflow."""
+    monkeypatch.setenv("AIRFLOW__DRS__LATE_START", "never")
+    with pytest.raises(AirflowFailException, match="late_start"):
+        begin_run(run_type="scheduled")
+    (notice,) = notices
+    assert (notice.event, notice.code) == ("missed", "INVALID_FIELD")
+    assert "Write it like this: late_start = 5m. To make up for it" in notice.message
+
+
+def test_a_cleared_run_that_is_refused_is_no_tick(
+    begin_run: Begin, variables: FakeVariables, notices: list[Any]
+) -> None:
+    """A person cleared it, and sees that it is refused."""
+    begin_run(run_type="scheduled")
+    notices.clear()
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(AirflowFailException, match="PLAN_ALREADY_EXECUTING"):
+        begin_run(run_type="scheduled", runs={"run-0": "running"})
+    assert notices == []
+
+
 @pytest.mark.parametrize(
     ("run_type", "late"), [("scheduled", MOST), ("manual", dt.timedelta(days=40))], ids=str
 )

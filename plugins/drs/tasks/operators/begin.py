@@ -52,11 +52,18 @@ class DrsBeginDrillOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
+        try:
+            return self._begin(context)
+        except DrillError as refused:
+            self._tell_refused(context, refused)
+            raise
+
+    def _begin(self, context: Context) -> dict[str, Any]:
         before = restore(context)
         dag_run: Any = context["dag_run"]
         plan = self.plan
         now = utc_now()
-        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+        run_type = type_of(dag_run)
         params: Any = context["params"]
         conf: Mapping[str, Any] = dag_run.conf or {}
         asked = conf.keys() - ({UNPAUSED_AT} if run_type == SCHEDULED else set())
@@ -81,7 +88,7 @@ class DrsBeginDrillOperator(BaseOperator):
             **dataclasses.asdict(request),
         )
         if not record.missed:
-            self._claim(context, record, remedy)
+            claim(context)
             keep_run(record)
         store: Any = context["task_state_store"]
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
@@ -111,23 +118,33 @@ class DrsBeginDrillOperator(BaseOperator):
             known=known_schedule(dag_run.dag_id) if run_type == SCHEDULED else None,
         )
 
-    def _claim(self, context: Context, record: RunRecord, remedy: str) -> None:
-        """Make this run the owner of its plan, or notify people that its tick was refused."""
-        try:
-            claim(context)
-        except PlanAlreadyExecuting as refused:
-            if record.run_type != MANUAL:
-                self._tell(context, record, refused.message, f"{refused.remedy} {remedy}", refused)
-            raise
+    def _tell_refused(self, context: Context, refused: DrillError) -> None:
+        """Notify people that a tick was refused. A person who started or cleared a run sees it anyway."""
+        dag_run: Any = context["dag_run"]
+        store: Any = context["task_state_store"]
+        run_type = type_of(dag_run)
+        if run_type == MANUAL or refused.retryable or store.get(KEPT_RUN) is not None:
+            return
+        plan = self.plan
+        record = RunRecord(
+            token="",
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            began_at=utc_now(),
+            plan=plan.model_dump(mode="json"),
+            digest=plan.digest,
+            waves=tuple(wave.name for wave in plan.waves),
+            run_type=run_type,
+            initiator=initiator(dag_run, run_type),
+        )
+        remedy = f"{refused.remedy} {make_up(plan.name, dag_run.run_after)}".strip()
+        self._tell(context, record, refused.message, remedy, refused.code)
 
-    def _tell(
-        self, context: Context, record: RunRecord, why: str, remedy: str, refused: DrillError | None = None
-    ) -> None:
-        """Notify people once that a run which nobody started by hand launches nothing."""
+    def _tell(self, context: Context, record: RunRecord, why: str, remedy: str, code: str = "") -> None:
+        """Notify people once that a run which no person started launches nothing."""
         store: Any = context["task_state_store"]
         if store.get(TOLD) is None:
             store.set(TOLD, True, retention=NEVER_EXPIRE)
-            code = refused.code.value if refused else ""
             notify_missed(context, run_ledger(context), record, why=why, remedy=remedy, code=code)
 
     def _log_run(self, record: RunRecord) -> None:
@@ -225,6 +242,11 @@ def claim(context: Context) -> None:
             ),
         )
     Variable.set(key, ti.run_id, description="The run that owns this recovery plan")
+
+
+def type_of(dag_run: Any) -> str:
+    """Airflow's word for how the run was started."""
+    return str(getattr(dag_run.run_type, "value", dag_run.run_type))
 
 
 def initiator(dag_run: Any, run_type: str) -> str:
