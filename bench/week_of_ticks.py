@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import datetime as dt
 import json
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import structlog
 from airflow.sdk import DAG
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -146,7 +148,8 @@ class Airflow:
         """The scheduler makes the run that is due, and starts it."""
         if self.next_tick is None or self.next_tick > self.now:
             return
-        run = Run(f"scheduled__{self.next_tick:%H:%M}", "scheduled", self.next_tick)
+        due = dt.datetime.fromtimestamp(self.next_tick.timestamp(), dt.UTC)
+        run = Run(f"scheduled__{due:%H:%M}", "scheduled", due)
         self.start(run)
         self._find_next_tick()
 
@@ -364,6 +367,7 @@ def _why(message: str) -> str:
 
 REFUSED = "refused, PLAN_ALREADY_EXECUTING"
 EXPECTED = {
+    -2: "missed",
     0: "fired",
     2: "fired",
     4: REFUSED,
@@ -396,6 +400,7 @@ def main() -> int:
     argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     ).parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     airflow = play()
     print("| time | what | fate | what people are told |\n|---|---|---|---|")
     for row in rows(airflow):

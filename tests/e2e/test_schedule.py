@@ -75,10 +75,10 @@ def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
     assert call["parameters"]["isDrill"] is True
     assert drilled.xcom("evidence")["initiator"] == "scheduled"
 
-    due = f"Missed: this scheduled run was due at {tick:%Y-%m-%d %H:%M}:00 UTC and "
+    due = f"Missed. This scheduled run was due at {tick:%Y-%m-%d %H:%M}:00 UTC, but "
     schedule = f'"{tick.minute} {tick.hour} * * *" (UTC)'
     for run, why in (
-        (paused, "its DAG was unpaused only at "),
+        (paused, "its DAG was paused until "),
         (edited, f"Airflow has known the plan's schedule {schedule} only since "),
     ):
         assert run.wait() == "success", run.describe()

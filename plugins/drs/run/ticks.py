@@ -11,8 +11,10 @@ import hashlib
 
 from drs.plan import Plan
 from drs.run.records import Record
-from drs.times import as_utc, clock_time, duration, minute
+from drs.times import as_utc, duration, instant, minute
 
+MISSED = "Missed. "
+"""How the reason in the record of a missed run begins."""
 SCHEDULED = "scheduled"
 """Airflow's word for a run that the scheduler made for a tick of its DAG's schedule."""
 UNPAUSED_AT = "drs_unpaused_at"
@@ -85,13 +87,13 @@ def why_missed(
     :param unpaused_at: when the run's DAG was unpaused after the tick; ``None`` if it was not, as far as seen
     :param known: the plan's schedule as the DAG processor last read it; ``None`` if that is not known
     """
-    found = _late(due, began_at, late_start)
-    if found is None and run_type == SCHEDULED:
+    found = None
+    if run_type == SCHEDULED:
         found = _paused(due, unpaused_at) or _other_schedule(plan, due, known)
+    found = found or _late(due, began_at, late_start)
     if found is None:
         return None
-    when = f"{due:%Y-%m-%d} {clock_time(due)}"
-    return f"Missed: this {run_type} run was due at {when} and {found}. It launches nothing."
+    return f"This {run_type} run was due at {_moment(due)}, {found}. It launches nothing."
 
 
 def make_up(plan_name: str, due: dt.datetime) -> str:
@@ -105,7 +107,7 @@ def _late(due: dt.datetime, began_at: dt.datetime, late_start: dt.timedelta) -> 
     if late <= late_start:
         return None
     return (
-        f"began {duration(late.total_seconds())} later; the most is {duration(late_start.total_seconds())} "
+        f"and began {duration(late.total_seconds())} later; the most is {duration(late_start.total_seconds())} "
         "([drs] late_start). Its DAG was paused, or Airflow was down or had no free worker"
     )
 
@@ -113,7 +115,7 @@ def _late(due: dt.datetime, began_at: dt.datetime, late_start: dt.timedelta) -> 
 def _paused(due: dt.datetime, unpaused_at: dt.datetime | None) -> str | None:
     if unpaused_at is None or unpaused_at <= due:
         return None
-    return f"its DAG was unpaused only at {clock_time(unpaused_at)}"
+    return f"but its DAG was paused until {_moment(unpaused_at)}"
 
 
 def _other_schedule(plan: Plan, due: dt.datetime, known: KnownSchedule | None) -> str | None:
@@ -121,12 +123,16 @@ def _other_schedule(plan: Plan, due: dt.datetime, known: KnownSchedule | None) -
         return None
     now = schedule_of(plan, known.since)
     if now is None:
-        return "the plan's file, which was edited since, no longer has a schedule"
+        return "but the plan's file was edited since, and no longer has a schedule"
     if not now.same(known):
-        return f"the plan's file was edited since: its schedule is now {now.name}"
+        return f"but the plan's file was edited since: its schedule is now {now.name}"
     if known.since <= due:
         return None
     return (
-        f"Airflow has known the plan's schedule {known.name} only since {known.since:%Y-%m-%d} "
-        f"{clock_time(known.since)}, when it read the new or edited plan"
+        f"but Airflow has known the plan's schedule {known.name} only since {_moment(known.since)}, when it read "
+        "the new or edited plan"
     )
+
+
+def _moment(at: dt.datetime) -> str:
+    return f"{instant(at)} UTC"

@@ -45,7 +45,7 @@ def every(run: RunRecord) -> list[Notice]:
     }
     return [
         messages.started(run, URL),
-        messages.missed(run, URL, why="Missed: it was due at 05:00.", remedy="Trigger a run by hand."),
+        messages.missed(run, URL, why="It was due at 05:00.", remedy="Trigger a run by hand."),
         messages.approval_wanted(run, URL, what="wave web", **question),
         messages.wave_completed(run, URL, "database", outcome),
         messages.task_failed(run, URL, "wave_database.wait_until_launched", FAILURE),
@@ -83,9 +83,7 @@ def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None
 def test_each_event_tells_its_own() -> None:
     """Each kind of event has a notice with its own content."""
     missed, asked, completed, failed, late, passed, over = every(make_run())[1:]
-    assert (
-        "DRILL of plan orders was missed: it launched nothing.\nWhy: Missed: it was due at" in missed.message
-    )
+    assert "DRILL of plan orders was missed: it launched nothing.\nWhy: It was due at" in missed.message
     assert "What to do: Trigger a run by hand." in missed.message
     assert "Without an answer by 2026-03-01 07:00:00 UTC wave web is rejected." in asked.message
     assert "Who may answer: anyone with permission in Airflow" in asked.message

@@ -45,8 +45,9 @@ def test_a_tick_that_came_while_the_plan_was_ready_for_it_fires(late: float, see
 @pytest.mark.parametrize(
     ("late", "seen", "says"),
     [
-        (301, {}, "began 5 min 1 s later; the most is 5 min ([drs] late_start)"),
-        (65, {"unpaused_at": after(60)}, "its DAG was unpaused only at 06:01:00 UTC"),
+        (301, {}, ", and began 5 min 1 s later; the most is 5 min ([drs] late_start)"),
+        (65, {"unpaused_at": after(60)}, ", but its DAG was paused until 2026-03-01 06:01:00 UTC."),
+        (86400, {"unpaused_at": after(86395)}, "was paused until 2026-03-02 05:59:55 UTC."),
         (
             65,
             {"known": known(60)},
@@ -59,13 +60,20 @@ def test_a_tick_that_came_while_the_plan_was_ready_for_it_fires(late: float, see
         ),
         (5, {"known": known(-60, timezone="UTC")}, "edited since: its schedule is now"),
     ],
-    ids=["late", "paused", "new schedule", "edited after the tick", "time zone edited after the tick"],
+    ids=[
+        "late",
+        "paused",
+        "paused for a day",
+        "new schedule",
+        "edited after the tick",
+        "time zone edited after the tick",
+    ],
 )
 def test_any_other_tick_is_missed_and_says_why(late: float, seen: dict[str, Any], says: str) -> None:
     """With its time, so that a person knows which drill did not take place."""
     found = why(late, **seen)
     assert found is not None
-    assert found.startswith("Missed: this scheduled run was due at 2026-03-01 06:00:00 UTC and ")
+    assert found.startswith("This scheduled run was due at 2026-03-01 06:00:00 UTC, ")
     assert says in found
     assert found.endswith("It launches nothing.")
 
@@ -88,7 +96,7 @@ def test_a_schedule_that_was_removed_fires_no_more() -> None:
 def test_other_runs_are_only_judged_by_their_lateness(run_type: str) -> None:
     """Somebody asked for them; they do not wait for a tick of the schedule."""
     assert why(60, run_type=run_type, known=known(30), unpaused_at=after(30)) is None
-    assert f"this {run_type} run was due at" in str(why(86400, run_type=run_type))
+    assert f"This {run_type} run was due at" in str(why(86400, run_type=run_type))
 
 
 def test_how_to_make_up_for_it_is_a_command() -> None:

@@ -18,7 +18,7 @@ from drs.plan import Plan
 from drs.plan.naming import plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
-from drs.run.ticks import SCHEDULED, UNPAUSED_AT, make_up, why_missed
+from drs.run.ticks import MISSED, SCHEDULED, UNPAUSED_AT, make_up, why_missed
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.identity import restore_launches
@@ -72,7 +72,7 @@ class DrsBeginDrillOperator(BaseOperator):
             check_same_place(before, plan)
         began_at = before.began_at if before else now
         # A run that began in time and is cleared later is not judged again.
-        missed = before.missed if before else self._why_missed(dag_run, run_type, conf, began_at)
+        why = None if before else self._why_missed(dag_run, run_type, conf, began_at)
         remedy = make_up(plan.name, dag_run.run_after)
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
@@ -84,7 +84,7 @@ class DrsBeginDrillOperator(BaseOperator):
             installation=before.installation if before else installation_id(),
             run_type=run_type,
             initiator=initiator(dag_run, run_type),
-            missed=missed,
+            missed=before.missed if before else why and f"{MISSED}{why}",
             **dataclasses.asdict(request),
         )
         if not record.missed:
@@ -94,7 +94,7 @@ class DrsBeginDrillOperator(BaseOperator):
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
         if record.missed:
-            self._tell(context, record, record.missed, remedy)
+            self._tell(context, record, record.missed.removeprefix(MISSED), remedy)
             self.log.warning("%s %s", record.missed, remedy)
             raise AirflowSkipException(record.missed)
         self._log_run(record)

@@ -33,7 +33,7 @@ from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
 from drs.run.request import MANUAL
-from drs.run.ticks import Tick
+from drs.run.ticks import MISSED, Tick
 from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
@@ -71,7 +71,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             self._keep_refused(context, ledger)
             raise AirflowSkipException("This run was refused before it began; there is nothing to record.")
         if run.missed:
-            self._keep_tick(context, run.run_type, at=run.began_at, why=run.missed)
+            self._keep_tick(context, run.run_type, at=run.began_at, why=run.missed.removeprefix(MISSED))
             raise AirflowSkipException(run.missed)
         use_target(self, run)
         evidence = store()
