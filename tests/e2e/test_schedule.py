@@ -78,7 +78,7 @@ def test_a_tick_drills_a_plan_that_is_ready_and_no_other(
     due = f"Missed. This scheduled run was due at {tick:%Y-%m-%d %H:%M}:00 UTC, but "
     schedule = f'"{tick.minute} {tick.hour} * * *" (UTC)'
     for run, why in (
-        (paused, "its DAG was paused until "),
+        (paused, "its DAG was unpaused only after that, at "),
         (edited, f"Airflow has known the plan's schedule {schedule} only since "),
     ):
         assert run.wait() == "success", run.describe()

@@ -106,16 +106,17 @@ def _late(due: dt.datetime, began_at: dt.datetime, late_start: dt.timedelta) -> 
     late = began_at - due
     if late <= late_start:
         return None
+    took, most = duration(late.total_seconds()), duration(late_start.total_seconds())
     return (
-        f"and began {duration(late.total_seconds())} later; the most is {duration(late_start.total_seconds())} "
-        "([drs] late_start). Its DAG was paused, or Airflow was down or had no free worker"
+        f"and began {took} later; the most is {most} ([drs] late_start). Its DAG was paused, or Airflow was down "
+        "or had no free worker"
     )
 
 
 def _paused(due: dt.datetime, unpaused_at: dt.datetime | None) -> str | None:
     if unpaused_at is None or unpaused_at <= due:
         return None
-    return f"but its DAG was paused until {_moment(unpaused_at)}"
+    return f"but its DAG was unpaused only after that, at {_moment(unpaused_at)}"
 
 
 def _other_schedule(plan: Plan, due: dt.datetime, known: KnownSchedule | None) -> str | None:
@@ -129,8 +130,8 @@ def _other_schedule(plan: Plan, due: dt.datetime, known: KnownSchedule | None) -
     if known.since <= due:
         return None
     return (
-        f"but Airflow has known the plan's schedule {known.name} only since {_moment(known.since)}, when it read "
-        "the new or edited plan"
+        f"but Airflow has known the plan's schedule {known.name} only since {_moment(known.since)}, when it "
+        "read the new or edited plan"
     )
 
 

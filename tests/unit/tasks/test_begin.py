@@ -251,7 +251,9 @@ def test_a_tick_that_came_while_the_dag_was_paused_is_missed(
     monkeypatch.setattr(begin, "utc_now", lambda: after(65))
     conf = {UNPAUSED_AT: after(60).isoformat()}
     if moment == "the tick":
-        with pytest.raises(AirflowSkipException, match="its DAG was paused until 2026-03-01 06:01:00 UTC"):
+        with pytest.raises(
+            AirflowSkipException, match="its DAG was unpaused only after that, at 2026-03-01 06:01"
+        ):
             begin_run(plan=MONTHLY, run_type="scheduled", conf=conf, due=NOW)
         assert ledger.run().missed
     else:
@@ -408,7 +410,7 @@ def test_a_missed_run_stays_missed_when_it_is_cleared(
 ) -> None:
     """To catch up, somebody triggers a new run."""
     for _ in range(2):
-        with pytest.raises(AirflowSkipException, match="Missed. This"):
+        with pytest.raises(AirflowSkipException, match=r"Missed\. This"):
             begin_run(run_type="scheduled", due=NOW - LATE)
         xcom.values.clear()
 

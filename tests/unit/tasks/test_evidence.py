@@ -341,7 +341,7 @@ def test_a_missed_run_gives_no_evidence_but_a_tick(ledger: Ledger, folder: Path)
     """It was not a drill. The task is skipped, so no asset event is emitted. A second try writes nothing."""
     store = EvidenceStore(LocalStorage(folder))
     ledger.save_run(
-        make_run(run_type="scheduled", missed="Missed: it was due at 06:00.", began_at=after(900))
+        make_run(run_type="scheduled", missed="Missed. It was due at 06:00.", began_at=after(900))
     )
     for _ in range(2):
         with pytest.raises(AirflowSkipException, match="Missed"):
