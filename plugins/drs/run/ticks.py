@@ -108,8 +108,8 @@ def _late(due: dt.datetime, began_at: dt.datetime, late_start: dt.timedelta) -> 
         return None
     took, most = duration(late.total_seconds()), duration(late_start.total_seconds())
     return (
-        f"and began {took} later; the most is {most} ([drs] late_start). Its DAG was paused, or Airflow was down "
-        "or had no free worker"
+        f"and began {took} later; the most is {most} ([drs] late_start). Its DAG was paused, or Airflow was "
+        "down or had no free worker"
     )
 
 
