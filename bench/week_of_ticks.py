@@ -35,7 +35,7 @@ from bench.campaign.stores import MemoryStorage, TaskStates, Variables, XComs
 from drs.dag_factory import drill_dag, refusing_dag
 from drs.evidence.store import EvidenceStore
 from drs.plan import BrokenPlan, Plan
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from drs.tasks import drill_task, installation, schedules, send_messages, unpaused
 from drs.tasks.operators import begin, evidence
 
@@ -156,7 +156,7 @@ class Airflow:
     def start(self, run: Run) -> None:
         self.runs.append(run)
         run.state, run.start_date = "running", self.now
-        unpaused.on_dag_run_running(run)
+        unpaused.note_unpaused(run)
 
     def trigger(self) -> None:
         """A person starts a run by hand."""
@@ -324,7 +324,7 @@ def play() -> Airflow:
 
 def fate(airflow: Airflow, run: Run) -> str:
     """What became of a run, by what is kept of it."""
-    ticks = [tick for tick in airflow.evidence.ticks("orders") if isinstance(tick, Tick)]
+    ticks = [tick for tick in airflow.evidence.ticks("orders") if isinstance(tick, MissedTick)]
     kept = [tick.fate for tick in ticks if tick.run_id == run.run_id]
     if kept:
         return kept[0]

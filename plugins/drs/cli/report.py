@@ -36,7 +36,7 @@ from drs.evidence.summary import codes, measured, passed_in_full
 from drs.plan import Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.plan.schedule import next_time
-from drs.run.ticks import Tick, make_up
+from drs.run.ticks import MissedTick, make_up
 from drs.tables import first_of, table
 from drs.times import age, instant, utc_now
 
@@ -101,7 +101,7 @@ class History:
     last_passed: Evidence | None
     changed: Sequence[str] | None
     unreadable: Sequence[str]
-    missed: Sequence[Tick]
+    missed: Sequence[MissedTick]
     next_run: dt.datetime | None
     in_airflow: InAirflow = "unknown"
 
@@ -201,9 +201,9 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
             break
     content = plan.model_dump(mode="json") if plan else (newest.plan.content if newest else {})
     schedule = content.get("schedule")
-    missed: list[Tick] = []
+    missed: list[MissedTick] = []
     for tick in itertools.islice(store.ticks(name), limit):
-        if isinstance(tick, Tick):
+        if isinstance(tick, MissedTick):
             missed.append(tick)
         else:
             unreadable.append(tick)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from drs.aws.jobs import Job, LogEvent
 from drs.evidence.record import Explanation
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 
 
 class Explain(Protocol):
@@ -57,7 +57,7 @@ class Account:
     remarks: Sequence[str] = ()
     url: str | None = None
     next_run: dt.datetime | None = None
-    missed: Sequence[Tick] = ()
+    missed: Sequence[MissedTick] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     explain: Explain = explains_nothing
 

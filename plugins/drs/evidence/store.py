@@ -14,7 +14,7 @@ from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
 from drs.evidence.record import Evidence, Link, RunFindings
 from drs.evidence.storage import RecordStorage
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from drs.times import SEARCH_CLOCK_SKEW
 
 TICKS = "ticks"
@@ -80,23 +80,25 @@ class EvidenceStore:
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
-    def ticks(self, plan: str) -> Iterator[Tick | str]:
+    def ticks(self, plan: str) -> Iterator[MissedTick | str]:
         """The plan's missed and refused runs, newest first. A text says why one cannot be read."""
         for name in reversed(self._place.names(f"{plan}/{TICKS}")):
             if not name.endswith(".json"):
                 continue
             try:
-                yield Tick.model_validate(chain.parse(self._place.read(f"{plan}/{TICKS}/{name}") or b""))
+                yield MissedTick.model_validate(
+                    chain.parse(self._place.read(f"{plan}/{TICKS}/{name}") or b"")
+                )
             except ValueError as error:
                 yield f"{TICKS}/{name}: {error}"
 
-    def ticks_before(self, plan: str, run_id: str, most: int) -> tuple[Tick, ...]:
+    def ticks_before(self, plan: str, run_id: str, most: int) -> tuple[MissedTick, ...]:
         """The missed and refused runs since the newest record of another run, oldest first.
 
         :param run_id: the run whose own records do not count
         :param most: at most this many, the newest
         """
-        ticks = (tick for tick in self.ticks(plan) if isinstance(tick, Tick))
+        ticks = (tick for tick in self.ticks(plan) if isinstance(tick, MissedTick))
         newest = next(ticks, None)
         if newest is None:
             return ()  # then no record is read: it may be large
@@ -141,7 +143,7 @@ class EvidenceStore:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def keep_tick(self, plan: str, tick: Tick) -> str:
+    def keep_tick(self, plan: str, tick: MissedTick) -> str:
         """Write that a run was missed or refused. If that is written already, nothing changes.
 
         :return: the file

@@ -47,8 +47,8 @@ def schedule_of(plan: Plan, since: dt.datetime) -> KnownSchedule | None:
     return KnownSchedule(schedule=plan.schedule, timezone=plan.timezone, since=since)
 
 
-class Tick(Record):
-    """A run that no person started and that launched nothing: it was missed, or refused."""
+class MissedTick(Record):
+    """A tick, or another run that no person started, that launched nothing: it was missed, or refused."""
 
     run_id: str
     run_type: str

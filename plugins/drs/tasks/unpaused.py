@@ -1,4 +1,4 @@
-"""A listener in Airflow's scheduler: notes in a scheduled run that its DAG was unpaused after the run's tick.
+"""Runs in Airflow's scheduler: notes in a scheduled run that its DAG was unpaused after the run's tick.
 
 Airflow keeps this time only in its audit log, which no task can read. The scheduler can: it calls this
 when a run starts, and it has the database. For a DAG that was not unpaused after the tick, nothing is noted.
@@ -11,7 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from airflow.listeners import hookimpl
+from drs.plan.naming import DAG_ID_PREFIX
+from drs.run.ticks import SCHEDULED, UNPAUSED_AT
 
 BY_API, BY_API_MANY, BY_COMMAND = "patch_dag", "patch_dags", "cli_dag_unpause"
 """The events of the audit log by which a DAG is unpaused: one or several DAGs in the UI or over the API, and
@@ -19,13 +20,8 @@ BY_API, BY_API_MANY, BY_COMMAND = "patch_dag", "patch_dags", "cli_dag_unpause"
 """
 
 
-@hookimpl
-def on_dag_run_running(dag_run: Any) -> None:
-    """Airflow logs what this raises, and the run goes on."""
-    # Imported late, because Airflow loads this module in every process, even for tasks of other DAGs.
-    from drs.plan.naming import DAG_ID_PREFIX
-    from drs.run.ticks import SCHEDULED, UNPAUSED_AT
-
+def note_unpaused(dag_run: Any) -> None:
+    """Write into the run's ``conf`` when its DAG was unpaused, if that was after the run's tick."""
     run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
     if run_type != SCHEDULED or not dag_run.dag_id.startswith(DAG_ID_PREFIX):
         return

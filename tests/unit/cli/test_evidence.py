@@ -20,7 +20,7 @@ from drs.evidence.schema import evidence_schema_text
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.run.records import FailureRecord, Stop
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
 from tests.unit.evidence.records import copy, failed_record, instance_id, server_id
@@ -416,11 +416,11 @@ def test_an_older_record_is_shown_as_it_is_stored(kept: Commands, tmp_path: Path
     assert kept.run("evidence", "verify").code == 0
 
 
-def tick(day: int, **fields: Any) -> Tick:
+def tick(day: int, **fields: Any) -> MissedTick:
     """A tick of that day of March that launched nothing."""
     at = after(86400 * (day - 1))
     run_id = f"scheduled__{at.isoformat()}"
-    return Tick.model_validate(
+    return MissedTick.model_validate(
         {"run_id": run_id, "run_type": "scheduled", "due": at, "at": at, "why": "Missed: late.", **fields}
     )
 

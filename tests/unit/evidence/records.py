@@ -29,7 +29,7 @@ from drs.evidence.record import (
 )
 from drs.plan import Plan
 from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult, Loss
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from tests.unit.drill import after
 
 JOB_EVENTS = (
@@ -503,7 +503,7 @@ def failed_record() -> Evidence:
         by="drsjob-0cc of plan billing, run manual__2026-03-01, ended it",
     )
     unmeasured = Measure(target_seconds=3600, measured_seconds=None, met=None)
-    missed = Tick(
+    missed = MissedTick(
         run_id="scheduled__2026-02-01T06:00:00+00:00",
         run_type="scheduled",
         due=after(-28 * 86400),

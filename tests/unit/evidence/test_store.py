@@ -22,7 +22,7 @@ from drs.evidence.storage import (
     open_storage,
 )
 from drs.evidence.store import EvidenceStore
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import KEY, REGION, Server
 from tests.unit.drill import after, make_run
 from tests.unit.evidence.runs import found, passed_run
@@ -67,10 +67,10 @@ def store(place: RecordStorage) -> EvidenceStore:
     return EvidenceStore(place, page)
 
 
-def tick(number: int, **fields: Any) -> Tick:
+def tick(number: int, **fields: Any) -> MissedTick:
     """A tick that was missed that many minutes after NOW."""
     at = after(60 * number)
-    return Tick.model_validate(
+    return MissedTick.model_validate(
         {"run_id": f"run-{number}", "run_type": "scheduled", "due": at, "at": at, "why": "Missed.", **fields}
     )
 

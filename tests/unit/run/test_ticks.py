@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drs.run.ticks import KnownSchedule, Tick, make_up, schedule_of, why_missed
+from drs.run.ticks import KnownSchedule, MissedTick, make_up, schedule_of, why_missed
 from tests.unit.drill import NOW, after, make_plan
 
 MONTHLY = make_plan(schedule="0 6 1 * *", timezone="Europe/Berlin")
@@ -118,7 +118,7 @@ def test_a_plan_without_a_schedule_has_no_ticks() -> None:
 def test_ticks_are_sorted_by_the_names_of_their_files() -> None:
     """Two runs of one time have two files."""
     ticks = [
-        Tick(run_id=f"run-{number}", run_type="scheduled", due=after(seconds), at=NOW, why="")
+        MissedTick(run_id=f"run-{number}", run_type="scheduled", due=after(seconds), at=NOW, why="")
         for number, seconds in enumerate((86400, 0, 0))
     ]
     names = sorted(tick.file_name for tick in ticks)

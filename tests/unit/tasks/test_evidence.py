@@ -23,7 +23,7 @@ from drs.plan.check_labels import ALWAYS
 from drs.preflight import Finding
 from drs.run.ledger import Ledger
 from drs.run.records import CheckResult, FailureRecord, Resolution, WaveResolution, WaveValidation
-from drs.run.ticks import Tick
+from drs.run.ticks import MissedTick
 from drs.tasks.operators import evidence as module
 from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
@@ -347,7 +347,7 @@ def test_a_missed_run_gives_no_evidence_but_a_tick(ledger: Ledger, folder: Path)
         with pytest.raises(AirflowSkipException, match="Missed"):
             execute(dag_run=scheduled(), begin="skipped")
     (tick,) = store.ticks("orders")
-    assert tick == Tick(
+    assert tick == MissedTick(
         run_id="scheduled__1",
         run_type="scheduled",
         due=NOW,
@@ -369,7 +369,7 @@ def test_a_refused_tick_is_kept_with_its_code(
     with pytest.raises(AirflowSkipException, match="refused before it began"):
         execute(dag_run=scheduled(run_type=run_type), begin="failed")
     ticks = list(EvidenceStore(LocalStorage(folder)).ticks("orders"))
-    assert [tick.model_dump() for tick in ticks if isinstance(tick, Tick)] == [
+    assert [tick.model_dump() for tick in ticks if isinstance(tick, MissedTick)] == [
         {
             "run_id": "scheduled__1",
             "run_type": "scheduled",
@@ -384,7 +384,7 @@ def test_a_refused_tick_is_kept_with_its_code(
 def test_the_next_record_lists_the_ticks_since_the_last_one(drilled: SimulatedDrill, folder: Path) -> None:
     """Written again, the record is the same. The record after it does not list them again."""
     store = EvidenceStore(LocalStorage(folder))
-    tick = Tick(run_id="scheduled__1", run_type="scheduled", due=NOW, at=utc_now(), why="Missed.")
+    tick = MissedTick(run_id="scheduled__1", run_type="scheduled", due=NOW, at=utc_now(), why="Missed.")
     store.keep_tick("orders", tick)
     execute(drilled)
     assert record_in(folder).missed_before == (tick,)

@@ -10,7 +10,7 @@ import pytest
 
 from drs.run.ticks import UNPAUSED_AT
 from drs.tasks import unpaused
-from drs.tasks.unpaused import last_unpaused, on_dag_run_running
+from drs.tasks.unpaused import last_unpaused, note_unpaused
 from tests.unit.drill import NOW, after
 
 ORDERS = "drs_drill__orders"
@@ -81,7 +81,7 @@ def test_only_scheduled_runs_of_plans_are_looked_at(
         unpaused, "entries_since", lambda at: asked.append(at) or [entry(dag_id=dag_id, is_paused=False)]
     )
     run = SimpleNamespace(dag_id=dag_id, run_type=run_type, run_after=NOW, conf=None)
-    on_dag_run_running(run)
+    note_unpaused(run)
     assert run.conf == conf
     assert asked == ([NOW] if conf else [])
 
@@ -90,5 +90,5 @@ def test_a_run_of_a_dag_that_was_not_unpaused_stays_as_it_is(monkeypatch: pytest
     """Its conf is empty, as Airflow made it."""
     monkeypatch.setattr(unpaused, "entries_since", lambda _: [])
     run = SimpleNamespace(dag_id=ORDERS, run_type="scheduled", run_after=NOW, conf=None)
-    on_dag_run_running(run)
+    note_unpaused(run)
     assert run.conf is None

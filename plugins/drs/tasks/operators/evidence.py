@@ -33,7 +33,7 @@ from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
 from drs.run.request import MANUAL
-from drs.run.ticks import MISSED, Tick
+from drs.run.ticks import MISSED, MissedTick
 from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
@@ -95,7 +95,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
     ) -> None:
         dag_run: Any = context["dag_run"]
         due = dag_run.run_after
-        tick = Tick(run_id=dag_run.run_id, run_type=run_type, due=due, at=at, code=code, why=why)
+        tick = MissedTick(run_id=dag_run.run_id, run_type=run_type, due=due, at=at, code=code, why=why)
         path = store().keep_tick(plan_name(dag_run.dag_id), tick)
         self.log.info("Kept in %s, for `report` and the plan's next record: %s", path, why)
 
@@ -121,7 +121,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             explain=explained,
         )
 
-    def _missed(self, evidence: EvidenceStore, run: RunRecord, remarks: list[str]) -> tuple[Tick, ...]:
+    def _missed(self, evidence: EvidenceStore, run: RunRecord, remarks: list[str]) -> tuple[MissedTick, ...]:
         try:
             return evidence.ticks_before(run.read_plan().name, run.run_id, MOST_MISSED)
         except Exception as error:  # every kind of store raises its own errors
