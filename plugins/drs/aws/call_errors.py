@@ -72,7 +72,7 @@ def certainly_refused(error: Exception) -> bool:
     """Whether AWS has not acted: it refused the request, and botocore had not sent the request before."""
     if not isinstance(error, ClientError):
         return False
-    return not reply_unknown(error) and not error.response["ResponseMetadata"].get("RetryAttempts")
+    return not reply_unknown(error) and not error.response.get("ResponseMetadata", {}).get("RetryAttempts")
 
 
 def unreached(error: Exception) -> bool:
