@@ -228,6 +228,10 @@ class _TaskInstance:
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str | None]]:
         return {self.run_id: {"begin": self.run.begin_state}}
 
+    def get_previous_dagrun(self) -> Run | None:
+        before = [run for run in self.airflow.runs if run.run_after < self.run.run_after]
+        return max(before, key=lambda run: run.run_after, default=None)
+
     def xcom_pull(self, *, task_ids: str, key: str, **_: Any) -> Any:
         return self.airflow.xcoms.get((DAG_ID, self.run_id, task_ids), key)
 
@@ -336,7 +340,7 @@ def rows(airflow: Airflow) -> list[tuple[str, str, str, str]]:
     found = [(at(when), f"*{what}*", "", "") for when, what, _ in STEPS]
     due = {run.run_after for run in airflow.runs}
     for tick in ticks_of_the_week(due):
-        found.append((tick, "tick", "no run: Airflow makes one for the last tick alone", ""))
+        found.append((tick, "tick", "no run: Airflow makes one for the last tick alone", "see the next run"))
     for run in airflow.runs:
         told = "; ".join(
             f"{notice.event}: {notice.subject}. {_why(notice.message)}".strip()

@@ -10,6 +10,7 @@ import datetime as dt
 import hashlib
 
 from drs.plan import Plan
+from drs.plan.schedule import next_time
 from drs.run.records import Record
 from drs.times import as_utc, duration, instant, minute
 
@@ -17,6 +18,8 @@ MISSED = "Missed. "
 """How the reason in the record of a missed run begins."""
 SCHEDULED = "scheduled"
 """Airflow's word for a run that the scheduler made for a tick of its DAG's schedule."""
+MOST_COUNTED = 1000
+"""Ticks without a run are counted up to this number."""
 UNPAUSED_AT = "drs_unpaused_at"
 """The key in a scheduled run's ``conf`` under which the scheduler's listener notes that the DAG was unpaused
 after the run's tick, and when.
@@ -94,6 +97,24 @@ def why_missed(
     if found is None:
         return None
     return f"This {run_type} run was due at {_moment(due)}, {found}. It launches nothing."
+
+
+def without_run(known: KnownSchedule | None, previous: dt.datetime | None, due: dt.datetime) -> str:
+    """The ticks before this one for which Airflow made no run, in a sentence; empty if there are none.
+
+    Airflow makes a run only for the last tick of a pause.
+
+    :param previous: the time of the run before this one; ``None`` if there was none
+    """
+    if known is None:
+        return ""
+    since = max(known.since, previous or known.since)
+    count, tick = 0, next_time(known.schedule, known.timezone, since)
+    while tick < due and count < MOST_COUNTED:
+        count, tick = count + 1, next_time(known.schedule, known.timezone, tick)
+    more = "more than " if tick < due else ""
+    ticks = "tick" if count == 1 else "ticks"
+    return f"Airflow made no run for {more}{count} earlier {ticks} after {_moment(since)}." if count else ""
 
 
 def make_up(plan_name: str, due: dt.datetime) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drs.run.ticks import KnownSchedule, MissedTick, make_up, schedule_of, why_missed
+from drs.run.ticks import KnownSchedule, MissedTick, make_up, schedule_of, why_missed, without_run
 from tests.unit.drill import NOW, after, make_plan
 
 MONTHLY = make_plan(schedule="0 6 1 * *", timezone="Europe/Berlin")
@@ -101,6 +101,31 @@ def test_other_runs_are_only_judged_by_their_lateness(run_type: str) -> None:
     """Somebody asked for them; they do not wait for a tick of the schedule."""
     assert why(60, run_type=run_type, known=known(30), unpaused_at=after(30)) is None
     assert f"This {run_type} run was due at" in str(why(86400, run_type=run_type))
+
+
+@pytest.mark.parametrize(
+    ("since", "previous", "says"),
+    [
+        (-86400 * 30, -86400 * 4, "Airflow made no run for 3 earlier ticks after 2026-02-25 06:00:00 UTC."),
+        (-86400 * 2, -86400 * 4, "Airflow made no run for 1 earlier tick after 2026-02-27 06:00:00 UTC."),
+        (-86400 * 3, None, "Airflow made no run for 2 earlier ticks after 2026-02-26 06:00:00 UTC."),
+        (-86400 * 30, -86400, ""),
+        (60, None, ""),
+    ],
+)
+def test_ticks_for_which_there_was_no_run_are_counted(
+    since: float, previous: float | None, says: str
+) -> None:
+    """Since the run before, or since the schedule is known."""
+    before = None if previous is None else after(previous)
+    assert without_run(known(since, "0 6 * * *", "UTC"), before, NOW) == says
+
+
+def test_ticks_are_counted_to_a_thousand() -> None:
+    """Counting takes time, and nobody needs the number."""
+    every_minute = known(-86400 * 30, "* * * * *", "UTC")
+    assert "no run for more than 1000 earlier ticks" in without_run(every_minute, None, NOW)
+    assert without_run(None, None, NOW) == ""
 
 
 def test_how_to_make_up_for_it_is_a_command() -> None:

@@ -69,6 +69,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         run_type: str = "manual",
         pushed: dict[tuple[str, str], Any] | None = None,
         due: dt.datetime = NOW,
+        previous: dt.datetime | None = None,
         **params: Any,
     ) -> Any:
         plan = plan or make_plan()
@@ -87,6 +88,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
             "task_state_store": state_store,
         }
         context["ti"].task_id = "begin"
+        context["ti"].previous = previous and types.SimpleNamespace(run_after=previous)
         context["ti"].pushed = pushed or {}
         return (task or DrsBeginDrillOperator(task_id="begin", plan=plan)).execute(context)
 
@@ -259,6 +261,18 @@ def test_a_tick_that_came_while_the_dag_was_paused_is_missed(
     else:
         begin_run(plan=MONTHLY, run_type="scheduled", conf=conf, due=after(60))
         assert ledger.run().missed is None
+
+
+def test_a_missed_run_counts_the_ticks_for_which_there_was_no_run(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables
+) -> None:
+    """After a long pause, Airflow makes a run only for its last tick."""
+    daily = make_plan(schedule="0 6 * * *")
+    seen_by_processor(variables, -86400 * 30, "0 6 * * *")
+    conf = {UNPAUSED_AT: after(5).isoformat()}
+    with pytest.raises(AirflowSkipException, match="for 3 earlier ticks after 2026-02-25 06:00:00 UTC"):
+        begin_run(plan=daily, run_type="scheduled", conf=conf, previous=NOW - dt.timedelta(days=4))
+    assert ledger.run().missed
 
 
 def test_a_person_cannot_pass_what_the_listener_notes(begin_run: Begin) -> None:

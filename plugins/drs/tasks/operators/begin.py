@@ -18,7 +18,7 @@ from drs.plan import Plan
 from drs.plan.naming import plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
-from drs.run.ticks import MISSED, SCHEDULED, UNPAUSED_AT, make_up, why_missed
+from drs.run.ticks import MISSED, SCHEDULED, UNPAUSED_AT, make_up, why_missed, without_run
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.identity import restore_launches
@@ -72,7 +72,7 @@ class DrsBeginDrillOperator(BaseOperator):
             check_same_place(before, plan)
         began_at = before.began_at if before else now
         # A run that began in time and is cleared later is not judged again.
-        why = None if before else self._why_missed(dag_run, run_type, conf, began_at)
+        why = None if before else self._why_missed(context, run_type, conf, began_at)
         remedy = make_up(plan.name, dag_run.run_after)
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
@@ -103,20 +103,28 @@ class DrsBeginDrillOperator(BaseOperator):
         return {"token": record.token, "waves": list(record.waves)}
 
     def _why_missed(
-        self, dag_run: Any, run_type: str, conf: Mapping[str, Any], began_at: dt.datetime
+        self, context: Context, run_type: str, conf: Mapping[str, Any], began_at: dt.datetime
     ) -> str | None:
         if run_type == MANUAL:
             return None
+        dag_run: Any = context["dag_run"]
         unpaused_at = conf.get(UNPAUSED_AT) if run_type == SCHEDULED else None
-        return why_missed(
+        known = known_schedule(dag_run.dag_id) if run_type == SCHEDULED else None
+        why = why_missed(
             self.plan,
             run_type=run_type,
             due=dag_run.run_after,
             began_at=began_at,
             late_start=settings.late_start(),
             unpaused_at=dt.datetime.fromisoformat(unpaused_at) if unpaused_at else None,
-            known=known_schedule(dag_run.dag_id) if run_type == SCHEDULED else None,
+            known=known,
         )
+        if why is None:
+            return None
+        ti: Any = context["ti"]
+        previous = ti.get_previous_dagrun()
+        others = without_run(known, previous.run_after if previous else None, dag_run.run_after)
+        return f"{why} {others}".strip()
 
     def _tell_refused(self, context: Context, refused: DrillError) -> None:
         """Notify people that a tick was refused. A person who started or cleared a run sees it anyway."""
