@@ -340,7 +340,7 @@ def rows(airflow: Airflow) -> list[tuple[str, str, str, str]]:
     found = [(at(when), f"*{what}*", "", "") for when, what, _ in STEPS]
     due = {run.run_after for run in airflow.runs}
     for tick in ticks_of_the_week(due):
-        found.append((tick, "tick", "no run: Airflow makes one for the last tick alone", "see the next run"))
+        found.append((tick, "tick", "no run: Airflow makes one for the last tick alone", ""))
     for run in airflow.runs:
         told = "; ".join(
             f"{notice.event}: {notice.subject}. {_why(notice.message)}".strip()
