@@ -351,7 +351,8 @@ def rows(airflow: Airflow) -> list[tuple[str, str, str, str]]:
         what = "tick" if run.run_type == "scheduled" else "run by hand"
         late = int((run.start_date - run.run_after).total_seconds())
         found.append((run.run_after, f"{what}, run made {late} s later", fate(airflow, run), told))
-    return [(f"{when:%H:%M:%S}", *cells) for when, *cells in sorted(found, key=lambda row: row[0])]
+    found.sort(key=lambda row: row[0])
+    return [(f"{when:%H:%M:%S}", what, became, told) for when, what, became, told in found]
 
 
 def ticks_of_the_week(due: set[dt.datetime]) -> Iterator[dt.datetime]:

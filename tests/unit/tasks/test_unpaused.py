@@ -77,9 +77,12 @@ def test_only_scheduled_runs_of_plans_are_looked_at(
 ) -> None:
     """The scheduler runs other people's DAGs too."""
     asked: list[Any] = []
-    monkeypatch.setattr(
-        unpaused, "entries_since", lambda at: asked.append(at) or [entry(dag_id=dag_id, is_paused=False)]
-    )
+
+    def entries(after: Any) -> list[Any]:
+        asked.append(after)
+        return [entry(dag_id=dag_id, is_paused=False)]
+
+    monkeypatch.setattr(unpaused, "entries_since", entries)
     run = SimpleNamespace(dag_id=dag_id, run_type=run_type, run_after=NOW, conf=None)
     note_unpaused(run)
     assert run.conf == conf
