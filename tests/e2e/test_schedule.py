@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,7 @@ def next_run(stack: Stack, path: Path, known: list[str] | None = None, timeout: 
     return DrillRun(stack, plan, run_id, started)
 
 
-def report(stack: Stack, plans: Path, name: str) -> dict[str, object]:
+def report(stack: Stack, plans: Path, name: str) -> dict[str, Any]:
     """What the command says of the plan."""
     (told,) = json.loads(drs(stack, "report", name, "--plans", str(plans), "--json").stdout)
     return dict(told)

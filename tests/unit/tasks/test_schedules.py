@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time import task_runner
 
 from drs.dag_factory import drill_dag, refusing_dag
 from drs.plan import BrokenPlan, Plan
@@ -97,9 +98,9 @@ def unanswered(*_: Any, **__: Any) -> None:
 
 def test_only_the_dag_processor_keeps_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker sees one plan, and a person's process may see other files."""
-    monkeypatch.delattr(schedules.task_runner, "SUPERVISOR_COMMS", raising=False)
+    monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
     assert in_dag_processor(None) is False
-    monkeypatch.setattr(schedules.task_runner, "SUPERVISOR_COMMS", object(), raising=False)
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
     assert in_dag_processor(None) is True
     assert in_dag_processor(ORDERS) is False
 
