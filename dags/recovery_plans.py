@@ -4,5 +4,10 @@ from airflow.sdk import get_parsing_context
 
 from drs import settings
 from drs.dag_factory import build_dags
+from drs.tasks.schedules import in_dag_processor, keep_schedules
 
-globals().update(build_dags(settings.plans_folder(), only=get_parsing_context().dag_id))
+only = get_parsing_context().dag_id
+dags = build_dags(settings.plans_folder(), only=only)
+if in_dag_processor(only):
+    keep_schedules(dags)
+globals().update(dags)

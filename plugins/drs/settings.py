@@ -17,6 +17,7 @@ from drs.plan.model import Notifier
 
 SECTION = "drs"
 SHORTEST_WATCH = dt.timedelta(minutes=1)
+SHORTEST_LATE_START = dt.timedelta(seconds=30)
 
 
 def plans_folder() -> Path:
@@ -58,6 +59,15 @@ def readiness_schedule() -> str:
     return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()
 
 
+def late_start() -> dt.timedelta:
+    """A run that no person started and that begins later than this after its tick launches nothing.
+
+    :raises InvalidField: the setting is not a duration
+    """
+    text = str(conf.get(SECTION, "late_start", fallback="")).strip() or "5m"
+    return _duration("late_start", text, SHORTEST_LATE_START, remedy="Write it like this: late_start = 5m.")
+
+
 def watch_interval() -> dt.timedelta | None:
     """How often the watch looks. Empty: only when it is triggered by hand.
 
@@ -66,16 +76,22 @@ def watch_interval() -> dt.timedelta | None:
     text = str(conf.get(SECTION, "watch_interval", fallback="10m")).strip()
     if not text:
         return None
+    remedy = "Write it like this: watch_interval = 10m. Leave it empty to run the watch only by hand."
+    return _duration("watch_interval", text, SHORTEST_WATCH, remedy=remedy)
+
+
+def _duration(name: str, text: str, shortest: dt.timedelta, *, remedy: str) -> dt.timedelta:
     try:
-        interval = durations.parse(text)
+        found = durations.parse(text)
     except PydanticCustomError:
-        interval = dt.timedelta(0)
-    if interval < SHORTEST_WATCH:
+        found = dt.timedelta(0)
+    if found < shortest:
         raise InvalidField(
-            f"The setting watch_interval in section [drs] is {text!r}, not a duration of at least 1m.",
-            remedy="Write it like this: watch_interval = 10m. Leave it empty to run the watch only by hand.",
+            f"The setting {name} in section [drs] is {text!r}, not a duration of at least "
+            f"{durations.render(shortest)}.",
+            remedy=remedy,
         )
-    return interval
+    return found
 
 
 def watch_terminates() -> bool:

@@ -170,8 +170,10 @@ def test_a_worker_of_another_dag_builds_none(plans: Path, monkeypatch: pytest.Mo
     assert (bag.dags, bag.import_errors) == ({}, {})
 
 
-def test_the_plugin_manager_imports_nothing_of_the_package() -> None:
-    """It would execute each file of plugins/ under its bare name, even __main__."""
+def test_the_plugin_manager_imports_the_plugin_and_nothing_of_the_package() -> None:
+    """It would execute each file of plugins/ under its bare name, even __main__. The plugin is loaded in each
+    process of Airflow: it imports the package only when it is called.
+    """
     code = (
         "import sys\n"
         "from airflow import plugins_manager\n"
@@ -186,4 +188,4 @@ def test_the_plugin_manager_imports_nothing_of_the_package() -> None:
         check=True,
         env={**os.environ, "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins")},
     )
-    assert done.stdout.splitlines()[-1] == "{} []"
+    assert done.stdout.splitlines()[-1] == f"{{}} {[str(REPOSITORY / 'plugins' / 'drs_plugin.py')]}"

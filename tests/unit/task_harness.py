@@ -32,6 +32,8 @@ class FakeTaskInstance:
     ) -> None:
         self.states = dict(states or {})
         self.runs = dict(runs or {})
+        self.previous: Any = None
+        """The DAG's run before this one, if there was one."""
         self.paused = False
         """Whether the DAG is paused."""
         self.xcom: dict[str, Any] = {}
@@ -72,6 +74,9 @@ class FakeTaskInstance:
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
         assert dag_id == self.dag_id
         return self.runs[run_id]
+
+    def get_previous_dagrun(self) -> Any:
+        return self.previous
 
     def get_dag(self, dag_id: str) -> Any:
         assert dag_id == self.dag_id

@@ -1,4 +1,4 @@
-"""The settings of the watch: what they mean, and what is refused by name."""
+"""The settings: what they mean, and what is refused by name."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ def test_an_interval_that_makes_no_sense_is_refused(monkeypatch: pytest.MonkeyPa
     with pytest.raises(InvalidField, match="watch_interval") as refused:
         settings.watch_interval()
     assert text in refused.value.message
+
+
+def test_a_run_may_begin_five_minutes_late_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scheduler that was restarted, or a worker that was busy, needs no person."""
+    assert settings.late_start() == dt.timedelta(minutes=5)
+    monkeypatch.setenv("AIRFLOW__DRS__LATE_START", "1h")
+    assert settings.late_start() == dt.timedelta(hours=1)
+
+
+@pytest.mark.parametrize("text", ["5", "never", "29s", "0s"])
+def test_no_lateness_at_all_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Every run is some seconds late, so no run would ever launch."""
+    monkeypatch.setenv("AIRFLOW__DRS__LATE_START", text)
+    with pytest.raises(InvalidField, match=r"late_start .* at least 30s"):
+        settings.late_start()
 
 
 def test_the_watch_terminates_nothing_unless_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from drs.cli.airflow_records import Failure, RunStore, failures
 from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json, whole_number
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.run.ledger import Ledger
+from drs.run.request import MANUAL
 from drs.tables import table
 from drs.times import duration, instant, utc_now
 
@@ -56,12 +57,15 @@ def _runs(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     dag = plan_dag(api, arguments.plan)["dag_id"] if arguments.plan else None
     found = drill_runs(api, dag, state="failed" if arguments.failed else None)[: arguments.limit]
-    rows = [(run, list(_failures(api, run)) if run["state"] == "failed" else []) for run in found]
+    rows = [
+        (run, list(_failures(api, run)) if run["state"] == "failed" else [], _missed(api, run))
+        for run in found
+    ]
     if arguments.json:
-        print_json([_as_json(api, run, failed) for run, failed in rows])
+        print_json([_as_json(api, *row) for row in rows])
     elif rows:
         header = ("plan", "run", "state", "began", "took", "by", "failed")
-        print(table(header, [_row(run, failed) for run, failed in rows]))
+        print(table(header, [_row(*row) for row in rows]))
     else:
         print("There are no such runs.")
     return OK
@@ -81,11 +85,19 @@ def _failures(api: AirflowApi, run: DagRun) -> Iterator[Failure]:
     return failures(Ledger(RunStore(api, *name)), api.task_instances(*name))
 
 
-def _row(run: DagRun, failed: Sequence[Failure]) -> tuple[str, ...]:
+def _missed(api: AirflowApi, run: DagRun) -> str | None:
+    """Why the run launched nothing, if it was missed: Airflow shows such a run as a success."""
+    if run["run_type"] == MANUAL or run["state"] != "success":
+        return None
+    begun = Ledger(RunStore(api, run["dag_id"], run["dag_run_id"])).begun()
+    return begun.missed if begun else None
+
+
+def _row(run: DagRun, failed: Sequence[Failure], missed: str | None) -> tuple[str, ...]:
     return (
         plan_name(run["dag_id"]),
         run["dag_run_id"],
-        run["state"],
+        "missed" if missed else run["state"],
         instant(_parsed(run["start_date"]), "-") if run["start_date"] else "-",
         duration(_seconds(run), "-"),
         run["triggering_user_name"] or run["run_type"],
@@ -93,7 +105,7 @@ def _row(run: DagRun, failed: Sequence[Failure]) -> tuple[str, ...]:
     )
 
 
-def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure]) -> dict[str, Any]:
+def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure], missed: str | None) -> dict[str, Any]:
     return {
         "plan": plan_name(run["dag_id"]),
         "dag_id": run["dag_id"],
@@ -105,6 +117,7 @@ def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure]) -> dict[st
         "run_type": run["run_type"],
         "user": run["triggering_user_name"],
         "conf": run["conf"],
+        "missed": missed,
         "failures": [asdict(failure) for failure in failed],
     }
 

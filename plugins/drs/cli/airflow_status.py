@@ -19,8 +19,8 @@ from drs.errors import DrillError
 from drs.evidence.storage import open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan, PlanError, load_folder
-from drs.plan.naming import DAG_ID_PREFIX
-from drs.tables import table
+from drs.plan.naming import DAG_ID_PREFIX, plan_name
+from drs.tables import first_of, table
 
 _PARTS = {
     "scheduler": "No task begins. Start `airflow scheduler`.",
@@ -118,8 +118,9 @@ def airflow_checks(api: AirflowApi) -> Iterator[Check]:
 
 def _plan_checks(api: AirflowApi) -> Iterator[Check]:
     dags = [dag for dag in api.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX)]
-    paused = sum(dag["is_paused"] for dag in dags)
-    yield Check("plans in Airflow", bool(dags), f"{len(dags)}, of which {paused} paused")
+    paused = [plan_name(dag["dag_id"]) for dag in dags if dag["is_paused"]]
+    without = f" (no next run: {first_of(sorted(paused))})" if paused else ""
+    yield Check("plans in Airflow", bool(dags), f"{len(dags)}, of which {len(paused)} paused{without}")
     for failure in api.import_errors():
         raised = _RAISED.search(failure["stack_trace"])
         message = failure["stack_trace"][raised.start() if raised else 0 :].strip()

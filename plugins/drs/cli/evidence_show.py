@@ -59,6 +59,10 @@ def shown(record: Evidence) -> Iterator[str]:
         ("Why it did not pass", [*record.reasons]),
         ("Preflight", [f"{each.severity} {each.code}: {each.seen}" for each in record.findings]),
         ("Instances that somebody else ended during the drill", [*_losses(record)]),
+        (
+            "Scheduled runs since the previous record that launched nothing",
+            [f"{instant(tick.due, '-')} {tick.fate}: {tick.why}" for tick in record.missed_before],
+        ),
         ("Excluded servers", [f"{each.server_id}: {each.why}" for each in record.excluded]),
         ("Notes", [*record.remarks]),
     ):

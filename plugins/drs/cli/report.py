@@ -1,16 +1,21 @@
 """``report``: the results of each plan's last drills, when a full drill last passed, what has changed since
-then, and when the next drill is due.
+then, which scheduled runs launched nothing, and when the next drill is due.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import datetime as dt
+import itertools
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from drs.cli.airflow_access import add_connection, connect
+from drs.cli.airflow_api import AirflowError
 from drs.cli.common import (
     BROKEN,
     OK,
@@ -29,9 +34,16 @@ from drs.evidence.since import changed_keys
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured, passed_in_full
 from drs.plan import Plan, load_folder
+from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.plan.schedule import next_time
+from drs.run.ticks import MissedTick, make_up
 from drs.tables import first_of, table
 from drs.times import age, instant, utc_now
+
+InAirflow = Literal["active", "paused", "absent", "unknown"]
+"""Whether the plan's DAG runs by its schedule: not if it is paused, or if Airflow has no such DAG. Unknown if
+Airflow does not answer.
+"""
 
 
 def add_commands(commands: Any) -> None:
@@ -41,9 +53,10 @@ def add_commands(commands: Any) -> None:
         help="show the results of the last drills, and when a full drill last passed",
         description=(
             "Show the last drills of one plan or of all plans: result, RTO, RPO and failures. Also show "
-            "when a full drill of the plan last passed, what has changed in the plan since then, and when "
-            "the next drill is due. A partial drill is shown, but it is no pass of the plan. Dry runs do not "
-            "count. Times are UTC."
+            "when a full drill of the plan last passed, what has changed in the plan since then, which "
+            "scheduled runs were missed or refused, and when the next drill is due. A partial drill is "
+            "shown, but it is no pass of the plan. Dry runs do not count. Times are UTC. Airflow is asked "
+            "whether the plans are paused; if it does not answer, the report is given without that."
         ),
         exit_codes={
             OK: "the last drill and the last full drill of each plan passed",
@@ -55,11 +68,16 @@ def add_commands(commands: Any) -> None:
     )
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="only drills of this plan, by its name")
     parser.add_argument(
-        "--limit", type=whole_number, default=5, metavar="N", help="show the last N drills (default: 5)"
+        "--limit",
+        type=whole_number,
+        default=5,
+        metavar="N",
+        help="show the last N drills, and the last N missed runs (default: 5)",
     )
     add_path(parser)
     add_plans_folder(parser)
     add_json(parser)
+    add_connection(parser)
     parser.set_defaults(run=_report)
 
 
@@ -72,7 +90,9 @@ class History:
     :param last_passed: the newest drill of the whole plan that passed, even if it is not among ``drills``
     :param changed: the keys of the plan that have changed since then; ``None`` if that is not known
     :param unreadable: records that cannot be read
+    :param missed: the last scheduled runs that launched nothing, newest first
     :param next_run: the next time that the plan's schedule names
+    :param in_airflow: whether the plan's DAG runs by that schedule
     """
 
     plan: str
@@ -81,7 +101,14 @@ class History:
     last_passed: Evidence | None
     changed: Sequence[str] | None
     unreadable: Sequence[str]
+    missed: Sequence[MissedTick]
     next_run: dt.datetime | None
+    in_airflow: InAirflow = "unknown"
+
+    @property
+    def due(self) -> dt.datetime | None:
+        """When the plan runs next by its schedule; ``None`` if it does not, as far as that is known."""
+        return self.next_run if self.in_airflow in {"active", "unknown"} else None
 
     @property
     def good(self) -> bool:
@@ -104,6 +131,8 @@ def _report(arguments: argparse.Namespace) -> int:
     if not names:
         raise NotThereError(f"There is no record in {store}, and no plan in {arguments.plans}.")
     histories = [history(store, name, files.get(name), arguments.limit, now) for name in names]
+    if any(each.next_run for each in histories):
+        histories = _with_airflow(arguments, histories)
     if arguments.json:
         print_json([_as_json(each, now) for each in histories])
     else:
@@ -115,6 +144,25 @@ def _report(arguments: argparse.Namespace) -> int:
         for each in histories:
             print("\n".join(_lines(each, now)))
     return OK if all(each.good for each in histories) else BROKEN
+
+
+def _with_airflow(arguments: argparse.Namespace, histories: Sequence[History]) -> list[History]:
+    """The histories, with what Airflow says about each plan's DAG. The report does not need its answer."""
+    api = connect(arguments)
+    try:
+        api.health()  # not repeated: a report without Airflow must not wait for it
+        dags = api.dags()
+    except AirflowError:
+        print(
+            f"Airflow at {api.url} did not say which plans are paused. A paused plan has no next run.",
+            file=sys.stderr,
+        )
+        return list(histories)
+    paused = {
+        plan_name(dag["dag_id"]): dag["is_paused"] for dag in dags if dag["dag_id"].startswith(DAG_ID_PREFIX)
+    }
+    states: dict[bool | None, InAirflow] = {True: "paused", False: "active", None: "absent"}
+    return [dataclasses.replace(each, in_airflow=states[paused.get(each.plan)]) for each in histories]
 
 
 def plan_files(folder: Path) -> dict[str, Plan]:
@@ -153,6 +201,12 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
             break
     content = plan.model_dump(mode="json") if plan else (newest.plan.content if newest else {})
     schedule = content.get("schedule")
+    missed: list[MissedTick] = []
+    for tick in itertools.islice(store.ticks(name), limit):
+        if isinstance(tick, MissedTick):
+            missed.append(tick)
+        else:
+            unreadable.append(tick)
     return History(
         plan=name,
         drills=drills,
@@ -160,6 +214,7 @@ def history(store: EvidenceStore, name: str, plan: Plan | None, limit: int, now:
         last_passed=last_passed,
         changed=changed_keys(last_passed, plan) if last_passed and plan else None,
         unreadable=unreadable,
+        missed=missed,
         next_run=next_time(schedule, content.get("timezone", "UTC"), now) if schedule else None,
     )
 
@@ -174,12 +229,28 @@ def _lines(each: History, now: dt.datetime) -> Iterator[str]:
         passed = f"last full pass {instant(began, '-')}, {age(began, now)} ago ({each.last_passed.id})"
     else:
         passed = "never passed in full" if each.drills else "never drilled"
-    due = f"next run {instant(each.next_run, '-')}" if each.next_run else "no schedule"
-    yield f"{each.plan}: {passed}; {due}"
+    yield f"{each.plan}: {passed}; {_next(each)}"
     if each.changed:
         yield f"  the plan's file has changed since that pass: {first_of(each.changed)}"
+    for tick in each.missed:
+        yield f"  {instant(tick.due, '-')} {tick.fate}: {tick.why}"
+    if each.missed:
+        yield f"  {make_up(each.plan, each.missed[0].due)}"
     if each.unreadable:
         yield f"  cannot be read: {', '.join(each.unreadable)} (python -m drs evidence verify {each.plan})"
+
+
+def _next(each: History) -> str:
+    if each.next_run is None:
+        return "no schedule"
+    due = instant(each.next_run, "-")
+    match each.in_airflow:
+        case "paused":
+            return f"no next run: its DAG is paused (its schedule names {due})"
+        case "absent":
+            return f"no next run: Airflow has no DAG of it (its schedule names {due})"
+        case _:
+            return f"next run {due}"
 
 
 def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
@@ -203,6 +274,8 @@ def _as_json(each: History, now: dt.datetime) -> dict[str, Any]:
         "last_passed_at": began,
         "last_passed_age_seconds": (now - began).total_seconds() if began else None,
         "changed_since_last_passed": each.changed,
-        "next_run": each.next_run,
+        "next_run": each.due,
+        "in_airflow": each.in_airflow,
+        "missed": [{"fate": tick.fate, **tick.model_dump(mode="json")} for tick in each.missed],
         "unreadable": each.unreadable,
     }

@@ -93,6 +93,7 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
         findings=tuple(_finding(found) for found in account.findings),
         failures=tuple(failures(ledger, account.states)),
         losses=ledger.losses(),
+        missed_before=tuple(account.missed),
         cleanup=_cleanup(ledger, run, plan, account),
         jobs=tuple(_jobs(ledger, waves, account)),
         remarks=(*account.remarks, *_remarks(ledger, account.states)),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from drs.aws.jobs import Job, LogEvent
 from drs.evidence.record import Explanation
+from drs.run.ticks import MissedTick
 
 
 class Explain(Protocol):
@@ -43,6 +44,7 @@ class Account:
     :param remarks: what went wrong when all this was read
     :param url: the run's page in Airflow
     :param next_run: when the plan's schedule runs it next
+    :param missed: the plan's runs that were missed or refused since its previous record
     :param software: versions, by package
     :param explain: explains a failed launch
     """
@@ -55,6 +57,7 @@ class Account:
     remarks: Sequence[str] = ()
     url: str | None = None
     next_run: dt.datetime | None = None
+    missed: Sequence[MissedTick] = ()
     software: Mapping[str, str] = field(default_factory=dict)
     explain: Explain = explains_nothing
 

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from drs.run.fates import Fate
 from drs.run.records import ApprovalRecord, CheckResult, Loss, Stop
 from drs.run.scope import Scope, scope_of
+from drs.run.ticks import MissedTick
 
 SCHEMA_ID = "drs-drills/evidence/1"
 
@@ -277,6 +278,11 @@ class RunFindings(Part):
     losses: tuple[Loss, ...] = Field(
         default=(),
         description="Instances that somebody else ended, stopped or replaced before the drill was over.",
+    )
+    missed_before: tuple[MissedTick, ...] = Field(
+        default=(),
+        description="Runs that no person started and that launched nothing since the plan's previous record: "
+        "missed or refused. At most the last 50.",
     )
     cleanup: CleanupEvidence | None
     jobs: tuple[JobEvidence, ...] = Field(default=(), description="DRS's jobs of the run, oldest first.")

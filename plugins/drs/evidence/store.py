@@ -1,9 +1,11 @@
 """Keeps records as ``<plan>/<id>.json``, with a page ``<id>.html``, and ``head.json``. No record is
-overwritten.
+overwritten. Ticks of a plan's schedule that launched nothing are kept beside them, in ``<plan>/ticks/``.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +14,11 @@ from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
 from drs.evidence.record import Evidence, Link, RunFindings
 from drs.evidence.storage import RecordStorage
+from drs.run.ticks import MissedTick
 from drs.times import SEARCH_CLOCK_SKEW
 
+TICKS = "ticks"
+"""The folder of a plan's ticks, within the folder of the plan."""
 TRIES = 3
 """How often to try again if other runs of the plan write their records at the same time."""
 
@@ -75,6 +80,38 @@ class EvidenceStore:
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
+    def ticks(self, plan: str) -> Iterator[MissedTick | str]:
+        """The plan's missed and refused runs, newest first. A text says why one cannot be read."""
+        for name in reversed(self._place.names(f"{plan}/{TICKS}")):
+            if not name.endswith(".json"):
+                continue
+            try:
+                yield MissedTick.model_validate(
+                    chain.parse(self._place.read(f"{plan}/{TICKS}/{name}") or b"")
+                )
+            except ValueError as error:
+                yield f"{TICKS}/{name}: {error}"
+
+    def ticks_before(self, plan: str, run_id: str, most: int) -> tuple[MissedTick, ...]:
+        """The missed and refused runs since the newest record of another run, oldest first.
+
+        :param run_id: the run whose own records do not count
+        :param most: at most this many, the newest
+        """
+        ticks = (tick for tick in self.ticks(plan) if isinstance(tick, MissedTick))
+        newest = next(ticks, None)
+        if newest is None:
+            return ()  # then no record is read: it may be large
+        since = self._last_assembled(plan, run_id)
+        later = itertools.takewhile(lambda tick: tick.at >= since, itertools.chain([newest], ticks))
+        return tuple(reversed(list(itertools.islice(later, most))))
+
+    def _last_assembled(self, plan: str, run_id: str) -> dt.datetime:
+        for _, record in self.newest_first(plan):
+            if isinstance(record, Evidence) and record.run.run_id != run_id:
+                return record.assembled_at
+        return dt.datetime.min.replace(tzinfo=dt.UTC)
+
     def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
         """The problems of the plan's chain: see :func:`drs.evidence.chain.verify`."""
         files = {}
@@ -105,6 +142,24 @@ class EvidenceStore:
                 f"The record of run {found.run.run_id} could not be written to {self}/{found.plan.name}: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    def keep_tick(self, plan: str, tick: MissedTick) -> str:
+        """Write that a run was missed or refused. If that is written already, nothing changes.
+
+        :return: the file
+        :raises EvidenceIncomplete: it cannot be written
+        """
+        name = f"{plan}/{TICKS}/{tick.file_name}"
+        try:
+            self._place.create(name, chain.render(tick.model_dump(mode="json")))
+        except FileExistsError:
+            pass
+        except Exception as error:  # every kind of store raises its own errors
+            raise EvidenceIncomplete(
+                f"It could not be written to {self}/{name} that run {tick.run_id} was {tick.fate}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        return f"{self}/{name}"
 
     def _keep(self, found: RunFindings) -> Kept:
         plan = found.plan.name

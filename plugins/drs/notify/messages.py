@@ -18,6 +18,7 @@ from drs.times import clock_time, duration
 
 Event = Literal[
     "started",
+    "missed",
     "approval_wanted",
     "wave_completed",
     "task_failed",
@@ -67,6 +68,16 @@ def started(run: RunRecord, base_url: str) -> Notice:
     if plan.objectives.rto:
         facts.append(("RTO", _span(plan.objectives.rto)))
     return _notice(run, base_url, "started", "begun", "has begun.", facts)
+
+
+def missed(run: RunRecord, base_url: str, *, why: str, remedy: str, code: str = "") -> Notice:
+    """A run that no person started launches nothing.
+
+    :param code: the error code of a refusal; empty for a missed run
+    """
+    short, what = (f"refused, {code}", "was refused") if code else ("missed", "was missed")
+    failure = FailureRecord(code=code, message=why, remedy=remedy)
+    return _notice(run, base_url, "missed", short, f"{what}: it launched nothing.", _why(failure), code=code)
 
 
 def approval_wanted(

@@ -43,6 +43,20 @@ def notify_start(context: Context, ledger: Ledger) -> None:
 
 
 @never_fails
+def notify_missed(
+    context: Context, ledger: Ledger, run: RunRecord, *, why: str, remedy: str, code: str = ""
+) -> None:
+    """Notify people that a run which no person started launches nothing.
+
+    :param run: the run as it would have been; a refused run has no record in the ledger
+    :param code: the error code of a refusal; empty for a missed run
+    """
+    notice = messages.missed(run, settings.base_url(), why=why, remedy=remedy, code=code)
+    parts: Any = context
+    send(parts, ledger, context["ti"].task_id, "missed", notice, run)
+
+
+@never_fails
 def notify_question(
     context: Context,
     ledger: Ledger,
@@ -98,11 +112,13 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
 
 @never_fails
 def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[str] = ()) -> None:
-    """Notify people that the run passed.
+    """Notify people that the run passed. Of a missed run they were notified when it began.
 
     :param text: what the run has done
     :param missed: the objectives that it missed, each as a clause
     """
+    if (run := ledger.begun()) is None or run.missed:
+        return
     ti: Any = context["ti"]
     compose = partial(messages.passed, text=text, missed=missed, evidence_hash=_evidence_hash(context))
     _notify(context, ledger, f"passed in try {ti.try_number}", compose)
@@ -132,7 +148,7 @@ def send(
 
 def _notify(context: Context, ledger: Ledger, key: str, compose: Callable[[RunRecord, str], Notice]) -> None:
     run = ledger.begun()
-    if run is None or run.missed or not any(plan_notifiers(run.read_plan())):
+    if run is None or not any(plan_notifiers(run.read_plan())):
         return
     parts: Any = context
     send(parts, ledger, context["ti"].task_id, key, compose(run, settings.base_url()), run)

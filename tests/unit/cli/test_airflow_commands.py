@@ -217,6 +217,23 @@ def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixtur
     ]
 
 
+def test_a_missed_run_is_no_success(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """Airflow says success, and nothing was launched."""
+    record = make_run(run_type="scheduled", missed="Missed: it was late.").model_dump(mode="json")
+    runs = [run(DAG, name, run_type=kind) for name, kind in (("a", "scheduled"), ("b", "scheduled"))]
+    fake.answers[f"/api/v2/dags/{DAG}/dagRuns"] = lambda _: (200, {"dag_runs": runs, "total_entries": 2})
+    path = f"/api/v2/dags/{DAG}/dagRuns/a/taskInstances/begin/xcomEntries/run"
+    fake.answers[path] = lambda _: (200, {"value": record})
+    assert main(["runs", "billing"]) == 0
+    assert [row.split()[2] for row in capsys.readouterr().out.splitlines()[2:]] == ["missed", "success"]
+    assert main(["runs", "billing", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [(each["state"], each["missed"]) for each in told] == [
+        ("success", "Missed: it was late."),
+        ("success", None),
+    ]
+
+
 def test_a_failed_run_names_its_causes_and_not_its_verdict(
     fake: FakeAirflow, capsys: pytest.CaptureFixture[str]
 ) -> None:

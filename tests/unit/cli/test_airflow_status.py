@@ -66,7 +66,7 @@ def test_an_airflow_that_is_well(fake: FakeAirflow, capsys: pytest.CaptureFixtur
         "Airflow's dag processor": (True, f"last heartbeat {BEAT}"),
         "Airflow's metadatabase": (True, ""),
         "Airflow": (True, f"3.3.2 at {fake.url}"),
-        "plans in Airflow": (True, "1, of which 1 paused"),
+        "plans in Airflow": (True, "1, of which 1 paused (no next run: billing)"),
         "drills": (True, "0 active runs, nothing stands still or is left"),
     }
 

@@ -20,10 +20,12 @@ from drs.evidence.schema import evidence_schema_text
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.run.records import FailureRecord, Stop
+from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
 from tests.unit.evidence.records import copy, failed_record, instance_id, server_id
 from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
+from tests.unit.fake_airflow import fake_airflow
 
 ROOT = Path(__file__).parents[3]
 NOW = after(86400 * 60)
@@ -275,8 +277,11 @@ def test_records_in_a_bucket_are_verified(
 
 @pytest.fixture
 def plans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the plan orders, which runs on the first of the month. The time is fixed at NOW."""
+    """A folder with the plan orders, which runs on the first of the month. The time is fixed at NOW, and no
+    Airflow answers.
+    """
     monkeypatch.setattr(report, "utc_now", lambda: NOW)
+    monkeypatch.setenv("DRS_AIRFLOW_URL", "http://127.0.0.1:9")
     folder = tmp_path / "plans"
     folder.mkdir()
     (folder / "orders.yaml").write_text(plan_text() + 'schedule: "0 5 2 * *"\n')
@@ -409,6 +414,93 @@ def test_an_older_record_is_shown_as_it_is_stored(kept: Commands, tmp_path: Path
     assert "scope" not in stored
     assert "DRILL (partial)" in kept.run("evidence", "list", "orders").out
     assert kept.run("evidence", "verify").code == 0
+
+
+def tick(day: int, **fields: Any) -> MissedTick:
+    """A tick of that day of March that launched nothing."""
+    at = after(86400 * (day - 1))
+    run_id = f"scheduled__{at.isoformat()}"
+    return MissedTick.model_validate(
+        {"run_id": run_id, "run_type": "scheduled", "due": at, "at": at, "why": "Missed: late.", **fields}
+    )
+
+
+def test_scheduled_runs_that_launched_nothing_are_reported(kept: Commands, plans: Path) -> None:
+    """Newest first, with how to make up for the last one. They are no drills: the exit code is the same."""
+    kept.store.keep_tick("billing", tick(2))
+    kept.store.keep_tick("billing", tick(9, code="PLAN_ALREADY_EXECUTING", why="Run run-0 is active."))
+    result = kept.run("report", "billing", "--plans", str(plans))
+    assert result.code == 0
+    assert result.out.splitlines()[-3:] == [
+        "  2026-03-09 06:00:00 refused, PLAN_ALREADY_EXECUTING: Run run-0 is active.",
+        "  2026-03-02 06:00:00 missed: Missed: late.",
+        "  To make up for it, trigger a run by hand: `python -m drs drill billing --reason "
+        '"makes up for 2026-03-09 06:00 UTC"`.',
+    ]
+    (told_of,) = json.loads(
+        kept.run("report", "billing", "--plans", str(plans), "--limit", "1", "--json").out
+    )
+    (missed,) = told_of["missed"]
+    assert (missed["fate"], missed["due"]) == ("refused, PLAN_ALREADY_EXECUTING", "2026-03-09T06:00:00Z")
+
+
+def test_a_tick_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans: Path) -> None:
+    """Like a record that cannot be read."""
+    path = Path(kept.store.keep_tick("billing", tick(2)))
+    path.write_bytes(b"{")
+    result = kept.run("report", "billing", "--plans", str(plans))
+    assert result.code == 1
+    assert f"cannot be read: ticks/{path.name}: " in result.out
+
+
+@pytest.mark.parametrize(
+    ("dags", "says", "next_run", "in_airflow"),
+    [
+        (
+            [{"dag_id": "drs_drill__billing", "is_paused": False}],
+            "next run 2026-05-01 06:00:00",
+            "2026-05-01T06:00:00+00:00",
+            "active",
+        ),
+        (
+            [{"dag_id": "drs_drill__billing", "is_paused": True}],
+            "no next run: its DAG is paused (its schedule names 2026-05-01 06:00:00)",
+            None,
+            "paused",
+        ),
+        (
+            [{"dag_id": "billing", "is_paused": False}],
+            "no next run: Airflow has no DAG of it (its schedule names 2026-05-01 06:00:00)",
+            None,
+            "absent",
+        ),
+    ],
+    ids=["active", "paused", "absent"],
+)
+def test_a_plan_that_is_paused_has_no_next_run(
+    kept: Commands,
+    plans: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dags: list[dict[str, Any]],
+    says: str,
+    next_run: str | None,
+    in_airflow: str,
+) -> None:
+    """Airflow is asked. Without its answer the schedule is given, and a line says that it may be paused."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with fake_airflow() as airflow:
+        airflow.answers["/api/v2/monitor/health"] = lambda _: (200, {})
+        airflow.answers["/api/v2/dags"] = lambda _: (200, {"dags": dags, "total_entries": 1})
+        arguments = ("report", "billing", "--plans", str(plans), "--airflow-url", airflow.url)
+        result = kept.run(*arguments)
+        (told_of,) = json.loads(kept.run(*arguments, "--json").out)
+    assert result.out.splitlines()[-1].endswith(f"; {says}")
+    assert result.err == ""
+    assert (told_of["next_run"], told_of["in_airflow"]) == (next_run, in_airflow)
+    alone = kept.run("report", "billing", "--plans", str(plans), "--airflow-url", "http://127.0.0.1:9")
+    assert alone.code == 0
+    assert alone.out.splitlines()[-1].endswith("; next run 2026-05-01 06:00:00")
+    assert "Airflow at http://127.0.0.1:9 did not say which plans are paused." in alone.err
 
 
 def test_a_record_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans: Path) -> None:

@@ -29,6 +29,7 @@ from drs.evidence.record import (
 )
 from drs.plan import Plan
 from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, CheckResult, Loss
+from drs.run.ticks import MissedTick
 from tests.unit.drill import after
 
 JOB_EVENTS = (
@@ -502,6 +503,13 @@ def failed_record() -> Evidence:
         by="drsjob-0cc of plan billing, run manual__2026-03-01, ended it",
     )
     unmeasured = Measure(target_seconds=3600, measured_seconds=None, met=None)
+    missed = MissedTick(
+        run_id="scheduled__2026-02-01T06:00:00+00:00",
+        run_type="scheduled",
+        due=after(-28 * 86400),
+        at=after(-28 * 86400 + 900),
+        why="Missed: this scheduled run began 15 min later <than its time>.",
+    )
     return make_record(
         waves,
         assembled_at=after(1805),
@@ -542,6 +550,7 @@ def failed_record() -> Evidence:
             ),
         ),
         losses=(loss,),
+        missed_before=(missed,),
         cleanup=proof.model_copy(update={"instances": (lost, *proof.instances[1:-1], survivor)}),
     )
 

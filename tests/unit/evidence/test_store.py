@@ -22,6 +22,7 @@ from drs.evidence.storage import (
     open_storage,
 )
 from drs.evidence.store import EvidenceStore
+from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import KEY, REGION, Server
 from tests.unit.drill import after, make_run
 from tests.unit.evidence.runs import found, passed_run
@@ -64,6 +65,53 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> RecordStorage:
 @pytest.fixture
 def store(place: RecordStorage) -> EvidenceStore:
     return EvidenceStore(place, page)
+
+
+def tick(number: int, **fields: Any) -> MissedTick:
+    """A tick that was missed that many minutes after NOW."""
+    at = after(60 * number)
+    return MissedTick.model_validate(
+        {"run_id": f"run-{number}", "run_type": "scheduled", "due": at, "at": at, "why": "Missed.", **fields}
+    )
+
+
+def test_ticks_are_kept_beside_the_records(place: RecordStorage, store: EvidenceStore) -> None:
+    """Newest first. One that is kept already is not written again. They are no part of the chain of records.
+
+    A file that cannot be read is named.
+    """
+    for number in (2, 1, 2):
+        assert store.keep_tick("orders", tick(number)).endswith(f"/orders/ticks/{tick(number).file_name}")
+    assert list(store.ticks("orders")) == [tick(2), tick(1)]
+    assert store.plans() == ["orders"]
+    assert store.ids("orders") == []
+    assert store.verify("orders") == []
+    place.create("orders/ticks/20260301T060300Z-0.json", b"{}")
+    unreadable, *others = store.ticks("orders")
+    assert isinstance(unreadable, str)
+    assert unreadable.startswith("ticks/20260301T060300Z-0.json: ")
+    assert others == [tick(2), tick(1)]
+
+
+def test_a_record_gets_the_newest_ticks_since_the_record_before_it(store: EvidenceStore) -> None:
+    """Oldest first, and without those of before."""
+    for number in range(5):
+        store.keep_tick("orders", tick(number))
+    assert store.ticks_before("orders", "run-a", 3) == (tick(2), tick(3), tick(4))
+
+
+def test_a_tick_that_cannot_be_written_fails_with_a_code(
+    place: RecordStorage, store: EvidenceStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Airflow then tries the task again."""
+
+    def full(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(place, "create", full)
+    with pytest.raises(EvidenceIncomplete, match=r"run run-1 was missed: OSError: disk full") as failed:
+        store.keep_tick("orders", tick(1))
+    assert failed.value.retryable
 
 
 def names(place: RecordStorage) -> list[str]:

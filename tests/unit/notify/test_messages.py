@@ -45,6 +45,7 @@ def every(run: RunRecord) -> list[Notice]:
     }
     return [
         messages.started(run, URL),
+        messages.missed(run, URL, why="It was due at 05:00.", remedy="Trigger a run by hand."),
         messages.approval_wanted(run, URL, what="wave web", **question),
         messages.wave_completed(run, URL, "database", outcome),
         messages.task_failed(run, URL, "wave_database.wait_until_launched", FAILURE),
@@ -54,10 +55,19 @@ def every(run: RunRecord) -> list[Notice]:
     ]
 
 
-EVENTS = ["started", "approval_wanted", "wave_completed", "task_failed", "rto_passed", "passed", "failed"]
+EVENTS = [
+    "started",
+    "missed",
+    "approval_wanted",
+    "wave_completed",
+    "task_failed",
+    "rto_passed",
+    "passed",
+    "failed",
+]
 
 
-@pytest.mark.parametrize("number", range(7), ids=EVENTS)
+@pytest.mark.parametrize("number", range(len(EVENTS)), ids=EVENTS)
 def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None:
     """A notice is complete on its own, because a pager shows nothing else."""
     notice = every(make_run(initiator="alice (manual)", reason="an {{ audit }}"))[number]
@@ -72,7 +82,9 @@ def test_every_notice_tells_where_who_why_and_where_to_look(number: int) -> None
 
 def test_each_event_tells_its_own() -> None:
     """Each kind of event has a notice with its own content."""
-    asked, completed, failed, late, passed, over = every(make_run())[1:]
+    missed, asked, completed, failed, late, passed, over = every(make_run())[1:]
+    assert "DRILL of plan orders was missed: it launched nothing.\nWhy: It was due at" in missed.message
+    assert "What to do: Trigger a run by hand." in missed.message
     assert "Without an answer by 2026-03-01 07:00:00 UTC wave web is rejected." in asked.message
     assert "Who may answer: anyone with permission in Airflow" in asked.message
     assert "wave database: 1 of 2 servers" in completed.message

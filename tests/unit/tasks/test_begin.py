@@ -16,8 +16,9 @@ from drs.plan import Plan
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord
 from drs.run.request import RUN_PARAMETERS
+from drs.run.ticks import UNPAUSED_AT, KnownSchedule
 from drs.run.timeline import Timeline
-from drs.tasks import installation
+from drs.tasks import installation, schedules, send_messages
 from drs.tasks.operators import begin
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
@@ -43,7 +44,7 @@ class FakeStateStore(MemoryStore):
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     variables = FakeVariables()
-    for module in (begin, installation):
+    for module in (begin, installation, schedules):
         monkeypatch.setattr(module, "Variable", variables)
     monkeypatch.setattr(begin, "utc_now", lambda: NOW)
     return variables
@@ -68,6 +69,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         run_type: str = "manual",
         pushed: dict[tuple[str, str], Any] | None = None,
         due: dt.datetime = NOW,
+        previous: dt.datetime | None = None,
         **params: Any,
     ) -> Any:
         plan = plan or make_plan()
@@ -82,9 +84,11 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         form = {name: param.value for name, param in run_parameters(plan).items()}
         context = make_context(runs=runs) | {
             "dag_run": dag_run,
-            "params": form | params,
+            "params": form | params | dag_run.conf,
             "task_state_store": state_store,
         }
+        context["ti"].task_id = "begin"
+        context["ti"].previous = previous and types.SimpleNamespace(run_after=previous)
         context["ti"].pushed = pushed or {}
         return (task or DrsBeginDrillOperator(task_id="begin", plan=plan)).execute(context)
 
@@ -204,7 +208,16 @@ def test_a_refusal_names_what_is_allowed(begin_run: Begin) -> None:
 # --- missed -----------------------------------------------------------------------------------------------
 
 
-LATE = begin.LATE + dt.timedelta(seconds=1)
+MOST = dt.timedelta(minutes=5)
+LATE = MOST + dt.timedelta(seconds=1)
+MONTHLY = make_plan(schedule="0 6 1 * *")
+
+
+def seen_by_processor(variables: FakeVariables, since: float, schedule: str = "0 6 1 * *") -> None:
+    """The DAG processor first read the plan's schedule that many seconds after the tick at NOW."""
+    known = KnownSchedule(schedule=schedule, timezone="UTC", since=after(since))
+    values = {FakeTaskInstance.dag_id: known.model_dump(mode="json")}
+    variables.set(schedules.SCHEDULES, values, serialize_json=True)
 
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
@@ -216,15 +229,176 @@ def test_a_run_that_missed_its_time_is_recorded_and_claims_nothing(
     """
     variables.values[OWNER] = "run-0"
     with pytest.raises(
-        AirflowSkipException, match="was due at 2026-03-01 05:44:59 UTC and began 15 min 1 s later"
+        AirflowSkipException, match="was due at 2026-03-01 05:54:59 UTC, and began 5 min 1 s later"
     ):
         begin_run(user=None, run_type=run_type, due=NOW - LATE, runs={"run-0": "running"})
     assert ledger.run().missed
     assert variables.values[OWNER] == "run-0"
 
 
+def test_how_late_a_run_may_begin_is_a_setting(
+    begin_run: Begin, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For an Airflow that is busy at the time of its drills."""
+    monkeypatch.setenv("AIRFLOW__DRS__LATE_START", "6m")
+    begin_run(run_type="scheduled", due=NOW - LATE)
+    assert ledger.run().missed is None
+
+
+@pytest.mark.parametrize("moment", ["the tick", "the unpausing"])
+def test_a_tick_that_came_while_the_dag_was_paused_is_missed(
+    begin_run: Begin, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """The scheduler's listener has noted in the run when the DAG was unpaused. A tick after that fires."""
+    monkeypatch.setattr(begin, "utc_now", lambda: after(65))
+    conf = {UNPAUSED_AT: after(60).isoformat()}
+    if moment == "the tick":
+        with pytest.raises(
+            AirflowSkipException, match="its DAG was unpaused only after that, at 2026-03-01 06:01"
+        ):
+            begin_run(plan=MONTHLY, run_type="scheduled", conf=conf, due=NOW)
+        assert ledger.run().missed
+    else:
+        begin_run(plan=MONTHLY, run_type="scheduled", conf=conf, due=after(60))
+        assert ledger.run().missed is None
+
+
+def test_a_missed_run_counts_the_ticks_for_which_there_was_no_run(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables
+) -> None:
+    """After a long pause, Airflow makes a run only for its last tick."""
+    daily = make_plan(schedule="0 6 * * *")
+    seen_by_processor(variables, -86400 * 30, "0 6 * * *")
+    conf = {UNPAUSED_AT: after(5).isoformat()}
+    with pytest.raises(AirflowSkipException, match="for 3 earlier ticks after 2026-02-25 06:00:00 UTC"):
+        begin_run(plan=daily, run_type="scheduled", conf=conf, previous=NOW - dt.timedelta(days=4))
+    assert ledger.run().missed
+
+
+def test_a_person_cannot_pass_what_the_listener_notes(begin_run: Begin) -> None:
+    """It is no parameter of a run."""
+    with pytest.raises(AirflowFailException, match=f"Unknown run parameter.*: {UNPAUSED_AT}"):
+        begin_run(conf={UNPAUSED_AT: NOW.isoformat()})
+
+
+@pytest.mark.parametrize(("since", "fires"), [(-30, True), (0, True), (20, False)])
+def test_a_tick_from_before_its_schedule_was_known_is_missed(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables, since: float, fires: bool
+) -> None:
+    """When a schedule is edited, Airflow at once makes a run for its last tick."""
+    seen_by_processor(variables, since)
+    if fires:
+        begin_run(plan=MONTHLY, run_type="scheduled")
+    else:
+        with pytest.raises(AirflowSkipException, match="Airflow has known the plan's schedule"):
+            begin_run(plan=MONTHLY, run_type="scheduled")
+    assert bool(ledger.run().missed) is not fires
+
+
+def test_a_tick_of_a_schedule_that_was_edited_a_moment_ago_is_missed(
+    begin_run: Begin, variables: FakeVariables
+) -> None:
+    """The run was made by the old schedule, and the task reads the new file."""
+    seen_by_processor(variables, -3600, "0 5 1 * *")
+    with pytest.raises(AirflowSkipException, match="the plan's file was edited since"):
+        begin_run(plan=MONTHLY, run_type="scheduled")
+
+
+@pytest.mark.parametrize("run_type", ["manual", "backfill"])
+def test_a_run_that_is_no_tick_does_not_depend_on_pause_and_schedule(
+    begin_run: Begin, ledger: Ledger, variables: FakeVariables, run_type: str
+) -> None:
+    """Somebody asked for it."""
+    seen_by_processor(variables, 20)
+    begin_run(plan=MONTHLY, run_type=run_type)
+    assert ledger.run().missed is None
+
+
+@pytest.fixture
+def notices(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The notices that a run sends."""
+    sent: list[Any] = []
+    monkeypatch.setattr(send_messages, "plan_notifiers", lambda plan: [("pager", lambda: _Pager(sent))])
+    return sent
+
+
+class _Pager:
+    def __init__(self, sent: list[Any]) -> None:
+        self._sent = sent
+
+    def __call__(self, context: Any) -> None:
+        self._sent.append(context["drs"])
+
+
+def test_a_missed_tick_is_told_once_with_how_to_make_up_for_it(
+    begin_run: Begin, xcom: MemoryStore, notices: list[Any]
+) -> None:
+    """Also if its task is tried again, or cleared."""
+    for _ in range(2):
+        with pytest.raises(AirflowSkipException):
+            begin_run(run_type="scheduled", due=NOW - LATE)
+        xcom.values.clear()
+    (notice,) = notices
+    assert (notice.event, notice.code) == ("missed", "")
+    assert notice.subject == "DRILL of orders: missed"
+    assert "DRILL of plan orders was missed: it launched nothing." in notice.message
+    assert "Why: This scheduled run was due at 2026-03-01 05:54:59 UTC, and began" in notice.message
+    make_up = '`python -m drs drill orders --reason "makes up for 2026-03-01 05:54 UTC"`'
+    assert f"What to do: To make up for it, trigger a run by hand: {make_up}." in notice.message
+
+
+@pytest.mark.parametrize(("run_type", "told"), [("scheduled", 1), ("backfill", 1), ("manual", 0)])
+def test_a_tick_that_is_refused_is_told_once(
+    begin_run: Begin,
+    ledger: Ledger,
+    xcom: MemoryStore,
+    variables: FakeVariables,
+    notices: list[Any],
+    run_type: str,
+    told: int,
+) -> None:
+    """A person who triggered a run sees that it is refused; nobody looks at a tick."""
+    for _ in range(2):
+        variables.values[OWNER] = "run-0"
+        with pytest.raises(AirflowFailException, match="PLAN_ALREADY_EXECUTING"):
+            begin_run(run_type=run_type, runs={"run-0": "running"})
+        assert ledger.begun() is None
+        xcom.values.clear()
+    assert [(notice.event, notice.code) for notice in notices] == [
+        ("missed", "PLAN_ALREADY_EXECUTING")
+    ] * told
+    for notice in notices:
+        assert notice.subject == "DRILL of orders: refused, PLAN_ALREADY_EXECUTING"
+        assert "Run run-0 of drs_drill__orders is active" in notice.message
+        assert "To make up for it, trigger a run by hand: `python -m drs drill orders" in notice.message
+
+
+def test_a_tick_that_a_wrong_setting_refuses_is_told(
+    begin_run: Begin, notices: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No scheduled drill would ever run, and nobody looks at Airflow."""
+    monkeypatch.setenv("AIRFLOW__DRS__LATE_START", "never")
+    with pytest.raises(AirflowFailException, match="late_start"):
+        begin_run(run_type="scheduled")
+    (notice,) = notices
+    assert (notice.event, notice.code) == ("missed", "INVALID_FIELD")
+    assert "Write it like this: late_start = 5m. To make up for it" in notice.message
+
+
+def test_a_cleared_run_that_is_refused_is_no_tick(
+    begin_run: Begin, variables: FakeVariables, notices: list[Any]
+) -> None:
+    """A person cleared it, and sees that it is refused."""
+    begin_run(run_type="scheduled")
+    notices.clear()
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(AirflowFailException, match="PLAN_ALREADY_EXECUTING"):
+        begin_run(run_type="scheduled", runs={"run-0": "running"})
+    assert notices == []
+
+
 @pytest.mark.parametrize(
-    ("run_type", "late"), [("scheduled", begin.LATE), ("manual", dt.timedelta(days=40))], ids=str
+    ("run_type", "late"), [("scheduled", MOST), ("manual", dt.timedelta(days=40))], ids=str
 )
 def test_a_run_on_time_and_one_by_hand_are_not_missed(
     begin_run: Begin, ledger: Ledger, run_type: str, late: dt.timedelta
@@ -250,7 +424,7 @@ def test_a_missed_run_stays_missed_when_it_is_cleared(
 ) -> None:
     """To catch up, somebody triggers a new run."""
     for _ in range(2):
-        with pytest.raises(AirflowSkipException, match="Missed: this"):
+        with pytest.raises(AirflowSkipException, match=r"Missed\. This"):
             begin_run(run_type="scheduled", due=NOW - LATE)
         xcom.values.clear()
 

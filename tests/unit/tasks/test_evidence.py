@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,13 +23,15 @@ from drs.plan.check_labels import ALWAYS
 from drs.preflight import Finding
 from drs.run.ledger import Ledger
 from drs.run.records import CheckResult, FailureRecord, Resolution, WaveResolution, WaveValidation
+from drs.run.ticks import MissedTick
 from drs.tasks.operators import evidence as module
 from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor
+from drs.times import utc_now
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
-from tests.unit.drill import APPLICATION, DATABASE, make_event, make_plan, make_run
+from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_event, make_plan, make_run
 from tests.unit.evidence.runs import GATE, SUCCEEDED
 from tests.unit.simulated import SimulatedDrill
 from tests.unit.task_harness import make_context
@@ -93,7 +96,7 @@ def validated(run: SimulatedDrill, wave: str) -> WaveValidation:
 
 
 def execute(
-    run: SimulatedDrill | None = None, *, findings: Any = None, **states: str | None
+    run: SimulatedDrill | None = None, *, findings: Any = None, dag_run: Any = None, **states: str | None
 ) -> dict[str, Any]:
     """Run the task after the other tasks ended in these states."""
     task = DrsDrillEvidenceOperator(task_id="evidence", outlets=[DRILLS])
@@ -101,6 +104,7 @@ def execute(
         vars(task)["hook"] = run.hook
     context = make_context(SUCCEEDED | states)
     context["outlet_events"] = events = OutletEventAccessors()
+    context["dag_run"] = dag_run
     context["ti"].pushed["preflight", "findings"] = findings
     result: dict[str, Any] = task.execute(context)
     result["event"] = events[DRILLS].extra
@@ -328,12 +332,80 @@ def test_a_run_that_never_began_gives_no_evidence(ledger: Ledger, folder: Path) 
     assert not folder.exists()
 
 
-def test_a_missed_run_gives_no_evidence(ledger: Ledger, folder: Path) -> None:
-    """It was not a drill."""
-    ledger.save_run(make_run(run_type="scheduled", missed="Missed: it was due at 05:00."))
-    with pytest.raises(AirflowSkipException, match="Missed"):
-        execute(begin="skipped")
-    assert not folder.exists()
+def scheduled(run_id: str = "scheduled__1", run_type: str = "scheduled") -> Any:
+    """Airflow's run for the tick at 06:00."""
+    return SimpleNamespace(dag_id="drs_drill__orders", run_id=run_id, run_type=run_type, run_after=NOW)
+
+
+def test_a_missed_run_gives_no_evidence_but_a_tick(ledger: Ledger, folder: Path) -> None:
+    """It was not a drill. The task is skipped, so no asset event is emitted. A second try writes nothing."""
+    store = EvidenceStore(LocalStorage(folder))
+    ledger.save_run(
+        make_run(run_type="scheduled", missed="Missed. It was due at 06:00.", began_at=after(900))
+    )
+    for _ in range(2):
+        with pytest.raises(AirflowSkipException, match="Missed"):
+            execute(dag_run=scheduled(), begin="skipped")
+    (tick,) = store.ticks("orders")
+    assert tick == MissedTick(
+        run_id="scheduled__1",
+        run_type="scheduled",
+        due=NOW,
+        at=after(900),
+        why="It was due at 06:00.",
+    )
+    assert store.ids("orders") == []
+    assert store.verify("orders") == []
+
+
+@pytest.mark.parametrize(("run_type", "kept"), [("scheduled", 1), ("manual", 0)])
+def test_a_refused_tick_is_kept_with_its_code(
+    ledger: Ledger, folder: Path, monkeypatch: pytest.MonkeyPatch, run_type: str, kept: int
+) -> None:
+    """A run that a person triggered is no tick."""
+    monkeypatch.setattr(module, "utc_now", lambda: after(5))
+    failure = FailureRecord(code="PLAN_ALREADY_EXECUTING", message="Run run-0 is active.")
+    ledger.save_failure("begin", failure)
+    with pytest.raises(AirflowSkipException, match="refused before it began"):
+        execute(dag_run=scheduled(run_type=run_type), begin="failed")
+    ticks = list(EvidenceStore(LocalStorage(folder)).ticks("orders"))
+    assert [tick.model_dump() for tick in ticks if isinstance(tick, MissedTick)] == [
+        {
+            "run_id": "scheduled__1",
+            "run_type": "scheduled",
+            "due": NOW,
+            "at": after(5),
+            "code": "PLAN_ALREADY_EXECUTING",
+            "why": "Run run-0 is active.",
+        }
+    ] * kept
+
+
+def test_the_next_record_lists_the_ticks_since_the_last_one(drilled: SimulatedDrill, folder: Path) -> None:
+    """Written again, the record is the same. The record after it does not list them again."""
+    store = EvidenceStore(LocalStorage(folder))
+    tick = MissedTick(run_id="scheduled__1", run_type="scheduled", due=NOW, at=utc_now(), why="Missed.")
+    store.keep_tick("orders", tick)
+    execute(drilled)
+    assert record_in(folder).missed_before == (tick,)
+    execute(drilled)
+    assert store.ids("orders") == ["orders-000001"]
+    drilled.ledger.save_run(drilled.run.model_copy(update={"run_id": "run-2"}))
+    execute(drilled)
+    assert record_in(folder, "orders-000002").missed_before == ()
+
+
+def test_ticks_that_cannot_be_read_do_not_cost_the_record(
+    drilled: SimulatedDrill, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record says so."""
+
+    def denied(*_: Any) -> Any:
+        raise PermissionError("ticks/")
+
+    monkeypatch.setattr(EvidenceStore, "ticks_before", denied)
+    execute(drilled)
+    assert any("Missed runs before this one could not be read" in note for note in record_in(folder).remarks)
 
 
 def test_a_bucket_is_reached_as_airflow_reaches_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,8 +217,8 @@ def test_the_end_is_told_with_the_hash_of_the_record(ledger: Ledger, said: list[
     assert said == ["passed abc123", "failed abc123"]
 
 
-def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: list[Any]) -> None:
-    """It changed nothing, and another run may be active."""
+def test_a_run_that_was_refused_or_missed_tells_nothing_at_its_end(ledger: Ledger, said: list[Any]) -> None:
+    """It changed nothing, and another run may be active. Its task begin has told of it."""
     notify_failure(context("begin"), ledger, FAILURE, retryable=False)
     notify_failure(context("verdict"), ledger, FAILURE, retryable=False)
     begin(ledger, noted())
@@ -226,6 +226,13 @@ def test_a_run_that_was_refused_or_missed_tells_nothing(ledger: Ledger, said: li
     begin(ledger, noted(), missed="its time went by")
     notify_pass(context("verdict"), ledger, "missed")
     assert said == []
+
+
+def test_a_missed_run_whose_end_fails_is_told(ledger: Ledger, said: list[Any]) -> None:
+    """Its record could not be written, for example: the run is red."""
+    begin(ledger, noted(), missed="its time went by")
+    notify_failure(context("evidence"), ledger, FAILURE, retryable=False)
+    assert said == ["DRILL of orders: SERVER_LAUNCH_FAILED in evidence"]
 
 
 class Task:

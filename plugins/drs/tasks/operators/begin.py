@@ -5,23 +5,27 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from drs.errors import InvalidField, PlanAlreadyExecuting, PlanChanged
+from drs import settings
+from drs.errors import DrillError, InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
 from drs.plan.naming import plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL, read_request
+from drs.run.ticks import MISSED, SCHEDULED, UNPAUSED_AT, make_up, why_missed, without_run
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
 from drs.tasks.identity import restore_launches
 from drs.tasks.installation import installation_id, keep_run
-from drs.tasks.send_messages import notify_start
-from drs.times import clock_time, duration, utc_now
+from drs.tasks.schedules import known_schedule
+from drs.tasks.send_messages import notify_missed, notify_start
+from drs.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -29,15 +33,15 @@ if TYPE_CHECKING:
 KEPT_RUN = "run"
 """The key under which begin keeps a copy of the run's record in its task state store, which clearing does not
 empty."""
-LATE = dt.timedelta(minutes=15)
-"""A scheduled run that begins later than this after its time was missed. Airflow catches up on the last tick
-of a schedule when the DAG is unpaused, or when the scheduler is back."""
+TOLD = "told"
+"""The key under which begin keeps in the same store that people were notified of a missed or refused tick."""
 
 
 class DrsBeginDrillOperator(BaseOperator):
     """Check the run's parameters, make sure that no other run of the plan is active, and record the run.
 
-    A scheduled run that comes too late is recorded as missed and launches nothing.
+    A scheduled run that comes at the wrong time is recorded as missed and launches nothing: see
+    :mod:`drs.run.ticks`.
 
     :param plan: the plan
     """
@@ -48,16 +52,28 @@ class DrsBeginDrillOperator(BaseOperator):
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
+        try:
+            return self._begin(context)
+        except DrillError as refused:
+            self._tell_refused(context, refused)
+            raise
+
+    def _begin(self, context: Context) -> dict[str, Any]:
         before = restore(context)
         dag_run: Any = context["dag_run"]
         plan = self.plan
         now = utc_now()
-        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+        run_type = type_of(dag_run)
         params: Any = context["params"]
-        request = read_request(plan, params, conf=dag_run.conf or (), run_type=run_type, now=now)
+        conf: Mapping[str, Any] = dag_run.conf or {}
+        asked = conf.keys() - ({UNPAUSED_AT} if run_type == SCHEDULED else set())
+        request = read_request(plan, params, conf=asked, run_type=run_type, now=now)
         if before:
             check_same_place(before, plan)
         began_at = before.began_at if before else now
+        # A run that began in time and is cleared later is not judged again.
+        why = None if before else self._why_missed(context, run_type, conf, began_at)
+        remedy = make_up(plan.name, dag_run.run_after)
         record = RunRecord(
             token=before.token if before else uuid.uuid4().hex,
             began_at=began_at,
@@ -68,7 +84,7 @@ class DrsBeginDrillOperator(BaseOperator):
             installation=before.installation if before else installation_id(),
             run_type=run_type,
             initiator=initiator(dag_run, run_type),
-            missed=missed(run_type, dag_run.run_after, began_at),
+            missed=before.missed if before else why and f"{MISSED}{why}",
             **dataclasses.asdict(request),
         )
         if not record.missed:
@@ -78,11 +94,66 @@ class DrsBeginDrillOperator(BaseOperator):
         store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
         run_ledger(context).save_run(record)
         if record.missed:
+            self._tell(context, record, record.missed.removeprefix(MISSED), remedy)
+            self.log.warning("%s %s", record.missed, remedy)
             raise AirflowSkipException(record.missed)
         self._log_run(record)
         if not before:
             notify_start(context, run_ledger(context))
         return {"token": record.token, "waves": list(record.waves)}
+
+    def _why_missed(
+        self, context: Context, run_type: str, conf: Mapping[str, Any], began_at: dt.datetime
+    ) -> str | None:
+        if run_type == MANUAL:
+            return None
+        dag_run: Any = context["dag_run"]
+        unpaused_at = conf.get(UNPAUSED_AT) if run_type == SCHEDULED else None
+        known = known_schedule(dag_run.dag_id) if run_type == SCHEDULED else None
+        why = why_missed(
+            self.plan,
+            run_type=run_type,
+            due=dag_run.run_after,
+            began_at=began_at,
+            late_start=settings.late_start(),
+            unpaused_at=dt.datetime.fromisoformat(unpaused_at) if unpaused_at else None,
+            known=known,
+        )
+        if why is None:
+            return None
+        ti: Any = context["ti"]
+        previous = ti.get_previous_dagrun()
+        others = without_run(known, previous.run_after if previous else None, dag_run.run_after)
+        return f"{why} {others}".strip()
+
+    def _tell_refused(self, context: Context, refused: DrillError) -> None:
+        """Notify people that a tick was refused. A person who started or cleared a run sees it anyway."""
+        dag_run: Any = context["dag_run"]
+        store: Any = context["task_state_store"]
+        run_type = type_of(dag_run)
+        if run_type == MANUAL or refused.retryable or store.get(KEPT_RUN) is not None:
+            return
+        plan = self.plan
+        record = RunRecord(
+            token="",
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            began_at=utc_now(),
+            plan=plan.model_dump(mode="json"),
+            digest=plan.digest,
+            waves=tuple(wave.name for wave in plan.waves),
+            run_type=run_type,
+            initiator=initiator(dag_run, run_type),
+        )
+        remedy = f"{refused.remedy} {make_up(plan.name, dag_run.run_after)}".strip()
+        self._tell(context, record, refused.message, remedy, refused.code)
+
+    def _tell(self, context: Context, record: RunRecord, why: str, remedy: str, code: str = "") -> None:
+        """Notify people once that a run which no person started launches nothing."""
+        store: Any = context["task_state_store"]
+        if store.get(TOLD) is None:
+            store.set(TOLD, True, retention=NEVER_EXPIRE)
+            notify_missed(context, run_ledger(context), record, why=why, remedy=remedy, code=code)
 
     def _log_run(self, record: RunRecord) -> None:
         target = self.plan.target
@@ -114,18 +185,6 @@ def check_same_place(before: RunRecord, plan: Plan) -> None:
             f"This run began in {then.region}, account {then.account_id}, but its plan now names "
             f"{now.region}, account {now.account_id}: clean-up would not find what the run launched."
         )
-
-
-def missed(run_type: str, due: dt.datetime, began_at: dt.datetime) -> str | None:
-    """Why a run that nobody started by hand comes too late to launch anything; ``None`` if it is in time."""
-    late = began_at - due
-    if run_type == MANUAL or late <= LATE:
-        return None
-    return (
-        f"Missed: this {run_type} run was due at {due:%Y-%m-%d} {clock_time(due)} and began "
-        f"{duration(late.total_seconds())} later; perhaps its DAG was paused. A run that is more than "
-        f"{duration(LATE.total_seconds())} late launches nothing. To catch up, trigger a run by hand."
-    )
 
 
 class DrsRefuseDrillOperator(BaseOperator):
@@ -191,6 +250,11 @@ def claim(context: Context) -> None:
             ),
         )
     Variable.set(key, ti.run_id, description="The run that owns this recovery plan")
+
+
+def type_of(dag_run: Any) -> str:
+    """Airflow's word for how the run was started."""
+    return str(getattr(dag_run.run_type, "value", dag_run.run_type))
 
 
 def initiator(dag_run: Any, run_type: str) -> str:

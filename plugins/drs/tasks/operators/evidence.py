@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib.metadata
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,11 +26,14 @@ from drs.evidence.storage import LocalStorage, ObjectStorage, RecordStorage, is_
 from drs.evidence.store import EvidenceStore, Kept
 from drs.evidence.summary import judged, measured, not_met, seconds
 from drs.explain import explain_failure, raw_error_of
+from drs.plan.naming import plan_name
 from drs.plan.schedule import next_time
 from drs.run.fates import fates
-from drs.run.ledger import Ledger
+from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
+from drs.run.request import MANUAL
+from drs.run.ticks import MISSED, MissedTick
 from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 PACKAGES = ("apache-airflow", "apache-airflow-providers-amazon", "boto3", "pydantic")
+MOST_MISSED = 50
+"""Missed and refused ticks that a record lists."""
 NO_ANSWER = (ClientError, BotoCoreError, AirflowException)
 """The errors by which DRS, or the way to it, fails to answer."""
 
@@ -50,6 +56,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
     """Assemble the run's record from its ledger and from DRS, seal it into the plan's chain, and store it.
 
     Every run gets a record, however it ended, except one that was refused before it began or that was missed.
+    If no person started such a run, it is kept as a tick of the plan's schedule.
     The task's outlet is the asset of the plan's drills; the asset's event says how this drill ended.
     """
 
@@ -61,16 +68,38 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         ledger = finished_ledger(context)
         run = find_run(context, ledger, self.log)
         if run is None:
+            self._keep_refused(context, ledger)
             raise AirflowSkipException("This run was refused before it began; there is nothing to record.")
         if run.missed:
+            self._keep_tick(context, run.run_type, at=run.began_at, why=run.missed.removeprefix(MISSED))
             raise AirflowSkipException(run.missed)
         use_target(self, run)
-        kept = store().keep(assemble(ledger, run, self._account(context, ledger, run), utc_now()))
+        evidence = store()
+        account = self._account(context, ledger, run, evidence)
+        kept = evidence.keep(assemble(ledger, run, account, utc_now()))
         self._log_record(kept)
         self._emit_asset_event(context, kept.record)
         return summary(kept)
 
-    def _account(self, context: Context, ledger: Ledger, run: RunRecord) -> Account:
+    def _keep_refused(self, context: Context, ledger: Ledger) -> None:
+        failure = ledger.failure(BEGIN_TASK_ID)
+        if failure is None or not failure.code:
+            return
+        dag_run: Any = context["dag_run"]
+        run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+        if run_type != MANUAL:
+            self._keep_tick(context, run_type, at=utc_now(), why=failure.message, code=failure.code)
+
+    def _keep_tick(
+        self, context: Context, run_type: str, *, at: dt.datetime, why: str, code: str = ""
+    ) -> None:
+        dag_run: Any = context["dag_run"]
+        due = dag_run.run_after
+        tick = MissedTick(run_id=dag_run.run_id, run_type=run_type, due=due, at=at, code=code, why=why)
+        path = store().keep_tick(plan_name(dag_run.dag_id), tick)
+        self.log.info("Kept in %s, for `report` and the plan's next record: %s", path, why)
+
+    def _account(self, context: Context, ledger: Ledger, run: RunRecord, evidence: EvidenceStore) -> Account:
         """What Airflow and DRS say of the run. If DRS does not answer, the record lacks details but is
         written.
         """
@@ -87,9 +116,17 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             remarks=remarks,
             url=str(ti.log_url).partition("/tasks/")[0],
             next_run=next_time(plan.schedule, plan.timezone, now) if plan.schedule else None,
+            missed=self._missed(evidence, run, remarks),
             software=software(),
             explain=explained,
         )
+
+    def _missed(self, evidence: EvidenceStore, run: RunRecord, remarks: list[str]) -> tuple[MissedTick, ...]:
+        try:
+            return evidence.ticks_before(run.read_plan().name, run.run_id, MOST_MISSED)
+        except Exception as error:  # every kind of store raises its own errors
+            self._remark(remarks, f"Missed runs before this one could not be read from {evidence}: {error}")
+            return ()
 
     def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
         cleanup = ledger.cleanup()
