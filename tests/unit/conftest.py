@@ -17,8 +17,8 @@ def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def service_models() -> Iterator[None]:
-    """Parse each of botocore's service models once.
+def service_models() -> Iterator[Callable[..., Any]]:
+    """Parse each of botocore's service models once. The value is the function that parses, as it was.
 
     Every connection of Airflow has a session of its own, which would parse megabytes of JSON for each client.
     """
@@ -32,7 +32,7 @@ def service_models() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as loader:
         loader.setattr(JSONFileLoader, "load_file", lambda _, path: load_once(path))
-        yield
+        yield load_file
 
 
 @pytest.fixture(scope="module")

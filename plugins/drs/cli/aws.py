@@ -110,10 +110,15 @@ class Access:
 
     def clients(self) -> AwsClients:
         """All the clients that preflight needs."""
-        from drs.aws.clients import AwsClients
+        from drs.aws.clients import AwsClients, role_seconds
 
+        connection = self._connection
         return AwsClients(
-            drs=self.drs, ec2=self.client("ec2"), sts=self.client("sts"), iam=self.client("iam")
+            drs=self.drs,
+            ec2=self.client("ec2"),
+            sts=self.client("sts"),
+            iam=self.client("iam"),
+            role_seconds=role_seconds(connection.role_arguments) if connection.role_arn else None,
         )
 
 

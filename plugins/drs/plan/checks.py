@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -10,30 +9,25 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from drs import expressions
 from drs.plan.durations import PositiveDuration
 from drs.plan.fields import DottedPath, ParameterName, Parameters
 
 BAD_EXPRESSION = "plan_expression"
-"""The error type of a text that is not a regular expression."""
+"""The error type of a text that is not a regular expression that RE2 can match."""
 
 
 def checked_expression(value: str) -> str:
-    """Return the value if it is a regular expression.
+    """Return the value if it is a regular expression that RE2 can match.
 
     :raises PydanticCustomError: it is not; the context holds ``message`` and ``remedy``
     """
     try:
-        re.compile(value)
-    except re.error as error:
-        raise PydanticCustomError(
-            BAD_EXPRESSION,
-            "{message}",
-            {
-                "message": f'"{value}" is not a regular expression: {error}',
-                "remedy": r"Put a backslash before a character that is meant literally, such as \( or \[. "
-                "In YAML, put the expression in single quotes.",
-            },
-        ) from None
+        expressions.check(value)
+    except expressions.ExpressionError as error:
+        message = f'"{value}" is not a regular expression that RE2 can match: {error.why}'
+        context = {"message": message, "remedy": error.remedy}
+        raise PydanticCustomError(BAD_EXPRESSION, "{message}", context) from None
     return value
 
 
@@ -136,7 +130,8 @@ class HttpCheck(_Check):
         Annotated[str, AfterValidator(checked_expression)] | None,
         Field(
             min_length=1,
-            description="A regular expression that must match somewhere in the answer's body.",
+            description="A regular expression (in the syntax of RE2) that must match somewhere in the first "
+            "64 KiB of the answer's body.",
             examples=['"status": *"ok"'],
         ),
     ] = None

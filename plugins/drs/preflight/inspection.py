@@ -18,6 +18,7 @@ from drs.preflight.findings import Finding, Report
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.permissions import rehearse
 from drs.preflight.reading import Caller, Reader, clock_skew
+from drs.preflight.role_session import short_role_session
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.run.resolution import nothing_to_launch, resolve
@@ -70,6 +71,7 @@ def inspect(
     rated += [_rated(finding, servers) for finding in reader.findings]
     findings = [
         *clock_skew(caller.clock_ahead),
+        *short_role_session(inputs.plan.target.aws_conn_id, clients.role_seconds),
         *rehearsal.result(),
         *findings,
         *(finding for finding, _ in rated),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook, _loader
 from botocore.config import Config
 
 from drs.aws.call_errors import ONCE, RETRIES
@@ -45,7 +45,7 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         return client
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """A session of the connection.
+        """A session of the connection. For the triggerer, it has read the client's service model already.
 
         The session of an assumed role expires, by default after an hour, and botocore renews it when the next
         call is made. The provider's renewal blocks. In the triggerer that would stop every other trigger
@@ -55,6 +55,9 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         if deferrable:
             from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
 
+            # Otherwise the event loop would read megabytes of JSON while the client is made.
+            session.register_component("data_loader", _loader)
+            session.warm_up_loader_caches(self.client_type)
             credentials: Any = session._credentials
             if isinstance(session._credentials, AioRefreshableCredentials):
                 renew = credentials._refresh_using

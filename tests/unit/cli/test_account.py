@@ -11,7 +11,7 @@ import pytest
 from tests.unit.cli.simulated_aws import ACCOUNT, OTHER_ACCOUNT, OTHER_REGION, REGION, plan_text
 from tests.unit.drill import DATABASE
 
-CONNECTION = {
+CONNECTION: dict[str, Any] = {
     "conn_type": "aws",
     "extra": {
         "role_arn": f"arn:aws:iam::{OTHER_ACCOUNT}:role/drs-drills",
@@ -204,3 +204,17 @@ def test_a_quota_that_is_used_up_is_exit_code_1(aws: Any) -> None:
     result = aws.run("quotas", "--region", REGION)
     assert result.code == 1
     assert "jobs in progress     20      20     L-D88FAC3A  no             USED UP" in result.out
+
+
+def test_doctor_warns_of_sessions_of_the_role_that_are_too_short(
+    aws: Any, billing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The duration comes from the connection in the environment, if that names a role."""
+    extra = {
+        **CONNECTION["extra"],
+        "assume_role_kwargs": {"ExternalId": "seven-stones", "DurationSeconds": 900},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_BILLING", json.dumps({**CONNECTION, "extra": extra}))
+    result = aws.run("doctor", "billing", "--plans", str(billing), "--json")
+    warnings = [each for each in json.loads(result.out)["findings"] if each["severity"] == "warning"]
+    assert any("billing asks for sessions of 900 s" in warning["seen"] for warning in warnings)

@@ -221,8 +221,14 @@ CHECKS = {
     "a body that is no expression": Case(
         *wave("validation: [{type: http, expect_body: 'ok ('}]"),
         "waves[1].validation[0].expect_body",
-        '"ok (" is not a regular expression: missing )',
+        '"ok (" is not a regular expression that RE2 can match: missing )',
         "backslash",
+    ),
+    "a body that looks ahead": Case(
+        *wave("validation: [{type: http, expect_body: 'up(?=.*ready)'}]"),
+        "waves[1].validation[0].expect_body",
+        '"up(?=.*ready)" is not a regular expression that RE2 can match: ',
+        "no look-ahead",
     ),
     "an empty body": Case(
         *wave('validation: [{type: http, expect_body: ""}]'),

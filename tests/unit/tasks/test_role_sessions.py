@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import logging
+import os
 import re
 import threading
 import types
@@ -19,6 +20,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
+from drs.tasks.operators.preflight import clients
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import DrsHoldersTrigger
 from drs.times import utc_now
@@ -167,3 +169,14 @@ def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> N
     message = str(failed.value)
     assert message.startswith("[ACCESS_DENIED] STS refused the role of the AWS connection aws_dr")
     assert "What to do: Check the AWS connection aws_dr: compare role_arn" in message
+
+
+def test_preflight_learns_how_long_the_sessions_of_the_role_are(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the connection, which it warns of if they are too short."""
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DR"])
+    connection["extra"]["assume_role_kwargs"]["DurationSeconds"] = 900
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DR", json.dumps(connection))
+    hook = DrsHook(aws_conn_id="aws_dr", region_name="eu-central-1")
+    assert clients(hook).role_seconds == 900

@@ -11,7 +11,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
-from drs.aws.clients import AwsClients
+from drs.aws.clients import AwsClients, role_seconds
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
@@ -148,7 +148,13 @@ def clients(hook: DrsHook) -> AwsClients:
             verify=hook.verify,
         )
 
-    return AwsClients(drs=hook, ec2=client("ec2"), sts=client("sts"), iam=client("iam"))
+    return AwsClients(
+        drs=hook,
+        ec2=client("ec2"),
+        sts=client("sts"),
+        iam=client("iam"),
+        role_seconds=role_seconds(hook.conn_config.assume_role_kwargs),
+    )
 
 
 def inputs_of(run: RunRecord, ledger: Ledger, activity: Activity) -> PreflightInputs:

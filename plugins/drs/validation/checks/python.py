@@ -17,7 +17,8 @@ from drs.validation.server import Subject
 async def python(check: PythonCheck, subject: Subject) -> Observation:
     """The check passes if the function returns. What it returns or raises is what was seen."""
     try:
-        function = _imported(check.function)
+        # In a thread, because a module may be slow to import.
+        function = await _in_a_thread(lambda: _imported(check.function))
     except Exception as error:  # a module may raise anything
         return failed(f"{check.function} cannot be imported here: {type(error).__name__}: {error}")
     server = await subject.launched()
