@@ -188,7 +188,7 @@ class Airflow:
             task.execute(self._context(run, "evidence"))
 
     def _context(self, run: Run, task_id: str) -> Any:
-        params = {
+        params: dict[str, Any] = {
             "execution_type": "DRILL",
             "waves": ["web"],
             "exclude_servers": None,
