@@ -221,8 +221,9 @@ def test_the_closing_tasks_are_tried_for_longer_than_airflow_may_be_away(name: s
     """
     dag = example(name)
     for task in map(dag.get_task, TEARDOWNS):
-        factor, longest = task.retry_exponential_backoff, task.max_retry_delay
-        assert longest is not None
+        factor, longest = float(task.retry_exponential_backoff), task.max_retry_delay
+        assert isinstance(longest, timedelta)
+        assert task.retries is not None
         pauses = [min(task.retry_delay * factor**number, longest) for number in range(task.retries)]
         assert sum(pauses, timedelta(0)) > timedelta(minutes=15)
         assert longest <= timedelta(minutes=5)

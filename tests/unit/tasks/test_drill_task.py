@@ -131,7 +131,7 @@ def test_an_airflow_that_does_not_answer_is_a_failure_with_a_code(
 ) -> None:
     """It says for how long Airflow has repeated the request, and what was asked."""
     clock = iter([100.0, 178.0])
-    monkeypatch.setattr(drill_task.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("drs.tasks.drill_task.time.monotonic", lambda: next(clock, 178.0))
     with pytest.raises(AirflowUnavailable, match="record cleanup, did not answer for 1 min 18 s: ") as failed:
         Ledger(XComStore(Silent(status))).cleanup()
     assert "Connection refused" in failed.value.message
