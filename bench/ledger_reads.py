@@ -233,7 +233,7 @@ def measure(size: Size) -> dict[str, Share]:
             (verdict,) = verdicts()
     finally:
         world.close()
-    assert verdict.state == "success", verdict
+    assert verdict.state == "success", verdict.said[:2000]
     return dict(count.shares)
 
 

@@ -57,9 +57,9 @@ def require_standing_before_question(ledger: Ledger, run: RunRecord, log: Log) -
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
     target = run.read_plan().target
-    reach = {"aws_conn_id": target.aws_conn_id, "region_name": target.region}
+    hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
     try:
-        require_standing(ledger, run, DrsHook(**reach), Ec2Instances(**reach), log)
+        require_standing(ledger, run, hook, Ec2Instances(hook=hook), log)
     except (ClientError, BotoCoreError) as error:
         if not unavailable(error):
             raise
