@@ -36,7 +36,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 END_TO_END = "tests/e2e/"
-TOGETHER = ("tests/e2e/compose/", "tests/e2e/test_never_twice.py::test_drs_makes", "tests/e2e/test_guide.py")
+TOGETHER = (
+    "tests/e2e/compose/",
+    "tests/e2e/test_never_twice.py::test_drs_makes",
+    "tests/e2e/test_guide.py",
+    "tests/e2e/test_another_airflow.py",
+)
 """End-to-end tests that share an installation, or drills that run side by side."""
 
 

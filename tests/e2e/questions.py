@@ -10,8 +10,16 @@ from drs.cli.airflow_api import Refused
 
 
 def await_question(run: DrillRun, task_id: str) -> None:
-    """Wait until a task asks."""
-    run.wait_for_task(task_id, "awaiting_input", timeout=180)
+    """Wait until a task asks, and is parked.
+
+    Airflow's scheduler takes a task for killed, and tries it again, if somebody answers or marks it before
+    the scheduler has heard that the process that asked has ended; a person is not that quick.
+    """
+
+    def asks() -> bool:
+        return run.task_states().get(task_id) == "awaiting_input" and is_parked(run, task_id)
+
+    run.wait_until(asks, 180, f"{task_id} to ask")
 
 
 def answer(
@@ -22,11 +30,7 @@ def answer(
     *,
     api: AirflowApi | None = None,
 ) -> None:
-    """Answer a task once it is parked; by default as everybody.
-
-    Airflow's scheduler takes a task for killed, and tries it again, if the answer comes before it has heard
-    from the process that asked that it ended; a person is not that quick.
-    """
+    """Answer a task once it is parked; by default as everybody."""
 
     def settled() -> bool:
         state = run.task_states().get(task_id)

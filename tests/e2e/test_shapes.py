@@ -1,16 +1,14 @@
-"""Drills of other shapes: branches, one job a wave, servers found by tags; and Airflow without deferring."""
+"""Drills of other shapes: branches, one job a wave, servers found by tags."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from tests.e2e.plans import DATABASE, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
 
@@ -39,22 +37,3 @@ def test_branches_run_side_by_side_with_one_job_a_wave(
     assert "no capacity" in run.log("wave_reporting.wait_until_launched")
     assert {instance.state for instance in run.instances()} == {"terminated"}
     assert len(run.instances()) == 31
-
-
-def test_a_drill_runs_without_a_triggerer(tmp_path: Path) -> None:
-    """With `[drs] deferrable = False` every wait happens in the worker, and the drill is the same."""
-    folder = tmp_path / "plans"
-    folder.mkdir()
-    write_plan(
-        folder, "patient", [("database", DATABASE[:2]), ("web", WEB[:1])], wave_extra="delay_before: 5s"
-    )
-    home = tmp_path / "home"
-    home.mkdir()
-    with Stack(home, plans=folder, settings={"AIRFLOW__DRS__DEFERRABLE": "False"}) as stack:
-        stack.kill("triggerer")
-        run = DrillRun.trigger(stack, folder / "patient.yaml")
-        assert run.wait(timeout=180) == "success", run.describe()
-        log = run.log("wave_web.wait_until_launched")
-        assert "LAUNCH_END" in log
-        assert "DEFERRED" not in log
-        assert {instance.state for instance in run.instances()} == {"terminated"}

@@ -57,8 +57,9 @@ def simulated_hook() -> Iterator[Any]:
 @pytest.fixture
 def drill(simulated_hook: Any) -> Callable[..., Any]:
     """Begin a run with a DRS of its own; see ``tests.unit.simulated.SimulatedDrill``."""
-    from tests.unit.simulated import SimulatedDrill
+    from tests.unit.simulated import SimulatedDrill, forget_instances
 
+    forget_instances()
     return functools.partial(SimulatedDrill, simulated_hook)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import boto3
+from moto.ec2.models import ec2_backends
 
 import simulator
 from drs.cleanup.clean_up import CleanUp, Proven, WaitForJobs
@@ -244,11 +246,26 @@ class SimulatedDrill:
             self.pass_time(min(3.0, left) if jobs else left)
 
 
+def forget_instances() -> None:
+    """Empty moto's EC2 of the instances of earlier tests: it looks at all of them again and again."""
+    backend = ec2_backends[ACCOUNT][REGION]
+    for instance in backend.all_instances():
+        backend.tags.pop(instance.id, None)
+    backend.reservations.clear()
+
+
+@functools.cache
+def _ec2() -> Any:
+    """One client for all tests: clients are slow to make."""
+    return boto3.client("ec2", region_name=REGION)
+
+
 def describe_ec2(filters: list[dict[str, Any]]) -> Iterable[Mapping[str, Any]]:
     """The EC2 instances that match the filters."""
-    ec2 = boto3.client("ec2", region_name=REGION)
-    pages = ec2.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": item["Name"], "Values": item["Values"]} for item in filters]
+    pages = (
+        _ec2()
+        .get_paginator("describe_instances")
+        .paginate(Filters=[{"Name": item["Name"], "Values": item["Values"]} for item in filters])
     )
     for page in pages:
         for reservation in page["Reservations"]:

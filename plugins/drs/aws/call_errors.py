@@ -68,6 +68,13 @@ def reply_unknown(error: Exception) -> bool:
     return isinstance(error, HTTPClientError)
 
 
+def certainly_refused(error: Exception) -> bool:
+    """Whether AWS has not acted: it refused the request, and botocore had not sent the request before."""
+    if not isinstance(error, ClientError):
+        return False
+    return not reply_unknown(error) and not error.response.get("ResponseMetadata", {}).get("RetryAttempts")
+
+
 def unreached(error: Exception) -> bool:
     """Whether the request never reached DRS: no address, no connection, a proxy or certificate error."""
     return isinstance(error, BotoConnectionError)

@@ -104,12 +104,13 @@ class CleanUp:
     def begin(self, *, resumed: bool) -> None:
         """Read the record of an earlier clean-up of this run, or write the first one.
 
-        :param resumed: the same try goes on after a wait; otherwise a new try starts, with its whole time
+        :param resumed: the same try goes on after a wait; otherwise a new try starts, with its whole time. A
+            wait may have been that of ``keep_for``, after which only the record of an earlier try is there.
         """
         existing = self._ledger.cleanup()
         if existing is None:
             self._save(self.record)
-        elif resumed:
+        elif resumed and existing.try_number == self._try_number:
             self.record = existing
         else:
             self._save(
@@ -300,6 +301,8 @@ class CleanUp:
         try:
             job = self._hook.terminate_recovery_instances(instance_ids)
         except (ClientError, BotoCoreError) as error:
+            if call_errors.certainly_refused(error):
+                self._withdraw(instance_ids)
             self._refuse_without_permission(error, seen)
             self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
             for_all = call_errors.unavailable(error) or call_errors.error_code(error) == call_errors.QUOTA
@@ -329,6 +332,11 @@ class CleanUp:
             self._save(
                 self.record.model_copy(update={"terminate_calls": (*self.record.terminate_calls, intent)})
             )
+
+    def _withdraw(self, instance_ids: Sequence[str]) -> None:
+        """Take back an intent that came to nothing. What somebody else ends after it is lost."""
+        calls = tuple(call for call in self.record.terminate_calls if not _is_intent(call, instance_ids))
+        self._save(self.record.model_copy(update={"terminate_calls": calls}))
 
     def _refuse_without_permission(self, error: ClientError | BotoCoreError, seen: Situation) -> None:
         """Fail if the role may not terminate instances: waiting does not help."""

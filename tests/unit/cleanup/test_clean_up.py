@@ -1081,6 +1081,19 @@ def test_a_clean_up_that_was_overtaken_writes_nothing(drill: Drill) -> None:
     assert len(terminations(run)) == 1
 
 
+def test_a_try_that_resumes_before_it_has_begun_has_its_whole_time(drill: Drill) -> None:
+    """It was cleared a day later, and waited for ``keep_for`` without a triggerer."""
+    run = launched(drill)
+    run.simulation.arm(TerminationSurvivor(kind="termination_survivor", servers=(A,)))
+    with pytest.raises(CleanupIncomplete):
+        run.clean_up()
+    run.simulation.disarm()
+    run.pass_time(86400)
+    step = run.start_clean_up(resumed=True, try_number=2).advance()
+    assert isinstance(step, WaitForJobs)
+    assert_clean(run, run.clean_up(try_number=2))
+
+
 def test_a_clean_up_that_was_overtaken_makes_no_call(drill: Drill) -> None:
     """It writes the intent first, and may not."""
     run = launched(drill)
@@ -1106,6 +1119,26 @@ def test_a_lost_reply_of_a_termination_is_the_run_s_own_doing(drill: Drill) -> N
     record = run.clean_up()
     assert_clean(run, record)
     assert {item.lost for item in record.instances} == {None}
+
+
+@pytest.mark.parametrize("repeated", [0, 1], ids=["refused", "refused when it was repeated"])
+def test_an_instance_that_somebody_ends_after_a_refused_call_is_lost(drill: Drill, repeated: int) -> None:
+    """DRS refused to terminate it, and it went away all the same. If botocore had sent the request twice, the
+    first one may have been this run's own doing, and the second one was refused because of it.
+    """
+    run = launched(drill)
+    refusal: Any = {"Error": {"Code": "ConflictException", "Message": "held"}}
+    refusal["ResponseMetadata"] = {"HTTPStatusCode": 409, "RetryAttempts": repeated}
+    refused = ClientError(refusal, "TerminateRecoveryInstances")
+    clean_up = run.start_clean_up()
+    with mock.patch.object(run.hook, "terminate_recovery_instances", side_effect=refused):
+        assert isinstance(clean_up.advance(), WaitForJobs)
+    run.hook.terminate_recovery_instances(sorted(run.instances()))  # somebody else's call
+    run.finish_jobs()
+    run.pass_time(60)
+    record = run.clean_up()
+    assert_clean(run, record)
+    assert [item.lost is None for item in record.instances] == [bool(repeated)] * 2
 
 
 def test_clean_up_again_is_proven_again(drill: Drill) -> None:
