@@ -42,6 +42,8 @@ timings: {linux: {conversion_wait: 1.0, conversion: 2.0, launch: 12.0}}
 """
 """What ``--short`` adds to the fleet. The time between the end of a launch and that of its job stays."""
 SERVER_DELAY, WAVE_DELAY = 15.0, 30.0
+RESUMES = "Pre Execute"
+"""What Airflow logs first when a task's process begins."""
 DAG_ID = "drs_drill__measured"
 
 
@@ -123,7 +125,9 @@ def causes(stack: Stack, run_id: str, gate_name: str) -> list[tuple[str, str, fl
         messages = stack.api.task_messages(DAG_ID, run_id, f"{group}.wait_until_launched")
         seen = max((when for when, text in timed(messages) if "JOB_END" in text), default=ended)
         launched = instant(xcom(f"reached.{wave}.launched"))
-        resumed = min((when for when, _ in timed(messages) if when > seen), default=launched)
+        resumed = min(
+            (when for when, text in timed(messages) if when > seen and RESUMES in text), default=seen
+        )
         at = cut(part, "end of the last job until it is seen", ended, seen)
         at = cut(part, "until the task resumes", at, resumed)
         at = gate = cut(part, "until the gate is launched", at, launched)
@@ -138,9 +142,9 @@ def causes(stack: Stack, run_id: str, gate_name: str) -> list[tuple[str, str, fl
     at = cut(end, "until validate has ended", gate, instant(last["end_date"]))
     at = cut(end, "until terminate starts", at, instant(tasks["terminate"]["start_date"]))
     cleanup = xcom("cleanup")
-    calls = described(stack, {call["job_id"] for call in cleanup["terminate_calls"]})
-    cut(end, "until DRS makes the TERMINATE job", at, min(job.created for job in calls))
-    at = max(job.ended for job in calls if job.ended)
+    terminating = described(stack, {call["job_id"] for call in cleanup["terminate_calls"]})
+    cut(end, "until DRS makes the TERMINATE job", at, min(job.created for job in terminating))
+    at = max(job.ended for job in terminating if job.ended)
     at = cut(end, "end of that job until clean-up is proven", at, instant(cleanup["ended_at"]))
     at = cut(end, "until terminate has ended", at, instant(tasks["terminate"]["end_date"]))
     for name in ("evidence", "verdict"):

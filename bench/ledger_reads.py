@@ -16,7 +16,7 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -165,10 +165,12 @@ def _counting(count: _Count, world: World) -> Iterator[None]:
     for name in ("get", "set", "keys", "delete"):
         setattr(variables, name, _counted(count, getattr(variables, name)))
     asked = ("get_task_states", "get_dr_count", "get_dagrun_state", "get_dag")
-    patches = {name: _counted(count, getattr(AirflowApi, name)) for name in asked}
     greenlet.settrace(count.switched)
     try:
-        with mock.patch.multiple(AirflowApi, **patches):
+        with ExitStack() as patches:
+            for name in asked:
+                counted = _counted(count, getattr(AirflowApi, name))
+                patches.enter_context(mock.patch.object(AirflowApi, name, counted))
             yield
     finally:
         greenlet.settrace(None)

@@ -40,8 +40,9 @@ def require_standing(
 
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
-    find_losses(ledger, run, hook, describe_ec2, log)
-    if required := [loss for loss in ledger.losses() if not loss.optional]:
+    recorded = ledger.at_once()
+    find_losses(recorded, run, hook, describe_ec2, log)
+    if required := [loss for loss in recorded.losses() if not loss.optional]:
         listed = "\n".join(describe(loss) for loss in required)
         raise RecoveryInstanceLost(
             f"{len(required)} instance(s) of this run were ended by somebody else while the drill was "

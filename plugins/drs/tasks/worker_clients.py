@@ -21,7 +21,7 @@ class WorkerClients:
         self._hook = hook
 
     async def __call__(self, service: str) -> _Reads:
-        return _Reads({"drs": lambda: self._hook.conn, "ec2": lambda: self._hook.ec2}[service]())
+        return _Reads(self._hook.ec2 if service == "ec2" else self._hook.conn)
 
 
 class _Reads:

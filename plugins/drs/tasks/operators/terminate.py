@@ -15,7 +15,7 @@ from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
-from drs.run.standing import OwnInstance, describe, last_seen, launched_servers
+from drs.run.standing import describe, last_seen, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -84,8 +84,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         if run.missed or run.dry_run:
             raise AirflowSkipException(run.missed or "This is a dry run: it launched nothing.")
         use_target(self, run)
-        launched = launched_servers(recorded, run)
-        if first and (again := self._look_at_what_stands(recorded, run, launched)):
+        if first and (again := self._look_at_what_stands(recorded, run)):
             self._wait((), again, resume="look_again")
             return self._clean_up(context, resumed=False, first=True)  # the worker itself has waited
         # CleanUp itself never terminates a real recovery, so the plan's rule for drills is not asked.
@@ -104,7 +103,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         clean_up.begin(resumed=resumed)
         while isinstance(step := clean_up.advance(), WaitForJobs):
             self._wait(step.job_ids, step.until, resume="resume")
-        self._judge_what_was_lost(ledger, launched, clean_up.record, keep=isinstance(rule, Keep))
+        self._judge_what_was_lost(ledger.at_once(), run, clean_up.record, keep=isinstance(rule, Keep))
         DrsJobHistoryLink.persist(
             context=context,
             operator=self,
@@ -113,17 +112,14 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         )
         return clean_up.record.model_dump(mode="json")
 
-    def _look_at_what_stands(
-        self, ledger: Ledger, run: RunRecord, servers: Sequence[OwnInstance]
-    ) -> dt.datetime | None:
+    def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> dt.datetime | None:
         """Record what somebody else has ended before the drill was over. It does not stop clean-up.
 
         A try that follows a look that found nothing wrong does not look again: ``keep_for`` may have begun.
 
-        :param servers: what the run launched and must still be there
         :return: when to look again, if an instance is missing that DRS may only list late
         """
-        launched = {each.instance_id for each in servers}
+        launched = {each.instance_id for each in launched_servers(ledger, run)}
         if (stood := ledger.stood()) is not None and stood.final and launched <= _accounted(ledger, stood):
             return None
         try:
@@ -138,16 +134,18 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         return None
 
     def _judge_what_was_lost(
-        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord, *, keep: bool
+        self, ledger: Ledger, run: RunRecord, record: CleanupRecord, *, keep: bool
     ) -> None:
         """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
         still there when the last wave had ended.
 
         :param keep: everything was to be kept. The record does not say so if nothing was left to keep.
         """
+        gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
+        if not gone:
+            return
         stood = ledger.stood()
         seen = set(stood.instances) if stood and not keep else set[str]()
-        gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
         new = tuple(
             Loss(
@@ -161,7 +159,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
             )
-            for each in launched
+            for each in launched_servers(ledger, run)
             if (each.job_id, each.server_id) in gone and each.instance_id not in known | seen
         )
         if new:
