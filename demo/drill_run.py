@@ -101,10 +101,14 @@ class DrillRun:
         """Wait until a task is in one of these states, and give the state."""
 
         def reached() -> bool:
-            return self.task_states().get(task_id) in states
+            return self.task_state(task_id) in states
 
         self.wait_until(reached, timeout, f"{task_id} to be {' or '.join(states)}")
-        return str(self.task_states()[task_id])
+        return str(self.task_state(task_id))
+
+    def task_state(self, task_id: str) -> str | None:
+        """The state of one task; None before it is scheduled, or if the run has no such task yet."""
+        return self.stack.api.task_state(self.dag_id, self.run_id, task_id)
 
     def task_states(self) -> dict[str, str | None]:
         """The state of every task, in the order in which they began; None before it is scheduled."""

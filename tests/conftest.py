@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AWS_"))]:
     del os.environ[_name]
@@ -56,6 +57,17 @@ class _Shares(LoadScopeScheduling):
         if together := next((start for start in TOGETHER if nodeid.startswith(start)), None):
             return together
         return nodeid if nodeid.startswith(END_TO_END) else nodeid.partition("::")[0]
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Give the last process tests that start no Airflow, as long as there are any: they fill the time in
+        which the others wait.
+        """
+        if len(self.nodes) > 1 and node is self.nodes[-1]:
+            for scope in self.workqueue:
+                if not scope.startswith(END_TO_END):
+                    self.workqueue.move_to_end(scope, last=False)
+                    break
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)
