@@ -7,10 +7,13 @@ real time, and all processes share one thread, so a drill is the same each time.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import heapq
 import itertools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -22,6 +25,18 @@ Action = Callable[[], Any]
 
 class Killed(GreenletExit):  # type: ignore[misc] # greenlet has no types
     """The process is gone. No ``except Exception`` of the product sees it, as with SIGKILL."""
+
+
+@contextlib.contextmanager
+def stepped_aside() -> Iterator[None]:
+    """While one event loop waits, others run in the same thread; asyncio knows one running loop a thread."""
+    running, hooks = asyncio._get_running_loop(), sys.get_asyncgen_hooks()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(running)
+        sys.set_asyncgen_hooks(*hooks)
 
 
 class Timer:
@@ -80,7 +95,8 @@ class Hub:
         """Let time pass for the current process. Nothing wakes it earlier."""
         process = self.current()
         process.timer = self.after(max(seconds, 0.0), process.switch)
-        self.main.switch()
+        with stepped_aside():  # a task may call AWS from an event loop of its own
+            self.main.switch()
 
     def wait(self, seconds: float | None = None) -> None:
         """Let time pass for the current process, until it is woken or the time is over."""

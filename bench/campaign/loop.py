@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import selectors
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger
 
-from bench.campaign.hub import Hub, Process
-
-
-@contextlib.contextmanager
-def _stepped_aside() -> Iterator[None]:
-    """While one loop waits, others run in the same thread; asyncio knows one running loop a thread."""
-    running, hooks = asyncio.get_running_loop(), sys.get_asyncgen_hooks()
-    asyncio._set_running_loop(None)
-    try:
-        yield
-    finally:
-        asyncio._set_running_loop(running)
-        sys.set_asyncgen_hooks(*hooks)
+from bench.campaign.hub import Hub, Process, stepped_aside
 
 
 class _NoSelector(selectors.SelectSelector):
@@ -36,7 +22,7 @@ class _NoSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if not self.closing and (timeout is None or timeout > 0):
-            with _stepped_aside():
+            with stepped_aside():
                 self._hub.wait(timeout)
         return []
 
@@ -61,11 +47,7 @@ class HubLoop(asyncio.SelectorEventLoop):
     def stall(self, seconds: float) -> None:
         """Stop everything in this loop for a while, as a machine that is frozen does."""
 
-        def freeze() -> None:
-            with _stepped_aside():
-                self._hub.sleep(seconds)
-
-        self.call_soon_threadsafe(freeze)
+        self.call_soon_threadsafe(lambda: self._hub.sleep(seconds))
 
     def finish(self) -> None:
         """Cancel what is left, let no more time pass, and close."""

@@ -264,19 +264,30 @@ class Operations:
             status |= {"InstanceStatus": _check(checks.instance), "SystemStatus": _check(checks.system)}
         return status
 
-    def _templates(self, *, LaunchTemplateId: str, Versions: Sequence[str]) -> Request:  # noqa: N803
+    def _templates(
+        self,
+        *,
+        LaunchTemplateId: str = "",  # noqa: N803
+        Versions: Sequence[str],  # noqa: N803
+    ) -> Request:
+        known = self._account.machines.templates
+
         def answer() -> Reply:
-            if LaunchTemplateId not in self._account.machines.templates:
+            if LaunchTemplateId and LaunchTemplateId not in known:
                 text = f"The template {LaunchTemplateId} does not exist"
                 raise _refusal("InvalidLaunchTemplateId.NotFound", text, "DescribeLaunchTemplateVersions")
             interface = {"DeviceIndex": 0, "SubnetId": SUBNET, "Groups": [GROUP]}
-            version = {
-                "LaunchTemplateId": LaunchTemplateId,
-                "VersionNumber": 1,
-                "DefaultVersion": True,
-                "LaunchTemplateData": {"InstanceType": "m5.large", "NetworkInterfaces": [interface]},
+            return {
+                "LaunchTemplateVersions": [
+                    {
+                        "LaunchTemplateId": each,
+                        "VersionNumber": 1,
+                        "DefaultVersion": True,
+                        "LaunchTemplateData": {"InstanceType": "m5.large", "NetworkInterfaces": [interface]},
+                    }
+                    for each in ([LaunchTemplateId] if LaunchTemplateId else known)
+                ]
             }
-            return {"LaunchTemplateVersions": [version]}
 
         return Request("ec2:DescribeLaunchTemplateVersions", answer)
 

@@ -143,7 +143,7 @@ NEIGHBOUR = _plan("neighbour", {"shared": SERVERS[1:2], "own": SERVERS[8:9]}, [_
 @functools.cache
 def shapes() -> tuple[Shape, ...]:
     """The plans among which the seed chooses."""
-    return tuple(_shape(document) for document in DOCUMENTS)
+    return tuple(shape_of(document) for document in DOCUMENTS)
 
 
 def shape_named(name: str) -> Shape:
@@ -153,10 +153,11 @@ def shape_named(name: str) -> Shape:
 
 @functools.cache
 def neighbour() -> Shape:
-    return _shape(NEIGHBOUR)
+    return shape_of(NEIGHBOUR)
 
 
-def _shape(document: Mapping[str, Any]) -> Shape:
+def shape_of(document: Mapping[str, Any]) -> Shape:
+    """A plan, ready to be drilled."""
     plan = Plan.model_validate(document)
     dag = drill_dag(plan)
     return Shape(plan, nodes_of(dag), dict(dag.params.dump()))

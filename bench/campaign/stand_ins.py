@@ -51,7 +51,7 @@ from drs.aws.clients import AwsClients
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
 from drs.run.records import RunRecord
-from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.hook import DrsHook
 from simulator.engine.instances import OpenPort
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     yield DrsHook, "unrepeated", property(_unrepeated)
     yield DrsHook, "conn_region_name", "us-east-1"
     yield DrsHook, "conn_partition", "aws"
-    yield Ec2Instances, "_client", property(lambda _: _client("ec2"))
+    yield DrsHook, "ec2", property(lambda _: _client("ec2"))
     yield drs.tasks.operators.preflight, "clients", _clients_of_preflight
     for module in (drs.preflight.inspection, drs.preflight.reading):
         yield module, "ThreadPoolExecutor", _Pool

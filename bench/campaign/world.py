@@ -13,11 +13,13 @@ from bench.campaign.loop import Triggerer
 from bench.campaign.machines import Machines
 from bench.campaign.mischief import Mischief
 from bench.campaign.mixes import Trouble
-from bench.campaign.plans import Shape, fleet, neighbour
+from bench.campaign.plans import Shape, neighbour
+from bench.campaign.plans import fleet as campaign_fleet
 from bench.campaign.scheduler import Airflow, Run
 from bench.campaign.stores import MemoryStorage
 from bench.campaign.truth import RUN
 from drs.plan import Plan
+from simulator.engine.fleet import Fleet
 from simulator.engine.simulation import Simulation
 
 START = dt.datetime(2026, 11, 2, 6, 0, tzinfo=dt.UTC)
@@ -29,9 +31,17 @@ class World:
     :param seed: decides everything that is random
     :param trouble: what goes wrong
     :param say: where a reader follows the drill
+    :param fleet: the servers of the account; by default those of the campaign's plans
     """
 
-    def __init__(self, seed: int, trouble: Trouble, *, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        trouble: Trouble,
+        *,
+        say: Callable[[str], None] | None = None,
+        fleet: Fleet | None = None,
+    ) -> None:
         self.seed = seed
         self.shape = trouble.shape
         self.yes = trouble.yes
@@ -40,7 +50,7 @@ class World:
         self._say = say
         self.machines = Machines(self.rng("machines"), self.hub.datetime)
         self.simulation = Simulation(lambda *_: self.machines, clock=self.hub.clock)
-        self.simulation.load(fleet())
+        self.simulation.load(fleet or campaign_fleet())
         self.mischief = Mischief(self.hub, self.rng("mischief"), trouble.harm, self.say)
         self.account = Account(
             self.hub, self.rng("aws"), self.simulation, self.machines, self.mischief, trouble.weather

@@ -85,6 +85,7 @@ class CleanUp:
     ) -> None:
         self._hook = hook
         self._ledger = ledger
+        self._recorded = ledger.at_once()
         self._run = run
         self._log = log
         self._why_kept = keep
@@ -135,6 +136,8 @@ class CleanUp:
         :raises CleanupIncomplete: an instance survived, or a job is still live when the time is over
         :raises AccessDenied: AWS does not let clean-up see what is left
         """
+        # Before each look at DRS: a start_recovery that was frozen may still have added a call.
+        self._recorded = self._ledger.at_once()
         try:
             return self._advance()
         except (ClientError, BotoCoreError) as error:
@@ -376,7 +379,7 @@ class CleanUp:
         explained = call_errors.explain(error, "what clean-up asked for", connection=self._connection)
         if explained is None:
             raise error
-        launched = recorded_launches(self._ledger, self._waves)
+        launched = recorded_launches(self._recorded, self._waves)
         message = f"{explained.message}\n{launched}" if launched else explained.message
         raise type(explained)(message, remedy=explained.remedy) from error
 
@@ -395,7 +398,7 @@ class CleanUp:
         """
         region = self._run.read_plan().target.region
         known = (left or live) and not unseen
-        launched = "" if known else recorded_launches(self._ledger, self._waves)
+        launched = "" if known else recorded_launches(self._recorded, self._waves)
         return incomplete(
             why, region=region, left=left, live=live, launched=launched, cause=unseen, now=self._now()
         )
@@ -403,7 +406,7 @@ class CleanUp:
     # --- the record and the log -------------------------------------------------------------------------
 
     def _launches(self) -> list[LaunchRecord]:
-        return [record for wave in self._waves if (record := self._ledger.launch(wave)) is not None]
+        return [record for wave in self._waves if (record := self._recorded.launch(wave)) is not None]
 
     def _time_is_over(self) -> bool:
         return self._now() >= self._deadline()
@@ -426,7 +429,7 @@ class CleanUp:
         """
         instances = self.record.instances
         if self._run.is_drill:
-            instances = with_losses(self.record, self._ledger, self._run, left)
+            instances = with_losses(self.record, self._recorded, self._run, left)
         self._save(self.record.model_copy(update={**fields, "instances": instances, "ended_at": self._now()}))
 
     def _save(self, record: CleanupRecord) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, InstanceRecord, RunRecord
-from drs.run.standing import describe, launched_servers
+from drs.run.standing import describe, ever_launched
 
 NOT_BY_THIS_RUN = "somebody else ended it: this run did not terminate it, and DRS lists it no more"
 
@@ -36,7 +36,7 @@ def _never_seen(
 ) -> Iterator[InstanceRecord]:
     """The instances that were gone before clean-up looked for the first time."""
     recorded = {(item.job_id, item.server_id) for item in record.instances}
-    for server in launched_servers(ledger, run):
+    for server in ever_launched(ledger, run):
         if (server.job_id, server.server_id) not in recorded:
             yield InstanceRecord(
                 recovery_instance_id=server.instance_id,

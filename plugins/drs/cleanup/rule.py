@@ -50,8 +50,8 @@ def decide(ledger: Ledger, run: RunRecord, states: Mapping[str, str | None]) -> 
     rule = run.read_plan().cleanup
     if why := _kept_by_choice(ledger, run, rule):
         return Keep(why)
-    if rule.when == "after_approval":
-        return Terminate()
+    if rule.when == "after_approval" or not (rule.when == "on_success" or rule.keep_for):
+        return Terminate()  # however the drill went, so the records of its checks need not be read
     doubts = list(_doubts(ledger, run, states))
     if rule.when == "on_success" and doubts:
         more = f" (and {len(doubts) - 1} more)" if len(doubts) > 1 else ""

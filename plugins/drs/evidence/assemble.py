@@ -30,6 +30,7 @@ from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import Ledger
 from drs.run.proof import (
     EVIDENCE_TASK_ID,
+    SETUP_TASK_ID,
     VERDICT_TASK_ID,
     cut_off_by_hand,
     doubted_wave,
@@ -103,9 +104,19 @@ def assemble(ledger: Ledger, run: RunRecord, account: Account, now: dt.datetime)
 
 def answers(ledger: Ledger, run: RunRecord) -> Iterator[tuple[str, ApprovalRecord]]:
     """The answers to the run's questions, with what they are about."""
-    for subject in (RECOVERY_APPROVAL, *run.waves, CLEANUP_APPROVAL):
+    for subject in _questions(run):
         if (answer := ledger.approval(subject)) is not None:
             yield subject, answer
+
+
+def _questions(run: RunRecord) -> Iterator[str]:
+    """What a person is asked about in this run, by the plan that it began with."""
+    plan = run.read_plan()
+    if not run.is_drill:
+        yield RECOVERY_APPROVAL
+    yield from (name for name in run.waves if plan.wave(name).approval)
+    if plan.cleanup.when == "after_approval":
+        yield CLEANUP_APPROVAL
 
 
 def failures(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[FailureEvidence]:
@@ -320,5 +331,6 @@ def _jobs(ledger: Ledger, waves: Sequence[WaveEvidence], account: Account) -> It
 
 def _remarks(ledger: Ledger, states: Mapping[str, str | None]) -> Iterator[str]:
     for task_id in states:
-        for note in ledger.notes(task_id):
-            yield f"{task_id}: {note}"
+        if task_id != SETUP_TASK_ID:  # it only opens the run, and has nothing to note
+            for note in ledger.notes(task_id):
+                yield f"{task_id}: {note}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from drs.aws.jobs import Job, LogEvent, Participant, judge
@@ -14,6 +14,7 @@ from drs.evidence.record import EventEvidence, Explanation, ServerEvidence
 from drs.run.ledger import Ledger
 from drs.run.ownership import WAVE_TAG
 from drs.run.records import CheckResult, InstanceRecord, ResolvedServer, ServerRecord, WaveResolution
+from drs.run.timeline import ServerSlot
 
 LAUNCH_END = "LAUNCH_END"
 
@@ -24,8 +25,9 @@ def launched_servers(
     """The servers of a wave, in the order in which preflight resolved them; empty if it resolved none."""
     if resolved is None:
         return ()
+    records = _Records.of(ledger, wave)
     jobs = wave_jobs(ledger, wave, resolved, account)
-    return tuple(_Server(ledger, wave, server, jobs, account).evidence() for server in resolved.servers)
+    return tuple(_Server(records, server, jobs, account).evidence() for server in resolved.servers)
 
 
 def wave_jobs(
@@ -73,49 +75,69 @@ class _Launch:
     live: bool = False
 
 
+@dataclass(frozen=True)
+class _Records:
+    """The records of one wave, by server.
+
+    :param unanswered: the servers of calls whose reply was lost
+    :param slots: each server's slot on the timeline
+    :param outcomes: how launches ended, by server and job
+    :param instances: what clean-up saw, by server and job
+    :param results: the results of the checks
+    """
+
+    unanswered: frozenset[str]
+    slots: Mapping[str, ServerSlot]
+    outcomes: Mapping[tuple[str, str | None], ServerRecord]
+    instances: Mapping[tuple[str, str | None], InstanceRecord]
+    results: Mapping[str, Sequence[CheckResult]]
+
+    @classmethod
+    def of(cls, ledger: Ledger, wave: str) -> _Records:
+        launch, outcome = ledger.launch(wave), ledger.outcome(wave)
+        validation, cleanup = ledger.validation(wave), ledger.cleanup()
+        results: dict[str, list[CheckResult]] = {}
+        for result in validation.results if validation else ():
+            results.setdefault(result.server_id, []).append(result)
+        return cls(
+            unanswered=frozenset(
+                server_id for call in (launch.unanswered if launch else ()) for server_id in call.servers
+            ),
+            slots={slot.server_id: slot for slot in (launch.timeline.servers if launch else ())},
+            outcomes={(each.server_id, each.job_id): each for each in (outcome.servers if outcome else ())},
+            instances={
+                (each.server_id, each.job_id): each for each in (cleanup.instances if cleanup else ())
+            },
+            results=results,
+        )
+
+
 class _Server:
     """One server of a wave and everything that is known about its launch.
 
+    :param records: the wave's records
     :param server: as preflight resolved it
     :param jobs: the wave's LAUNCH jobs, oldest first
     """
 
     def __init__(
-        self, ledger: Ledger, wave: str, server: ResolvedServer, jobs: Sequence[str], account: Account
+        self, records: _Records, server: ResolvedServer, jobs: Sequence[str], account: Account
     ) -> None:
         self._server = server
         self._account = account
-        launch = ledger.launch(wave)
-        asked = {server_id for call in (launch.unanswered if launch else ()) for server_id in call.servers}
         self._no_reply = (
             "The reply to the call that launches it was lost. Whether DRS launched it is not known."
-            if server.server_id in asked
+            if server.server_id in records.unanswered
             else None
         )
-        slots = launch.timeline.servers if launch else ()
-        self._slot = next((slot for slot in slots if slot.server_id == server.server_id), None)
+        self._slot = records.slots.get(server.server_id)
         self._job_id = (self._slot.job_id if self._slot else None) or self._found_job(jobs)
         self._job: Job | None = account.job(self._job_id)
         self._log = list(account.logs.get(self._job_id or "", ()))
-        outcome, validation, cleanup = ledger.outcome(wave), ledger.validation(wave), ledger.cleanup()
-        self._record: ServerRecord | None = next(
-            (
-                record
-                for record in (outcome.servers if outcome else ())
-                # A record of an earlier job says nothing about this job.
-                if record.server_id == server.server_id and record.job_id == self._job_id
-            ),
-            None,
-        )
-        self._instance: InstanceRecord | None = next(
-            (
-                item
-                for item in (cleanup.instances if cleanup else ())
-                if (item.server_id, item.job_id) == (server.server_id, self._job_id)
-            ),
-            None,
-        )
-        self._results = validation.results if validation else ()
+        # A record of an earlier job says nothing about this job.
+        self._record = records.outcomes.get((server.server_id, self._job_id))
+        self._instance = records.instances.get((server.server_id, self._job_id))
+        self._results = records.results.get(server.server_id, ())
 
     def _found_job(self, jobs: Sequence[str]) -> str | None:
         """The newest job that contains the server, for a run that has no record of the server's job."""
@@ -207,6 +229,4 @@ class _Server:
 
     def _checks(self, instance_id: str | None) -> Iterator[CheckResult]:
         """The checks of this launch, without those of an earlier instance of the server."""
-        for result in self._results:
-            if result.server_id == self._server.server_id and result.instance_id in {None, instance_id}:
-                yield result
+        return (result for result in self._results if result.instance_id in {None, instance_id})

@@ -51,8 +51,8 @@ class Store(Protocol):
 class ReadOnce:
     """A store that fetches each key once; later reads also see what is written through it.
 
-    For a task that reads all records of a run after the tasks that write them: without it, such a task
-    fetches some records once for each server.
+    It never sees what others write later. So it is for a task that runs after all tasks that write, or for
+    one decision: see :meth:`Ledger.at_once`.
     """
 
     def __init__(self, store: Store) -> None:
@@ -77,6 +77,16 @@ class Ledger:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+
+    def at_once(self) -> Ledger:
+        """These records, each fetched at its first use and only once. What is written through them is seen.
+
+        For one decision, which reads a record several times. That is safe as long as nobody waits in between:
+        what another process writes meanwhile is then seen by the next decision, as if it had been written a
+        moment later. A record that a newer try of its task may have taken over (a wave's launch, clean-up) is
+        saved through the ledger itself, which fetches it again before each write.
+        """
+        return Ledger(ReadOnce(self._store))
 
     def begun(self) -> RunRecord | None:
         """The run's record; ``None`` if the run was refused before it began."""

@@ -6,10 +6,9 @@ because it may be of an earlier try.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from drs.errors import Code, StoppedByHand
-from drs.plan import Plan
 from drs.plan.check_labels import asked_of
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.records import (
@@ -17,8 +16,6 @@ from drs.run.records import (
     RECOVERY_APPROVAL,
     ApprovalRecord,
     FailureRecord,
-    LaunchRecord,
-    ResolvedServer,
     RunRecord,
     ServerRecord,
     WaveResolution,
@@ -53,6 +50,8 @@ WITHOUT_CODE = (
 STOPPED_IN_AIRFLOW = "someone stopped the run (or skipped its tasks) in Airflow, whose audit log says who"
 TaskStates = Mapping[str, str | None]
 """The state of each of the run's tasks, by task id."""
+PassedCheck = tuple[str, str | None, str]
+"""Server, instance and name of a check that the instance has passed."""
 
 
 def start_task_id(wave: str) -> str:
@@ -263,50 +262,42 @@ def doubted_wave(
         yield f"wave {name} has no record of its servers being launched"
         return
     yield from _not_ended(f"{group_id(name)}.{LAST_TASK}", states)
-    judged = {server.server_id: server for server in outcome.servers}
+    jobs = {slot.server_id: slot.job_id for slot in launch.timeline.servers}
+    # A record of an earlier job says nothing about the last one.
+    judged = {each.server_id: each for each in outcome.servers if each.job_id == jobs.get(each.server_id)}
+    passed = _passed_checks(ledger, name)
     plan = run.read_plan()
     for server in wave.servers:
         if server.optional:
             continue
-        if lacking := _lacking(ledger, plan, name, server, judged.get(server.server_id), launch):
+        asked = asked_of(plan, name, server.group)
+        if lacking := _lacking(asked, judged.get(server.server_id), passed):
             yield f"wave {name}: server {server.server_id} ({server.name}) {lacking}"
 
 
-def _lacking(
-    ledger: Ledger,
-    plan: Plan,
-    wave: str,
-    server: ResolvedServer,
-    judged: ServerRecord | None,
-    launch: LaunchRecord,
-) -> str | None:
-    """What one server's records do not show; ``None`` if it was launched and passed every check.
+def _lacking(asked: Sequence[str], judged: ServerRecord | None, passed: Set[PassedCheck]) -> str:
+    """What one server's records do not show; empty if it was launched and passed every check.
 
-    :param judged: how the server's launch ended, if that is on record
+    :param asked: the names of the server's checks
+    :param judged: how the server's last launch ended, if that is on record
+    :param passed: the checks that the wave's servers have passed
     """
-    if judged is None or judged.job_id != launch.timeline.slot(server.server_id).job_id:
+    if judged is None:
         return "has no record of how its launch ended"
     if not judged.launched:
         return judged.result
-    unproven = _unproven_checks(ledger, plan, wave, server, judged)
-    return f"has not passed: {', '.join(unproven)}" if unproven else None
+    unproven = [label for label in asked if (judged.server_id, judged.instance_id, label) not in passed]
+    return f"has not passed: {', '.join(unproven)}" if unproven else ""
 
 
-def _unproven_checks(
-    ledger: Ledger, plan: Plan, wave: str, server: ResolvedServer, launched: ServerRecord
-) -> list[str]:
-    """The checks that this launch of the server has not passed, as far as the records show."""
-    asked = asked_of(plan, wave, server.group)
+def _passed_checks(ledger: Ledger, wave: str) -> frozenset[PassedCheck]:
+    """The checks that the wave's servers have passed since they launched, as far as the records show."""
     validation, since = ledger.validation(wave), ledger.reached(wave, "launched")
     if validation is None or since is None or validation.began_at < since:  # of an earlier try
-        return list(asked)
-    passed = {
-        result.check
-        for result in validation.results
-        if result.passed
-        and (result.server_id, result.instance_id) == (server.server_id, launched.instance_id)
-    }
-    return [label for label in asked if label not in passed]
+        return frozenset()
+    return frozenset(
+        (result.server_id, result.instance_id, result.check) for result in validation.results if result.passed
+    )
 
 
 def doubted_end(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[str]:

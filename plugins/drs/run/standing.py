@@ -63,7 +63,7 @@ def launched_servers(ledger: Ledger, run: RunRecord) -> list[OwnInstance]:
     own clean-up has terminated.
     """
     terminated = _terminated(ledger.cleanup())
-    return [each for each in _launched(ledger, run) if (each.job_id, each.server_id) not in terminated]
+    return [each for each in ever_launched(ledger, run) if (each.job_id, each.server_id) not in terminated]
 
 
 def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
@@ -73,7 +73,7 @@ def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
     others.
     """
     cleanup = ledger.cleanup()
-    own = list(_launched(ledger, run))
+    own = list(ever_launched(ledger, run))
     ended = max((each.since for each in own), default=None)
     if cleanup is None or ended is None:
         return []
@@ -101,7 +101,11 @@ def _terminated(cleanup: CleanupRecord | None) -> set[tuple[str, str]]:
     return {(item.job_id, item.server_id) for item in cleanup.instances if item.recovery_instance_id in asked}
 
 
-def _launched(ledger: Ledger, run: RunRecord) -> Iterator[OwnInstance]:
+def ever_launched(ledger: Ledger, run: RunRecord) -> Iterator[OwnInstance]:
+    """Every instance that this run launched, by its records, whether it has been terminated since or not.
+
+    The instances of an earlier try that was launched again do not count.
+    """
     resolution = ledger.resolution()
     for wave in run.waves:
         launch, outcome = ledger.launch(wave), ledger.outcome(wave)

@@ -133,7 +133,8 @@ class _RecordedFailures(_LoggedFailures):
     """Record a failure in the run's ledger, and notify people of it."""
 
     def begin(self, context: Context) -> None:
-        run_ledger(context).forget_failure(context["ti"].task_id)
+        if context["ti"].try_number > 1:  # a first try follows none that could have failed
+            run_ledger(context).forget_failure(context["ti"].task_id)
 
     def coded(self, context: Context, failure: DrillError) -> None:
         try:

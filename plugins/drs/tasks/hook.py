@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook, AwsGenericHook, _loader
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook, _loader
 from botocore.config import Config
 
 from drs.aws.call_errors import ONCE, RETRIES
@@ -40,17 +40,25 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
         return config.merge(ONCE) if self.once else config
 
     @cached_property
+    def _session(self) -> Any:
+        return super().get_session(region_name=self.region_name)
+
+    @cached_property
     def unrepeated(self) -> DrsClient:
         client: DrsClient = self.get_client_type(config=self.config.merge(ONCE))
         return client
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """A session of the connection. For the triggerer, it has read the client's service model already.
+        """A session of the connection. In a worker, all clients of this hook share one: to make one takes
+        time, and each session of a role assumes the role once more. For the triggerer, it has read the
+        client's service model already.
 
         The session of an assumed role expires, by default after an hour, and botocore renews it when the next
         call is made. The provider's renewal blocks. In the triggerer that would stop every other trigger
         while STS is slow, so the renewal runs in a thread there.
         """
+        if not deferrable and region_name in {None, self.region_name}:
+            return self._session
         session: Any = super().get_session(region_name=region_name, deferrable=deferrable)
         if deferrable:
             from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
@@ -64,26 +72,35 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
                 credentials._refresh_using = lambda: asyncio.to_thread(renew)
         return session
 
+    @cached_property
+    def ec2(self) -> Any:
+        """A boto3 client of EC2."""
+        return self.client_of("ec2")
+
+    def client_of(self, service: str) -> Any:
+        """A client of another service, with the hook's credentials, account and Region.
+
+        :param service: the service, by boto3's name
+        """
+        return self.get_session().client(
+            service_name=service,
+            endpoint_url=self.conn_config.get_service_endpoint_url(service),
+            config=self.config,
+            verify=self.verify,
+        )
+
 
 class Ec2Instances:
-    """Lists EC2 instances through the same connection. The client is made at the first call.
+    """Lists EC2 instances.
 
-    :param hook_parameters: how to connect (``aws_conn_id``, ``region_name``, ``verify``,
-        ``botocore_config``)
+    :param hook: has the client, which is made at the first call
     """
 
-    def __init__(self, **hook_parameters: Any) -> None:
-        self._parameters = hook_parameters
-
-    @cached_property
-    def _client(self) -> Any:
-        parameters = dict(self._parameters)
-        return AwsBaseHook(
-            client_type="ec2", config=parameters.pop("botocore_config", None), **parameters
-        ).conn
+    def __init__(self, *, hook: DrsHook) -> None:
+        self._hook = hook
 
     def __call__(self, filters: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """The instances of all reservations in DescribeInstances."""
-        for page in self._client.get_paginator("describe_instances").paginate(Filters=filters):
+        for page in self._hook.ec2.get_paginator("describe_instances").paginate(Filters=filters):
             for reservation in page["Reservations"]:
                 yield from reservation["Instances"]

@@ -266,10 +266,12 @@ class DrsJobLaunchedSensor(_WaveSensor):
         known = before is not None and before.same_launches(outcome)
         if not known:  # a frozen try that goes on must not make its wave look judged after it was validated
             ledger.save_outcome(self.wave, outcome)
-        measure_jobs(context, ledger, self.wave, jobs, outcome)
-        self._report(outcome, jobs, live, settings_of_wave)
-        if not known or ledger.reached(self.wave, "launched") is None:
-            ledger.save_reached(self.wave, "launched", utc_now())
+        try:
+            self._report(outcome, jobs, live, settings_of_wave)
+            if not known or ledger.reached(self.wave, "launched") is None:
+                ledger.save_reached(self.wave, "launched", utc_now())
+        finally:  # only now: later waves count their delays from the gate
+            measure_jobs(context, ledger, self.wave, jobs, outcome)
         return [server.model_dump(mode="json") for server in outcome.servers]
 
     def _until_ended(self, launch: LaunchRecord, deadline: dt.datetime) -> DrsJobsEndedTrigger:

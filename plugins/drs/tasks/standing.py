@@ -40,8 +40,9 @@ def require_standing(
 
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
-    find_losses(ledger, run, hook, describe_ec2, log)
-    if required := [loss for loss in ledger.losses() if not loss.optional]:
+    recorded = ledger.at_once()
+    find_losses(recorded, run, hook, describe_ec2, log)
+    if required := [loss for loss in recorded.losses() if not loss.optional]:
         listed = "\n".join(describe(loss) for loss in required)
         raise RecoveryInstanceLost(
             f"{len(required)} instance(s) of this run were ended by somebody else while the drill was "
@@ -57,9 +58,9 @@ def require_standing_before_question(ledger: Ledger, run: RunRecord, log: Log) -
     :raises RecoveryInstanceLost: the instance of a required server is gone, stopped or replaced
     """
     target = run.read_plan().target
-    reach = {"aws_conn_id": target.aws_conn_id, "region_name": target.region}
+    hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
     try:
-        require_standing(ledger, run, DrsHook(**reach), Ec2Instances(**reach), log)
+        require_standing(ledger, run, hook, Ec2Instances(hook=hook), log)
     except (ClientError, BotoCoreError) as error:
         if not unavailable(error):
             raise

@@ -10,13 +10,14 @@ import asyncio
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import unavailable
+from drs.aws.clients import AsyncAwsClients
 from drs.aws.jobs import Job, JobWatch, LogEvent
 from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
@@ -222,24 +223,23 @@ class DrsValidationTrigger(_DrsTrigger):
         self.poll = poll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        async with self._validation() as validation:
-            results = await validation.run()
+        async with AsyncExitStack() as stack:
+            results = await self._validation(_OpenClients(stack, self._hook_parameters)).run()
         yield TriggerEvent(
             {"status": "success", "results": [each.model_dump(mode="json") for each in results]}
         )
 
-    async def look_once(self) -> tuple[CheckResult, ...] | None:
-        """The results, if every check can be decided by looking once; else ``None``."""
-        async with self._validation() as validation:
-            return await validation.look_once()
+    async def look_once(self, clients: AsyncAwsClients) -> tuple[CheckResult, ...] | None:
+        """The results, if every check can be decided by looking once; else ``None``.
 
-    @asynccontextmanager
-    async def _validation(self) -> AsyncIterator[Validation]:
+        :param clients: the clients of the worker, which does not wait for a triggerer
+        """
+        return await self._validation(clients).look_once()
+
+    def _validation(self, clients: AsyncAwsClients) -> Validation:
         wave = WaveToCheck.model_validate(self.wave)
         self._names = {server.server_id: server.name for server in wave.servers}
-        async with AsyncExitStack() as stack:
-            clients = _OpenClients(stack, self._hook_parameters)
-            yield Validation(wave, clients, every=self.poll, report=self._log_result, now=utc_now)
+        return Validation(wave, clients, every=self.poll, report=self._log_result, now=utc_now)
 
     def _log_result(self, result: CheckResult) -> None:
         log = self.log.info if result.passed else self.log.warning

@@ -133,8 +133,7 @@ def connect(place: AwsPlace) -> Connected:
                 remedy=f"Correct the connection {place.aws_conn_id} in Airflow.",
             ) from error
 
-    ec2 = Ec2Instances(aws_conn_id=place.aws_conn_id, region_name=place.region)
-    return Connected(drs=hook, describe_ec2=ec2, account=account)
+    return Connected(drs=hook, describe_ec2=Ec2Instances(hook=hook), account=account)
 
 
 def look_now(

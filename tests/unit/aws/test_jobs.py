@@ -6,7 +6,15 @@ import datetime as dt
 
 import pytest
 
-from drs.aws.jobs import Job, JobWatch, LogEvent, Participant, judge, live_holders
+from drs.aws.jobs import (
+    LOOKS_AT_THE_END,
+    Job,
+    JobWatch,
+    LogEvent,
+    Participant,
+    judge,
+    live_holders,
+)
 from drs.times import clock_time
 from tests.unit.drill import NOW, after, make_event, make_job
 
@@ -211,28 +219,46 @@ def test_an_ended_job_is_not_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "server", "event", "near"),
+    ("status", "server", "event", "pause"),
     [
-        ("PENDING", "PENDING", None, True),
-        ("STARTED", "PENDING", None, False),
-        ("STARTED", "PENDING", "CONVERSION_START", False),
-        ("STARTED", "PENDING", "LAUNCH_START", True),
-        ("STARTED", "IN_PROGRESS", None, True),
-        ("STARTED", "LAUNCHED", None, True),
-        ("COMPLETED", "LAUNCHED", "LAUNCH_END", False),
+        ("PENDING", "PENDING", None, 3),
+        ("STARTED", "PENDING", None, 15),
+        ("STARTED", "PENDING", "CONVERSION_START", 15),
+        ("STARTED", "PENDING", "LAUNCH_START", 3),
+        ("STARTED", "IN_PROGRESS", None, 3),
+        ("STARTED", "IN_PROGRESS", "LAUNCH_END", 1),
+        ("STARTED", "LAUNCHED", None, 1),
+        ("STARTED", "FAILED", None, 1),
+        ("COMPLETED", "LAUNCHED", "LAUNCH_END", 15),
     ],
 )
 def test_it_looks_often_only_when_an_end_is_near(
-    status: str, server: str, event: str | None, near: bool
+    status: str, server: str, event: str | None, pause: float
 ) -> None:
-    """The watch looks often at a job that is about to start or that launches a server; a conversion takes
-    minutes.
+    """The watch looks often at a job that is about to start or that launches a server, and most often once
+    only the job's own end is missing; a conversion takes minutes.
     """
     seen, job = watch(), make_job("drsjob-1", Participant(A, server), status=status)
     if event:
         seen.new_events(job, [make_event(1, event, A)])
-    assert seen.next_look([job]) == (3 if near else 15)
-    assert seen.next_look([job, make_job("drsjob-2", B)]) == (3 if near else 15)
+    assert seen.next_look([job]) == pause
+    assert seen.next_look([job, make_job("drsjob-2", B)]) == pause
+
+
+def test_a_job_whose_last_server_has_not_launched_is_not_at_its_end() -> None:
+    """One server of two has."""
+    seen, job = watch(), make_job("drsjob-1", A, B, status="STARTED")
+    seen.new_events(job, [make_event(1, "LAUNCH_END", A)])
+    assert seen.next_look([job]) == 3
+    seen.new_events(job, [make_event(1, "LAUNCH_END", A), make_event(2, "LAUNCH_END", B)])
+    assert seen.next_look([job]) == 1
+
+
+def test_a_job_that_does_not_end_is_not_looked_at_most_often_for_ever() -> None:
+    """It may hang there for an hour, and every look counts against the account's rate of calls."""
+    seen, job = watch(), make_job("drsjob-1", Participant(A, "LAUNCHED"), status="STARTED")
+    pauses = [seen.next_look([job]) for _ in range(LOOKS_AT_THE_END + 2)]
+    assert pauses == [1] * LOOKS_AT_THE_END + [3, 3]
 
 
 @pytest.mark.parametrize("status", ["PENDING", "IN_PROGRESS", "FAILED", "TERMINATED"])

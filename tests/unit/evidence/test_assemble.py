@@ -192,7 +192,9 @@ def test_conflicts_are_counted(ledger: Ledger) -> None:
 
 def test_approvals_exclusions_and_remarks_are_told(ledger: Ledger) -> None:
     """The record has the answers, the excluded servers with their waves, and what could not be sent."""
-    ledger.save_run(make_run(exclude_servers=[A, APPLICATION[1], "s-0"]))
+    asking = {"name": "application", "protection_groups": ["application"], "approval": {}}
+    plan = make_plan(waves=[{"name": "database", "protection_groups": ["database"]}, asking])
+    ledger.save_run(make_run(plan, exclude_servers=[A, APPLICATION[1], "s-0"]))
     waves = {"database": resolved("database", excluded=(A,)), "application": resolved("application")}
     ledger.save_resolution(Resolution(waves=waves))
     answer = ApprovalRecord(approved=True, answered="by a person", by="ada", at=NOW, comment="go")

@@ -161,6 +161,19 @@ def test_jobs_of_earlier_tries_are_the_run_s_too() -> None:
     assert launch.unanswered == calls[-1:]
 
 
+def test_records_that_are_read_at_once_stay_as_they_were_and_take_what_is_written_through_them() -> None:
+    """Another process may write meanwhile. The next decision reads the records again."""
+    ledger = Ledger(MemoryStore())
+    ledger.save_run(make_run())
+    recorded = ledger.at_once()
+    assert recorded.launch("database") is None
+    ledger.save_launch("database", make_launch((A, "drsjob-1")))
+    assert recorded.launch("database") is None
+    assert ledger.at_once().launch("database") == make_launch((A, "drsjob-1"))
+    recorded.save_launch("database", make_launch((A, "drsjob-2")))
+    assert recorded.launch("database") == ledger.launch("database") == make_launch((A, "drsjob-2"))
+
+
 def test_a_store_that_reads_once_fetches_each_key_once_and_gives_back_what_is_written() -> None:
     """A key that nobody has written counts as read too."""
     fetched: list[str] = []

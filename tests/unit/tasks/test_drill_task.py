@@ -164,8 +164,10 @@ def test_a_new_try_takes_back_why_the_one_before_failed(ledger: Ledger) -> None:
     """If the new try is killed or fails without a code, the old reason would be wrong."""
     with pytest.raises(AirflowFailException):
         FakeTask(ServerConflict("Server s-1 is held.")).execute(make_context())
+    second = make_context()
+    second["ti"].try_number = 2
     with pytest.raises(RuntimeError):
-        FakeTask(RuntimeError("a bug")).execute(make_context())
+        FakeTask(RuntimeError("a bug")).execute(second)
     assert ledger.failure(FakeTaskInstance.task_id) is None
 
 

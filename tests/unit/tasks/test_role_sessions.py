@@ -152,6 +152,14 @@ async def test_a_wait_that_gets_no_session_ends_like_any_other(
     assert events == [told]
 
 
+def test_all_clients_of_a_task_use_one_session_of_their_role(aws: Aws) -> None:
+    """To assume the role once more for each client would take time, and count against STS's rate of calls."""
+    hook = DrsHook(aws_conn_id="aws_dr", region_name="eu-central-1")
+    for client in (hook.conn, hook.unrepeated, hook.ec2, hook.client_of("sts")):
+        assert client.meta.region_name == "eu-central-1"
+    assert len(aws.sessions) == 1
+
+
 def test_a_refused_role_is_told_with_the_connection_that_names_it(aws: Aws) -> None:
     """The remedy says what to compare in the connection; the caller's own permissions are not the cause."""
 

@@ -12,6 +12,7 @@ from unittest import mock
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from botocore.exceptions import EndpointConnectionError
 
 from drs.launch.wave_launch import WaveLaunch
 from drs.plan import Plan
@@ -347,6 +348,36 @@ def test_a_wave_whose_waves_before_it_stand_is_launched(start: Callable[..., Lau
     stood = launch.run.ledger.stood()
     assert stood is not None
     assert len(stood.instances) == 2
+
+
+def test_the_clients_of_the_next_call_are_made_before_it_is_due(
+    start: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make them takes as long as many calls, and the plan says when the call is due."""
+    launch = start(launch={"jobs": "per_server", "server_delay": "2s"})
+    made: list[set[str]] = []
+
+    def sleep(seconds: float) -> None:
+        made.append({"conn", "unrepeated", "ec2"} & vars(launch.run.hook).keys())
+        launch.run.pass_time(seconds)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    for client in ("unrepeated", "ec2"):
+        vars(launch.run.hook).pop(client, None)
+    launch("application")
+    assert made[0] == {"conn", "unrepeated", "ec2"}
+
+
+def test_clients_that_cannot_be_made_before_a_call_are_made_for_it(
+    start: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """STS may refuse a role for a moment. A client that only waits for its call must not end the task."""
+    launch = start(launch={"jobs": "per_server", "server_delay": "2s"})
+    refused = mock.PropertyMock(side_effect=EndpointConnectionError(endpoint_url="https://sts"))
+    monkeypatch.setattr(DrsHook, "ec2", refused, raising=False)
+    launch()
+    assert refused.called
+    assert len(launch.run.drills(*DATABASE)) == 2
 
 
 @pytest.mark.parametrize("tags", [True, False], ids=["tags", "no tags"])

@@ -229,6 +229,21 @@ def test_what_an_optional_server_fails_is_a_warning(begin: Begin, capsys: pytest
     assert f"Optional: python {OWN}.finds_fault of {A} (db-1)" in log
 
 
+def test_a_wave_that_asks_for_no_checks_is_validated_in_the_worker(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the clients that the worker has: those of the triggerer take longer to make than the looks."""
+    run = begin()
+
+    async def get_async_conn(_: DrsHook) -> AsyncClient:
+        raise AssertionError("a client of the triggerer was made")
+
+    monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
+    deferrals: list[TaskDeferred] = []
+    assert told(validate_wave(run, deferrals)) == [(A, ALWAYS, True), (B, ALWAYS, True)]
+    assert deferrals == []
+
+
 def test_the_rest_of_a_wave_is_validated_when_optional_servers_are_missing(begin: Begin) -> None:
     """A server that did not launch cannot be checked."""
     fault = LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity")

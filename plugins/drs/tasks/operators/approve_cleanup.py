@@ -115,10 +115,9 @@ def _left(ledger: Ledger, run: RunRecord) -> tuple[list[InstanceRecord], list[st
         return [], [], None
     servers = {server for launch in launches for call in launch.calls for server in call.servers}
     target = run.read_plan().target
-    reach = {"aws_conn_id": target.aws_conn_id, "region_name": target.region}
-    hook = DrsHook(**reach)
+    hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
     live = [job.job_id for job in hook.describe_jobs(jobs) if job.live]
-    instances, no_price = with_types(drill_instances(hook, servers, jobs), Ec2Instances(**reach))
+    instances, no_price = with_types(drill_instances(hook, servers, jobs), Ec2Instances(hook=hook))
     return instances, live, no_price
 
 

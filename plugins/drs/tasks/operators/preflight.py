@@ -138,21 +138,11 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
 
 def clients(hook: DrsHook) -> AwsClients:
     """The clients that preflight needs, with the hook's credentials, account and Region."""
-    session = hook.get_session(region_name=hook.region_name)
-
-    def client(service: str) -> Any:
-        return session.client(
-            service_name=service,
-            endpoint_url=hook.conn_config.get_service_endpoint_url(service),
-            config=hook.config,
-            verify=hook.verify,
-        )
-
     return AwsClients(
         drs=hook,
-        ec2=client("ec2"),
-        sts=client("sts"),
-        iam=client("iam"),
+        ec2=hook.ec2,
+        sts=hook.client_of("sts"),
+        iam=hook.client_of("iam"),
         role_seconds=role_seconds(hook.conn_config.assume_role_kwargs),
     )
 

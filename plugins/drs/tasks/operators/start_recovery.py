@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
+from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
 from drs.errors import PlanChanged, ServerConflict
@@ -109,7 +111,7 @@ class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
 
     @cached_property
     def _ec2(self) -> Ec2Instances:
-        return Ec2Instances(**hook_parameters(self))
+        return Ec2Instances(hook=self.hook)
 
     def _why_held(self, context: Context, run: RunRecord) -> WhyHeld:
         """Why a drill instance that this run did not launch holds its server."""
@@ -137,7 +139,8 @@ class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     def _pause(self, step: WaitUntil, timeline: Timeline) -> None:
         left = step.at - utc_now()
         if left <= RESUME_LEAD:
-            time.sleep(max(left.total_seconds(), 0.0))
+            self._open_clients()
+            time.sleep(max((step.at - utc_now()).total_seconds(), 0.0))
             return
         self._log_pause(step, timeline, left)
         wake_at = step.at - RESUME_LEAD
@@ -148,6 +151,14 @@ class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
             **hook_parameters(self),
         )
         wait(self, trigger, wake_at, resume="resume")
+
+    def _open_clients(self) -> None:
+        """Make the clients that the next call needs while it is not due yet: each takes a while."""
+        # What AWS refuses here, it refuses again at the call, where it is handled.
+        with contextlib.suppress(ClientError, BotoCoreError):
+            assert self.hook.conn
+            assert self.hook.unrepeated
+            assert self.hook.ec2
 
     def _log_pause(self, step: WaitUntil, timeline: Timeline, left: dt.timedelta) -> None:
         due = min((slot for slot in timeline.servers if slot.waiting), key=lambda slot: slot.not_before)

@@ -15,7 +15,7 @@ from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
-from drs.run.standing import OwnInstance, describe, last_seen, launched_servers
+from drs.run.standing import describe, last_seen, launched_servers
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -77,22 +77,23 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             still be there
         """
         ledger = run_ledger(context)
-        run = find_run(context, ledger, self.log)
+        recorded = ledger.at_once()  # what the waves have left; clean-up itself reads it again at each step
+        run = find_run(context, recorded, self.log)
         if run is None:
             raise AirflowSkipException("This run launched nothing: it was refused before it began.")
         if run.missed or run.dry_run:
             raise AirflowSkipException(run.missed or "This is a dry run: it launched nothing.")
         use_target(self, run)
-        launched = launched_servers(ledger, run)
-        if first:
-            self._look_at_what_stands(ledger, run)
+        if first and (again := self._look_at_what_stands(recorded, run)):
+            self._wait((), again, resume="look_again")
+            return self._clean_up(context, resumed=False, first=True)  # the worker itself has waited
         # CleanUp itself never terminates a real recovery, so the plan's rule for drills is not asked.
-        rule = decide(ledger, run, task_states(context)) if run.is_drill else Terminate()
+        rule = decide(recorded, run, task_states(context)) if run.is_drill else Terminate()
         if isinstance(rule, Terminate) and rule.not_before:
             self._keep_until(rule.not_before, run)
         clean_up = CleanUp(
             hook=self.hook,
-            describe_ec2=Ec2Instances(**hook_parameters(self)),
+            describe_ec2=Ec2Instances(hook=self.hook),
             ledger=ledger,
             run=run,
             log=self.log,
@@ -102,7 +103,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         clean_up.begin(resumed=resumed)
         while isinstance(step := clean_up.advance(), WaitForJobs):
             self._wait(step.job_ids, step.until, resume="resume")
-        self._judge_what_was_lost(ledger, launched, clean_up.record, keep=isinstance(rule, Keep))
+        self._judge_what_was_lost(ledger.at_once(), run, clean_up.record, keep=isinstance(rule, Keep))
         DrsJobHistoryLink.persist(
             context=context,
             operator=self,
@@ -111,35 +112,40 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         )
         return clean_up.record.model_dump(mode="json")
 
-    def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> None:
+    def _look_at_what_stands(self, ledger: Ledger, run: RunRecord) -> dt.datetime | None:
         """Record what somebody else has ended before the drill was over. It does not stop clean-up.
 
         A try that follows a look that found nothing wrong does not look again: ``keep_for`` may have begun.
+
+        :return: when to look again, if an instance is missing that DRS may only list late
         """
         launched = {each.instance_id for each in launched_servers(ledger, run)}
         if (stood := ledger.stood()) is not None and stood.final and launched <= _accounted(ledger, stood):
-            return
+            return None
         try:
-            _, again = find_losses(ledger, run, self.hook, Ec2Instances(**hook_parameters(self)), self.log)
+            _, again = find_losses(ledger, run, self.hook, Ec2Instances(hook=self.hook), self.log)
         except (ClientError, BotoCoreError) as error:
             self.log.warning("AWS did not say whether the launched instances are still there: %s", error)
-            return
+            return None
         if again:
-            self._wait((), again, resume="look_again")
+            return again
         if (stood := ledger.stood()) is not None and launched <= _accounted(ledger, stood):
             ledger.save_stood(stood.model_copy(update={"final": True}))
+        return None
 
     def _judge_what_was_lost(
-        self, ledger: Ledger, launched: Sequence[OwnInstance], record: CleanupRecord, *, keep: bool
+        self, ledger: Ledger, run: RunRecord, record: CleanupRecord, *, keep: bool
     ) -> None:
         """Record as lost what clean-up did not find, if it was to be kept, or if nothing shows that it was
         still there when the last wave had ended.
 
         :param keep: everything was to be kept. The record does not say so if nothing was left to keep.
         """
+        gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
+        if not gone:
+            return
         stood = ledger.stood()
         seen = set(stood.instances) if stood and not keep else set[str]()
-        gone = {(item.job_id, item.server_id) for item in record.instances if item.lost}
         known = {loss.instance_id for loss in ledger.losses()}
         new = tuple(
             Loss(
@@ -153,7 +159,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
                 found_at=utc_now(),
                 by="not known; this run did not terminate it",
             )
-            for each in launched
+            for each in launched_servers(ledger, run)
             if (each.job_id, each.server_id) in gone and each.instance_id not in known | seen
         )
         if new:

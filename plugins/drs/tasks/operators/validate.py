@@ -36,6 +36,7 @@ from drs.tasks.drill_task import (
 from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
+from drs.tasks.worker_clients import WorkerClients
 from drs.times import clock_time, utc_now
 from drs.validation.observation import first_line
 from drs.validation.runner import failures, last_deadline
@@ -80,7 +81,7 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         )
         results: Sequence[CheckResult] | None = None
         if not wave.asks_more:  # one look mostly decides, and takes less time than a deferral
-            results = asyncio.run(trigger.look_once())
+            results = asyncio.run(trigger.look_once(WorkerClients(self.hook)))
         if results is None:
             self.log.info("Checking %d server(s) of wave %s.", len(servers), self.wave)
             results = _of(wait(self, trigger, last_deadline(wave), resume="resume"))
