@@ -11,7 +11,7 @@ from typing import Any
 
 import re2
 
-LARGEST = 2000
+LARGEST = 1000
 """Steps of a compiled expression that are allowed: the time of a match grows with their number, too."""
 _INSTEAD = (
     (

@@ -19,7 +19,7 @@ from unittest import mock
 
 LIMIT = 0.1
 """Seconds of CPU time that one step may need."""
-_WAITING = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen", "time.sleep"})
+_WAITING = frozenset({"socket.getaddrinfo", "socket.gethostbyname", "subprocess.Popen"})
 T = TypeVar("T")
 
 
@@ -33,8 +33,6 @@ class LoopMonitor:
         self.limit = limit
         self.steps = 0
         self.longest = 0.0
-        self.longest_round = 0.0
-        """Of all steps together that the loop takes between two looks at its sockets."""
         self.blocked: list[str] = []
         """What has blocked the loop, one text for each step or call."""
         self._thread = 0
@@ -43,7 +41,7 @@ class LoopMonitor:
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run the coroutine to its end and return its result."""
-        with asyncio.Runner(loop_factory=lambda: _MonitoredLoop(self)) as runner, self._watching():
+        with asyncio.Runner() as runner, self._watching():
             return runner.run(coroutine)
 
     def check(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -65,12 +63,18 @@ class LoopMonitor:
             take(handle)
             self._note(handle, self.now() - began)
 
+        sleep = time.sleep
+
+        def _sleep(seconds: float) -> None:  # Python tells of it from 3.13 on
+            self._note_call("time.sleep", (seconds,))
+            sleep(seconds)
+
         _install_the_hook()
         self._thread = threading.get_ident()
         gc.callbacks.append(self._collecting)
         _watching.append(self)
         try:
-            with mock.patch.object(asyncio.Handle, "_run", _run):
+            with mock.patch.object(asyncio.Handle, "_run", _run), mock.patch.object(time, "sleep", _sleep):
                 yield
         finally:
             _watching.remove(self)
@@ -100,21 +104,12 @@ class LoopMonitor:
             self._collected += time.thread_time() - self._collection_began
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self._in_the_loop() or asyncio._get_running_loop() is None:
-            return
         if event in _WAITING or (event == "socket.connect" and arguments[0].gettimeout() != 0):
-            self.blocked.append(f"a step waited: {event}{arguments[1:] or arguments}"[:1000])
+            self._note_call(event, arguments)
 
-
-class _MonitoredLoop(asyncio.SelectorEventLoop):
-    def __init__(self, monitor: LoopMonitor) -> None:
-        super().__init__()
-        self._monitor = monitor
-
-    def _run_once(self) -> None:
-        began = self._monitor.now()
-        super()._run_once()  # type: ignore[misc]
-        self._monitor.longest_round = max(self._monitor.longest_round, self._monitor.now() - began)
+    def _note_call(self, name: str, arguments: tuple[Any, ...]) -> None:
+        if self._in_the_loop() and asyncio._get_running_loop() is not None:
+            self.blocked.append(f"a step waited: {name}{arguments}"[:1000])
 
 
 _watching: list[LoopMonitor] = []

@@ -26,6 +26,9 @@ from drs.times import SEARCH_CLOCK_SKEW, utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 
+AT_ONCE = 100
+"""Events of a job that are logged in one step of the event loop."""
+
 
 class _DrsTrigger(BaseTrigger):
     """A trigger that reaches AWS as the task that defers to it does.
@@ -190,8 +193,11 @@ class DrsJobsEndedTrigger(_DrsPollTrigger):
         return self._watch.next_look(jobs)
 
     async def _log_news(self, client: Any, job: Job) -> None:
-        for event in self._watch.new_events(job, await job_log(client, job.job_id)):
+        events = self._watch.new_events(job, await job_log(client, job.job_id))
+        for number, event in enumerate(events, 1):
             self.log.info("%s  %s", job.job_id, event.describe())
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # other triggers go on
         if silence := self._watch.silence(job, utc_now()):
             self.log.warning(silence)
         if not job.live:

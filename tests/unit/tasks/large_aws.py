@@ -18,8 +18,8 @@ from drs.validation.checks.http_get import BODY
 JOBS = 5
 SERVERS = 100
 """Servers of a job: DRS's quota. Together with ``JOBS`` the servers that may be in jobs at a time."""
-EVENTS = 12
-"""Events that DRS logs for one server."""
+EVENTS = 20
+"""Events that DRS has logged for each server of the first job."""
 BODIES = {
     "/": b"a" * (BODY - 1) + b"!" + b"a" * BODY,
     "/mixed": "".join(random.Random(1).choices("ab", k=2 * BODY)).encode(),
@@ -127,14 +127,15 @@ class LargeAws:
         }
 
     def describe_job_log_items(self, asked: Mapping[str, Any]) -> list[Any]:
-        job = next(job for job in range(JOBS) if job_id(job) == asked["jobID"])
+        if asked["jobID"] != job_id(0):
+            return []
         return [
             {
                 "logDateTime": utc_now().isoformat(),
                 "event": "CONVERSION_START",
                 "eventData": {"sourceServerID": server_id(number), "conversionServerID": instance_id(number)},
             }
-            for number in numbers_of(job)
+            for number in numbers_of(0)
             for _ in range(EVENTS)
         ]
 

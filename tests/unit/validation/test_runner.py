@@ -9,6 +9,7 @@ import pytest
 
 from drs.run.records import CheckResult
 from drs.validation.runner import Validation, last_deadline
+from drs.validation.wave_reader import INSTANCES
 from tests.unit.drill import NOW, after
 from tests.unit.validation.aws import A, B, FakeAws, instance, make_wave, refusal, validate
 from tests.unit.virtual_time import run
@@ -200,3 +201,10 @@ def test_a_cancelled_validation_leaves_nothing_behind(aws: FakeAws) -> None:
 
     assert run(cancelled(), aws.pass_time) == set()
     assert aws.now - NOW < dt.timedelta(seconds=12)
+
+
+def test_instances_are_read_in_answers_that_do_not_hold_up_the_triggerer(aws: FakeAws) -> None:
+    """EC2 would put up to 1000 instances into one answer, which the event loop would read in one step."""
+    validate(aws, make_wave())
+    (asked,) = aws.called("describe_instances")
+    assert asked["PaginationConfig"] == {"PageSize": INSTANCES}
