@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from drs import expressions
+from drs.plan import expressions
 from drs.plan.durations import PositiveDuration
 from drs.plan.fields import DottedPath, ParameterName, Parameters
 

@@ -30,8 +30,8 @@ from drs.tasks.triggers import (
 )
 from drs.times import utc_now
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
-from tests.unit.loop_monitor import LoopMonitor
 from tests.unit.tasks.large_aws import JOBS, SERVERS, LargeAws, instance_id, job_id, numbers_of, server_id
+from tests.unit.tasks.loop_monitor import LoopMonitor
 from tests.unit.validation import own_checks
 
 CONNECTION = {"aws_conn_id": "aws_dr", "region_name": "us-east-1"}
@@ -59,7 +59,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         yield port
 
 
-@pytest @ pytest.fixture
+@pytest.fixture
 def new_triggerer(monkeypatch: pytest.MonkeyPatch, service_models: Callable[..., Any]) -> None:
     """Nobody has read a service model yet, as in a triggerer that has just started."""
     monkeypatch.setattr(JSONFileLoader, "load_file", service_models)

@@ -6,7 +6,7 @@ import asyncio
 
 import httpx
 
-from drs import expressions
+from drs.plan import expressions
 from drs.plan.checks import HttpCheck
 from drs.validation.observation import Observation, first_line, not_yet, passed, why_not_connected
 from drs.validation.server import Subject

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from drs import expressions
-from drs.expressions import LARGEST, ExpressionError
+from drs.plan import expressions
+from drs.plan.expressions import LARGEST, ExpressionError
 from drs.validation.checks.http_get import BODY
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.loop_monitor import LoopMonitor
+from tests.unit.tasks.loop_monitor import LoopMonitor
 
 
 def compute(seconds: float) -> None:
