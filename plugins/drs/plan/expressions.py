@@ -80,7 +80,7 @@ def _compiled(expression: str) -> Any:
     options.log_errors = False  # RE2 would write them to stderr
     options.never_capture = True  # finding where a group matches takes longer than finding a match
     try:
-        compiled = re2.compile(expression, options)
+        compiled = re2.compile(expression, options)  # type: ignore[no-untyped-call]
     except re2.error as error:
         why = _text(error)
         raise ExpressionError(why, _instead(why)) from None

@@ -93,7 +93,7 @@ def test_a_role_that_is_refused_says_what_to_compare(
     aws: Any, billing: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other plans are still shown. The exit code is 3, because AWS did not answer for all plans."""
-    wrong = {**CONNECTION, "extra": {"role_arn": CONNECTION["extra"]["role_arn"]}}  # type: ignore[index]
+    wrong = {**CONNECTION, "extra": {"role_arn": CONNECTION["extra"]["role_arn"]}}
     monkeypatch.setenv("AIRFLOW_CONN_BILLING", json.dumps(wrong))
     result = aws.run("accounts", "--plans", str(billing))
     assert result.code == 3

@@ -53,7 +53,7 @@ class LoopMonitor:
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        take = asyncio.Handle._run  # type: ignore[attr-defined]
+        take = asyncio.Handle._run
 
         def _run(handle: asyncio.Handle) -> None:
             if not self._in_the_loop():
