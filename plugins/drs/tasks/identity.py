@@ -72,16 +72,24 @@ def restore_launches(context: Context, ledger: Ledger, run: RunRecord) -> None:
 
 
 def _restore_jobs(ledger: Ledger, run: RunRecord) -> None:
-    """Give the ledger back the jobs without tags that no launch in it names: nothing in AWS shows whose they
-    are. They are written to the first wave, because it is not known which wave started them.
+    """Give the ledger back the jobs without tags that no launch in it names, and the calls without a reply:
+    nothing in AWS shows whose they are. The jobs are written to the first wave, because it is not known which
+    wave started them.
     """
-    lost = kept_jobs(run.dag_id, run.token) - ledger.job_ids()
-    if not lost:
+    kept = kept_jobs(run.dag_id, run.token)
+    if kept is None:
         return
-    wave = run.waves[0]
+    for wave, calls in kept.unanswered.items():
+        if calls and ledger.launch(wave) is None:
+            _add_calls(ledger, run, wave, calls)
+    if lost := kept.jobs - ledger.job_ids():
+        made = (Call(at=run.began_at, servers=(), tagged=False, job_id=job_id) for job_id in sorted(lost))
+        _add_calls(ledger, run, run.waves[0], tuple(made))
+
+
+def _add_calls(ledger: Ledger, run: RunRecord, wave: str, calls: tuple[Call, ...]) -> None:
     timeline = new_timeline(run.read_plan().launch_for(wave), (), run.began_at)
     record = ledger.launch(wave) or LaunchRecord(timeline=timeline, tags_refused=True)
-    calls = tuple(Call(at=run.began_at, servers=(), tagged=False, job_id=job_id) for job_id in sorted(lost))
     ledger.save_launch(wave, record.model_copy(update={"calls": (*record.calls, *calls)}))
 
 

@@ -7,12 +7,14 @@ delete its DAG.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 
 from airflow.sdk import Variable
+from pydantic import Field
 
+from drs.aws.jobs import Job
 from drs.plan.naming import DAG_ID_PREFIX
-from drs.run.records import Record, RunRecord
+from drs.run.ownership import fits
+from drs.run.records import Call, LaunchRecord, Record, RunRecord
 
 INSTALLATION = "drs_installation"
 RUN_SUFFIX = "__run"
@@ -64,30 +66,44 @@ def kept_runs() -> list[RunRecord]:
 
 
 class KeptRun(Record):
-    """A run that has jobs without tags, and their ids. Nothing in AWS shows whose they are once the run's
-    XComs or its DAG are deleted.
+    """A run that has jobs without tags. Nothing in AWS shows whose they are once the run's XComs or its DAG
+    are deleted.
+
+    :param jobs: their ids
+    :param unanswered: by wave, the calls without tags that may have made more of them
     """
 
     run: RunRecord
-    jobs: frozenset[str]
+    jobs: frozenset[str] = frozenset()
+    unanswered: dict[str, tuple[Call, ...]] = Field(default_factory=dict)
+
+    def may_have_made(self, job: Job) -> bool:
+        """Whether a call without a reply would have made this job. It may also be somebody else's."""
+        calls = [call for calls in self.unanswered.values() for call in calls]
+        return any(fits(job, call, self.run) for call in calls)
 
 
-def keep_jobs(run: RunRecord, job_ids: Iterable[str]) -> None:
-    """Keep the ids of untagged jobs of a run. The last runs of the plan keep theirs."""
-    jobs = kept_jobs(run.dag_id, run.token) | frozenset(job_ids)
-    others = [kept for kept in runs_with_kept_jobs(run.dag_id) if kept.run.token != run.token]
-    runs = [*others, KeptRun(run=run, jobs=jobs)][-KEPT_RUNS:]
+def keep_launch(run: RunRecord, wave: str, launch: LaunchRecord) -> None:
+    """Keep the ids of untagged jobs of a wave, and its untagged calls without a reply. The last runs of the
+    plan keep theirs.
+    """
+    runs = {kept.run.token: kept for kept in runs_with_kept_jobs(run.dag_id)}
+    before = runs.pop(run.token, KeptRun(run=run))
+    jobs, unanswered = before.jobs | launch.all_job_ids, {**before.unanswered, wave: launch.unanswered}
+    kept = before.model_copy(update={"jobs": jobs, "unanswered": unanswered})
+    if kept == before:
+        return
     Variable.set(
         f"{run.dag_id}{JOBS_SUFFIX}",
-        [kept.model_dump(mode="json") for kept in runs],
+        [each.model_dump(mode="json") for each in [*runs.values(), kept][-KEPT_RUNS:]],
         description="The last runs of this recovery plan whose DRS jobs have no tags, and those jobs",
         serialize_json=True,
     )
 
 
-def kept_jobs(dag_id: str, token: str) -> frozenset[str]:
-    """The ids of the untagged jobs of a run; none if it had none, or if too many runs have had some since."""
-    return next((kept.jobs for kept in runs_with_kept_jobs(dag_id) if kept.run.token == token), frozenset())
+def kept_jobs(dag_id: str, token: str) -> KeptRun | None:
+    """The untagged jobs of a run; ``None`` if it had none, or if too many runs have had some since."""
+    return next((kept for kept in runs_with_kept_jobs(dag_id) if kept.run.token == token), None)
 
 
 def runs_with_kept_jobs(dag_id: str) -> list[KeptRun]:

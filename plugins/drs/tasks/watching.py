@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from pydantic import ValidationError
 
 from drs import settings
+from drs.aws.jobs import Job
 from drs.errors import CheckUnavailable, EvidenceIncomplete
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
 from drs.plan.naming import dag_id, plan_name
@@ -26,7 +27,7 @@ from drs.run.records import RunRecord
 from drs.tasks.active_run import ACTIVE
 from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.tasks.installation import INSTALLATION, kept_jobs, kept_run, runs_with_kept_jobs
+from drs.tasks.installation import INSTALLATION, KeptRun, kept_jobs, kept_run, runs_with_kept_jobs
 from drs.tasks.operators.evidence import store
 from drs.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
@@ -191,6 +192,8 @@ class AirflowReader:
         self._memory = memory
         self._now = now
         self._asks_for_jobs = False
+        self._views: Sequence[View] = ()
+        self._jobs: list[Job] = []
         self.seen: dict[str, SeenRun] = {}
         """What is to be remembered of the active runs."""
 
@@ -199,7 +202,10 @@ class AirflowReader:
         installation = str(Variable.get(INSTALLATION, default=None) or "")
         # Only then, because it takes many requests: jobs with tags say themselves whose they are.
         self._asks_for_jobs = any(has_untagged(view) for view in views)
-        records = [*self._records, *(self._earlier(views) if self._asks_for_jobs else ())]
+        self._views = views
+        self._jobs = [job for view in views for job in view.launches]
+        self._jobs += [each.job for view in views for each in view.instances if each.job]
+        records = [*self._records, *(self._earlier() if self._asks_for_jobs else ())]
         runs = [self._run(record.dag_id, record.run_id, record) for record in records]
         known = AirflowView(installation=installation, runs=tuple(runs))
         for view in views:
@@ -224,24 +230,36 @@ class AirflowReader:
         busy = frozenset(dag for dag in {run.key.dag_id for run in left} if self._is_busy(dag))
         return dataclasses.replace(airflow, kept=kept, doubts=doubts, busy=busy)
 
-    def _earlier(self, views: Sequence[View]) -> Iterator[RunRecord]:
+    def _earlier(self) -> Iterator[RunRecord]:
         """The runs before the last ones whose untagged jobs are still there."""
-        there = {job.job_id for view in views for job in view.launches}
-        there.update(each.record.job_id for view in views for each in view.instances)
         last = {record.token for record in self._records}
         for record in self._records:
             for kept in runs_with_kept_jobs(record.dag_id):
-                if kept.jobs & there and kept.run.token not in last:
+                if kept.run.token not in last and (self._kept_by(kept) or self._possibly_by(kept)):
                     yield kept.run
+
+    def _kept_by(self, kept: KeptRun) -> frozenset[str]:
+        """The untagged jobs of a run that are still there."""
+        there = {job.job_id for job in self._jobs}
+        there.update(each.record.job_id for view in self._views for each in view.instances)
+        return kept.jobs & there
+
+    def _possibly_by(self, kept: KeptRun) -> frozenset[str]:
+        """The jobs there that a call of the run may have made, to which the reply was lost."""
+        return frozenset(job.job_id for job in self._jobs if kept.may_have_made(job))
 
     def _run(self, dag: str, run_id: str, record: RunRecord | None) -> RunInAirflow:
         state = run_state(self._ti, dag, run_id)
-        kept = kept_jobs(dag, record.token) if record and self._asks_for_jobs else frozenset[str]()
+        kept = kept_jobs(dag, record.token) if record and self._asks_for_jobs else None
+        jobs = self._kept_by(kept) if kept else frozenset[str]()
         if state is None:
-            return RunInAirflow(dag, run_id, None, record, jobs=kept)
+            # No record of the run says more: what it may have launched must not stay unseen.
+            possible = self._possibly_by(kept) if kept else frozenset[str]()
+            return RunInAirflow(dag, run_id, None, record, jobs=jobs | possible)
         ledger = Ledger(XComStore(self._ti, dag_id=dag, run_id=run_id))
         record = record or ledger.begun()
-        jobs = ledger.job_ids() | kept if self._asks_for_jobs else frozenset[str]()
+        if self._asks_for_jobs:
+            jobs |= ledger.job_ids()
         run = RunInAirflow(dag, run_id, state, record, jobs=jobs)
         if not run.active:
             return run

@@ -14,15 +14,16 @@ import pytest
 
 from drs import settings
 from drs.errors import CleanupIncomplete
+from drs.launch.wave_record import new_timeline
 from drs.plan import Plan
 from drs.run.ownership import INSTALLATION_TAG, job_tags
-from drs.run.records import LaunchRecord, RunRecord
+from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks import identity, installation
 from drs.tasks.identity import find_run, restore_launches
-from drs.tasks.installation import INSTALLATION, keep_jobs, keep_run
+from drs.tasks.installation import INSTALLATION, keep_launch, keep_run
 from simulator.engine.faults import TagsRefused
 from simulator.engine.model import Job
-from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, NOW, MemoryStore, make_plan
 from tests.unit.simulated import OTHERS, SimulatedDrill
 from tests.unit.task_harness import FakeTaskInstance, FakeVariables, make_context
 
@@ -343,7 +344,8 @@ def test_jobs_without_tags_that_no_record_names_any_more_are_cleaned_up(lost: Lo
     theirs = lost.start_tagged([OTHERS[0]], {})
     drill.finish_jobs()
     keep_run(lost.record)
-    keep_jobs(lost.record, [*kept.all_job_ids, *mine.all_job_ids])
+    keep_launch(lost.record, "application", kept)
+    keep_launch(lost.record, "database", mine)
     lost.pushed = {("wave_application.start_recovery", "launch"): kept.model_dump(mode="json")}
     drill.store = MemoryStore()
     assert lost.find() == lost.record
@@ -360,7 +362,9 @@ def test_jobs_without_tags_that_no_record_names_any_more_are_cleaned_up(lost: Lo
 def test_a_wave_that_is_launched_again_after_that_keeps_the_plan_s_timeline(lost: Lost) -> None:
     """The record that names only jobs has the wave's own settings."""
     keep_run(lost.record)
-    keep_jobs(lost.record, ["drsjob-0123456789abcdef0"])
+    made = Call(at=NOW, servers=DATABASE, tagged=False, job_id="drsjob-0123456789abcdef0")
+    timeline = new_timeline(lost.record.read_plan().launch, (), NOW)
+    keep_launch(lost.record, "database", LaunchRecord(timeline=timeline, calls=(made,), tags_refused=True))
     lost.find()
     record = lost.drill.ledger.launch("database")
     assert record is not None
@@ -368,6 +372,27 @@ def test_a_wave_that_is_launched_again_after_that_keeps_the_plan_s_timeline(lost
     assert record.timeline.servers == ()
     assert record.all_job_ids == {"drsjob-0123456789abcdef0"}
     assert lost.drill.ledger.launch("application") is None
+
+
+def test_a_call_without_a_reply_is_restored_with_its_wave(lost: Lost) -> None:
+    """Clean-up then looks for the job that it may have made, and names it; it does not call itself proven."""
+    drill = lost.drill
+    drill.simulation.arm(TagsRefused(kind="tags_refused"))
+    launch = drill.launch("database")
+    lost_reply = (launch.calls[-1].model_copy(update={"job_id": None}),)
+    timeline = new_timeline(lost.record.read_plan().launch, (), NOW)
+    keep_run(lost.record)
+    keep_launch(
+        lost.record, "database", launch.model_copy(update={"calls": lost_reply, "timeline": timeline})
+    )
+    drill.store = MemoryStore()
+    lost.find()
+    record = drill.ledger.launch("database")
+    assert record is not None
+    assert record.unanswered == lost_reply
+    drill.finish_jobs()
+    assert drill.clean_up().unsure == (drill.drills()[-1].id,)
+    assert len(drill.instances()) == len(DATABASE)
 
 
 def test_a_wave_that_was_never_launched_gets_no_record(lost: Lost) -> None:

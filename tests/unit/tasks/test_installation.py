@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from drs.launch.wave_record import new_timeline
+from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks import installation
 from drs.tasks.installation import (
     INSTALLATION,
     KEPT_RUNS,
     installation_id,
-    keep_jobs,
+    keep_launch,
     keep_run,
     kept_jobs,
     kept_run,
@@ -17,7 +19,7 @@ from drs.tasks.installation import (
     known_installation,
     runs_with_kept_jobs,
 )
-from tests.unit.drill import make_plan, make_run
+from tests.unit.drill import APPLICATION, DATABASE, NOW, make_job, make_plan, make_run
 from tests.unit.task_harness import FakeVariables
 
 RUN = make_run(installation="installation-1", keep_instances=True, exclude_servers=("s-" + "a" * 17,))
@@ -70,29 +72,60 @@ def test_the_last_runs_of_all_plans_are_known(variables: FakeVariables) -> None:
     other = make_run(make_plan(name="billing"))
     for run in (RUN, other):
         keep_run(run)
-    keep_jobs(RUN, ["drsjob-1"])
+    keep_launch(RUN, "database", launch("drsjob-1"))
     variables.set(f"{RUN.dag_id}__owner", RUN.run_id)
     variables.set("something__run", "else")
     assert sorted(kept_runs(), key=lambda run: run.dag_id) == [other, RUN]
 
 
+LOST = Call(at=NOW, servers=DATABASE, tagged=False)
+
+
+def launch(*jobs: str, lost: bool = False) -> LaunchRecord:
+    """A wave's launch with these jobs, and with a call without a reply."""
+    calls = [Call(at=NOW, servers=APPLICATION, tagged=False, job_id=job) for job in jobs]
+    record = LaunchRecord(timeline=new_timeline(RUN.read_plan().launch, (), NOW), tags_refused=True)
+    return record.model_copy(update={"calls": (*calls, *([LOST] if lost else []))})
+
+
+def jobs(run: RunRecord) -> set[str]:
+    kept = kept_jobs(run.dag_id, run.token)
+    return set(kept.jobs) if kept else set()
+
+
 def test_the_untagged_jobs_of_a_run_add_up() -> None:
     """Each wave adds its own."""
-    assert kept_jobs(RUN.dag_id, RUN.token) == frozenset()
-    keep_jobs(RUN, ["drsjob-2"])
-    keep_jobs(RUN, ["drsjob-1"])
-    keep_jobs(RUN, ["drsjob-1"])
-    assert kept_jobs(RUN.dag_id, RUN.token) == {"drsjob-1", "drsjob-2"}
+    assert kept_jobs(RUN.dag_id, RUN.token) is None
+    keep_launch(RUN, "web", launch("drsjob-2"))
+    keep_launch(RUN, "database", launch("drsjob-1"))
+    keep_launch(RUN, "database", launch("drsjob-1"))
+    assert jobs(RUN) == {"drsjob-1", "drsjob-2"}
+
+
+def test_a_call_without_a_reply_is_kept_until_it_is_answered() -> None:
+    """What it may have made is a drill of exactly its servers, made at that time, perhaps by others."""
+    keep_launch(RUN, "database", launch(lost=True))
+    keep_launch(RUN, "web", launch("drsjob-2"))
+    kept = kept_jobs(RUN.dag_id, RUN.token)
+    assert kept is not None
+    made = make_job("drsjob-1", *DATABASE)
+    assert kept.may_have_made(made)
+    assert not kept.may_have_made(make_job("drsjob-1", *DATABASE[:1]))
+    keep_launch(RUN, "database", launch(made.job_id))
+    kept = kept_jobs(RUN.dag_id, RUN.token)
+    assert kept is not None
+    assert not kept.may_have_made(made)
+    assert kept.jobs == {made.job_id, "drsjob-2"}
 
 
 def test_the_jobs_of_one_run_are_never_another_run_s() -> None:
     """They would be terminated with it. A later run of the plan takes nothing from an earlier one."""
-    keep_jobs(RUN, ["drsjob-1"])
+    keep_launch(RUN, "database", launch("drsjob-1"))
     later = RUN.model_copy(update={"run_id": "run-2", "token": "another"})
-    assert kept_jobs(later.dag_id, later.token) == frozenset()
-    keep_jobs(later, ["drsjob-2"])
-    assert kept_jobs(later.dag_id, later.token) == {"drsjob-2"}
-    assert kept_jobs(RUN.dag_id, RUN.token) == {"drsjob-1"}
+    assert jobs(later) == set()
+    keep_launch(later, "database", launch("drsjob-2"))
+    assert jobs(later) == {"drsjob-2"}
+    assert jobs(RUN) == {"drsjob-1"}
     assert [kept.run for kept in runs_with_kept_jobs(RUN.dag_id)] == [RUN, later]
 
 
@@ -100,9 +133,9 @@ def test_only_the_last_runs_keep_their_untagged_jobs() -> None:
     """The Variable must not grow with every month. A run that adds a job counts as the last one."""
     runs = [RUN.model_copy(update={"token": f"token-{number}"}) for number in range(KEPT_RUNS + 1)]
     for run in runs[:-1]:
-        keep_jobs(run, ["drsjob-1"])
-    keep_jobs(runs[0], ["drsjob-2"])
-    keep_jobs(runs[-1], ["drsjob-3"])
+        keep_launch(run, "database", launch("drsjob-1"))
+    keep_launch(runs[0], "web", launch("drsjob-2"))
+    keep_launch(runs[-1], "web", launch("drsjob-3"))
     assert [kept.run for kept in runs_with_kept_jobs(RUN.dag_id)] == [*runs[2:-1], runs[0], runs[-1]]
-    assert kept_jobs(RUN.dag_id, runs[0].token) == {"drsjob-1", "drsjob-2"}
-    assert kept_jobs(RUN.dag_id, runs[1].token) == frozenset()
+    assert jobs(runs[0]) == {"drsjob-1", "drsjob-2"}
+    assert jobs(runs[1]) == set()

@@ -15,8 +15,9 @@ import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
 
-from drs.plan import Plan
-from drs.run.records import CleanupRecord, RunRecord
+from drs.launch.wave_record import new_timeline
+from drs.plan import Launch, Plan
+from drs.run.records import Call, CleanupRecord, LaunchRecord, RunRecord
 from drs.tasks import installation, watching
 from drs.tasks.operators import watch
 from drs.tasks.operators.watch import DrsWatchOperator
@@ -557,6 +558,11 @@ def test_what_nobody_tagged_is_never_ended(watched: Watch, monkeypatch: pytest.M
     assert len(seen.drill.instances()) == 2
 
 
+def kept(*calls: Call) -> LaunchRecord:
+    """What is kept of a wave's launch that made these calls."""
+    return LaunchRecord(timeline=new_timeline(Launch(), (), calls[0].at), calls=calls, tags_refused=True)
+
+
 def test_an_earlier_run_s_untagged_job_is_found_after_later_runs(
     watched: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -566,13 +572,37 @@ def test_an_earlier_run_s_untagged_job_is_found_after_later_runs(
     seen = watched()
     run = seen.begin()
     monkeypatch.setattr("drs.launch.wave_launch.job_tags", lambda run, wave: {})
-    installation.keep_jobs(run, seen.drill.launch().all_job_ids)
+    calls = seen.drill.launch().calls
+    installation.keep_launch(run, "database", kept(*calls))
     seen.drill.finish_jobs()
     seen.airflow.delete(run.dag_id)
     for number in (2, 3):
         later = run.model_copy(update={"run_id": f"run-{number}", "token": f"later-{number}"})
         installation.keep_run(later)
-        installation.keep_jobs(later, [f"drsjob-{number}"])
+        other = calls[0].model_copy(update={"job_id": f"drsjob-{number}"})
+        installation.keep_launch(later, "database", kept(other))
     found = seen.look()
     assert "[ORPHANED_DRILL_INSTANCE] 2 drill instance(s)" in found
     assert f"run {run.run_id}" in found
+
+
+def test_a_job_that_a_lost_call_of_a_deleted_run_may_have_made_is_found(
+    watched: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker died before the reply came, the account refuses tags, and the DAG was deleted: only the call
+    was kept. The watch names the instances, and may not end them.
+    """
+    monkeypatch.setenv("AIRFLOW__DRS__WATCH_TERMINATES", "True")
+    seen = watched()
+    run = seen.begin()
+    monkeypatch.setattr("drs.launch.wave_launch.job_tags", lambda run, wave: {})
+    calls = seen.drill.launch().calls
+    lost = [call.model_copy(update={"job_id": None, "tagged": False}) for call in calls]
+    installation.keep_launch(run, "database", kept(*lost))
+    seen.drill.finish_jobs()
+    assert seen.look() == ""
+    seen.airflow.delete(run.dag_id)
+    assert "[ORPHANED_DRILL_INSTANCE] 2 drill instance(s)" in seen.look()
+    hour(seen)
+    seen.look()
+    assert terminations(seen) == 0

@@ -33,7 +33,7 @@ from drs.tasks.drill_task import (
     wait,
 )
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.tasks.installation import keep_jobs
+from drs.tasks.installation import keep_launch
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
@@ -211,14 +211,20 @@ class _KeptLedger(Ledger):
     def __init__(self, context: Context) -> None:
         super().__init__(XComStore(context["ti"]))
         self._ti: Any = context["ti"]
-        self._kept: frozenset[str] = frozenset()
+        self._begun: RunRecord | None = None
+
+    def begun(self) -> RunRecord | None:
+        """The run's record, which does not change while the wave is launched, even if somebody deletes it."""
+        if self._begun is None:
+            self._begun = super().begun()
+        return self._begun
 
     def save_launch(self, wave: str, record: LaunchRecord) -> None:
+        # First, because there may be no run any more to which an XCom can be written.
+        if record.tags_refused and (run := self.begun()):
+            keep_launch(run, wave, record)
         super().save_launch(wave, record)
         self._ti.xcom_push(key=KEPT_LAUNCH, value=record.model_dump(mode="json"))
-        if record.tags_refused and (run := self.begun()) and not record.all_job_ids <= self._kept:
-            keep_jobs(run, record.all_job_ids)
-            self._kept = record.all_job_ids
 
 
 def _gates_reached(ledger: Ledger, run: RunRecord, wave: str) -> list[dt.datetime]:
