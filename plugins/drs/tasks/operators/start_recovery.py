@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 RESUME_LEAD = dt.timedelta(seconds=4)
 """A deferred task needs about this long until it can make a call. Its trigger begins to count about 1.3 s
-late, a worker takes it up about 1.1 s after the trigger's end, and it reads its records and makes its clients.
+late, a worker has it about 1.1 s after the trigger's end, and it reads its records and makes its clients.
 It is woken that much earlier and sleeps the rest, so that the call is made when the plan says."""
 
 
