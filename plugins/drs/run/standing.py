@@ -62,8 +62,9 @@ def launched_servers(ledger: Ledger, run: RunRecord) -> list[OwnInstance]:
     The instances of an earlier try that was launched again do not count, and neither do those that the run's
     own clean-up has terminated.
     """
-    terminated = _terminated(ledger.cleanup())
-    return [each for each in ever_launched(ledger, run) if (each.job_id, each.server_id) not in terminated]
+    launched = list(ever_launched(ledger, run))
+    terminated = _terminated(ledger.cleanup()) if launched else set[tuple[str, str]]()
+    return [each for each in launched if (each.job_id, each.server_id) not in terminated]
 
 
 def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
@@ -106,10 +107,12 @@ def ever_launched(ledger: Ledger, run: RunRecord) -> Iterator[OwnInstance]:
 
     The instances of an earlier try that was launched again do not count.
     """
-    resolution = ledger.resolution()
-    for wave in run.waves:
-        launch, outcome = ledger.launch(wave), ledger.outcome(wave)
-        if launch is None or outcome is None:
+    judged = {wave: outcome for wave in run.waves if (outcome := ledger.outcome(wave)) is not None}
+    # Before each call a wave asks what must stand, so what no outcome needs is not even read.
+    resolution = ledger.resolution() if judged else None
+    for wave, outcome in judged.items():
+        launch = ledger.launch(wave)
+        if launch is None:
             continue
         resolved = resolution.waves.get(wave) if resolution else None
         starts = {server.server_id: server.starts for server in resolved.servers} if resolved else {}

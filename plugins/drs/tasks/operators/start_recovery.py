@@ -44,9 +44,10 @@ from drs.times import clock_time, duration, utc_now
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-RESUME_LEAD = dt.timedelta(seconds=2.5)
-"""A deferred task needs about this long to be back in a worker. It is woken that much earlier and sleeps the
-rest, so that the call is made when the plan says."""
+RESUME_LEAD = dt.timedelta(seconds=4)
+"""A deferred task needs about this long until it can make a call. Its trigger begins to count about 1.3 s
+late, a worker has it about 1.1 s after the trigger's end, and it reads its records and makes its clients.
+It is woken that much earlier and sleeps the rest, so that the call is made when the plan says."""
 
 
 class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
