@@ -4,9 +4,9 @@
 
 BIN := .venv/bin
 READY := .venv/.ready
-# End-to-end tests mostly wait: four at a time, each process with an Airflow of its own, and a fifth one for other tests
+# End-to-end tests mostly wait: three at a time, each process with an Airflow of its own, and a fourth one for other tests
 # (tests/conftest.py shares them out).
-PYTEST := $(BIN)/python -m pytest -n 5 --no-loadscope-reorder --durations 10
+PYTEST := $(BIN)/python -m pytest -n 4 --no-loadscope-reorder --durations 10
 # What requirements.txt is made by, and compared with.
 EXPORT := $(BIN)/uv export --quiet --locked --no-dev --no-emit-project
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))

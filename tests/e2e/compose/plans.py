@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench import outages
 from tests.e2e.plans import APPLICATION, DATABASE, WEB, write_plan
 
 BEREFT = "bereft"
@@ -16,7 +15,6 @@ TEN = [f"at-once-{n}" for n in range(10)]
 
 def write_plans(folder: Path) -> None:
     """Write all of them."""
-    outages.write_plans(folder)
     write_plan(folder, BEREFT, BEREFT_WAVES)
     for plan, *servers in zip(TEN, APPLICATION, WEB, strict=False):
         write_plan(folder, plan, [("both", servers)])

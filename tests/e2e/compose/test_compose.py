@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 import pytest
 
-from bench.outages import measure
 from demo import reaper
 from demo.compose_stack import ComposeStack
 from demo.drill_run import DrillRun
@@ -55,17 +53,6 @@ def test_the_order_system_and_ten_drills_at_once_are_all_green(
         run.wait(timeout=deadline - time.monotonic())
         assert_launched_once(run)
     assert all(sum(executions(stack, run, worker) for run in runs) for worker in WORKERS)
-
-
-@pytest.mark.parametrize(("part", "away"), [("airflow-apiserver", 60), ("postgres", 30)])
-def test_a_part_that_is_away_keeps_no_drill_from_its_end(
-    stack: ComposeStack, plans: Path, part: str, away: int
-) -> None:
-    """It is away while one drill is in its wave and another one in its clean-up. Both go on: they are green,
-    on record, and leave nothing.
-    """
-    for found in measure(stack, plans, part, away):
-        assert (found["colour"], found["left"], found["record"]) == ("success", 0, True), found
 
 
 def executions(stack: ComposeStack, run: DrillRun, worker: str) -> int:
