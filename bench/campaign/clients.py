@@ -144,7 +144,7 @@ class AsyncPaginator:
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
 
-    async def paginate(self, **parameters: Any) -> AsyncIterator[Any]:
+    async def paginate(self, *, PaginationConfig: Any = None, **parameters: Any) -> AsyncIterator[Any]:  # noqa: N803
         yield await self._call(**parameters)
 
 

@@ -141,7 +141,8 @@ class CleanUp:
         try:
             return self._advance()
         except (ClientError, BotoCoreError) as error:
-            if call_errors.unavailable(error) or call_errors.no_credentials(error):
+            called = any(launch.calls for launch in self._launches())
+            if call_errors.unavailable(error) or (called and call_errors.no_credentials(error)):
                 return self._wait_for_aws(error)
             self._raise_explained(error)
 

@@ -1249,6 +1249,18 @@ def test_without_credentials_to_the_end_everything_is_named(drill: Drill, code: 
     assert run.plan.target.aws_conn_id in failed.value.remedy
 
 
+def test_a_run_that_called_nothing_does_not_wait_for_credentials(drill: Drill) -> None:
+    """Its role never worked: preflight has ended the run. Nobody waits two hours for that."""
+    run = drill(make_plan())
+    refused = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+    with (
+        mock.patch.object(run.hook, "jobs_since", side_effect=refused),
+        pytest.raises(AccessDenied) as failed,
+    ):
+        run.start_clean_up().advance()
+    assert run.plan.target.aws_conn_id in failed.value.remedy
+
+
 def test_a_kept_run_names_the_jobs_that_outlive_its_time(drill: Drill) -> None:
     """They may still launch something."""
     run = drill(make_plan(launch={"jobs": "per_wave"}, cleanup={"timeout": "30m"}), keep_instances=True)
