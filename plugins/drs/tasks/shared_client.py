@@ -1,6 +1,6 @@
 """One client for all triggers of a triggerer that use the same service through the same connection.
 
-A separate client for each trigger would cost memory, and block the whole triggerer for a third of a second.
+A separate client for each trigger would cost memory, and CPU time to be made.
 """
 
 from __future__ import annotations
