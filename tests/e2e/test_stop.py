@@ -64,7 +64,7 @@ def test_a_frozen_drill_is_stopped_and_cleaned_up(stack: Stack, plans: Path, sta
 
 def test_a_run_that_never_began_is_stopped_and_red(stack: Stack, plans: Path) -> None:
     """It was triggered while the DAG was paused. If its first task were skipped, it would end green."""
-    write_plan(plans, "never-begun", [("database", DATABASE[:1])])
+    write_plan(plans, "never-begun", [("web", WEB[-1:])])
     dag_id = "drs_drill__never-begun"
     stack.api.wait_for_dag(dag_id)
     run_id = stack.api.trigger(dag_id)

@@ -24,6 +24,7 @@ from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
 from drs.tasks.installation import kept_jobs, kept_run, known_installation
+from drs.times import SEARCH_CLOCK_SKEW
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -107,8 +108,8 @@ def _from_aws(context: Context, log: Log) -> RunRecord | None:
     dag_run: Any = context["dag_run"]
     plan = _plan(ti.dag_id, ti.run_id)
     hook = DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region)
-    since = (dag_run.start_date or dag_run.run_after) - LOOK_BEHIND
-    jobs = [job for job in hook.jobs_since(since) if job.type == JobType.LAUNCH]
+    began = dag_run.start_date or dag_run.run_after
+    jobs = [job for job in hook.jobs_since(began - LOOK_BEHIND) if job.type == JobType.LAUNCH]
     named = [
         job
         for job in jobs
@@ -132,7 +133,9 @@ def _from_aws(context: Context, log: Log) -> RunRecord | None:
         )
     if named:
         raise _not_certain("These jobs have the run's id, but are not certainly of this Airflow", named)
-    if untagged := list(_untagged_drills(plan, jobs)):
+    # A job without tags is known by its time alone: one from before the run is not the run's.
+    recent = [job for job in jobs if job.created >= began - SEARCH_CLOCK_SKEW]
+    if untagged := list(_untagged_drills(plan, recent)):
         raise _not_certain("These jobs without tags drilled servers of the plan since it began", untagged)
     log.info("The run has no records. DRS was asked, and lists no job of this run: it launched nothing.")
     return None
