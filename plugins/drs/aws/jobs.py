@@ -185,9 +185,18 @@ def _judge_server(
         job_id=job.job_id,
         launched=launched,
         instance_id=instance_id,
-        finished_at=own[-1].at if own else job.ended,
+        finished_at=_finished_at(job, own, launched=launched),
         error=None if launched else _why_not(status, own),
     )
+
+
+def _finished_at(job: Job, own: Sequence[LogEvent], *, launched: bool) -> dt.datetime | None:
+    """When the server's launch ended. The log may be read as it was a minute ago: if it does not show the end
+    of a launch that succeeded, the job's end counts, which comes later.
+    """
+    if launched and (not own or own[-1].event != "LAUNCH_END") and job.ended:
+        return job.ended
+    return own[-1].at if own else job.ended
 
 
 def _why_not(status: str | None, own: Sequence[LogEvent]) -> str:
