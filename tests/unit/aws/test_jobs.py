@@ -160,6 +160,17 @@ def test_one_failed_server_does_not_fail_the_others_of_its_job() -> None:
     assert (second.launched, second.finished_at) == (False, after(99))
 
 
+def test_a_launch_whose_end_the_log_does_not_show_yet_ended_with_its_job() -> None:
+    """The log is read as it was a minute ago. Taken for the end, an earlier event would shorten the time in
+    which DRS may list the new instance late. A launch that failed ended with its last event.
+    """
+    job = make_job("drsjob-1", Participant(A, "LAUNCHED", "i-1"), Participant(B, "FAILED"), ended=after(99))
+    events = [make_event(20, "CONVERSION_END", A), make_event(30, "CONVERSION_FAIL", B)]
+    first, second = judge(job, events, {}, [A, B])
+    assert (first.launched, first.finished_at) == (True, after(99))
+    assert (second.launched, second.finished_at) == (False, after(30))
+
+
 def watch() -> JobWatch:
     return JobWatch(near=3, far=15)
 
