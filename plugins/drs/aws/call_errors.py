@@ -90,7 +90,7 @@ def no_credentials(error: Exception) -> bool:
     expired. The same call is answered once somebody has corrected the role.
     """
     if isinstance(error, ClientError) and error.operation_name.startswith("AssumeRole"):
-        return True
+        return not unavailable(error)
     return error_code(error) in CREDENTIALS
 
 
@@ -109,7 +109,7 @@ def explain(
     """
     code = error_code(error)
     text = str(error)
-    if code in CREDENTIALS or code in DENIED:
+    if no_credentials(error) or code in DENIED:
         return _denied(error, doing, connection)
     if code == "UninitializedAccountException":
         return DrsNotInitialized(f"DRS is not initialised in this account and Region ({doing}): {text}")

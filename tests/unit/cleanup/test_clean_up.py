@@ -1207,6 +1207,7 @@ def test_a_look_without_permission_names_the_statement_to_add(drill: Drill) -> N
 
 NO_CREDENTIALS = {
     "the role is refused": ("AccessDenied", "AssumeRole"),
+    "the role is refused for a reason of STS's own": ("RegionDisabledException", "AssumeRole"),
     "expired": ("ExpiredTokenException", "DescribeJobs"),
 }
 
