@@ -5,10 +5,13 @@ Each trigger runs against replies as large as they are at DRS's quotas, and a mo
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import inspect
 import json
+import re
 import sys
+import threading
 import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from botocore.loaders import JSONFileLoader
 from drs.plan import checks
 from drs.plan.model import Network
 from drs.tasks import triggers
+from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import (
     DrsHoldersTrigger,
     DrsJobsEndedTrigger,
@@ -182,3 +186,25 @@ def test_the_worst_of_expressions_does_not_block_the_loop(port: int, monitor: Lo
     }
     (payload,) = monitor.check(payloads(validating(check, servers=1)))
     assert [result["passed"] for result in payload["results"]] == [True, False]
+
+
+def test_service_models_are_not_read_in_the_loop(
+    port: int, new_triggerer: None, service_models: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of EC2 has 4 MB of JSON. A thread reads it once, for all clients."""
+    readings: list[tuple[str, threading.Thread]] = []
+
+    def load(loader: JSONFileLoader, path: str) -> Any:
+        readings.append((path, threading.current_thread()))
+        return service_models(loader, path)
+
+    async def open_all() -> None:
+        for service in ("drs", "ec2", "ssm"):
+            async with shared_client({**CONNECTION, "verify": None, "botocore_config": None}, service):
+                pass
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", load)
+    for _ in range(2):
+        asyncio.run(open_all())
+    assert len([path for path, _ in readings if re.search("ec2.*service-2$", path)]) == 1
+    assert threading.current_thread() not in {thread for _, thread in readings}
