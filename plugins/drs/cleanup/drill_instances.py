@@ -7,6 +7,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import shown
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.aws.jobs import parse_time
 from drs.run.records import InstanceRecord
@@ -47,7 +48,7 @@ def with_types(
     except (ClientError, BotoCoreError) as error:
         return list(
             instances
-        ), f"What the instances cost is not known, because EC2 could not be read: {error}"
+        ), f"What the instances cost is not known, because EC2 could not be read: {shown.line(error)}"
     return [_with_type(each, described.get(each.ec2_instance_id, {})) for each in instances], None
 
 

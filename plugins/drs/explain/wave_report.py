@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from drs import shown
 from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
-from drs.tables import first_of, table
+from drs.tables import first_of, named, table
 from drs.times import age, clock_time, duration
 
 REMEDIES = 3
@@ -47,7 +48,7 @@ class FailedServer:
     def where(self) -> str:
         """``s-… (db-1) in job drsjob-…``"""
         job = f"job {self.server.job_id}" if self.server.job_id else "no job"
-        return f"{self.server.server_id} ({self.server.name}) in {job}"
+        return f"{named(self.server.server_id, self.server.name)} in {job}"
 
     def lines(self) -> Iterator[str]:
         """The events of the server, then its error, the cause and the remedy."""
@@ -56,7 +57,7 @@ class FailedServer:
         if not self.events:
             yield "  DRS has written no event about this server"
         error = self.server.error or "none"
-        yield f"  {'raw error' if self.raw_error else 'seen'}: {self.raw_error or error}"
+        yield f"  {'raw error' if self.raw_error else 'seen'}: {shown.line(self.raw_error or error)}"
         yield f"  cause: {self.explanation.cause}"
         yield f"  what to do: {self.explanation.remedy}"
         yield f"  retry: {self.explanation.retry}"
@@ -148,6 +149,7 @@ def remedy(failed: Sequence[FailedServer], then: str) -> str:
 
 
 def _cut(text: str) -> str:
+    text = shown.line(text)
     return text if len(text) <= RAW_ERROR_LENGTH else f"{text[:RAW_ERROR_LENGTH]}..."
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from drs import settings
+from drs import settings, shown
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, parse_time
 from drs.aws.states import JobStatus, LaunchStatus
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
@@ -90,7 +90,7 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         :param job_ids: the jobs of which the trigger reads the logs
         """
         if event and event.get("status") == "error":
-            self.log.warning("The wait ended early: %s", event.get("message"))
+            self.log.warning("The wait ended early: %s", shown.line(event.get("message")))
             for job_id in job_ids:
                 self.hook.job_log(job_id)
             time.sleep(settings.poll_interval_near())
@@ -340,15 +340,15 @@ class DrsJobLaunchedSensor(_WaveSensor):
     def _report(self, outcome: WaveOutcome, jobs: Sequence[Job], live: Sequence[Job], launch: Launch) -> None:
         """Log how the launch of each server ended; fail the task if a required server did not launch."""
         if all(server.launched for server in outcome.servers):
-            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            self._log_servers(outcome)
             return
         logs = {job.job_id: self.hook.job_log(job.job_id) for job in jobs}
         failed = failed_servers(outcome.servers, {job.job_id: job for job in jobs}, logs, utc_now())
         required = [each for each in failed if not each.server.optional]
         if not required:
-            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            self._log_servers(outcome)
             for each in failed:
-                self.log.warning("%s: %s", each.where, each.raw_error or each.server.error)
+                self.log.warning("%s: %s", each.where, shown.line(each.raw_error or each.server.error))
                 self.log.warning("%s What to do: %s", each.explanation.cause, each.explanation.remedy)
             return
         listed = details(outcome.servers, failed)
@@ -363,6 +363,16 @@ class DrsJobLaunchedSensor(_WaveSensor):
         denied = any(each.explanation.action for each in required)
         failure = AccessDenied if denied else ServerLaunchFailed
         raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=listed)
+
+    def _log_servers(self, outcome: WaveOutcome) -> None:
+        launched = sum(server.launched for server in outcome.servers)
+        self.log.info(
+            "Wave %s: %d of %d servers launched.\n%s",
+            self.wave,
+            launched,
+            len(outcome.servers),
+            servers_table(outcome.servers),
+        )
 
     def _timed_out(
         self, live: Sequence[Job], logs: Mapping[str, Sequence[LogEvent]], bound: dt.timedelta
