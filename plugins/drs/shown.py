@@ -22,7 +22,7 @@ _COMMAND = re.compile(
 """A command to the viewer of a log begins so: Airflow folds what follows ``::group::``, others know more."""
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-=!~&]")
-_LINK = re.compile(r"://|\bwww\.|(?<=\S)@(?=\S)", re.IGNORECASE)
+_LINK = re.compile(r"://|www\.|(?<=\S)@(?=\S)", re.IGNORECASE)
 """What Airflow's Markdown turns into a link even if it is escaped."""
 
 

@@ -13,7 +13,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from drs import shown
-from drs.cleanup.drill_instances import drill_instances, with_types
+from drs.cleanup.drill_instances import drill_instances, instances_to_show, with_types
 from drs.plan import Approval
 from drs.run.ledger import Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
@@ -133,7 +133,7 @@ def answered(record: ApprovalRecord) -> str:
 class InstancesNow:
     """What a run has in AWS at the moment of a question.
 
-    :param instances: its drill instances, as EC2 has them
+    :param instances: its instances, as EC2 has them
     :param live: the jobs that may launch more
     :param notes: what could not be read, and what may come; a sentence each
     """
@@ -144,7 +144,7 @@ class InstancesNow:
 
 
 def look_at_instances(ledger: Ledger, run: RunRecord) -> InstancesNow:
-    """The run's drill instances and its live jobs.
+    """The run's instances and its live jobs.
 
     :raises botocore.exceptions.ClientError: DRS refused to list them
     """
@@ -156,7 +156,8 @@ def look_at_instances(ledger: Ledger, run: RunRecord) -> InstancesNow:
     target = run.read_plan().target
     hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
     live = [job.job_id for job in hook.describe_jobs(jobs) if job.live]
-    instances, no_price = with_types(drill_instances(hook, ids, jobs), Ec2Instances(hook=hook))
+    shows = drill_instances if run.is_drill else instances_to_show
+    instances, no_price = with_types(shows(hook, ids, jobs), Ec2Instances(hook=hook))
     notes = [no_price] if no_price else []
     if live:
         notes.append(f"{len(live)} job(s) are still live and may launch more instances: {', '.join(live)}.")
