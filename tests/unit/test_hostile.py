@@ -353,9 +353,8 @@ def hostile_record(make: Callable[[], Evidence]) -> Evidence:
 
 
 def broken_plan() -> BrokenPlan:
-    problem = PlanProblem(
-        file=Path("x.yaml"), line=1, key="name", code=Code.INVALID_FIELD, message=H, remedy=H
-    )
+    one_line = H.replace("\n", " ")
+    problem = PlanProblem(Path("x.yaml"), 1, "name", Code.INVALID_FIELD, one_line, one_line)
     return BrokenPlan("x", Path("x.yaml"), (problem,))
 
 

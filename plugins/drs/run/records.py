@@ -365,4 +365,4 @@ class FailureRecord(Record):
     message: str
     remedy: str = ""
     details: str = ""
-    """What the task's log shows above the message: the wave's servers, and an explanation of each failure."""
+    """What the task's log shows below the message: the wave's servers, and an explanation of each failure."""
