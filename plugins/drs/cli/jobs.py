@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drs.aws.calls import DrsCalls
 from drs import shown
+from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
 from drs.cli.aws import NO_AWS, access_to_place, add_place, reporting_aws_errors
