@@ -25,6 +25,7 @@ from drs.tasks.identity import restore_launches
 from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.schedules import known_schedule
 from drs.tasks.send_messages import notify_missed, notify_start
+from drs.tasks.task_log import explained
 from drs.times import utc_now
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ class DrsBeginDrillOperator(BaseOperator):
         run_ledger(context).save_run(record)
         if record.missed:
             self._tell(context, record, record.missed.removeprefix(MISSED), remedy)
-            self.log.warning("%s %s", record.missed, remedy)
-            raise AirflowSkipException(record.missed)
+            self.log.warning("Skipped: %s %s", record.missed, remedy)
+            raise explained(AirflowSkipException(record.missed))
         self._log_run(record)
         if not before:
             notify_start(context, run_ledger(context))
