@@ -325,7 +325,7 @@ def doubted_end(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[
     cleanup = ledger.cleanup()
     if cleanup is not None and cleanup.kept and states.get(TERMINATE_TASK_ID) != "success":
         left = ", ".join(f"{item.recovery_instance_id} of {item.server_id}" for item in cleanup.instances)
-        yield f"clean-up did not end well, and had kept {left or 'nothing'} ({cleanup.why_kept})"
+        yield f"clean-up did not end well, and had kept {left or 'nothing'} ({shown.line(cleanup.why_kept)})"
     for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
         yield from _not_ended(task_id, states)
 

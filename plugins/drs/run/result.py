@@ -43,7 +43,7 @@ def _done(ledger: Ledger, run: RunRecord) -> Iterator[str]:
     kept = sum(each.fate == "kept" for each in instances)
     terminated = sum(each.fate == "terminated" for each in instances)
     if cleanup is not None and cleanup.kept:
-        yield f"{kept} instance(s) are kept and cost money: {cleanup.why_kept}"
+        yield f"{kept} instance(s) are kept and cost money: {shown.line(cleanup.why_kept)}"
     elif terminated == len(instances):
         yield "all of them are terminated"
     else:
@@ -90,4 +90,4 @@ def lost_in_words(instances: Iterable[InstanceFate]) -> str:
         if each.fate == "lost":
             name = f"{each.instance.recovery_instance_id} of {each.instance.server_id}"
             groups.setdefault(each.lost_to, []).append(name)
-    return "; ".join(f"{first_of(names)} ({why})" for why, names in groups.items())
+    return "; ".join(f"{first_of(names)} ({shown.line(why)})" for why, names in groups.items())

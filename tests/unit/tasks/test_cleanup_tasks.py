@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import (
 )
 from botocore.exceptions import ClientError
 
+from drs import shown
 from drs.cleanup.clean_up import CleanUp
 from drs.cleanup.lost import NOT_BY_THIS_RUN
 from drs.run.proof import doubts, lost_instances
@@ -407,7 +408,8 @@ def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:
     (job,) = run.launch().jobs
     with pytest.raises(TaskAwaitingInput):
         task().execute(context())
-    assert f"1 job(s) are still live and may launch more instances: {job}" in asked[0]["body"]
+    told = f"1 job(s) are still live and may launch more instances: {job}."
+    assert shown.markdown_sentence(told) in asked[0]["body"]
 
 
 def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:

@@ -204,7 +204,7 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     assert f"{check} of {A} (db-1) printed:\n  | LookupError: 42 orders are missing\n  | of 1000" in details
     assert run.ledger.reached("database", "validated") is None
     log = capsys.readouterr().out
-    assert log.index("[VALIDATION_FAILED] Wave") < log.index("  took") < log.index("What to do: ")
+    assert log.index("[VALIDATION_FAILED] Wave") < log.index("  FAILED  ") < log.index("What to do: ")
     assert log.count(f"{A}  db-1  {check}") == 1
 
 
