@@ -283,4 +283,4 @@ def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tupl
 def _described(result: CheckResult, names: Mapping[str, str]) -> str:
     """``http :80/health of s-… (web-1), i-…: …``"""
     server = named(result.server_id, names[result.server_id])
-    return f"{result.check} of {server}, {result.instance_id}: {shown.line(result.seen)}"
+    return f"{shown.line(result.check)} of {server}, {result.instance_id}: {shown.line(result.seen)}"
