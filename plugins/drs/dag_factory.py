@@ -290,4 +290,6 @@ def document(plan: Plan) -> str:
         for wave in plan.waves
     ]
     header = ("wave", "after", "protection groups", "jobs", "next wave when")
-    return "\n".join([*lines, markdown_table(header, rows), "", f"Plan digest: `{plan.digest}`"])
+    return "\n".join(
+        [*lines, markdown_table(header, rows, sentences=header), "", f"Plan digest: `{plan.digest}`"]
+    )

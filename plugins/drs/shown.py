@@ -21,7 +21,10 @@ _COMMAND = re.compile(
 )
 """A command to the viewer of a log begins so: Airflow folds what follows ``::group::``, others know more."""
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#+\-=!~&]")
+_MARKDOWN = re.compile(r"[\\`*\[\]<>~&]|(?<!\w)_|_(?!\w)")
+"""What begins or ends an element within a line. An underscore within a word does not."""
+_MARKDOWN_BEGIN = re.compile(r"^(\d+(?=[.)])|(?=[-+#=]))")
+"""What makes a list, a heading or a rule of a line that begins with it: a number, or nothing before a sign."""
 _LINK = re.compile(r"://|www\.|(?<=\S)@(?=\S)", re.IGNORECASE)
 """What Airflow's Markdown turns into a link even if it is escaped."""
 
@@ -68,9 +71,9 @@ def markdown(text: object) -> str:
 
 def markdown_sentence(text: object) -> str:
     """A sentence of ours in Markdown that may contain values of others."""
-    plain = _LINK.sub(lambda found: _first_escaped(found.group()), line(text))
+    plain = _LINK.sub(lambda found: _first_escaped(found.group()), line(text).strip())
     escaped = _MARKDOWN.sub(lambda found: "\\" + found.group(), plain).replace("|", "&#124;")
-    return re.sub(r"^(\s*\d+)([.)])", r"\1\\\2", escaped)
+    return _MARKDOWN_BEGIN.sub(r"\1\\", escaped)
 
 
 def markdown_block(text: str) -> str:

@@ -44,5 +44,8 @@ def markdown_table(
     """
     render = [shown.markdown_sentence if name in sentences else shown.markdown for name in header]
     lines = [header, ["---"] * len(header)]
-    lines += [[each(cell) if cell else "" for each, cell in zip(render, row, strict=True)] for row in rows]
+    for row in rows:
+        lines.append(
+            [cell if cell in {"", "-"} else each(cell) for each, cell in zip(render, row, strict=True)]
+        )
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -42,4 +42,5 @@ def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
         for message in messages
         if message.get("level") in _SERIOUS and "error_detail" not in message and "category" not in message
     ]
-    return shown.block("\n".join(own or [as_text(message) for message in messages[-TAIL:]])).split("\n")
+    text = "\n".join(own or [as_text(message) for message in messages[-TAIL:]])
+    return shown.block(text).split("\n") if text else []

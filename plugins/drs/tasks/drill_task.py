@@ -197,8 +197,8 @@ def log_failure(log: Any, failure: DrillError) -> None:
 
 def _what_airflow_does(context: Context, failure: DrillError) -> str:
     """The last line of a failed try: its code, and whether Airflow tries the task again."""
-    ti: Any = context["ti"]
-    if not failure.retryable:
+    ti: Any = context.get("ti")
+    if not failure.retryable or ti is None:
         then = "Airflow does not try the task again: the result would be the same."
     elif ti.try_number > ti.max_tries:
         then = "This was the last try."

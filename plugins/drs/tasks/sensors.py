@@ -258,9 +258,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             until = min(now + step, named_by) + self.hook.clock_ahead
             event = wait(self, self._until(until), until, resume="execute_complete")
         if event is None:  # no trigger has logged the events
-            for job in jobs:
-                for item in self.hook.job_log(job.job_id):
-                    self.log.info("%s  %s", job.job_id, item.describe())
+            self._log_events(jobs, servers)
         outcome = WaveOutcome(servers=tuple(servers))
         before = ledger.outcome(self.wave)
         known = before is not None and before.same_launches(outcome)
@@ -273,6 +271,16 @@ class DrsJobLaunchedSensor(_WaveSensor):
         finally:  # only now: later waves count their delays from the gate
             measure_jobs(context, ledger, self.wave, jobs, outcome)
         return [server.model_dump(mode="json") for server in outcome.servers]
+
+    def _log_events(self, jobs: Sequence[Job], servers: Sequence[ServerRecord]) -> None:
+        """Log the events of the jobs, except for those that the failure of this task tells."""
+        failed = [server for server in servers if not server.launched]
+        fails = any(not server.optional for server in failed)
+        told = {server.server_id for server in failed} if fails else set[str]()
+        for job in jobs:
+            for item in self.hook.job_log(job.job_id):
+                if item.server_id not in told:
+                    self.log.info("%s  %s", job.job_id, item.describe())
 
     def _until_ended(self, launch: LaunchRecord, deadline: dt.datetime) -> DrsJobsEndedTrigger:
         return DrsJobsEndedTrigger(

@@ -385,7 +385,7 @@ def test_the_question_shows_the_instances_as_they_are_now_and_what_preflight_war
     rows = [line for line in lines[table + 2 :] if line.startswith("| `s-") and "`i-" in line]
     assert {row.split(" | ")[0].strip("| `") for row in rows} == set(DATABASE)
     assert all("| `db-" in row and "| `stopped` |" in row for row in rows)
-    assert "| `warning` | `LEFTOVER_DRILL_INSTANCE` | `the run` |  | Server \\*s\\-1\\* has one. |" in lines
+    assert "| `warning` | `LEFTOVER_DRILL_INSTANCE` | `the run` |  | Server \\*s-1\\* has one. |" in lines
     assert "```" not in asked[0]["body"]
 
 

@@ -746,7 +746,7 @@ def test_the_verdict_names_every_remedy_and_the_first_failure_as_the_cause(prove
 def test_a_code_of_the_verdict_s_own_keeps_its_remedy(proven: Ledger) -> None:
     """The failures of tasks come after it."""
     proven.save_losses(
-        [
+        (
             Loss(
                 wave="database",
                 server_id=A,
@@ -757,8 +757,8 @@ def test_a_code_of_the_verdict_s_own_keeps_its_remedy(proven: Ledger) -> None:
                 last_seen=NOW,
                 found_at=NOW,
                 by="a job",
-            )
-        ]
+            ),
+        )
     )
     proven.save_failure("terminate", FailureRecord(code="X", message="x", remedy="Terminate i-1."))
     text = failed_verdict({"terminate": "failed"})

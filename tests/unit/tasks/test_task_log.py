@@ -173,7 +173,7 @@ def test_only_a_drill_s_own_task_is_quiet(
     logging.getLogger().manager._clear_cache()  # type: ignore[attr-defined]
     seen: list[logging.LogRecord] = []
     handler = logging.Handler()
-    handler.emit = seen.append  # type: ignore[method-assign]
+    handler.emit = seen.append  # type: ignore[method-assign, assignment]
     logger = logging.getLogger(name)
     monkeypatch.setattr(logger, "level", logging.DEBUG)
     logger.addHandler(handler)
