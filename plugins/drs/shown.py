@@ -24,7 +24,7 @@ _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _MARKDOWN = re.compile(r"[\\`*\[\]<>~&]|(?<!\w)_|_(?!\w)")
 """What begins or ends an element within a line. An underscore within a word does not."""
 _MARKDOWN_BEGIN = re.compile(r"^(\d+(?=[.)])|(?=[-+#=]))")
-"""What makes a list, a heading or a rule of a line that begins with it: a number, or nothing before a sign."""
+"""What makes a list, a heading or a rule of a line that begins with it: a number, or the place of a sign."""
 _LINK = re.compile(r"://|www\.|(?<=\S)@(?=\S)", re.IGNORECASE)
 """What Airflow's Markdown turns into a link even if it is escaped."""
 
