@@ -29,7 +29,7 @@ from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import notify_failure
-from drs.tasks.task_log import explained, is_explained, quiet
+from drs.tasks.task_log import explained, is_explained, quiet_process
 from drs.times import duration, utc_now
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class _RecordedFailures(_LoggedFailures):
 def _with_coded_failures(method: Callable[..., R], failures: _LoggedFailures) -> Callable[..., R]:
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
-        quiet()
+        quiet_process()
         try:
             failures.begin(context)
             return method(self, context, *args, **kwargs)

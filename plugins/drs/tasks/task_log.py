@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import MutableMapping
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -31,7 +32,12 @@ GROUP = ("::group::", "::endgroup::")
 """How Airflow itself folds lines of a log."""
 SAID = "drs_said"
 """The attribute of an exception that the task has already explained in its log: what is left to say of it."""
-_quiet = ContextVar("drs_quiet", default=False)
+_quiet_task = ContextVar("drs_quiet_task", default=False)
+"""Whether what runs here, in the triggerer, is a trigger of a drill."""
+_quiet_process = threading.Event()
+"""Set in a process that runs a task of a drill. A context variable would not do: Airflow runs the task in a
+context of its own, and logs how it ended outside of it; and threads have none.
+"""
 E = TypeVar("E", bound=BaseException)
 
 
@@ -48,10 +54,16 @@ def is_explained(error: BaseException | None) -> bool:
     return error is not None and hasattr(error, SAID)
 
 
-def quiet() -> None:
-    """From now on this task of a drill, in its process or in the triggerer, writes a quiet log."""
+def quiet_process() -> None:
+    """Make the log of this process quiet, which runs a task of a drill and nothing else."""
     _install()
-    _quiet.set(True)
+    _quiet_process.set()
+
+
+def quiet_trigger() -> None:
+    """Make the log of this trigger quiet. The triggerer's process has those of other DAGs too."""
+    _install()
+    _quiet_task.set(True)
 
 
 def _install() -> None:
@@ -76,7 +88,7 @@ def _look(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
 
     :raises structlog.DropEvent: it is not written
     """
-    if not _quiet.get():
+    if not _is_quiet():
         return event
     name = str(event.get("logger_name") or getattr(logger, "name", None) or "")
     if _is_noise(name, logging.getLevelNamesMapping().get(method.upper(), logging.ERROR)):
@@ -96,9 +108,13 @@ def _look(logger: Any, method: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
+def _is_quiet() -> bool:
+    return _quiet_process.is_set() or _quiet_task.get()
+
+
 def _is_noise(name: str, level: int) -> bool:
     return (
-        _quiet.get()
+        _is_quiet()
         and level < logging.WARNING
         and name.startswith(NOISE)
         and not logging.getLogger().isEnabledFor(logging.DEBUG)

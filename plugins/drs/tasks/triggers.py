@@ -24,7 +24,7 @@ from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
 from drs.tables import named
 from drs.tasks.shared_client import shared_client
-from drs.tasks.task_log import quiet
+from drs.tasks.task_log import quiet_trigger
 from drs.times import SEARCH_CLOCK_SKEW, utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
@@ -101,7 +101,7 @@ class _DrsPollTrigger(_DrsTrigger):
         return min(began + dt.timedelta(seconds=self.seconds), deadline + SEARCH_CLOCK_SKEW)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        quiet()
+        quiet_trigger()
         ends = self._ends(utc_now())
         async with AsyncExitStack() as stack:
             client = None
@@ -235,7 +235,7 @@ class DrsValidationTrigger(_DrsTrigger):
         self.poll = poll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        quiet()
+        quiet_trigger()
         async with AsyncExitStack() as stack:
             results = await self._validation(_OpenClients(stack, self._hook_parameters)).run()
         yield TriggerEvent(
