@@ -43,9 +43,10 @@ def markdown_table(
     :param sentences: the columns whose cells are sentences of ours; the cells of all others are quoted values
     """
     render = [shown.markdown_sentence if name in sentences else shown.markdown for name in header]
-    lines = [header, ["---"] * len(header)]
+    lines = [header]
     for row in rows:
         lines.append(
             [cell if cell in {"", "-"} else each(cell) for each, cell in zip(render, row, strict=True)]
         )
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    first, *rest = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join((first, "|---" * len(header) + "|", *rest))
