@@ -83,6 +83,9 @@ class MemoryStorage:
     def __str__(self) -> str:
         return "memory"
 
+    def check(self) -> None:
+        """It is always there."""
+
     def read(self, name: str) -> bytes | None:
         return self._files.get(name)
 

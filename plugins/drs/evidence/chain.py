@@ -12,10 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import Field
+
 from drs.evidence.record import Evidence, Link, Part, RunFindings
 
 HEAD = "head.json"
 FIRST = 1
+LISTED = 20
+"""Missing records in a row that are listed one by one."""
 
 Kind = Literal["changed", "missing", "out of order", "unreadable", "head differs", "not in the chain"]
 LOST: Kind = "not in the chain"
@@ -26,7 +30,7 @@ class Head(Part):
     """The newest record of a plan, in a file of its own, so that removing the last record is noticed."""
 
     plan: str
-    sequence: int
+    sequence: int = Field(ge=FIRST)
     id: str
     hash: str
 
@@ -186,13 +190,21 @@ class _Chain:
     def id(self, sequence: int) -> str:
         return record_id(self.plan, sequence)
 
+    def missing(self, first: int, last: int, why: str) -> Iterator[ChainProblem]:
+        """These records are missing. Many in a row are one problem: a file may have any number."""
+        if last - first >= LISTED:
+            says = f"{last - first + 1} records are missing ({self.id(first)} to {self.id(last)}){why}"
+            yield ChainProblem(self.id(first), "missing", says)
+            return
+        for sequence in range(first, last + 1):
+            yield ChainProblem(self.id(sequence), "missing", f"The record is missing{why}")
+
     def broken_links(self) -> Iterator[ChainProblem]:
         """Records that are missing, and records whose successor names another hash."""
-        for sequence in range(FIRST, self.newest + 1):
-            if sequence not in self.present:
-                yield ChainProblem(
-                    self.id(sequence), "missing", "The record is missing, although a later one exists."
-                )
+        before_it = FIRST - 1
+        for sequence in sorted(self.present):
+            yield from self.missing(before_it + 1, sequence - 1, ", although a later one exists.")
+            before_it = sequence
             after = self.contents.get(sequence)
             if after is None:
                 continue
@@ -235,10 +247,7 @@ def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
         yield ChainProblem(
             HEAD, "changed", f"{HEAD} was changed: it has the same content in another form (white space)."
         )
-    for sequence in range(chain.newest + 1, said.sequence + 1):
-        yield ChainProblem(
-            chain.id(sequence), "missing", f"The record is missing: {HEAD} names {said.id} as the newest."
-        )
+    yield from chain.missing(chain.newest + 1, said.sequence, f": {HEAD} names {said.id} as the newest.")
     newest = chain.contents.get(chain.newest)
     if said.sequence > chain.newest or (newest is None and said.sequence == chain.newest):
         return

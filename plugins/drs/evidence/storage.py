@@ -4,11 +4,29 @@ all.
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from collections.abc import Mapping
+import stat
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+
+LARGEST_FILE = 16 * 2**20
+"""The most bytes of a file that is read. The record of a drill of 500 servers has less than a quarter."""
+FILE_MODE = 0o640
+"""Owner and group may read a file; a umask may allow less. An auditor's user belongs to the group."""
+NO_HARD_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
+)
+"""How file systems refuse a hard link: FAT, SMB, and many that run in user space have none."""
+NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""How file systems say that a folder cannot be flushed to disk by itself."""
+
+
+class UnusableFileError(ValueError):
+    """Something that is no file of ours: a pipe, a device, a folder, or a file that is too large."""
 
 
 class RecordStorage(Protocol):
@@ -16,8 +34,17 @@ class RecordStorage(Protocol):
 
     def __str__(self) -> str: ...
 
+    def check(self) -> None:
+        """Check that the place itself can be reached.
+
+        :raises FileNotFoundError: there is no such folder or bucket
+        """
+
     def read(self, name: str) -> bytes | None:
-        """The content of the file; ``None`` if it does not exist."""
+        """The content of the file; ``None`` if it does not exist.
+
+        :raises UnusableFileError: it is no regular file, or has more than :data:`LARGEST_FILE` bytes
+        """
 
     def names(self, folder: str) -> list[str]:
         """The names of the entries in the folder (the root is ``""``); empty if the folder does not exist."""
@@ -44,11 +71,28 @@ class LocalStorage:
     def __str__(self) -> str:
         return str(self._root)
 
+    def check(self) -> None:
+        if not self._root.is_dir():
+            raise FileNotFoundError(
+                f"there is no folder {self._root} here: no run has left a record in it yet, or it is not "
+                "mounted, or the records are elsewhere"
+            )
+
     def read(self, name: str) -> bytes | None:
         try:
-            return (self._root / name).read_bytes()
+            # A pipe without a writer would block; with this flag it is opened, and then refused.
+            descriptor = os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            if error.errno in {errno.ENXIO, errno.ELOOP}:  # a socket; a link that leads to itself
+                raise UnusableFileError("it is no regular file") from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise UnusableFileError("it is no regular file")
+        with os.fdopen(descriptor, "rb") as file:
+            return _bounded(file.read(LARGEST_FILE + 1))
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -58,17 +102,20 @@ class LocalStorage:
 
     def create(self, name: str, data: bytes) -> None:
         path = self._root / name
-        scratch = _written(path, data)
-        try:
-            # A hard link is made in one step and never replaces a file; a rename would replace it.
-            path.hardlink_to(scratch)
-        finally:
-            scratch.unlink()
+        with _written(path, data) as scratch:
+            try:
+                # A hard link is made in one step and never replaces a file; a rename would replace it.
+                path.hardlink_to(scratch)
+            except OSError as error:
+                if error.errno not in NO_HARD_LINKS:
+                    raise
+                _create_without_link(path, scratch)
         _sync_folder(path.parent)
 
     def replace(self, name: str, data: bytes) -> None:
         path = self._root / name
-        _written(path, data).replace(path)
+        with _written(path, data) as scratch:
+            scratch.replace(path)
         _sync_folder(path.parent)
 
 
@@ -88,11 +135,23 @@ class ObjectStorage:
     def __str__(self) -> str:
         return self._shown
 
+    def check(self) -> None:
+        try:
+            self._fs.ls(self._root, detail=False, refresh=True)  # raises what keeps the store from answering
+        except FileNotFoundError:
+            bucket = self._root.partition("/")[0]
+            if not self._fs.exists(bucket):
+                raise FileNotFoundError(f"there is no bucket {bucket}") from None
+
     def read(self, name: str) -> bytes | None:
         try:
-            return bytes(self._fs.cat_file(self._at(name)))
+            return _bounded(bytes(self._fs.cat_file(self._at(name), start=0, end=LARGEST_FILE + 1)))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return b""  # S3 refuses every range of an empty object
 
     def names(self, folder: str) -> list[str]:
         try:
@@ -136,28 +195,46 @@ def is_url(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
-def _written(path: Path, data: bytes) -> Path:
-    """Write the data to a temporary file beside the path, and return that file."""
+def _bounded(data: bytes) -> bytes:
+    if len(data) > LARGEST_FILE:
+        raise UnusableFileError(f"it has more than {LARGEST_FILE // 2**20} MiB")
+    return data
+
+
+@contextmanager
+def _written(path: Path, data: bytes) -> Iterator[Path]:
+    """Write the data to a temporary file beside the path. It is removed if the block leaves it there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
-    scratch = Path(name)
+    scratch = path.parent / f".{uuid.uuid4().hex}.tmp"
+    # Made by os.open, so that the umask decides too.
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fchmod(
-                file.fileno(), 0o644
-            )  # mkstemp allows the owner only, and an auditor may be another user
             os.fsync(file.fileno())
-    except BaseException:
-        scratch.unlink()
-        raise
-    return scratch
+        yield scratch
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _create_without_link(path: Path, scratch: Path) -> None:
+    """Give a file its name where there are no hard links: reserve the name, then move the file there.
+
+    A process that dies between these two steps leaves an empty file, which verification names.
+
+    :raises FileExistsError: the name is taken
+    """
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    scratch.replace(path)
 
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_FOLDER_SYNC:
+            raise
     finally:
         os.close(descriptor)

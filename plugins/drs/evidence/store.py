@@ -4,6 +4,7 @@ overwritten. Ticks of a plan's schedule that launched nothing are kept beside th
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator
@@ -13,12 +14,14 @@ from drs.errors import EvidenceIncomplete
 from drs.evidence import chain
 from drs.evidence.chain import HEAD, Head, NotARecordError
 from drs.evidence.record import Evidence, Link, RunFindings
-from drs.evidence.storage import RecordStorage
+from drs.evidence.storage import RecordStorage, UnusableFileError
 from drs.run.ticks import MissedTick
 from drs.times import SEARCH_CLOCK_SKEW
 
 TICKS = "ticks"
 """The folder of a plan's ticks, within the folder of the plan."""
+FAR = 1000
+"""A number that is so much greater than that of the record before it was not given by this package."""
 TRIES = 3
 """How often to try again if other runs of the plan write their records at the same time."""
 
@@ -53,18 +56,40 @@ class EvidenceStore:
 
     # --- reading ----------------------------------------------------------------------------------------
 
+    def check(self) -> None:
+        """Check that the place can be reached, so that an empty answer means that there are no records.
+
+        :raises FileNotFoundError: there is no such folder or bucket
+        """
+        self._place.check()
+
     def plans(self) -> list[str]:
         """The plans that have files here: records, or at least a head."""
         return [name for name in self._place.names("") if self._place.names(name)]
 
     def ids(self, plan: str) -> list[str]:
-        """The plan's records, oldest first."""
+        """The plan's records, oldest first. Files with a number :data:`FAR` ahead are none."""
+        return self._numbered(plan)[0]
+
+    def _numbered(self, plan: str) -> tuple[list[str], list[str]]:
+        """The plan's records, oldest first, and the files whose numbers are far ahead of them."""
         names = (name.removesuffix(".json") for name in self._place.names(plan) if name.endswith(".json"))
-        numbered = [(sequence, name) for name in names if (sequence := chain.sequence_of(plan, name))]
-        return [name for _, name in sorted(numbered)]
+        numbered = sorted((sequence, name) for name in names if (sequence := chain.sequence_of(plan, name)))
+        reached = 0
+        for position, (sequence, _) in enumerate(numbered):
+            if sequence - reached > FAR:
+                head = self._head(plan)  # records of before the head may have been moved elsewhere
+                if not isinstance(head, Head) or sequence > head.sequence:
+                    ids = [name for _, name in numbered]
+                    return ids[:position], ids[position:]
+            reached = sequence
+        return [name for _, name in numbered], []
 
     def read_file(self, plan: str, record_id: str) -> bytes | None:
-        """The unchanged content of a record's file."""
+        """The unchanged content of a record's file.
+
+        :raises UnusableFileError: something else has its name, or it is too large
+        """
         return self._place.read(f"{plan}/{record_id}.json")
 
     def read(self, plan: str, record_id: str) -> Evidence:
@@ -72,11 +97,13 @@ class EvidenceStore:
 
         :raises NotARecordError: the file is missing, is not a record, or is one of another version
         """
-        data = self.read_file(plan, record_id)
-        if data is None:
-            raise NotARecordError(f"{record_id} does not exist")
         try:
+            data = self.read_file(plan, record_id)
+            if data is None:
+                raise NotARecordError(f"{record_id} does not exist")
             return Evidence.model_validate(chain.parse(data))
+        except NotARecordError:
+            raise
         except ValueError as error:
             raise NotARecordError(str(error)) from error
 
@@ -114,13 +141,25 @@ class EvidenceStore:
 
     def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
         """The problems of the plan's chain: see :func:`drs.evidence.chain.verify`."""
-        files = {}
-        for name in self._place.names(plan):
-            if name.endswith(".json") and name != HEAD:
+        files, unusable = {}, {}
+        for name in [*self._place.names(plan), HEAD]:
+            if not name.endswith(".json"):
+                continue
+            record_id = name if name == HEAD else name.removesuffix(".json")
+            try:
                 data = self._place.read(f"{plan}/{name}")
-                if data is not None:
-                    files[name.removesuffix(".json")] = data
-        return chain.verify(plan, files, self._place.read(f"{plan}/{HEAD}"), sent=sent)
+            except UnusableFileError as error:
+                data, unusable[record_id] = b"", f"{name} cannot be read: {error}."
+            if data is not None:
+                files[record_id] = data
+        head = files.pop(HEAD, None)
+        found = chain.verify(plan, files, head, sent=sent)
+        return [
+            dataclasses.replace(each, says=unusable[each.id])
+            if each.kind == "unreadable" and each.id in unusable
+            else each
+            for each in found
+        ]
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -206,17 +245,17 @@ class EvidenceStore:
 
     def _newest(self, plan: str) -> tuple[_Before, str]:
         """The record that the next one follows, and why the chain is in doubt (empty if it is not)."""
-        ids = self.ids(plan)
+        ids, ahead = self._numbered(plan)
         head = self._head(plan)
         newest = _Before(None, 0)
         doubt = ""
         if ids:
-            sequence = chain.sequence_of(plan, ids[-1])
-            assert sequence is not None
-            content, problem = chain.check_file(plan, ids[-1], self.read_file(plan, ids[-1]) or b"")
-            said = (content or {}).get("hash")
-            newest = _Before(Link(id=ids[-1], hash=said if isinstance(said, str) else ""), sequence)
-            doubt = f"{problem.id}: {problem.says}" if problem else ""
+            newest, doubt = self._as_before(plan, ids[-1])
+        if ahead:
+            doubt = doubt or (
+                f"{ahead[0]}.json is no record of it: no run has come so far that a record has that number. "
+                "Move the file elsewhere"
+            )
         if isinstance(head, str):
             return newest, doubt or head
         if head is None or head.sequence < newest.sequence:
@@ -229,13 +268,23 @@ class EvidenceStore:
             doubt = doubt or f"{HEAD} names the hash {head.hash} for {head.id}, but its file has another."
         return _Before(named, head.sequence), doubt
 
+    def _as_before(self, plan: str, record_id: str) -> tuple[_Before, str]:
+        """A record as the one that the next one follows, and what is wrong with it (empty if nothing is)."""
+        sequence = chain.sequence_of(plan, record_id)
+        assert sequence is not None
+        try:
+            content, problem = chain.check_file(plan, record_id, self.read_file(plan, record_id) or b"")
+            doubt = f"{problem.id}: {problem.says}" if problem else ""
+        except UnusableFileError as error:
+            content, doubt = None, f"{record_id}.json cannot be read: {error}."
+        said = (content or {}).get("hash")
+        return _Before(Link(id=record_id, hash=said if isinstance(said, str) else ""), sequence), doubt
+
     def _head(self, plan: str) -> Head | str | None:
         """The head; ``None`` if there is none; a text that says why if it cannot be read."""
-        data = self._place.read(f"{plan}/{HEAD}")
-        if data is None:
-            return None
         try:
-            return Head.model_validate(chain.parse(data))
+            data = self._place.read(f"{plan}/{HEAD}")
+            return None if data is None else Head.model_validate(chain.parse(data))
         except ValueError as error:
             return f"{HEAD} cannot be read: {error}."
 
@@ -245,19 +294,26 @@ class EvidenceStore:
             self._place.create(name, data)
         except FileExistsError:
             # A request whose reply was lost is sent again, and finds the file that it wrote itself.
-            if self._place.read(name) != data:
+            if not self._is(name, data):
                 raise
 
     def _closed(self, record: Evidence, *, new: bool) -> Kept:
         """Write the record's page, and the head if this record is the newest."""
         plan = record.plan.name
         page = f"{plan}/{record.id}.html"
-        if self._page is not None and (new or self._place.read(page) is None):
+        if self._page is not None and (new or self._is(page, None)):
             self._place.replace(page, self._page(record).encode())
         head = self._head(plan)
         if not isinstance(head, Head) or head.sequence < record.sequence:
             self._place.replace(f"{plan}/{HEAD}", chain.render(chain.head_of(record).model_dump(mode="json")))
         return Kept(record, f"{self}/{plan}/{record.id}.json", new)
+
+    def _is(self, name: str, data: bytes | None) -> bool:
+        """Whether the file has this content; ``None``: whether there is no file of this name."""
+        try:
+            return self._place.read(name) == data
+        except UnusableFileError:
+            return False
 
     def newest_first(self, plan: str) -> Iterator[tuple[str, Evidence | str]]:
         """The plan's records with their ids, newest first. A text says why a record cannot be read."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -322,6 +324,104 @@ def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
     (tmp_path / "orders" / "notes.txt").write_text("read me")
     assert store.ids("orders") == ["orders-000001"]
     assert [problem.id for problem in store.verify("orders")] == ["orders-eu-000001"]
+
+
+def test_a_planted_number_far_ahead_is_not_followed(place: RecordStorage, store: EvidenceStore) -> None:
+    """The next record has the next number. Every run is red and names the file until somebody moves it."""
+    store.keep(run(0))
+    place.create("orders/orders-100000000.json", b"{}")
+    with pytest.raises(EvidenceIncomplete, match=r"orders-100000000\.json is no record of it.*Move the file"):
+        store.keep(run(1))
+    assert store.ids("orders") == ["orders-000001", "orders-000002"]
+    assert store.read("orders", "orders-000002").previous == chain.link(store.read("orders", "orders-000001"))
+
+
+def test_a_head_with_any_number_is_verified_at_once(place: RecordStorage, store: EvidenceStore) -> None:
+    """The records that it promises are counted, not listed."""
+    store.keep(run(0))
+    head = {"plan": "orders", "sequence": 10**12, "id": f"orders-{10**12}", "hash": "x"}
+    place.replace("orders/head.json", chain.render(head))
+    (problem,) = store.verify("orders")
+    assert (problem.id, problem.kind) == ("orders-000002", "missing")
+    assert problem.says.startswith("999999999999 records are missing (orders-000002 to orders-1000000000000)")
+
+
+def test_records_that_were_moved_elsewhere_do_not_end_the_chain(
+    place: RecordStorage, store: EvidenceStore
+) -> None:
+    """The head says how far the chain had come."""
+    last = chain.seal(run(0), None, 5000)
+    place.create("orders/orders-005000.json", chain.render(last.model_dump(mode="json")))
+    place.replace("orders/head.json", chain.render(chain.head_of(last).model_dump(mode="json")))
+    assert store.keep(run(1)).record.previous == chain.link(last)
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_folder_without_hard_links_keeps_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """FAT and many network file systems have none. A record is not overwritten there either."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("os.link", refuse)
+    place = LocalStorage(tmp_path)
+    store = EvidenceStore(place, page)
+    store.keep(run(0))
+    assert store.keep(run(1)).record.id == "orders-000002"
+    assert store.verify("orders") == []
+    with pytest.raises(FileExistsError):
+        place.create("orders/orders-000001.json", b"second")
+    assert not [path for path in (tmp_path / "orders").iterdir() if path.name.startswith(".")]
+
+
+def test_another_failure_of_a_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example a full disk: then no file of the record's name is left."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.link", refuse)
+    with pytest.raises(EvidenceIncomplete, match="No space left on device"):
+        EvidenceStore(LocalStorage(tmp_path), page).keep(run(0))
+    assert list((tmp_path / "orders").iterdir()) == []
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o000, 0o640), (0o077, 0o600)])
+def test_records_and_pages_are_not_for_everybody(tmp_path: Path, umask: int, mode: int) -> None:
+    """The owner's group may read them, if the umask allows that."""
+    before = os.umask(umask)
+    try:
+        EvidenceStore(LocalStorage(tmp_path), page).keep(run(0))
+    finally:
+        os.umask(before)
+    files = list((tmp_path / "orders").iterdir())
+    assert {path.name for path in files} == {"head.json", "orders-000001.html", "orders-000001.json"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {mode}
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_no_run_up(tmp_path: Path) -> None:
+    """The next run takes the next number, is red, and names the file."""
+    store = EvidenceStore(LocalStorage(tmp_path), page)
+    store.keep(run(0))
+    os.mkfifo(tmp_path / "orders" / "orders-000002.json")
+    os.mkfifo(tmp_path / "orders" / "orders-000003.html")
+    with pytest.raises(
+        EvidenceIncomplete, match=r"orders-000002\.json cannot be read: it is no regular file"
+    ):
+        store.keep(run(1))
+    assert store.ids("orders")[-1] == "orders-000003"
+    assert (tmp_path / "orders" / "orders-000003.html").read_bytes() == b"<p>orders-000003</p>"
+    (tmp_path / "orders" / "head.json").unlink()
+    os.mkfifo(tmp_path / "orders" / "head.json")
+    assert ("head.json", "unreadable") in {(each.id, each.kind) for each in store.verify("orders")}
+
+
+def test_an_empty_object_is_an_empty_file(place: RecordStorage) -> None:
+    """It is read like any other, and is no record."""
+    place.create("orders/orders-000001.json", b"")
+    assert place.read("orders/orders-000001.json") == b""
 
 
 def test_places_by_their_names(tmp_path: Path) -> None:
