@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from drs.cli.aws import NO_AWS, add_profile, checked_access, reporting_aws_errors
 from drs.cli.common import (
@@ -20,8 +21,14 @@ from drs.cli.common import (
     print_json,
 )
 from drs.cli.evidence_store import add_path, open_store
+from drs.cli.screen import show_table
+from drs.cli.watch import show_instances
 from drs.errors import InvalidField
 from drs.plan import Plan
+
+if TYPE_CHECKING:
+    from drs.preflight import Report
+    from drs.watch.findings import WatchFinding
 
 
 def add_commands(commands: Any) -> None:
@@ -66,7 +73,7 @@ def add_commands(commands: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> int:
     # Preflight imports boto3, which is slow.
     from drs.cli.watch_look import left_by_drills
-    from drs.preflight import PreflightInputs, findings_table, inspect
+    from drs.preflight import PreflightInputs, inspect
 
     plan = find_plan(arguments.plan, arguments.plans)
     question = PreflightInputs(
@@ -78,8 +85,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
     )
     access = checked_access(plan, arguments.profile)
     report = inspect(question, access.clients())
-    left = [finding.as_preflight() for finding in left_by_drills(plan, access, open_store(arguments))]
-    report = dataclasses.replace(report, findings=(*left, *report.findings))
+    left = left_by_drills(plan, access, open_store(arguments))
+    # For people, the instances are a table of their own below that of the findings.
+    found = [finding.as_preflight(with_details=arguments.json) for finding in left]
+    report = dataclasses.replace(report, findings=(*found, *report.findings))
     if arguments.json:
         resolution = report.resolution.model_dump(mode="json") if report.resolution else None
         print_json(
@@ -90,11 +99,22 @@ def _doctor(arguments: argparse.Namespace) -> int:
                 "resolution": resolution,
             }
         )
-        return BROKEN if report.errors else OK
+    else:
+        _show(plan, report, left)
+    return BROKEN if report.errors else OK
+
+
+def _show(plan: Plan, report: Report, left: Sequence[WatchFinding]) -> None:
+    """Print the findings, the instances that earlier drills have left, and what to do."""
+    from drs.preflight.findings import FINDINGS_HEADER, finding_rows
+
     for note in report.notes:
         print(f"note: {note}")
     if report.findings:
-        print(findings_table((*report.errors, *report.warnings)))
+        show_table(FINDINGS_HEADER, finding_rows((*report.errors, *report.warnings)), below=("seen", "wave"))
+        for finding in left:
+            print(f"\nThe instances of {finding.title}:")
+            show_instances(finding)
         remedies = dict.fromkeys((finding.code, finding.remedy) for finding in report.findings)
         for code, remedy in remedies:
             print(f"\n[{code}] What to do: {remedy}")
@@ -102,7 +122,6 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(f"\nPlan {plan.name}: {errors}, {warnings}.")
     if report.heals:
         print("These errors may clear by themselves: a drill would wait for that before it fails.")
-    return BROKEN if report.errors else OK
 
 
 def _waves(plan: Plan, chosen: list[str] | None) -> tuple[str, ...]:

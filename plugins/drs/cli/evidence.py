@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ from drs.cli.evidence_store import (
     add_path,
     chosen_plans,
     find_record,
-    open_store,
+    reached_store,
     reporting_store_errors,
 )
+from drs.cli.screen import show_table
 from drs.evidence.chain import LOST, ChainProblem, NotARecordError, parse
 from drs.evidence.record import Evidence
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured
-from drs.tables import table
 
 _SHOWN = {
     OK: "the records were shown",
@@ -82,7 +81,7 @@ def _add_list(actions: Any) -> None:
 
 @reporting_store_errors
 def _list(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     found = [
         row
         for plan in chosen_plans(store, arguments.plan)
@@ -92,7 +91,8 @@ def _list(arguments: argparse.Namespace) -> int:
         print_json([_short(name, record) for name, record in found])
     else:
         header = ("record", *RESULT_HEADER, "by", "failed")
-        print(table(header, [_row(name, record) for name, record in found]))
+        rows = [_row(name, record) for name, record in found]
+        show_table(header, rows, below=("failed", "by", "validated", "RPO", "RTO"))
     return BROKEN if any(isinstance(record, str) for _, record in found) else OK
 
 
@@ -137,7 +137,7 @@ def _add_show(actions: Any) -> None:
 
 @reporting_store_errors
 def _show(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     data, _ = find_record(store, arguments.record)
     record = _readable(store, arguments.record)
     if record is None:
@@ -177,7 +177,7 @@ def _add_export(actions: Any) -> None:
 
 @reporting_store_errors
 def _export(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     data, _ = find_record(store, arguments.record)
     if arguments.format == "html":
         from drs.evidence.page import render_page  # slow to import, and only needed here
@@ -220,7 +220,7 @@ def _add_verify(actions: Any) -> None:
 
 @reporting_store_errors
 def _verify(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     plans = chosen_plans(store, arguments.plan)
     found = {plan: store.verify(plan, sent=arguments.hash) for plan in plans}
     # The hash belongs to the record of one plan, so it is missing only if no plan has it.
@@ -231,19 +231,19 @@ def _verify(arguments: argparse.Namespace) -> int:
         print_json({"plans": [_verified(store, plan, found[plan]) for plan in plans], **known})
     else:
         for plan in plans:
-            print("\n".join(_findings(store, plan, found[plan])))
+            _show_problems(store, plan, found[plan])
         if arguments.hash:
             print(f"Hash {arguments.hash} is the hash of {'NO record' if lost else 'one of these records'}.")
     return BROKEN if lost or any(found.values()) else OK
 
 
-def _findings(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> Iterator[str]:
+def _show_problems(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> None:
     count = len(store.ids(plan))
     if not problems:
-        yield f"ok  {plan}: {counted(count, 'record')}, none missing or changed"
+        print(f"ok  {plan}: {counted(count, 'record')}, none missing or changed")
         return
-    yield f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}"
-    yield table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
+    print(f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}")
+    show_table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
 
 
 def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, counted, print_json
+from drs.cli.common import (
+    BROKEN,
+    OK,
+    PLANS_VARIABLE,
+    USAGE,
+    add_json,
+    add_parser,
+    counted,
+    plans_folder,
+    print_json,
+)
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
@@ -44,9 +54,9 @@ def _add_validate(commands: Any) -> None:
         "paths",
         nargs="*",
         type=Path,
-        default=[PLANS_FOLDER],
+        default=[plans_folder()],
         metavar="PATH",
-        help=f"a plan file, or a folder of plan files (default: {PLANS_FOLDER})",
+        help=f"a plan file, or a folder of plan files (default: {PLANS_VARIABLE}, or include/plans)",
     )
     add_json(parser)
     parser.set_defaults(run=_validate)
