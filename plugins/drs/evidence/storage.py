@@ -4,9 +4,12 @@ all.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,6 +33,12 @@ class RecordStorage(Protocol):
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file, whether it exists already or not."""
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        """Write a file if its content is still ``seen``; ``None`` means that it does not exist.
+
+        :raises FileExistsError: somebody else wrote it since; it is not changed
+        """
 
 
 class LocalStorage:
@@ -71,6 +80,14 @@ class LocalStorage:
         _written(path, data).replace(path)
         _sync_folder(path.parent)
 
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            if self.read(name) != seen:
+                raise FileExistsError(f"{path} was written by somebody else")
+            self.replace(name, data)
+
 
 class ObjectStorage:
     """A prefix of an object store.
@@ -89,8 +106,11 @@ class ObjectStorage:
         return self._shown
 
     def read(self, name: str) -> bytes | None:
+        at = self._at(name)
+        # s3fs asks its cached listing of the folder first, in which a file that was written since is missing.
+        self._fs.invalidate_cache(at)
         try:
-            return bytes(self._fs.cat_file(self._at(name)))
+            return bytes(self._fs.cat_file(at))
         except FileNotFoundError:
             return None
 
@@ -110,6 +130,24 @@ class ObjectStorage:
 
     def replace(self, name: str, data: bytes) -> None:
         self._fs.pipe_file(self._at(name), data)
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        at = self._at(name)
+        if seen is None:
+            self.create(name, data)
+            return
+        self._fs.invalidate_cache(at)
+        tag = self._fs.info(at).get("ETag")
+        if self.read(name) != seen:
+            raise FileExistsError(f"{self}/{name} was written by somebody else")
+        # S3 itself compares the tag with that of the object, which may have been written since.
+        condition = {"IfMatch": tag} if tag else {}
+        try:
+            self._fs.pipe_file(at, data, **condition)
+        except OSError as error:
+            if _lost_the_race(error):
+                raise FileExistsError(f"{self}/{name} was written by somebody else") from error
+            raise
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -153,6 +191,31 @@ def _written(path: Path, data: bytes) -> Path:
         scratch.unlink()
         raise
     return scratch
+
+
+def _lost_the_race(error: OSError) -> bool:
+    """Whether S3 refused a conditional write because of somebody else's write, by the error of s3fs."""
+    reply = getattr(error.__cause__, "response", None) or {}
+    return reply.get("Error", {}).get("Code") in {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for this lock waiting. The lock ends with the process.
+
+    A network file system may know no locks of folders. Then nothing is locked, which leaves the moment
+    between reading and writing.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

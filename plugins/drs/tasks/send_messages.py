@@ -8,7 +8,6 @@ again. A notifier that fails is noted in the run's records, and does not fail th
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import EVIDENCE_TASK_ID, VERDICT_TASK_ID
 from drs.run.records import FailureRecord, RunRecord
 from drs.tasks.best_effort import attempt, never_fails, tried
+from drs.tasks.own_code import notifier_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -201,11 +201,7 @@ def _sns(topic_arn: str, connection: str) -> BaseNotifier:
 
 
 def _other(path: str, parameters: Mapping[str, Any]) -> BaseNotifier:
-    module, _, name = path.rpartition(".")
-    notifier = getattr(importlib.import_module(module), name)(**parameters)
-    if not isinstance(notifier, BaseNotifier):
-        raise TypeError(f"{path} is not an Airflow notifier: it makes a {type(notifier).__name__}")
-    return notifier
+    return notifier_class(path, settings.allowed_code())(**parameters)
 
 
 def _evidence_hash(context: Context) -> str:
