@@ -127,7 +127,12 @@ def watch_notifiers() -> tuple[Notifier, ...]:
             remedy='Write it like this: [{"notifier": "my_team.notifiers.Pager", "parameters": {}}]',
         ) from None
     for each in named:
-        require_allowed_notifier(each.notifier, allowed_code())
+        try:
+            require_allowed_notifier(each.notifier, allowed_code())
+        except InvalidField as error:
+            raise InvalidField(
+                f"In the setting watch_notifiers in section [drs]: {error.message}", remedy=error.remedy
+            ) from None
     return named
 
 

@@ -264,9 +264,12 @@ class EvidenceStore:
     def _closed(self, record: Evidence, *, new: bool) -> Kept:
         """Write the record's page, and the head if this record is the newest."""
         plan = record.plan.name
-        page = f"{plan}/{record.id}.html"
-        if self._page is not None and (new or self._place.read(page) is None):
-            self._place.replace(page, covered_page.written_page(record, self._page))
+        name = f"{plan}/{record.id}.html"
+        if self._page is not None and (new or self._place.read(name) is None):
+            page = covered_page.written_page(record, self._page)
+            # Another version of this package may draw the page of an earlier try in another way.
+            if record.page_hash is None or covered_page.is_covered(record.model_dump(), page):
+                self._place.replace(name, page)
         self._advance_head(record)
         return Kept(record, f"{self}/{plan}/{record.id}.json", new)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -34,6 +36,12 @@ from tests.unit.task_harness import make_context
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:drills"
 HERE = "tests.unit.tasks.test_send_messages"
 FAILURE = FailureRecord(code="SERVER_LAUNCH_FAILED", message="no capacity")
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans may name the notifiers below, and some that do not exist."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*, tests.*, no.such.*, builtins.dict")
 
 
 class Noted(BaseNotifier):
@@ -125,7 +133,10 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
     [
         (f"{HERE}.Nobody", "AttributeError"),
         ("no.such.Module", "ModuleNotFoundError"),
-        ("builtins.dict", "TypeError: builtins.dict is not an Airflow notifier: it makes a dict"),
+        (
+            "builtins.dict",
+            "InvalidField: [INVALID_FIELD] builtins.dict is not an Airflow notifier, so it was",
+        ),
     ],
 )
 def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
@@ -137,6 +148,30 @@ def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
     (note,) = ledger.notes("begin")
     assert note.startswith(f"Notice 'started' by notifier {notifier} failed: {cause}")
     assert f"{note}. The run goes on." in caplog.text
+    assert said == ["DRILL of orders: begun"]
+
+
+def test_a_notifier_that_is_not_allowed_is_neither_imported_nor_called(
+    ledger: Ledger, said: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other notifiers are used, and the run goes on. Preflight then refuses the plan."""
+    (tmp_path / "armed_notifier.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
+    touched = tmp_path / "touched"
+    begin(
+        ledger,
+        noted(
+            {"notifier": "armed_notifier.Notifier"},
+            {"notifier": "subprocess.Popen", "parameters": {"args": ["touch", str(touched)]}},
+        ),
+    )
+    notify_start(context("begin"), ledger)
+    assert [note.split(" failed: ")[1].split(".")[0] for note in ledger.notes("begin")] == [
+        "InvalidField: [INVALID_FIELD] The notifier armed_notifier",
+        "InvalidField: [INVALID_FIELD] The notifier subprocess",
+    ]
+    assert "armed_notifier" not in sys.modules
+    assert not touched.exists()
     assert said == ["DRILL of orders: begun"]
 
 
