@@ -12,7 +12,6 @@ import boto3
 import jsonschema
 import pytest
 import yaml
-
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from drs.cli import main, report
@@ -217,7 +216,7 @@ def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: 
 
 
 def test_whole_chains_are_confirmed(kept: Commands) -> None:
-    """Each plan has one line. Below it is what was not covered: these records have no pages and no signatures."""
+    """Each plan has one line. What was not covered follows: these records have no pages and no signatures."""
     result = kept.run("evidence", "verify")
     assert result.code == 0
     assert [line for line in result.out.splitlines() if not line.startswith(" ")] == [

@@ -143,7 +143,7 @@ def test_records_without_pages_are_no_problem_but_are_named(store: Store) -> Non
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("encoding", [Encoding.PEM, Encoding.DER])
 def test_a_signature_of_each_kind_is_checked(tmp_path: Path, algorithm: str, encoding: Encoding) -> None:
-    """With the key as PEM, and as DER, which is how AWS KMS gives it. The key of somebody else does not do."""
+    """With the key as PEM, and as DER, as AWS KMS gives it. The key of somebody else does not do."""
     key, other = private_key(algorithm), private_key(algorithm, 1)
     place = EvidenceStore(LocalStorage(tmp_path), None, signing(key, algorithm))
     place.keep(run(0))
@@ -222,8 +222,8 @@ def test_records_from_before_the_first_signature_are_covered_by_it(store: Store)
     examined = store.examine(private_key())
     assert examined.problems == []
     assert examined.notes == [
-        "Not signed: 2 records, orders-000001 to orders-000002, written before orders-000003, the first signed "
-        "record. Its signature covers them as they were when it was made."
+        "Not signed: 2 records, orders-000001 to orders-000002, written before orders-000003, the first "
+        "signed record. Its signature covers them as they were when it was made."
     ]
     store.change_record(1, summary="All was well.")
     assert ("orders-000001", "changed") in store.found(private_key())

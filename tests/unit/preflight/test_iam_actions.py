@@ -73,11 +73,9 @@ def called_names(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             yield node.attr
-            if node.attr == "get_paginator":
-                continue
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "get_paginator" and isinstance(node.args[0], ast.Constant):
-                yield str(node.args[0].value)
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get_paginator"), args=[ast.Constant(value=str(name))]):
+                yield name
 
 
 def called_in_the_code() -> set[str]:
@@ -198,7 +196,7 @@ def test_the_policy_for_readers_has_only_actions_that_read() -> None:
 
 
 def test_what_drs_does_for_the_caller_is_what_aws_lists() -> None:
-    """The dependent actions of StartRecovery. A termination needs nothing more than a launch and our reads."""
+    """The dependent actions of StartRecovery. A termination needs no more than a launch and our reads."""
     forwarded = {action for grant in FORWARDED for action in grant.actions}
     assert sorted(forwarded) == sorted(dependent("drs:StartRecovery"))
     direct = {action for grant in DIRECT for action in grant.actions}

@@ -123,3 +123,61 @@ def test_the_readme_names_every_policy() -> None:
     """The readme in the same folder names each file."""
     text = (FOLDER / "README.md").read_text()
     assert [path.name for path in sorted(FOLDER.glob("*.json")) if f"`{path.name}`" not in text] == []
+
+
+# --- docs/permissions.md, compared with AWS's own policies ------------------------------------------------
+
+CONSOLE = "AWSElasticDisasterRecoveryConsoleFullAccess_v2"
+READ_ONLY = "AWSElasticDisasterRecoveryReadOnlyAccess"
+
+
+def managed(name: str) -> list[Statement]:
+    statements: list[Statement] = json.loads(aws_managed_policies_data)[name]["Document"]["Statement"]
+    return statements
+
+
+def in_words(condition: tuple[str, str, str]) -> str:
+    operator, key, value = condition
+    if operator == "Null":
+        return f"`{key}` is there" if value == "false" else f"`{key}` is not there"
+    return f"`{key}` is `{value}`"
+
+
+def kind(resource: str) -> str:
+    """``instance`` of the ARN of all instances; the name of a role"""
+    return resource.removesuffix("/*").rsplit("/" if "role/" in resource else ":", 1)[-1]
+
+
+def comparison() -> str:
+    """The table of docs/permissions.md: each condition of ours beside those of AWS's policy."""
+    rows = []
+    for statement in document(FORWARDED)["Statement"]:
+        own = conditions(statement)
+        theirs = {
+            frozenset(conditions(each))
+            for each in managed(CONSOLE)
+            for action in statement["Action"]
+            for resource in listed(statement["Resource"])
+            if covers(each, action, resource, statement)
+        }
+        more = sorted({in_words(each) for one in theirs for each in one} - {in_words(each) for each in own})
+        actions = ", ".join(f"`{action.removeprefix('ec2:')}`" for action in statement["Action"])
+        on = ", ".join(kind(each) for each in listed(statement["Resource"]))
+        said = "; ".join(sorted(map(in_words, own))) or "none"
+        aws = f"the same, or {'; '.join(more)}" if more else "the same"
+        rows.append(f"| {actions} | {'all' if on == '*' else on} | {said} | {aws} |")
+    return "\n".join(rows)
+
+
+def test_the_documentation_compares_each_condition_with_that_of_aws() -> None:
+    """The table is made from the policies. If this test fails, it shows the table to paste."""
+    text = (FOLDER.parents[1] / "docs" / "permissions.md").read_text()
+    assert comparison() in text, f"docs/permissions.md should have these rows:\n{comparison()}"
+
+
+def test_the_documentation_names_what_awss_policy_for_readers_lacks() -> None:
+    """AWS's read-only policy for DRS is not enough for doctor."""
+    allowed = {action for statement in managed(READ_ONLY) for action in listed(statement["Action"])}
+    own = {action for statement in published("readonly")["Statement"] for action in statement["Action"]}
+    lacking = ", ".join(f"`{action}`" for action in sorted(own - allowed))
+    assert lacking in " ".join((FOLDER.parents[1] / "docs" / "permissions.md").read_text().split()), lacking

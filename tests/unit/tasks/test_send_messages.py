@@ -15,6 +15,7 @@ import boto3
 import pytest
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time import macros
 from moto import mock_aws
 
 from drs.errors import DrillFailed, DrsUnavailable
@@ -102,6 +103,43 @@ def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said
     ((first, second),) = said
     assert first == "started orders"
     assert second["a"].startswith("111122223333 us-east-1 http")
+
+
+HOSTILE = [
+    "{{ macros.uuid.os.system('touch TOUCHED') }}",
+    "{{ conn.aws_default.password }}",
+    "{{ var.value.get('drs_installation') }}",
+    "{{ ti.xcom_push(key='run', value=1) }}",
+    "{{ dag.get_template_env().globals }}",
+    "{{ self._TemplateReference__context.environment.add_extension('os.abort') }}",
+    "{{ drs.__class__.__init__.__globals__ }}",
+    "{{ drs.message.__class__.__mro__[1].__subclasses__() }}",
+]
+"""What a template could do that sees Airflow's objects, or that leaves the sandbox."""
+
+
+@pytest.mark.parametrize("template", HOSTILE)
+def test_a_template_of_a_plan_runs_no_code_and_reads_no_secret(
+    ledger: Ledger, said: list[Any], tmp_path: Path, template: str
+) -> None:
+    """It sees the notice, and texts such as the run's id. A plan is configuration, and not code."""
+    touched = tmp_path / "touched"
+    seen = {**context("begin"), "macros": macros, "conn": Secrets(), "var": Secrets(), "run_id": "manual__1"}
+    begin(ledger, noted(text=f"{{{{ run_id }}}} {template}".replace("TOUCHED", str(touched))))
+    pushed: list[Any] = []
+    seen["ti"].xcom_push = lambda **value: pushed.append(value)
+    notify_start(seen, ledger)
+    assert (touched.exists(), pushed) == (False, [])
+    # A template that cannot be filled is a failure of its notifier; one that gives nothing is sent.
+    assert said in ([], ["manual__1 "])
+    assert bool(ledger.notes("begin")) == (said == [])
+
+
+class Secrets:
+    """Stands in for Airflow's connections and Variables."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"read {name}")
 
 
 def test_braces_in_what_is_told_are_text(ledger: Ledger, said: list[Any]) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
@@ -51,7 +50,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
