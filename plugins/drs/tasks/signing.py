@@ -12,14 +12,19 @@ from functools import partial
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from botocore.config import Config
 
 from drs import settings
 from drs.aws import kms
+from drs.aws.call_errors import RETRIES
 from drs.errors import EvidenceIncomplete
 from drs.evidence.record import Signature
 from drs.evidence.signatures import ALGORITHMS
 from drs.preflight.findings import Finding
 from drs.preflight.signing_key import signing_key, unreachable
+
+PATIENCE = 10
+"""Seconds for each try of a call. By default botocore waits a minute, and preflight would wait with it."""
 
 
 def signer() -> Callable[[str], Signature] | None:
@@ -63,6 +68,9 @@ def key_findings(key_id: str) -> list[Finding]:
 def kms_client(key_id: str) -> Any:
     """A client of AWS KMS, in the Region of the key's ARN or else of the connection."""
     hook: Any = AwsBaseHook(
-        aws_conn_id=settings.evidence_conn_id(), client_type="kms", region_name=kms.region_of(key_id)
+        aws_conn_id=settings.evidence_conn_id(),
+        client_type="kms",
+        region_name=kms.region_of(key_id),
+        config=RETRIES.merge(Config(connect_timeout=PATIENCE, read_timeout=PATIENCE)),
     )
     return hook.conn
