@@ -29,6 +29,11 @@ def private_key(algorithm: str = "ECDSA_SHA_256", number: int = 0) -> PrivateKey
     """
     if algorithm in CURVES:
         return ec.generate_private_key(CURVES[algorithm])
+    return _rsa(number)
+
+
+@functools.cache
+def _rsa(number: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(65537, 2048)
 
 

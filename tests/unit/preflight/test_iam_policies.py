@@ -160,11 +160,12 @@ def comparison() -> str:
             for resource in listed(statement["Resource"])
             if covers(each, action, resource, statement)
         }
-        more = sorted({in_words(each) for one in theirs for each in one} - {in_words(each) for each in own})
+        more = sorted({each for one in theirs for each in one} - own)
         actions = ", ".join(f"`{action.removeprefix('ec2:')}`" for action in statement["Action"])
         on = ", ".join(kind(each) for each in listed(statement["Resource"]))
         said = "; ".join(sorted(map(in_words, own))) or "none"
-        aws = f"the same, or {'; '.join(more)}" if more else "the same"
+        values = ", ".join(f"`{value}`" for _, _, value in more)
+        aws = f"the same, or `{more[0][1]}` is {values}" if more else "the same"
         rows.append(f"| {actions} | {'all' if on == '*' else on} | {said} | {aws} |")
     return "\n".join(rows)
 
@@ -173,6 +174,8 @@ def test_the_documentation_compares_each_condition_with_that_of_aws() -> None:
     """The table is made from the policies. If this test fails, it shows the table to paste."""
     text = (FOLDER.parents[1] / "docs" / "permissions.md").read_text()
     assert comparison() in text, f"docs/permissions.md should have these rows:\n{comparison()}"
+    version = json.loads(aws_managed_policies_data)[CONSOLE]["DefaultVersionId"]
+    assert f"`{CONSOLE}` ({version})" in " ".join(text.split())
 
 
 def test_the_documentation_names_what_awss_policy_for_readers_lacks() -> None:
