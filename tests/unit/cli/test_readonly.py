@@ -65,9 +65,7 @@ def test_the_policy_has_what_the_commands_call_and_nothing_else(
 
 
 def test_doctor_rehearses_another_role_for_those_who_only_look(account: Any, plans: Path) -> None:
-    """A reader may not launch, which says nothing about the role that Airflow drills with. Without --role, a
-    note says so.
-    """
+    """A reader may not launch, which says nothing about the role that Airflow drills with."""
     iam = account.client("iam", REGION)
     trust = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "*"}}
     for name, document in (
@@ -84,9 +82,25 @@ def test_doctor_rehearses_another_role_for_those_who_only_look(account: Any, pla
         for name in ("reader", "drills"):
             iam.delete_role_policy(RoleName=name, PolicyName="p")
             iam.delete_role(RoleName=name)
-    (finding,) = [each for each in json.loads(reader.out)["findings"] if each["code"] == "ACCESS_DENIED"]
+    (finding,) = [each for each in json.loads(reader.out)["findings"] if each["severity"] == "error"]
+    assert finding["code"] == "ACCESS_DENIED"
     assert f"arn:aws:iam::{ACCOUNT}:role/reader lacks permissions" in finding["seen"]
     assert "drs:StartRecovery" in finding["seen"]
     assert reader.code == 1
     assert "ACCESS_DENIED" not in drills.out
     assert drills.code == 0, drills.out
+
+
+def test_doctor_says_whose_permissions_it_checked(account: Any, plans: Path) -> None:
+    """If a permission is missing, it may be because Airflow drills with another role."""
+    iam = account.client("iam", REGION)
+    deny = {"Effect": "Deny", "Action": "drs:StartRecovery", "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": deny})
+    iam.put_user_policy(UserName="simulator", PolicyName="deny", PolicyDocument=document)
+    try:
+        result = account.run("doctor", "orders", "--plans", str(plans), "--json")
+    finally:
+        iam.delete_user_policy(UserName="simulator", PolicyName="deny")
+    assert result.code == 1
+    (note,) = [note for note in json.loads(result.out)["notes"] if "--role ARN" in note]
+    assert f"arn:aws:iam::{ACCOUNT}:user/simulator" in note

@@ -124,7 +124,13 @@ def test_a_template_of_a_plan_runs_no_code_and_reads_no_secret(
 ) -> None:
     """It sees the notice, and texts such as the run's id. A plan is configuration, and not code."""
     touched = tmp_path / "touched"
-    seen = {**context("begin"), "macros": macros, "conn": Secrets(), "var": Secrets(), "run_id": "manual__1"}
+    seen: Any = {
+        **context("begin"),
+        "macros": macros,
+        "conn": Secrets(),
+        "var": Secrets(),
+        "run_id": "manual__1",
+    }
     begin(ledger, noted(text=f"{{{{ run_id }}}} {template}".replace("TOUCHED", str(touched))))
     pushed: list[Any] = []
     seen["ti"].xcom_push = lambda **value: pushed.append(value)
