@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -70,13 +71,13 @@ def test_what_drs_does_is_allowed_under_awss_own_conditions() -> None:
     """AWS's policy for users of the DRS console allows each of these actions on the same resources, under the
     same conditions.
     """
-    managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
+    theirs = managed(CONSOLE)
     uncovered = [
         (action, resource)
         for statement in document(FORWARDED)["Statement"]
         for action in statement["Action"]
         for resource in listed(statement["Resource"])
-        if not any(covers(each, action, resource, statement) for each in managed["Document"]["Statement"])
+        if not any(covers(each, action, resource, statement) for each in theirs)
     ]
     assert uncovered == []
 
@@ -131,8 +132,15 @@ CONSOLE = "AWSElasticDisasterRecoveryConsoleFullAccess_v2"
 READ_ONLY = "AWSElasticDisasterRecoveryReadOnlyAccess"
 
 
+@functools.cache
+def awss_policies() -> dict[str, Any]:
+    """AWS's managed policies, as moto has them."""
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
 def managed(name: str) -> list[Statement]:
-    statements: list[Statement] = json.loads(aws_managed_policies_data)[name]["Document"]["Statement"]
+    statements: list[Statement] = awss_policies()[name]["Document"]["Statement"]
     return statements
 
 
@@ -174,7 +182,7 @@ def test_the_documentation_compares_each_condition_with_that_of_aws() -> None:
     """The table is made from the policies. If this test fails, it shows the table to paste."""
     text = (FOLDER.parents[1] / "docs" / "permissions.md").read_text()
     assert comparison() in text, f"docs/permissions.md should have these rows:\n{comparison()}"
-    version = json.loads(aws_managed_policies_data)[CONSOLE]["DefaultVersionId"]
+    version = awss_policies()[CONSOLE]["DefaultVersionId"]
     assert f"`{CONSOLE}` ({version})" in " ".join(text.split())
 
 
