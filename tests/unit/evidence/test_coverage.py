@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -265,3 +266,21 @@ def test_records_that_are_not_signed_say_so(store: Store) -> None:
 def test_a_file_that_is_no_such_key_is_refused(data: bytes) -> None:
     with pytest.raises(NotAKeyError):
         load_public_key(data)
+
+
+def test_the_recipe_in_the_documentation_checks_a_record_and_its_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An auditor needs neither this package nor a key for it."""
+    text = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text()
+    of_record, of_page = re.findall(r"```python\n(import hashlib.*?|page = .*?)```", text, re.DOTALL)
+    EvidenceStore(LocalStorage(tmp_path), render_page, signing(private_key())).keep(run(0))
+    for suffix in ("json", "html"):
+        (tmp_path / "orders" / f"orders-000001.{suffix}").rename(tmp_path / f"orders-000007.{suffix}")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(of_record + of_page, names)
+    with (tmp_path / "orders-000007.html").open("a") as page:
+        page.write("<p>passed</p>")
+    with pytest.raises(AssertionError):
+        exec(of_page, names)
