@@ -135,7 +135,10 @@ def _first_signed(chain: Chain) -> int | None:
 
 def _signer(content: Mapping[str, Any]) -> str:
     signature = content.get("signature")
-    return str(signature.get("key_id")) if isinstance(signature, dict) else "an unknown key"
+    if not isinstance(signature, dict):
+        return "an unknown key"
+    # An ARN is ASCII. Whatever else a forger writes is shown as escape sequences, and cut.
+    return str(signature.get("key_id")).encode("unicode_escape").decode()[:200]
 
 
 def _span(ids: Sequence[str]) -> str:

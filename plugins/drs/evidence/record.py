@@ -39,8 +39,8 @@ class Link(Part):
 class Signature(Part):
     """A signature of the record's hash by an asymmetric key of AWS KMS: who wrote the record."""
 
-    key_id: str = Field(description="The ARN of the key.")
-    algorithm: str = Field(description="As AWS KMS names it, such as ECDSA_SHA_256.")
+    key_id: str = Field(description="The ARN of the key.", pattern="^[!-~]+$")
+    algorithm: str = Field(description="As AWS KMS names it, such as ECDSA_SHA_256.", pattern="^[A-Z0-9_]+$")
     value: str = Field(description="The signature of the 64 characters of `hash`, in base64.")
 
 

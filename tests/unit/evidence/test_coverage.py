@@ -284,3 +284,13 @@ def test_the_recipe_in_the_documentation_checks_a_record_and_its_page(
         page.write("<p>passed</p>")
     with pytest.raises(AssertionError):
         exec(of_page, names)
+
+
+def test_a_key_that_a_forger_names_moves_no_cursor(store: Store) -> None:
+    """The name of the key is the record's own, and so may be anything."""
+    store.keep()
+    store.change_record(1, signature={"key_id": "\x1b[2J\u202eok", "algorithm": "ECDSA_SHA_256", "value": ""})
+    examined = store.examine(private_key())
+    (problem,) = [each for each in examined.problems if each.kind == "wrong signature"]
+    assert "\\x1b[2J\\u202eok made it" in problem.says
+    assert "\x1b" not in "".join([problem.says, *store.examine().notes])
