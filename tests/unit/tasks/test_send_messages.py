@@ -111,7 +111,7 @@ HOSTILE = [
     "{{ var.value.get('drs_installation') }}",
     "{{ ti.xcom_push(key='run', value=1) }}",
     "{{ dag.get_template_env().globals }}",
-    "{{ self._TemplateReference__context.environment.add_extension('os.abort') }}",
+    "{{ self._TemplateReference__context.environment.add_extension('armed_extension.Any') }}",
     "{{ drs.__class__.__init__.__globals__ }}",
     "{{ drs.message.__class__.__mro__[1].__subclasses__() }}",
 ]
@@ -120,10 +120,13 @@ HOSTILE = [
 
 @pytest.mark.parametrize("template", HOSTILE)
 def test_a_template_of_a_plan_runs_no_code_and_reads_no_secret(
-    ledger: Ledger, said: list[Any], tmp_path: Path, template: str
+    ledger: Ledger, said: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str
 ) -> None:
     """It sees the notice, and texts such as the run's id. A plan is configuration, and not code."""
     touched = tmp_path / "touched"
+    (tmp_path / "armed_extension.py").write_text(f"open({str(touched)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "armed_extension", raising=False)
     seen: Any = {
         **context("begin"),
         "macros": macros,
