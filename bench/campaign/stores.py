@@ -102,3 +102,8 @@ class MemoryStorage:
 
     def replace(self, name: str, data: bytes) -> None:
         self._files[name] = data
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        if self._files.get(name) != seen:
+            raise FileExistsError(name)
+        self._files[name] = data

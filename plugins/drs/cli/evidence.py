@@ -17,8 +17,10 @@ from drs.cli.evidence_store import (
     reporting_store_errors,
 )
 from drs.cli.screen import show_table
-from drs.evidence.chain import LOST, ChainProblem, NotARecordError, parse
+from drs.evidence.chain import LOST, NotARecordError, parse
+from drs.evidence.coverage import Examined
 from drs.evidence.record import Evidence
+from drs.evidence.signatures import NotAKeyError, load_public_key
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured
 
@@ -35,9 +37,10 @@ _EXPORTED = {
     UNANSWERED: "the records cannot be reached",
 }
 _VERIFIED = {
-    OK: "no record is missing or changed",
-    BROKEN: "a record was changed or is missing; the command names it",
-    USAGE: "wrong usage, or there is no record, or none of that plan",
+    OK: "no record and no page is missing or changed, and every signature that was checked is right",
+    BROKEN: "a record or a page was changed or is missing, or a signature is missing or wrong; the command "
+    "names it",
+    USAGE: "wrong usage, a file that is no public key, or there is no record, or none of that plan",
     UNANSWERED: "the records cannot be reached",
 }
 
@@ -202,8 +205,10 @@ def _add_verify(actions: Any) -> None:
     parser = add_parser(
         actions,
         "verify",
-        help="check whether a record was changed or is missing",
-        description="Verify the chain of records of one plan or of all plans: every hash, link and byte.",
+        help="check whether a record was changed or is missing, and who signed it",
+        description="Verify the chain of records of one plan or of all plans: every hash, link and byte, and "
+        "the HTML pages. With a public key, also verify who signed the records, without asking AWS. The "
+        "command also says what it could not check.",
         exit_codes=_VERIFIED,
     )
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="only records of this plan, by its name")
@@ -213,6 +218,15 @@ def _add_verify(actions: Any) -> None:
         help="also check that there is a record with this hash, which you have from a notification or a "
         "task's log",
     )
+    parser.add_argument(
+        "--public-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also check that the records are signed with this key, in PEM or DER; repeat the option if the "
+        "key was changed",
+    )
     add_path(parser)
     add_json(parser)
     parser.set_defaults(run=_verify)
@@ -220,12 +234,19 @@ def _add_verify(actions: Any) -> None:
 
 @reporting_store_errors
 def _verify(arguments: argparse.Namespace) -> int:
+    try:
+        keys = [load_public_key(path.read_bytes()) for path in arguments.public_key]
+    except (OSError, NotAKeyError) as error:
+        named = ", ".join(map(str, arguments.public_key))
+        print(f"The public key cannot be read ({named}): {error}.", file=sys.stderr)
+        return USAGE
     store = reached_store(arguments)
     plans = chosen_plans(store, arguments.plan)
-    found = {plan: store.verify(plan, sent=arguments.hash) for plan in plans}
+    found = {plan: store.examine(plan, sent=arguments.hash, keys=keys) for plan in plans}
     # The hash belongs to the record of one plan, so it is missing only if no plan has it.
-    lost = all(any(each.kind == LOST for each in problems) for problems in found.values())
-    found = {plan: [each for each in problems if each.kind != LOST] for plan, problems in found.items()}
+    lost = all(any(each.kind == LOST for each in examined.problems) for examined in found.values())
+    for examined in found.values():
+        examined.problems[:] = [each for each in examined.problems if each.kind != LOST]
     if arguments.json:
         known = {"hash": arguments.hash, "in_the_chain": not lost} if arguments.hash else {}
         print_json({"plans": [_verified(store, plan, found[plan]) for plan in plans], **known})
@@ -234,18 +255,26 @@ def _verify(arguments: argparse.Namespace) -> int:
             _show_problems(store, plan, found[plan])
         if arguments.hash:
             print(f"Hash {arguments.hash} is the hash of {'NO record' if lost else 'one of these records'}.")
-    return BROKEN if lost or any(found.values()) else OK
+    return BROKEN if lost or any(examined.problems for examined in found.values()) else OK
 
 
-def _show_problems(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> None:
-    count = len(store.ids(plan))
-    if not problems:
+def _show_problems(store: EvidenceStore, plan: str, examined: Examined) -> None:
+    count, problems = len(store.ids(plan)), examined.problems
+    if problems:
+        print(f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}")
+        show_table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
+    else:
         print(f"ok  {plan}: {counted(count, 'record')}, none missing or changed")
-        return
-    print(f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}")
-    show_table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
+    for note in examined.notes:
+        print(f"    {note}")
 
 
-def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:
-    listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in problems]
-    return {"plan": plan, "records": len(store.ids(plan)), "ok": not problems, "problems": listed}
+def _verified(store: EvidenceStore, plan: str, examined: Examined) -> dict[str, Any]:
+    listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in examined.problems]
+    return {
+        "plan": plan,
+        "records": len(store.ids(plan)),
+        "ok": not listed,
+        "problems": listed,
+        "not_covered": examined.notes,
+    }

@@ -71,6 +71,8 @@ def shown(record: Evidence) -> Iterator[str]:
             yield from (f"- {line}" for line in lines)
     yield f"\nClean-up: {_cleaned(record)}"
     yield f"Evidence SHA-256: {record.hash}"
+    if record.signature:
+        yield f"Signed with: {record.signature.key_id} ({record.signature.algorithm}); `verify` checks it"
     before = record.previous
     yield f"Previous record: {before.id} {before.hash}" if before else "This is the first record of its plan."
 

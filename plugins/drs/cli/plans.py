@@ -20,6 +20,7 @@ from drs.cli.common import (
     plans_folder,
     print_json,
 )
+from drs.cli.own_code import code_problems
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
@@ -79,6 +80,13 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
+    for found in _read(path):
+        file = path / f"{found.name}.yaml" if isinstance(found, Plan) and path.is_dir() else path
+        problems = tuple(code_problems(found, file)) if isinstance(found, Plan) else ()
+        yield BrokenPlan(found.name, file, problems) if isinstance(found, Plan) and problems else found
+
+
+def _read(path: Path) -> Iterator[Plan | BrokenPlan]:
     try:
         found = load_folder(path) if path.is_dir() else [load_plan(path)]
     except PlanError as error:

@@ -5,6 +5,7 @@ all.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import uuid
@@ -57,6 +58,12 @@ class RecordStorage(Protocol):
 
     def replace(self, name: str, data: bytes) -> None:
         """Write a file, whether it exists already or not."""
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        """Write a file if its content is still ``seen``; ``None`` means that it does not exist.
+
+        :raises FileExistsError: somebody else wrote it since; it is not changed
+        """
 
 
 class LocalStorage:
@@ -118,6 +125,14 @@ class LocalStorage:
             scratch.replace(path)
         _sync_folder(path.parent)
 
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(path.parent):
+            if self.read(name) != seen:
+                raise FileExistsError(f"{path} was written by somebody else")
+            self.replace(name, data)
+
 
 class ObjectStorage:
     """A prefix of an object store.
@@ -144,8 +159,11 @@ class ObjectStorage:
                 raise FileNotFoundError(f"there is no bucket {bucket}") from None
 
     def read(self, name: str) -> bytes | None:
+        at = self._at(name)
+        # s3fs asks its cached listing of the folder first, in which a file that was written since is missing.
+        self._fs.invalidate_cache(at)
         try:
-            return _bounded(bytes(self._fs.cat_file(self._at(name), start=0, end=LARGEST_FILE + 1)))
+            return _bounded(bytes(self._fs.cat_file(at, start=0, end=LARGEST_FILE + 1)))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -169,6 +187,24 @@ class ObjectStorage:
 
     def replace(self, name: str, data: bytes) -> None:
         self._fs.pipe_file(self._at(name), data)
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        at = self._at(name)
+        if seen is None:
+            self.create(name, data)
+            return
+        self._fs.invalidate_cache(at)
+        tag = self._fs.info(at).get("ETag")
+        if self.read(name) != seen:
+            raise FileExistsError(f"{self}/{name} was written by somebody else")
+        # S3 itself compares the tag with that of the object, which may have been written since.
+        condition = {"IfMatch": tag} if tag else {}
+        try:
+            self._fs.pipe_file(at, data, **condition)
+        except OSError as error:
+            if _lost_the_race(error):
+                raise FileExistsError(f"{self}/{name} was written by somebody else") from error
+            raise
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -227,6 +263,31 @@ def _create_without_link(path: Path, scratch: Path) -> None:
     """
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
     scratch.replace(path)
+
+
+def _lost_the_race(error: OSError) -> bool:
+    """Whether S3 refused a conditional write because of somebody else's write, by the error of s3fs."""
+    reply = getattr(error.__cause__, "response", None) or {}
+    return reply.get("Error", {}).get("Code") in {"PreconditionFailed", "ConditionalRequestConflict"}
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask for this lock waiting. The lock ends with the process.
+
+    A network file system may know no locks of folders. Then nothing is locked, which leaves the moment
+    between reading and writing.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in {errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}:
+                raise
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -7,16 +7,21 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from drs.errors import EvidenceIncomplete
-from drs.evidence import chain
+from drs.evidence import chain, covered_page
 from drs.evidence.chain import HEAD, Head, NotARecordError
-from drs.evidence.record import Evidence, Link, RunFindings
+from drs.evidence.coverage import Examined, examine
+from drs.evidence.record import Evidence, Link, RunFindings, Signature
 from drs.evidence.storage import RecordStorage, UnusableFileError
 from drs.run.ticks import MissedTick
 from drs.times import SEARCH_CLOCK_SKEW
+
+if TYPE_CHECKING:
+    from drs.evidence.signatures import PublicKey
 
 TICKS = "ticks"
 """The folder of a plan's ticks, within the folder of the plan."""
@@ -45,11 +50,18 @@ class EvidenceStore:
 
     :param place: the storage
     :param page: renders a record as its HTML page
+    :param sign: signs the hash of a record
     """
 
-    def __init__(self, place: RecordStorage, page: Callable[[Evidence], str] | None = None) -> None:
+    def __init__(
+        self,
+        place: RecordStorage,
+        page: Callable[[Evidence], str] | None = None,
+        sign: Callable[[str], Signature] | None = None,
+    ) -> None:
         self._place = place
         self._page = page
+        self._sign = sign
 
     def __str__(self) -> str:
         return str(self._place)
@@ -140,26 +152,39 @@ class EvidenceStore:
         return dt.datetime.min.replace(tzinfo=dt.UTC)
 
     def verify(self, plan: str, *, sent: str | None = None) -> list[chain.ChainProblem]:
-        """The problems of the plan's chain: see :func:`drs.evidence.chain.verify`."""
-        files, unusable = {}, {}
-        for name in [*self._place.names(plan), HEAD]:
-            if not name.endswith(".json"):
-                continue
-            record_id = name if name == HEAD else name.removesuffix(".json")
-            try:
-                data = self._place.read(f"{plan}/{name}")
-            except UnusableFileError as error:
-                data, unusable[record_id] = b"", f"{name} cannot be read: {error}."
-            if data is not None:
-                files[record_id] = data
-        head = files.pop(HEAD, None)
-        found = chain.verify(plan, files, head, sent=sent)
-        return [
+        """The problems of the plan's records and pages; empty if none is missing or changed."""
+        return self.examine(plan, sent=sent).problems
+
+    def examine(self, plan: str, *, sent: str | None = None, keys: Sequence[PublicKey] = ()) -> Examined:
+        """Check the plan's records, pages and signatures: see :func:`drs.evidence.coverage.examine`."""
+        unusable: dict[str, str] = {}
+        files, pages = self._read_all(plan, ".json", unusable), self._read_all(plan, ".html", {})
+        head = files.pop(HEAD.removesuffix(".json"), None)
+        found = examine(plan, files, head, pages, sent=sent, keys=keys)
+        found.problems[:] = [
             dataclasses.replace(each, says=unusable[each.id])
             if each.kind == "unreadable" and each.id in unusable
             else each
-            for each in found
+            for each in found.problems
         ]
+        return found
+
+    def _read_all(self, plan: str, suffix: str, unusable: dict[str, str]) -> dict[str, bytes]:
+        """The plan's files with this suffix, by their names without it.
+
+        :param unusable: gets the files that cannot be read; their content is empty
+        """
+        contents: dict[str, bytes | None] = {}
+        for name in self._place.names(plan):
+            if not name.endswith(suffix):
+                continue
+            try:
+                contents[name.removesuffix(suffix)] = self._place.read(f"{plan}/{name}")
+            except UnusableFileError as error:
+                contents[name.removesuffix(suffix)] = b""
+                record_id = name if name == HEAD else name.removesuffix(suffix)
+                unusable[record_id] = f"{name} cannot be read: {error}."
+        return {name: data for name, data in contents.items() if data is not None}
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -207,7 +232,7 @@ class EvidenceStore:
             return self._closed(existing, new=False)
         for _ in range(TRIES):
             before, doubt = self._newest(plan)
-            record = chain.seal(found, before.link, before.sequence + 1)
+            record = chain.seal(found, before.link, before.sequence + 1, page=self._page, sign=self._sign)
             try:
                 self._create(record)
             except FileExistsError:
@@ -283,30 +308,56 @@ class EvidenceStore:
     def _head(self, plan: str) -> Head | str | None:
         """The head; ``None`` if there is none; a text that says why if it cannot be read."""
         try:
-            data = self._place.read(f"{plan}/{HEAD}")
-            return None if data is None else Head.model_validate(chain.parse(data))
-        except ValueError as error:
+            return _parsed_head(self._place.read(f"{plan}/{HEAD}"))
+        except UnusableFileError as error:
             return f"{HEAD} cannot be read: {error}."
 
     def _create(self, record: Evidence) -> None:
         name, data = f"{record.plan.name}/{record.id}.json", chain.render(record.model_dump(mode="json"))
         try:
             self._place.create(name, data)
-        except FileExistsError:
-            # A request whose reply was lost is sent again, and finds the file that it wrote itself.
+        except Exception:  # every kind of store raises its own errors
+            # The reply to the request may be lost: then the file is there, and the request that is sent again
+            # finds it. What counts is the file.
             if not self._is(name, data):
                 raise
 
     def _closed(self, record: Evidence, *, new: bool) -> Kept:
         """Write the record's page, and the head if this record is the newest."""
         plan = record.plan.name
-        page = f"{plan}/{record.id}.html"
-        if self._page is not None and (new or self._is(page, None)):
-            self._place.replace(page, self._page(record).encode())
-        head = self._head(plan)
-        if not isinstance(head, Head) or head.sequence < record.sequence:
-            self._place.replace(f"{plan}/{HEAD}", chain.render(chain.head_of(record).model_dump(mode="json")))
+        name = f"{plan}/{record.id}.html"
+        if self._page is not None and (new or self._is(name, None)):
+            page = covered_page.written_page(record, self._page)
+            # Another version of this package may draw the page of an earlier try in another way.
+            if record.page_hash is None or covered_page.is_covered(record.model_dump(), page):
+                self._place.replace(name, page)
+        self._advance_head(record)
         return Kept(record, f"{self}/{plan}/{record.id}.json", new)
+
+    def _advance_head(self, record: Evidence) -> None:
+        """Make the head name this record, unless it names a later one. It is never set back, whatever other
+        runs write at the same time.
+        """
+        name = f"{record.plan.name}/{HEAD}"
+        data = chain.render(chain.head_of(record).model_dump(mode="json"))
+        for _ in range(TRIES):
+            try:
+                seen = self._place.read(name)
+            except UnusableFileError:  # a pipe or the like, which this run reports
+                self._place.replace(name, data)
+                return
+            head = _parsed_head(seen)
+            if isinstance(head, Head) and head.sequence >= record.sequence:
+                return
+            try:
+                self._place.swap(name, data, seen)
+                return
+            except FileExistsError:
+                continue  # another run of the plan wrote the head first
+        raise EvidenceIncomplete(
+            f"The record of run {record.run.run_id} is written ({record.id}), but {TRIES} times another run "
+            f"wrote {self}/{name} before this run could."
+        )
 
     def _is(self, name: str, data: bytes | None) -> bool:
         """Whether the file has this content; ``None``: whether there is no file of this name."""
@@ -322,6 +373,15 @@ class EvidenceStore:
                 yield name, self.read(plan, name)
             except NotARecordError as error:
                 yield name, str(error)
+
+
+def _parsed_head(data: bytes | None) -> Head | str | None:
+    if data is None:
+        return None
+    try:
+        return Head.model_validate(chain.parse(data))
+    except ValueError as error:
+        return f"{HEAD} cannot be read: {error}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import settings
 from drs.aws.call_errors import unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.aws.jobs import Job, JobWatch, LogEvent
@@ -245,7 +246,14 @@ class DrsValidationTrigger(_DrsTrigger):
     def _validation(self, clients: AsyncAwsClients) -> Validation:
         wave = WaveToCheck.model_validate(self.wave)
         self._names = {server.server_id: server.name for server in wave.servers}
-        return Validation(wave, clients, every=self.poll, report=self._log_result, now=utc_now)
+        return Validation(
+            wave,
+            clients,
+            every=self.poll,
+            report=self._log_result,
+            allowed=settings.allowed_code(),
+            now=utc_now,
+        )
 
     def _log_result(self, result: CheckResult) -> None:
         log = self.log.info if result.passed else self.log.warning

@@ -14,6 +14,7 @@ import boto3
 import jsonschema
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from drs.cli import main, report
 from drs.cli.evidence_show import shown
@@ -25,6 +26,7 @@ from drs.run.records import FailureRecord, Stop
 from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
+from tests.unit.evidence.keys import KEY, private_key, public_file, signing
 from tests.unit.evidence.records import copy, failed_record, instance_id, server_id
 from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
 from tests.unit.fake_airflow import fake_airflow
@@ -280,13 +282,47 @@ def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: 
 
 
 def test_whole_chains_are_confirmed(kept: Commands) -> None:
-    """Each plan has one line."""
+    """Each plan has one line. What was not covered follows: these records have no pages and no signatures."""
     result = kept.run("evidence", "verify")
     assert result.code == 0
-    assert result.out.splitlines() == [
+    assert [line for line in result.out.splitlines() if not line.startswith(" ")] == [
         "ok  billing: 1 record, none missing or changed",
         "ok  orders: 3 records, none missing or changed",
     ]
+    assert "    Not covered: the HTML pages of 3 records, orders-000001 to orders-000003" in result.out
+    (billing, _) = json.loads(kept.run("evidence", "verify", "--json").out)["plans"]
+    assert [note.split(":")[0] for note in billing["not_covered"]] == ["Not covered", "Not covered"]
+
+
+def test_a_changed_page_is_named(kept: Commands) -> None:
+    """The exit code is 1."""
+    EvidenceStore(LocalStorage(kept.path), lambda record: f"<p>{record.result}").keep(drill(0, plan="web"))
+    assert kept.run("evidence", "verify", "web").code == 0
+    page = kept.path / "web" / "web-000001.html"
+    page.write_bytes(page.read_bytes().replace(b"passed", b"PASSED"))
+    result = kept.run("evidence", "verify", "web")
+    assert result.code == 1
+    assert "web-000001.html  changed" in result.out
+
+
+def test_signatures_are_checked_with_a_public_key(kept: Commands, tmp_path: Path) -> None:
+    """The key of somebody else is exit code 1, a file that is no key exit code 2. No AWS is reached."""
+    EvidenceStore(LocalStorage(kept.path), None, signing(private_key())).keep(drill(0, plan="web"))
+    own, other, none = (tmp_path / name for name in ("own.pem", "other.der", "none.pem"))
+    own.write_bytes(public_file(private_key()))
+    other.write_bytes(public_file(private_key(number=1), Encoding.DER))
+    none.write_text("no key")
+    verify = ("evidence", "verify", "web", "--public-key")
+    assert kept.run(*verify, str(own)).code == 0
+    assert kept.run(*verify, str(other), "--public-key", str(own)).code == 0
+    result = kept.run(*verify, str(other))
+    assert result.code == 1
+    assert "web-000001  wrong signature" in result.out
+    for file in (none, tmp_path / "nowhere.pem"):
+        result = kept.run(*verify, str(file))
+        assert result.code == 2
+        assert str(file) in result.err
+    assert f"Signed with: {KEY} (ECDSA_SHA_256)" in kept.run("evidence", "show", "web-000001").out
 
 
 def test_a_changed_byte_and_a_missing_record_are_named(kept: Commands) -> None:
