@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
+from drs import shown
 from drs.tables import table
 
 SHORT = 30
@@ -47,7 +48,7 @@ def fitted(header: Row, rows: Iterable[Row], *, below: Sequence[str], width: int
 
     :param width: of the terminal; ``None``: there is none
     """
-    listed = [tuple(row) for row in rows]
+    listed = [tuple(map(shown.line, row)) for row in rows]
     return table(header, listed) if width is None else _Fitted(header, listed, below, width).text()
 
 

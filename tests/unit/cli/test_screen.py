@@ -69,12 +69,10 @@ def test_a_long_text_is_wrapped_in_its_column() -> None:
     assert f"\n    seen: Server {SERVER}" in below
 
 
-def test_a_table_within_a_cell_keeps_its_columns() -> None:
-    """Its lines are not wrapped, as a plain table's are not."""
-    inner = "instances:\ni-1  m5.large  2 h\ni-2  m5.large  3 h"
-    text = fitted(("code", "seen"), [("X", inner)], below=("seen",), width=30)
-    assert "i-1  m5.large  2 h" in text
-    assert "i-2  m5.large  3 h" in text
+def test_a_cell_is_one_line_whatever_is_in_it() -> None:
+    """Text of others draws no row of its own and moves no cursor."""
+    text = fitted(("name", "state"), [("a\nb\x1b[2J", "ok")], below=(), width=80)
+    assert text.splitlines()[2:] == ["a\\nb\\x1b[2J  ok"]
 
 
 def test_wide_characters_take_two_places() -> None:
