@@ -36,9 +36,14 @@ class OtherDrill:
     @property
     def run(self) -> str:
         """The run that launched it, in words; empty if its job has no tags of a run."""
+        return "run {1} of plan {0}".format(*self.plan_and_run) if self.plan_and_run else ""
+
+    @property
+    def plan_and_run(self) -> tuple[str, str] | None:
+        """The plan and the id of the run that launched it; ``None`` if its job has no tags of a run."""
         tags = self.job.tags if self.job else {}
         dag_id, run_id = tags.get(DAG_TAG), tags.get(RUN_ID_TAG)
-        return f"run {run_id} of plan {plan_name(dag_id)}" if dag_id and run_id else ""
+        return (str(plan_name(dag_id)), run_id) if dag_id and run_id else None
 
     def is_of(self, installation: str) -> bool:
         """Whether a run of this Airflow installation launched it."""

@@ -169,9 +169,19 @@ def _no_match(
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
         f"Group {group_name} contains the servers with the tags "
-        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but no server has them: {why}.",
-        remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
+        f"{_pairs(wanted, ', ')}, but no server has them: {why}.",
+        remedy=(
+            "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource --resource-arn ARN "
+            f"--tags {_pairs(wanted, ',')}`, with the ARN of each server of the group (`python -m drs servers` lists "
+            "the servers, `aws drs describe-source-servers` their ARNs). Or correct server_tags of the group in the "
+            "plan. Then start a new run."
+        ),
     )
+
+
+def _pairs(tags: Mapping[str, str], between: str) -> str:
+    """``Application=orders,Tier=database``"""
+    return between.join(f"{key}={value}" for key, value in tags.items())
 
 
 def _hint(key: str, value: str, tags: Sequence[Mapping[str, str]]) -> str | None:
@@ -193,7 +203,13 @@ def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
     elif plan.launch_for(wave).jobs == "per_server" and count > MAX_JOBS_IN_PROGRESS:
         yield ConcurrentJobsLimitExceeded(
             f"Wave {wave} resolves to {count} servers, which with `jobs: per_server` makes {count} jobs; "
-            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress."
+            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress.",
+            remedy=(
+                f"Waiting does not help: the wave is too large by itself. Write `launch: {{jobs: per_wave}}` into "
+                f"the wave, which launches all its servers with one job, or split the wave into waves of at most "
+                f"{MAX_JOBS_IN_PROGRESS} servers that wait for each other (depends_on, next_wave_when: launched). "
+                "Then start a new run."
+            ),
         )
 
 

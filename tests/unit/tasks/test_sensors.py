@@ -381,6 +381,39 @@ def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Beg
     assert '"Action": ["ec2:RunInstances"]' in failure(run).remedy
 
 
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("You are not authorized to perform: ec2:RunInstances", "ACCESS_DENIED"),
+        (
+            "User: arn:aws:sts::111122223333:assumed-role/drs/x is not authorized to perform: ec2:RunInstances "
+            "because no service control policy allows the ec2:RunInstances action",
+            "ACCESS_DENIED",
+        ),
+        ("VcpuLimitExceeded: 32", "SERVER_LAUNCH_FAILED"),
+    ],
+    ids=["role", "organisation", "quota"],
+)
+def test_a_failed_launch_is_repeated_as_its_remedy_says(begin: Begin, raw: str, code: str) -> None:
+    """To clear the gate alone judges the same job again. To clear the wave's start_recovery with the tasks after it
+    launches again what did not launch, and nothing else.
+    """
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw, count=1))
+    run.launch()
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match=code):
+            pass_gate(DrsJobLaunchedSensor, run)
+    told = failure(run).remedy
+    assert told.endswith(sensors.THEN_LAUNCH_AGAIN)
+    assert "clear this wave's start_recovery with all tasks after it" in told
+    assert "clear this task" not in told
+    run.launch(retry=True)
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert [server["launched"] for server in servers] == [True, True]
+    assert [job.server_ids for job in run.drills()] == [[A, B], [A]]
+
+
 def test_an_optional_server_that_failed_is_a_warning(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
