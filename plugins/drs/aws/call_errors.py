@@ -151,7 +151,7 @@ def unexplained(error: ClientError | BotoCoreError, doing: str, *, then: str = "
 
 
 def _about_a_source_server(error: Exception) -> bool:
-    """Whether what DRS does not find is a source server: by the type or the id that it names, else by the call."""
+    """Whether what DRS misses is a source server: by the type or id that it names, else by the call."""
     response: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
     fields = {**response, **response.get("Error", {})}
     kind, about = (str(fields.get(name) or "") for name in ("resourceType", "resourceId"))
@@ -186,8 +186,8 @@ def _for_assuming(found: Meaning) -> str:
     """What to do about a role that STS refuses."""
     own = found.remedy if found.kind.family != "denied" or (found.denial and found.denial.denier) else ""
     return own or (
-        "compare role_arn and assume_role_kwargs (ExternalId) in its extra with the role and its trust policy, "
-        "and check that the caller may use sts:AssumeRole on that role."
+        "compare role_arn and assume_role_kwargs (ExternalId) in its extra with the role and its trust "
+        "policy, and check that the caller may use sts:AssumeRole on that role."
     )
 
 

@@ -264,7 +264,8 @@ UNEXPLAINED = Pattern(
     when=lambda _: True,
     matches="DRS gave no error, and nothing else explains it",
     cause="DRS gave no error, and the events of the job log do not explain why the server is not launched.",
-    remedy="Look at the job and the server in the DRS console. CloudTrail shows the calls that DRS made for the "
+    remedy="Look at the job and the server in the DRS console. CloudTrail shows the calls that DRS made for "
+    "the "
     "role, and which of them were refused.",
     retry_is_safe=False,
     examples=(Example(events=("JOB_START", "LAUNCH_START")),),

@@ -171,10 +171,10 @@ def _no_match(
         f"Group {group_name} contains the servers with the tags "
         f"{_pairs(wanted, ', ')}, but no server has them: {why}.",
         remedy=(
-            "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource --resource-arn ARN "
-            f"--tags {_pairs(wanted, ',')}`, with the ARN of each server of the group (`python -m drs servers` lists "
-            "the servers, `aws drs describe-source-servers` their ARNs). Or correct server_tags of the group in the "
-            "plan. Then start a new run."
+            "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
+            f"--resource-arn ARN --tags {_pairs(wanted, ',')}`, with the ARN of each server of the group (`aws "
+            "drs describe-source-servers` lists them). Or correct server_tags of the group in the plan. Then "
+            "start a new run."
         ),
     )
 
@@ -205,9 +205,9 @@ def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
             f"Wave {wave} resolves to {count} servers, which with `jobs: per_server` makes {count} jobs; "
             f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress.",
             remedy=(
-                f"Waiting does not help: the wave is too large by itself. Write `launch: {{jobs: per_wave}}` into "
-                f"the wave, which launches all its servers with one job, or split the wave into waves of at most "
-                f"{MAX_JOBS_IN_PROGRESS} servers that wait for each other (depends_on, next_wave_when: launched). "
+                "Waiting does not help: the wave is too large by itself. Write `launch: {jobs: per_wave}` "
+                "into the wave, which launches all its servers with one job, or split the wave into waves of "
+                f"at most {MAX_JOBS_IN_PROGRESS} servers that wait for each other (next_wave_when: launched). "
                 "Then start a new run."
             ),
         )

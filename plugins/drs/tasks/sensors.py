@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 THEN_LAUNCH_AGAIN = (
-    "Before clean-up: clear this wave's start_recovery with all tasks after it, which launches again what did not "
+    "Before clean-up: clear this wave's start_recovery with all tasks after it, which launches again what "
+    "did not "
     "launch. After clean-up: start a new run."
 )
 ONCE_ENDED = "Once the job has ended, start a new run."

@@ -175,7 +175,8 @@ NAMES = (
     [
         ("An error occurred (InvalidKeyPair.NotFound): The key pair '{}' does not exist", "key_pair"),
         (
-            "User: arn:aws:sts::111122223333:assumed-role/{}/x is not authorized to perform: ec2:RunInstances",
+            "User: arn:aws:sts::111122223333:assumed-role/{}/x is not authorized to perform: "
+            "ec2:RunInstances",
             "permission",
         ),
         (

@@ -386,7 +386,8 @@ def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Beg
     [
         ("You are not authorized to perform: ec2:RunInstances", "ACCESS_DENIED"),
         (
-            "User: arn:aws:sts::111122223333:assumed-role/drs/x is not authorized to perform: ec2:RunInstances "
+            "User: arn:aws:sts::111122223333:assumed-role/drs/x is not authorized to perform: "
+            "ec2:RunInstances "
             "because no service control policy allows the ec2:RunInstances action",
             "ACCESS_DENIED",
         ),
@@ -395,8 +396,8 @@ def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Beg
     ids=["role", "organisation", "quota"],
 )
 def test_a_failed_launch_is_repeated_as_its_remedy_says(begin: Begin, raw: str, code: str) -> None:
-    """To clear the gate alone judges the same job again. To clear the wave's start_recovery with the tasks after it
-    launches again what did not launch, and nothing else.
+    """To clear the gate alone judges the same job again. To clear the wave's start_recovery, with the tasks
+    after it, launches again what did not launch, and nothing else.
     """
     run = begin(launch={"jobs": "per_wave"})
     run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw, count=1))

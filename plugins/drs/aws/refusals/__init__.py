@@ -1,7 +1,7 @@
 """What AWS's errors mean: one table for the errors inside a DRS job and for those of a direct call. Pure.
 
-``text.py`` reads the code and AWS's words, ``denial.py`` reads whose policy denies a call. The kinds of errors
-are data, in the other files. ``docs/failures.md`` lists all of them.
+``text.py`` reads the code and AWS's words, ``denial.py`` reads whose policy denies a call. The kinds of
+errors are data, in the other files. ``docs/failures.md`` lists all of them.
 
 .. seealso:: https://docs.aws.amazon.com/ec2/latest/devguide/errors-overview.html
 """

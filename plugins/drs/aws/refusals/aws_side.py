@@ -50,11 +50,13 @@ AWS_SIDE: tuple[ErrorKind, ...] = (
         codes=("InsufficientVolumeCapacity",),
         words=r"not enough capacity to fulfill your EBS|insufficient (EBS )?volume capacity",
         cause="EBS has no capacity for a volume of this type in the Availability Zone at the moment.",
-        remedy="Launch again later, or choose another volume type or a subnet in another zone in the server's "
+        remedy="Launch again later, or choose another volume type or a subnet in another zone in the "
+        "server's "
         "launch template.",
         retry_is_safe=True,
         examples=(
-            "An error occurred (InsufficientVolumeCapacity) when calling the CreateVolume operation: There is "
+            "An error occurred (InsufficientVolumeCapacity) when calling the CreateVolume operation: There "
+            "is "
             "not enough capacity to fulfill your EBS volume request.",
         ),
     ),

@@ -6,7 +6,8 @@ from drs.aws.refusals.kind import ErrorKind
 
 _OR_REGION = (
     "It also says so where the Region is the cause: the account has not enabled an opt-in Region (the "
-    "account page of the console, AWS Regions), the Region belongs to another partition (aws-us-gov, aws-cn), "
+    "account page of the console, AWS Regions), the Region belongs to another partition (aws-us-gov, "
+    "aws-cn), "
     "or the session's token comes from the global endpoint of STS, which opt-in Regions do not accept"
 )
 
@@ -20,11 +21,13 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
         r"|request has expired",
         cause="AWS refused the request because of its time: the caller's clock is wrong by more than five "
         "minutes, or the temporary credentials have expired.",
-        remedy="Synchronise the clock of the machine that made the call (chrony or NTP). If the clock is right, "
+        remedy="Synchronise the clock of the machine that made the call (chrony or NTP). If the clock is "
+        "right, "
         "renew the credentials of the plan's connection (log in again).",
         retry_is_safe=False,
         examples=(
-            "An error occurred (RequestExpired) when calling the DescribeJobs operation: Request has expired.",
+            "An error occurred (RequestExpired) when calling the DescribeJobs operation: Request has "
+            "expired.",
             "SignatureDoesNotMatch: Signature expired: 20260301T060000Z is now earlier than 20260301T061500Z",
         ),
     ),
@@ -43,7 +46,8 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
         words=r"(security )?token .{0,40}(is|has) expired|session .{0,40}(has )?expired",
         cause="The session of the credentials has expired, so AWS no longer accepts its token. DRS makes its "
         "own calls with the credentials of the caller, so a long job can outlive a short session.",
-        remedy="Renew the credentials of the plan's connection: log in again, or let the role's sessions last "
+        remedy="Renew the credentials of the plan's connection: log in again, or let the role's sessions "
+        "last "
         "longer (MaxSessionDuration of the role, DurationSeconds in assume_role_kwargs).",
         retry_is_safe=False,
         examples=("ExpiredTokenException: The security token included in the request is expired",),
@@ -79,9 +83,11 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
         ),
         vague_codes=("AuthFailure",),
         words=r"security token included in the request is invalid|not able to validate the provided access",
-        cause="AWS does not know the credentials. The access key was deleted or disabled, or it is of another "
+        cause="AWS does not know the credentials. The access key was deleted or disabled, or it is of "
+        "another "
         f"partition. {_OR_REGION}.",
-        remedy="Compare the access key or role of the connection with IAM, and the Region (target.region) with "
+        remedy="Compare the access key or role of the connection with IAM, and the Region (target.region) "
+        "with "
         "the Regions that the account has enabled. For an opt-in Region, enable it in the account, and let "
         "STS be asked in the Region (AWS_STS_REGIONAL_ENDPOINTS=regional).",
         retry_is_safe=False,

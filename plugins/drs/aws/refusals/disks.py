@@ -43,8 +43,8 @@ DISKS: tuple[ErrorKind, ...] = (
             "KmsKeyNotFoundException",
             "InvalidKmsKeyId.NotFound",
         ),
-        words=r"(\bkms\b|customer master).{0,40}(does not exist|not found|inaccessible)|inaccessible.{0,30}kms"
-        r"|client error on launch",
+        words=r"(\bkms\b|customer master).{0,40}(does not exist|not found|inaccessible)"
+        r"|inaccessible.{0,30}kms|client error on launch",
         cause="EC2 cannot use the KMS key of the disks. Either the key does not exist in this Region, or it "
         "belongs to another account that does not share it. (EC2 says 'Client error on launch' when an "
         "instance stops at once because it may not decrypt its disks.)",
@@ -62,9 +62,11 @@ DISKS: tuple[ErrorKind, ...] = (
         phrase="the snapshot does not exist",
         codes=("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed", "InvalidSnapshotID.NotFound"),
         words=r"snapshot.{0,30}(does not exist|not found)",
-        cause="EC2 does not know a snapshot that the disks should be made from: somebody or something deleted "
+        cause="EC2 does not know a snapshot that the disks should be made from: somebody or something "
+        "deleted "
         "it, or it is in another Region.",
-        remedy="Find out in CloudTrail who deleted it (DeleteSnapshot): automation that deletes old snapshots "
+        remedy="Find out in CloudTrail who deleted it (DeleteSnapshot): automation that deletes old "
+        "snapshots "
         "must leave those of DRS alone. Then launch from another recovery point; the latest data needs no "
         "old snapshot.",
         retry_is_safe=False,
@@ -79,7 +81,8 @@ DISKS: tuple[ErrorKind, ...] = (
         phrase="the disks' IOPS do not fit their size",
         codes=("VolumeIOPSLimit",),
         words=r"\biops\b",
-        cause="The volume type does not allow as many IOPS for a disk of this size as the launch settings ask "
+        cause="The volume type does not allow as many IOPS for a disk of this size as the launch settings "
+        "ask "
         "for.",
         remedy="Lower the IOPS of the disk that the error names, or choose another volume type, in the "
         "server's launch template (or in its disks' settings in DRS).",
@@ -101,7 +104,8 @@ DISKS: tuple[ErrorKind, ...] = (
             "VolumeInUse",
         ),
         words=r"volume.{0,60}(too (large|small)|smaller than|size)|(volume|snapshot) size",
-        cause="The settings of the server's disks are not valid: a device name, a size, or a volume type that "
+        cause="The settings of the server's disks are not valid: a device name, a size, or a volume type "
+        "that "
         "does not fit.",
         remedy="Compare the block devices in the default version of the server's launch template with the "
         "disks that DRS replicates, and correct what the error names.",

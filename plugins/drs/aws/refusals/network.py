@@ -78,7 +78,8 @@ NETWORK: tuple[ErrorKind, ...] = (
             "InvalidAssociationID.NotFound",
             "Resource.AlreadyAssociated",
         ),
-        cause="The Elastic IP address in the launch settings does not exist in this Region, belongs to another "
+        cause="The Elastic IP address in the launch settings does not exist in this Region, belongs to "
+        "another "
         "instance, or its VPC has no internet gateway.",
         remedy="Correct or remove the Elastic IP address in the server's launch settings, or attach an "
         "internet gateway to the VPC of the subnet.",
@@ -95,7 +96,8 @@ NETWORK: tuple[ErrorKind, ...] = (
             "InvalidNetworkInterfaceId.Malformed",
         ),
         words=r"interface.{0,60}(is )?(currently )?in use|network interface.{0,40}does not exist",
-        cause="The network interface (eni) in the launch template is attached to another instance, or does not "
+        cause="The network interface (eni) in the launch template is attached to another instance, or does "
+        "not "
         "exist. A template that names an interface can launch one instance at a time.",
         remedy="Name a subnet and security groups in the default version of the server's launch template in "
         "place of the network interface; or free the interface, which an earlier instance of the same server "
@@ -153,7 +155,8 @@ NETWORK: tuple[ErrorKind, ...] = (
         words=r"invalid availability zone|different availability zones?",
         cause="The Availability Zone does not exist for this account, does not offer the volume type, or the "
         "instance, its disks and its dedicated host lie in different zones.",
-        remedy="Choose a subnet in another Availability Zone in the launch template's default version, and let "
+        remedy="Choose a subnet in another Availability Zone in the launch template's default version, and "
+        "let "
         "placement (host, group, reservation) name the same zone.",
         retry_is_safe=False,
         examples=("InvalidZone.NotFound: The zone 'us-east-1q' does not exist",),

@@ -69,7 +69,8 @@ PERMISSIONS: tuple[ErrorKind, ...] = (
         phrase="the session policy {denies} {action}",
         matches="AWS names a session policy",
         denies=lambda denial: denial.denier is Denier.SESSION,
-        cause="The session policy {denies} {action}{policy}. Such a policy is passed when the role is assumed, "
+        cause="The session policy {denies} {action}{policy}. Such a policy is passed when the role is "
+        "assumed, "
         "and a session can do no more than it allows.",
         remedy="Find where the role is assumed with a policy: Policy or PolicyArns in assume_role_kwargs of "
         "the Airflow connection, or the broker that gives out the credentials. Let that policy allow "
@@ -102,7 +103,8 @@ PERMISSIONS: tuple[ErrorKind, ...] = (
             denial.denier is Denier.TRUST
             or ((denial.action or "").startswith("sts:AssumeRole") and not denial.explicit)
         ),
-        cause="The caller may not assume the role: the role's trust policy does not let it, or the caller's "
+        cause="The caller may not assume the role{policy}: the role's trust policy does not let it, or the "
+        "caller's "
         "own policy does not allow {action}.",
         remedy="Compare role_arn and assume_role_kwargs (ExternalId) of the connection with the role and its "
         "trust policy, and check that the caller's policy allows {action} on that role.",
@@ -230,7 +232,8 @@ PERMISSIONS: tuple[ErrorKind, ...] = (
         phrase="{action} is missing",
         matches="AWS names an identity-based policy, or no policy",
         denies=lambda denial: denial.action is not None,
-        cause="The role may not use {action}: its policies do not allow it. DRS launches with the permissions "
+        cause="The role may not use {action}: its policies do not allow it. DRS launches with the "
+        "permissions "
         "of the role that started the job, so what is missing for DRS shows only inside the job.",
         remedy="Add this statement to the policy of the role that the plan's connection uses: "
         "{statement}{otherwise}",
@@ -248,7 +251,7 @@ PERMISSIONS: tuple[ErrorKind, ...] = (
         family="denied",
         phrase="a permission is missing (AWS does not name it)",
         matches="AWS names neither the action nor a policy",
-        denies=lambda denial: True,
+        denies=lambda _: True,
         cause="AWS denied an action that the error does not name{operation}.",
         remedy="Look for the refused call in CloudTrail (error code AccessDenied or UnauthorizedOperation), "
         "which names the action, or run `python -m drs doctor PLAN`, which rehearses the permissions. Then "

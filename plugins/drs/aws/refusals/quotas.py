@@ -17,7 +17,8 @@ QUOTAS: tuple[ErrorKind, ...] = (
         examples=(
             "An error occurred (VcpuLimitExceeded) when calling the RunInstances operation: You have "
             "requested more vCPU capacity than your current vCPU limit of 32 allows",
-            "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the instance "
+            "You have requested more vCPU capacity than your current vCPU limit of 32 allows for the "
+            "instance "
             "bucket that the specified instance type belongs to.",
         ),
     ),
@@ -50,7 +51,8 @@ QUOTAS: tuple[ErrorKind, ...] = (
         ),
         words=r"exceeded your (maximum )?.{0,30}(storage|IOPS|snapshot|volume)s? (limit|quota)"
         r"|maximum (allowed )?(snapshots|volumes)",
-        cause="A quota of EBS is used up: the storage or IOPS of this volume type, or the number of snapshots.",
+        cause="A quota of EBS is used up: the storage or IOPS of this volume type, or the number of "
+        "snapshots.",
         remedy="Delete volumes and snapshots that nobody needs, request a higher EBS quota (the error names "
         "it) in Service Quotas, or choose another volume type in the launch template.",
         retry_is_safe=False,
@@ -85,7 +87,8 @@ QUOTAS: tuple[ErrorKind, ...] = (
         "launch without a public address (the server's launch settings).",
         retry_is_safe=False,
         examples=(
-            "An error occurred (AddressLimitExceeded) when calling the AllocateAddress operation: The maximum "
+            "An error occurred (AddressLimitExceeded) when calling the AllocateAddress operation: The "
+            "maximum "
             "number of addresses has been reached.",
         ),
     ),
@@ -101,7 +104,8 @@ QUOTAS: tuple[ErrorKind, ...] = (
             "SubnetLimitExceeded",
             "VpcLimitExceeded",
         ),
-        cause="A quota of the network is used up: network interfaces in the Region, or security groups of one "
+        cause="A quota of the network is used up: network interfaces in the Region, or security groups of "
+        "one "
         "interface ({code}).",
         remedy="Terminate what earlier drills left (`python -m drs cleanup PLAN`), delete network interfaces "
         "that nobody uses, name fewer security groups in the launch template, or request a higher quota "
@@ -116,7 +120,8 @@ QUOTAS: tuple[ErrorKind, ...] = (
         id="template_limit",
         phrase="there are too many launch templates or versions of one",
         codes=("MaxTemplateLimitExceeded", "MaxTemplateVersionLimitExceeded"),
-        cause="EC2 allows no more launch templates in the Region, or no more versions of the template that DRS "
+        cause="EC2 allows no more launch templates in the Region, or no more versions of the template that "
+        "DRS "
         "keeps for the server. DRS writes a version at each change of launch settings.",
         remedy="Delete old versions of the server's launch template (not its default version), or launch "
         "templates that nobody uses.",

@@ -100,8 +100,8 @@ SERVICES: tuple[ErrorKind, ...] = (
             "ResourceNotFoundException",
         ),
         ends=r"NotFound(Exception|Fault)?|DoesNotExist(Exception)?|^NoSuch\w+|\.Unknown",
-        cause='Something that the request names does not exist in this account and Region. AWS says: "{said}" '
-        "({code})",
+        cause="Something that the request names does not exist in this account and Region. AWS says: "
+        '"{said}" ({code})',
         remedy="Compare what AWS's words name with what exists in the plan's account and Region, and correct "
         "the setting that names it.",
         retry_is_safe=False,
@@ -113,7 +113,8 @@ SERVICES: tuple[ErrorKind, ...] = (
     ErrorKind(
         id="in_use",
         phrase="something that the request needs is in use",
-        ends=r"\.?InUse(Exception)?|AlreadyExists(Exception)?|AlreadyAssociated|DependencyViolation"
+        matches="the form of the code",
+        ends=r"\.?InUse(Exception)?|AlreadyExists(Exception)?|AlreadyAssociated"
         r"|Conflict(Exception)?",
         cause='Something that the request needs is in use or exists already. AWS says: "{said}" ({code})',
         remedy="Find out what uses what AWS's words name. An earlier instance of the same server may still "
@@ -139,7 +140,8 @@ SERVICES: tuple[ErrorKind, ...] = (
         ),
         ends=r"\.?Malformed(Exception)?|^Invalid\w+(\.\w+)?",
         cause='AWS refused a value of the request{operation}. AWS says: "{said}" ({code})',
-        remedy="Correct the setting that AWS's words name. What DRS asks EC2 for comes from the default version "
+        remedy="Correct the setting that AWS's words name. What DRS asks EC2 for comes from the default "
+        "version "
         "of the server's launch template and from its launch settings in DRS.",
         retry_is_safe=False,
         examples=(

@@ -28,7 +28,8 @@ SETTINGS: tuple[ErrorKind, ...] = (
         vague_codes=("NoSuchEntity",),
         words=r"\brole\b.{0,40}(cannot be found|does not exist)",
         cause="IAM does not know a role or an instance profile that the launch needs.",
-        remedy="If the error names one of DRS's own roles (AWSElasticDisasterRecovery...), open the DRS console "
+        remedy="If the error names one of DRS's own roles (AWSElasticDisasterRecovery...), open the DRS "
+        "console "
         "once as an administrator, which creates them again. Otherwise correct the role that the server's "
         "launch settings name.",
         retry_is_safe=False,
@@ -40,13 +41,18 @@ SETTINGS: tuple[ErrorKind, ...] = (
     ErrorKind(
         id="image",
         phrase="the image (AMI) cannot be used",
-        codes=("InvalidAMIID.Malformed", "InvalidAMIID.NotFound", "InvalidAMIID.Unavailable")
-        + ("InvalidManifest",),
+        codes=(
+            "InvalidAMIID.Malformed",
+            "InvalidAMIID.NotFound",
+            "InvalidAMIID.Unavailable",
+            "InvalidManifest",
+        ),
         words=r"not authorized for images|\b(image|AMI)\b.{0,60}(does not exist|not found|no longer available"
         r"|not available)",
         cause="The account may not use the image (AMI) that the launch names, or it does not exist in this "
         "Region: it is not shared with the account, was deregistered, or is not among the allowed AMIs.",
-        remedy="Look at the image that the error names. Share it with this account (and its KMS key, if it is "
+        remedy="Look at the image that the error names. Share it with this account (and its KMS key, if it "
+        "is "
         "encrypted), allow it (EC2 settings, Allowed AMIs), or correct the server's launch template.",
         retry_is_safe=False,
         examples=(
@@ -73,7 +79,8 @@ SETTINGS: tuple[ErrorKind, ...] = (
         phrase="a tag policy forbids a tag",
         codes=("TagPolicy", "TagPolicyException", "TagPolicyViolation"),
         words=r"\btag policy\b",
-        cause="A tag policy of the AWS organisation does not allow a tag that the launch would set; the error "
+        cause="A tag policy of the AWS organisation does not allow a tag that the launch would set; the "
+        "error "
         "names its key. DRS copies the tags of the source server and of the launch template.",
         remedy="Correct that tag on the source server in DRS and in its launch template, or ask the owner of "
         "the organisation's tag policies to allow the value.",
@@ -89,7 +96,8 @@ SETTINGS: tuple[ErrorKind, ...] = (
         codes=("InvalidTag", "InvalidTagKey.Malformed"),
         words=r"tag keys? (may|must|can)\s?not|tag keys? starting with",
         cause="The launch would set a tag that AWS does not accept, such as a key that begins with aws:.",
-        remedy="Correct the tag that the error names, on the source server in DRS and in its launch template.",
+        remedy="Correct the tag that the error names, on the source server in DRS and in its launch "
+        "template.",
         retry_is_safe=False,
         examples=("InvalidTagKey.Malformed: Tag keys starting with 'aws:' are reserved for internal use",),
     ),
@@ -216,14 +224,16 @@ SETTINGS: tuple[ErrorKind, ...] = (
         phrase="the launch template contradicts itself",
         codes=("InvalidParameterCombination", "InvalidParameterDependency"),
         words=r"may not be specified (on|in) the same request|network interfaces and an? (instance|subnet)",
-        cause="The server's launch template has settings that exclude each other, such as a network interface "
+        cause="The server's launch template has settings that exclude each other, such as a network "
+        "interface "
         "together with a subnet or security groups outside of it.",
         remedy="Correct the default version of the server's launch template: put subnet, security groups and "
         "addresses either all into its network interface or all outside of it, and remove what the error "
         "names.",
         retry_is_safe=False,
         examples=(
-            "An error occurred (InvalidParameterCombination) when calling the RunInstances operation: Network "
+            "An error occurred (InvalidParameterCombination) when calling the RunInstances operation: "
+            "Network "
             "interfaces and an instance-level security groups may not be specified on the same request",
         ),
     ),
@@ -250,9 +260,11 @@ SETTINGS: tuple[ErrorKind, ...] = (
         codes=("IncorrectInstanceState", "InvalidInstanceState"),
         vague_codes=("IncorrectState", "IncorrectStateException", "InvalidState"),
         words=r"not in a (valid )?state|incorrect (instance )?state|is not in the .{0,30}state",
-        cause="The instance or its disk was not in a state in which EC2 could do this, such as still starting "
+        cause="The instance or its disk was not in a state in which EC2 could do this, such as still "
+        "starting "
         "or stopping. States pass.",
-        remedy="Launch again. If it happens again, look at the state of the instance and of its volumes in the "
+        remedy="Launch again. If it happens again, look at the state of the instance and of its volumes in "
+        "the "
         "EC2 console.",
         retry_is_safe=True,
         examples=(
@@ -275,7 +287,8 @@ SETTINGS: tuple[ErrorKind, ...] = (
         ),
         cause="EC2 no longer runs an instance that the job needs (the conversion server or the recovery "
         "instance): somebody or something ended it while the job was running.",
-        remedy="Find out in CloudTrail who ended it (TerminateInstances, StopInstances): automation that ends "
+        remedy="Find out in CloudTrail who ended it (TerminateInstances, StopInstances): automation that "
+        "ends "
         "untagged or unknown instances must leave those of DRS alone. Then launch again.",
         retry_is_safe=False,
         examples=("InvalidInstanceID.NotFound: The instance ID 'i-0a1b2c3d4e5f60718' does not exist",),
