@@ -60,14 +60,6 @@ def test_nothing_left_is_exit_code_0(aws: Any, orders: Any) -> None:
     assert aws.left() == 2
 
 
-def test_a_leftover_is_removed_with_the_command_that_preflight_names(aws: Any, orders: Any) -> None:
-    """``cleanup PLAN --run RUN`` terminates that run's instances, and no others."""
-    job = aws.launch([DATABASE[0]], run="manual__1")
-    other = aws.launch([DATABASE[1]], run="manual__2")
-    assert orders("--run", "manual__1", "--yes").code == 0
-    assert (aws.left(job), aws.left(other)) == (0, 1)
-
-
 def test_without_a_terminal_it_only_lists(aws: Any, orders: Any) -> None:
     """The exit code is 1, because instances are left."""
     job = aws.launch(DATABASE, run="manual__1")

@@ -237,7 +237,7 @@ def test_a_new_run_after_what_was_refused_is_allowed(
 
 
 def test_a_leftover_of_a_run_names_the_command_that_removes_it(account: Make) -> None:
-    """``tests.unit.cli.test_cleanup`` runs that command."""
+    """``test_one_run_can_be_chosen`` of ``tests.unit.cli.test_cleanup`` runs that command."""
     look = account()
     run = make_run(make_plan(name="billing"), run_id="manual__1", token="theirs")
     look.start(WEB[0], tags=job_tags(run, "web"))

@@ -30,12 +30,13 @@ from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import LaunchFailed, NoRecoveryInstanceId, StuckConversion, StuckPending
 from simulator.engine.timings import Timings
 from simulator.engine.world import Process
-from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan, make_run
 from tests.unit.simulated import REGION, SimulatedDrill
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
 
 Begin = Callable[..., SimulatedDrill]
 A, B = DATABASE
+HOUR = dt.timedelta(hours=1)
 ONE_OPTIONAL = {
     "protection_groups": {
         "spare": {"source_servers": [A], "optional": True},
@@ -413,6 +414,52 @@ def test_a_failed_launch_is_repeated_as_its_remedy_says(begin: Begin, raw: str, 
     servers = pass_gate(DrsJobLaunchedSensor, run)
     assert [server["launched"] for server in servers] == [True, True]
     assert [job.server_ids for job in run.drills()] == [[A, B], [A]]
+
+
+def begin_another(run: SimulatedDrill) -> None:
+    """A new run of the plan, which has passed preflight."""
+    run.run = make_run(run.plan, run_id="manual__2", token="fedcba9876543210", began_at=run.clock.now())
+    run.store.values.clear()
+    run.ledger.save_run(run.run)
+    waves = {name: WaveResolution(servers=tuple(run.resolved(name))) for name in run.run.waves}
+    run.ledger.save_resolution(Resolution(waves=waves))
+
+
+@pytest.mark.parametrize(
+    ("gate", "fault", "code"),
+    [
+        (DrsJobStartedSensor, StuckPending(kind="stuck_pending", seconds=HOUR), "JOB_START_TIMEOUT"),
+        (DrsJobLaunchedSensor, StuckConversion(kind="stuck_conversion", seconds=HOUR), "JOB_TIMEOUT"),
+    ],
+    ids=["JOB_START_TIMEOUT", "JOB_TIMEOUT"],
+)
+def test_a_new_run_is_started_once_a_late_job_has_ended(
+    begin: Begin, gate: Any, fault: Any, code: str
+) -> None:
+    """As the remedy says: before that, the job holds its servers."""
+    run = begin(launch={"jobs": "per_wave", "start_timeout": "2m", "job_timeout": "10m"})
+    armed = run.simulation.arm(fault)
+    run.launch()
+    with pytest.raises(AirflowFailException, match=code):
+        pass_gate(gate, run)
+    assert failure(run).remedy.endswith(sensors.ONCE_ENDED)
+    run.finish_jobs()
+    run.simulation.disarm(armed.id)
+    begin_another(run)
+    run.launch()
+    assert [server["launched"] for server in pass_gate(DrsJobLaunchedSensor, run)] == [True, True]
+
+
+def test_a_new_run_is_started_after_somebody_has_ended_an_instance(begin: Begin) -> None:
+    """As the remedy of RECOVERY_INSTANCE_LOST says."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    pass_gate(DrsJobLaunchedSensor, run)
+    run.hook.terminate_recovery_instances([next(iter(run.instances()))])
+    run.finish_jobs()
+    begin_another(run)
+    run.launch()
+    assert [server["launched"] for server in pass_gate(DrsJobLaunchedSensor, run)] == [True, True]
 
 
 def test_an_optional_server_that_failed_is_a_warning(
