@@ -17,7 +17,8 @@ PACKAGE = Path(next(iter(drs.__path__)))
 PAGE = Path("docs/errors.md")
 HEAD = """\
 What the message says to do is tried: where it says to clear a task, to start a new run or to run a command, a
-test does exactly that and sees it help. `...` is text that differs from case to case. Tests are below `tests/unit`.
+test does exactly that and sees it help. `...` is text that differs from case to case. The tests are below
+`tests/unit`.
 
 | code | the remedy, as it is told | the test that follows it |
 |---|---|---|
