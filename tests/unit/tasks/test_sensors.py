@@ -291,7 +291,7 @@ def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: B
 def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting: bool) -> None:
     """The message quotes DRS. The other server's result is recorded too, and the gate stays closed."""
     run = begin(launch={"jobs": "per_wave"})
-    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity in zone a"))
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="Something odd in zone a"))
     run.launch()
     (job,) = run.drills()
     with pytest.raises(AirflowFailException, match="SERVER_LAUNCH_FAILED"):
@@ -299,7 +299,7 @@ def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting
     assert job.status == "COMPLETED"
     told = failure(run).message
     assert told == (
-        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: No capacity in zone a"
+        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: Something odd in zone a"
     )
     outcome = run.ledger.outcome("database")
     assert outcome is not None
@@ -478,7 +478,7 @@ def test_an_optional_server_that_failed_is_a_warning(
     log = capsys.readouterr().out
     assert "not launched (optional)" in log
     assert re.search(rf"\[warning  \] {A} \(db-1\) in job drsjob-\w+: No capacity", log)
-    assert "What to do: Read the raw error" in log
+    assert f"What to do: {explain_failure('No capacity', []).remedy}" in log
 
 
 def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:
