@@ -125,6 +125,7 @@ AWS_SIDE: tuple[ErrorKind, ...] = (
             "ConnectionClosedError",
             "ConnectionError",
             "HTTPClientError",
+            "IDPCommunicationError",
             "ProxyConnectionError",
             "ReadTimeoutError",
             "RequestTimeout",

@@ -76,8 +76,10 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
         family="credentials",
         phrase="AWS does not accept the credentials",
         codes=(
+            "IDPRejectedClaim",
             "InvalidAccessKeyId",
             "InvalidClientTokenId",
+            "InvalidIdentityToken",
             "InvalidToken",
             "UnrecognizedClientException",
         ),
@@ -116,7 +118,8 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
         family="account",
         phrase="AWS has blocked or not yet verified the account",
         codes=("AccountDisabled", "AccountProblem", "Blocked", "PendingVerification"),
-        words=r"account is (currently |still )?(blocked|suspended|disabled|pending verification)"
+        words=r"accessing resources in this region is being validated"
+        r"|account is (currently |still )?(blocked|suspended|disabled|pending verification)"
         r"|pending verification",
         cause="AWS does not let the account use the service: the account is blocked, suspended, disabled, or "
         "still being verified.",
@@ -164,11 +167,20 @@ CREDENTIALS: tuple[ErrorKind, ...] = (
     ),
     ErrorKind(
         id="region_unknown",
-        phrase="AWS does not know the Region",
-        codes=("InvalidRegion", "InvalidRegionError", "NoRegionError", "UnknownEndpointError"),
+        phrase="the Region is wrong",
+        codes=(
+            "AuthorizationHeaderMalformed",
+            "IllegalLocationConstraintException",
+            "InvalidRegion",
+            "InvalidRegionError",
+            "NoRegionError",
+            "PermanentRedirect",
+            "UnknownEndpointError",
+        ),
         words=r"must specify a region|provided region_name .{0,40} doesn't match",
-        cause="The Region is missing or is none of AWS's.",
-        remedy="Correct target.region in the plan, or give the connection a Region.",
+        cause="The Region is missing, is none of AWS's, or is not the one in which the bucket lies.",
+        remedy="Correct target.region in the plan, or the Region of the connection that is used for the "
+        "bucket.",
         retry_is_safe=False,
         examples=("NoRegionError: You must specify a region.",),
     ),

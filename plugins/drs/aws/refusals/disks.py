@@ -101,7 +101,6 @@ DISKS: tuple[ErrorKind, ...] = (
             "InvalidBlockDeviceMapping",
             "InvalidVolume.NotFound",
             "UnknownVolumeType",
-            "VolumeInUse",
         ),
         words=r"volume.{0,60}(too (large|small)|smaller than|size)|(volume|snapshot) size",
         cause="The settings of the server's disks are not valid: a device name, a size, or a volume type "

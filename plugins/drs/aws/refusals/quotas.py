@@ -104,6 +104,7 @@ QUOTAS: tuple[ErrorKind, ...] = (
             "SubnetLimitExceeded",
             "VpcLimitExceeded",
         ),
+        words=r"maximum number of (network interfaces|security groups|rules)",
         cause="A quota of the network is used up: network interfaces in the Region, or security groups of "
         "one "
         "interface ({code}).",

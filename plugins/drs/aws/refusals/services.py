@@ -80,6 +80,7 @@ SERVICES: tuple[ErrorKind, ...] = (
             "UnsupportedOperation",
             "UnsupportedOperationException",
         ),
+        words=r"configuration is (currently )?not supported",
         ends=r"^Unsupported\w*|NotSupported(Exception)?",
         cause='AWS does not support what the launch settings ask for. AWS says: "{said}"',
         remedy="Change the setting that AWS's words name in the default version of the server's launch "
@@ -113,7 +114,7 @@ SERVICES: tuple[ErrorKind, ...] = (
     ErrorKind(
         id="in_use",
         phrase="something that the request needs is in use",
-        matches="the form of the code",
+        codes=("DependencyViolation", "VolumeInUse"),
         ends=r"\.?InUse(Exception)?|AlreadyExists(Exception)?|AlreadyAssociated"
         r"|Conflict(Exception)?",
         cause='Something that the request needs is in use or exists already. AWS says: "{said}" ({code})',
@@ -138,7 +139,7 @@ SERVICES: tuple[ErrorKind, ...] = (
             "ValidationError",
             "ValidationException",
         ),
-        ends=r"\.?Malformed(Exception)?|^Invalid\w+(\.\w+)?",
+        ends=r"\.?Malformed(Exception)?|^Malformed\w+|^Invalid\w+(\.\w+)?",
         cause='AWS refused a value of the request{operation}. AWS says: "{said}" ({code})',
         remedy="Correct the setting that AWS's words name. What DRS asks EC2 for comes from the default "
         "version "

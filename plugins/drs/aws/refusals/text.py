@@ -15,7 +15,7 @@ NAME = "…"
 LENGTH = 16_384
 """Characters of an error that are looked at; AWS's errors are shorter, encoded messages included."""
 
-_NOUNS = "role|user|profile|key pair|template|document|group|stack|topic|bucket|policy"
+_NOUNS = "role|user|profile|key pair|template|document|group|stack|topic|bucket|policy|server|host"
 _NAMES = re.compile(
     r"\barn:[\w-]*:[^\s'\",;)]+"
     r"|(?<!\w)'(?:(?!An error occurred)[^']){1,128}'(?!\w)"
@@ -23,7 +23,7 @@ _NAMES = re.compile(
     r"|(?<!\w)`[^`]{1,128}`(?!\w)"
     r"|(?P<before>\b(?:User|resource): |\b(?:with name|named|called) )\S+"
     r"|(?P<of_value>\b[Vv]alue )\([^)]{1,256}\)"
-    rf"|(?P<noun>\b(?:{_NOUNS}) )(?=\S{{0,128}}[-_/\d])\S+"
+    rf"|(?P<noun>\b(?i:{_NOUNS})(?: name| id)?[ :=]{{1,2}})(?!['\"`])(?=\S{{0,128}}[-_/\d])\S+"
     r"|\b[a-z]{1,12}-[0-9a-f]{6,17}\b"
 )
 
