@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +173,7 @@ def _no_match(
         f"{_pairs(wanted, ', ')}, but no server has them: {why}.",
         remedy=(
             "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
-            f"--resource-arn ARN --tags {_pairs(wanted, ',')}`, with the ARN of each server of the group "
+            f"--resource-arn ARN --tags {shlex.quote(_pairs(wanted, ','))}`, with the ARN of each server of the group "
             "(`aws drs describe-source-servers` lists them). Or correct server_tags of the group in the "
             "plan. Then start a new run."
         ),
@@ -208,8 +209,7 @@ def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
                 "Waiting does not help: the wave is too large by itself. Write `launch: {jobs: per_wave}` "
                 "into the wave, which launches all its servers with one job, or split the wave into waves of "
                 f"at most {MAX_JOBS_IN_PROGRESS} servers that wait for each other (next_wave_when: "
-                "launched). "
-                "Then start a new run."
+                "launched). Then start a new run."
             ),
         )
 

@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 THEN_LAUNCH_AGAIN = (
     "Before clean-up: clear this wave's start_recovery with all tasks after it, which launches again what "
-    "did not "
-    "launch. After clean-up: start a new run."
+    "did not launch. After clean-up: start a new run."
 )
 ONCE_ENDED = "Once the job has ended, start a new run."
 

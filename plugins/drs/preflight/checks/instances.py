@@ -88,8 +88,7 @@ def _to_remove(instance: RecoveryInstance, facts: Facts, inputs: PreflightInputs
     return (
         f"{nothing} `aws drs terminate-recovery-instances --region {inputs.plan.target.region} "
         f"--recovery-instance-ids {instance.instance_id}`. No run of a plan launched it, so `python -m drs "
-        "cleanup` "
-        "leaves it alone: ask first whether somebody needs it."
+        "cleanup` leaves it alone: ask first whether somebody needs it."
     )
 
 
