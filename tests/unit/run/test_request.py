@@ -73,9 +73,6 @@ def test_a_plan_must_allow_a_recovery() -> None:
     assert "allow_recovery: true" in refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
 
 
-@pytest.mark.parametrize(
-    "run_type", ["scheduled", "backfill", "operator_triggered", "asset_triggered", "asset_materialization"]
-)
 def test_a_plan_that_allows_a_recovery_is_recovered_by_a_new_run() -> None:
     """The key and the parameters are those of the remedy."""
     told = refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
@@ -83,6 +80,9 @@ def test_a_plan_that_allows_a_recovery_is_recovered_by_a_new_run() -> None:
     assert read(RECOVERABLE, execution_type="RECOVERY", reason="fire").execution_type == "RECOVERY"
 
 
+@pytest.mark.parametrize(
+    "run_type", ["scheduled", "backfill", "operator_triggered", "asset_triggered", "asset_materialization"]
+)
 def test_nothing_but_a_person_starts_a_recovery(run_type: str) -> None:
     """Airflow can start a run in other ways. Each is named and refused."""
     told = refused(
