@@ -174,8 +174,8 @@ def _no_match(
         remedy=(
             "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
             f"--resource-arn ARN --tags {shlex.quote(_pairs(wanted, ','))}`, with the ARN of each server "
-            "of the group (`aws drs describe-source-servers` lists them). Or correct server_tags of the group in "
-            "the plan. Then start a new run."
+            "of the group (`aws drs describe-source-servers` lists them). Or correct server_tags of the group "
+            "in the plan. Then start a new run."
         ),
     )
 
