@@ -75,8 +75,7 @@ ROWS: dict[Code, tuple[str, tuple[str, ...]]] = {
         "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource --resource-arn "
         "ARN "
         "--tags ...`, with the ARN of each server of the group (`aws drs describe-source-servers` lists "
-        "them). Or "
-        "correct server_tags of the group in the plan. Then start a new run.",
+        "them). Or correct the group's server_tags in the plan. Then start a new run.",
         (f"{PREFLIGHT}::test_source_servers_are_tagged_as_the_remedy_says",),
     ),
     Code.SERVER_CONFLICT: (

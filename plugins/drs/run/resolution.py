@@ -174,7 +174,7 @@ def _no_match(
         remedy=(
             "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
             f"--resource-arn ARN --tags {shlex.quote(_pairs(wanted, ','))}`, with the ARN of each server "
-            "of the group (`aws drs describe-source-servers` lists them). Or correct server_tags of the group "
+            "of the group (`aws drs describe-source-servers` lists them). Or correct the group's server_tags "
             "in the plan. Then start a new run."
         ),
     )
