@@ -55,7 +55,7 @@ ROWS: dict[Code, tuple[str, tuple[str, ...]]] = {
     Code.DRS_UNAVAILABLE: ("", (f"{LAUNCH}::test_a_launch_that_was_refused_is_repeated_as_its_remedy_says",)),
     Code.AIRFLOW_UNAVAILABLE: (
         "",
-        (f"{TASKS}/test_drill_task.py::test_a_new_try_takes_back_why_the_one_before_failed",),
+        (f"{TASKS}/test_drill_task.py::test_a_task_that_is_cleared_once_airflow_answers_succeeds",),
     ),
     Code.ACCESS_DENIED: (
         "Add this statement to the policy of the role that the plan's connection uses: ...",
@@ -73,8 +73,7 @@ ROWS: dict[Code, tuple[str, tuple[str, ...]]] = {
     ),
     Code.TAG_RESOLUTION_EMPTY: (
         "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource --resource-arn "
-        "ARN "
-        "--tags ...`, with the ARN of each server of the group (`aws drs describe-source-servers` lists "
+        "ARN --tags ...`, with the ARN of each server of the group (`aws drs describe-source-servers` lists "
         "them). Or correct the group's server_tags in the plan. Then start a new run.",
         (f"{PREFLIGHT}::test_source_servers_are_tagged_as_the_remedy_says",),
     ),

@@ -197,6 +197,16 @@ def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, erro
     assert failure.code == "DRS_UNAVAILABLE"
 
 
+def test_a_task_that_is_cleared_once_airflow_answers_succeeds(ledger: Ledger) -> None:
+    """As the remedy says. The reason of the try before is forgotten."""
+    with pytest.raises(AirflowException, match="clear it once the API answers"):
+        FakeTask(AirflowUnavailable("Airflow's API did not answer.")).execute(make_context())
+    cleared = make_context()
+    cleared["ti"].try_number = 2
+    assert FakeTask("done").execute(cleared) == "done"
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
 def test_a_refusal_that_has_no_code_of_its_own_says_what_to_do(ledger: Ledger) -> None:
     """Airflow may try the task again, as it would after any error that nobody knows."""
     with pytest.raises(AirflowException, match=r"DRILL_FAILED.*AWS refused a value of the request") as raised:
