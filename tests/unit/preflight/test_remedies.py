@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from drs.errors import Code
 from drs.plan import Plan
@@ -18,6 +19,7 @@ from tests.unit.preflight.account import DATABASE, WEB, Account, Make, two_waves
 from tests.unit.simulated import REGION
 
 MANY = tuple(f"s-{number:017x}" for number in range(0xA0, 0xA0 + 30))
+TAG = {"Tier": "any"}
 HUNDRED_AND_ONE = tuple(f"s-{number:017x}" for number in range(0x1000, 0x1000 + 101))
 
 
@@ -33,10 +35,10 @@ def passes(report: Report) -> None:
     assert report.resolution is not None
 
 
-def one_group(servers: tuple[str, ...], **wave: Any) -> Plan:
-    """A plan with one group and one wave of these servers."""
+def one_group(**wave: Any) -> Plan:
+    """A plan with one wave, whose group contains every server with a tag: how many is known only in preflight."""
     return make_plan(
-        protection_groups={"all": {"source_servers": servers}},
+        protection_groups={"all": {"server_tags": TAG}},
         waves=[{"name": "all", "protection_groups": ["all"], **wave}],
     )
 
@@ -89,19 +91,35 @@ def test_source_servers_are_tagged_as_the_remedy_says(account: Make) -> None:
     assert [each.server_id for each in report.resolution.waves["database"].servers] == [DATABASE[0]]
 
 
+def thirty(account: Make) -> Account:
+    look = account(servers=MANY)
+    for server in look.drs.servers.values():
+        server.tags.update(TAG)
+    return look
+
+
 def test_a_wave_of_30_servers_is_launched_in_one_job(account: Make) -> None:
     """With a job for each server it never fits, however long one waits; the remedy says so."""
-    look = account(servers=MANY)
-    finding = stopped(look.look(one_group(MANY)), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED)
+    look = thirty(account)
+    finding = stopped(look.look(one_group()), Code.CONCURRENT_JOBS_LIMIT_EXCEEDED)
     assert "Waiting does not help" in finding.remedy
     assert "launch: {jobs: per_wave}" in finding.remedy
-    passes(look.look(one_group(MANY, launch={"jobs": "per_wave"})))
+    passes(look.look(one_group(launch={"jobs": "per_wave"})))
+
+
+def test_a_listed_wave_of_30_servers_is_launched_in_one_job(account: Make) -> None:
+    """The plan itself is refused, and accepted with what its remedy says."""
+    parts: dict[str, Any] = {"protection_groups": {"all": {"source_servers": MANY}}}
+    wave = {"name": "all", "protection_groups": ["all"]}
+    with pytest.raises(ValidationError, match="CONCURRENT_JOBS_LIMIT_EXCEEDED"):
+        make_plan(**parts, waves=[wave])
+    passes(account(servers=MANY).look(make_plan(**parts, waves=[{**wave, "launch": {"jobs": "per_wave"}}])))
 
 
 def test_a_wave_of_30_servers_is_split(account: Make) -> None:
     """Into waves of at most 20 servers that wait for each other."""
-    look = account(servers=MANY)
-    assert "waves of at most 20 servers" in look.look(one_group(MANY)).errors[0].remedy
+    look = thirty(account)
+    assert "waves of at most 20 servers" in look.look(one_group()).errors[0].remedy
     passes(
         look.look(
             make_plan(
