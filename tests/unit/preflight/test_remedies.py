@@ -36,7 +36,7 @@ def passes(report: Report) -> None:
 
 
 def one_group(**wave: Any) -> Plan:
-    """A plan with one wave, whose group contains every server with a tag: how many is known only in preflight."""
+    """A plan with one wave, whose group has every server with a tag: how many is known only in preflight."""
     return make_plan(
         protection_groups={"all": {"server_tags": TAG}},
         waves=[{"name": "all", "protection_groups": ["all"], **wave}],
