@@ -419,6 +419,7 @@ def test_a_failed_launch_is_repeated_as_its_remedy_says(begin: Begin, raw: str, 
 def begin_another(run: SimulatedDrill) -> None:
     """A new run of the plan, which has passed preflight."""
     run.run = make_run(run.plan, run_id="manual__2", token="fedcba9876543210", began_at=run.clock.now())
+    assert isinstance(run.store, MemoryStore)
     run.store.values.clear()
     run.ledger.save_run(run.run)
     waves = {name: WaveResolution(servers=tuple(run.resolved(name))) for name in run.run.waves}
