@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from drs import shown
 from drs.aws.access_denied import statement
 from drs.aws.refusals.aws_side import AWS_SIDE
 from drs.aws.refusals.credentials import CREDENTIALS
@@ -145,7 +146,7 @@ def _by_form(error: ErrorText) -> ErrorKind | None:
 
 
 def _names(error: ErrorText, denial: Denial | None) -> dict[str, str]:
-    said = " ".join(error.raw.split())
+    said = shown.line(" ".join(error.raw.split()))
     names = {
         "said": said if len(said) <= SAID else f"{said[:SAID]}...",
         "code": error.code or "without a code",
@@ -157,7 +158,7 @@ def _names(error: ErrorText, denial: Denial | None) -> dict[str, str]:
             "action": action or "an action that the error does not name",
             "statement": statement([action or "the action that is missing"]),
             "denies": "explicitly denies" if denial.explicit else "does not allow",
-            "policy": f" ({denial.policy})" if denial.policy else "",
+            "policy": f" ({shown.line(denial.policy)})" if denial.policy else "",
             "otherwise": "" if denial.denier is Denier.IDENTITY else OTHERWISE,
         }
     return names

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
+from drs import shown
 from drs.errors import Code, RecoveryInstanceExists, ServerConflict
 from drs.preflight.facts import Facts, RecoveryInstance
 from drs.preflight.findings import Finding
@@ -84,7 +84,7 @@ def _to_remove(instance: RecoveryInstance, facts: Facts, inputs: PreflightInputs
     origin = OtherDrill(instance.instance_id, facts.launched_by.get(instance.job_id or ""), None).plan_and_run
     if origin:
         plan, run = origin
-        return f"{nothing} `python -m drs cleanup {shlex.quote(plan)} --run {shlex.quote(run)}`."
+        return f"{nothing} `python -m drs cleanup {shown.argument(plan)} --run {shown.argument(run)}`."
     return (
         f"{nothing} `aws drs terminate-recovery-instances --region {inputs.plan.target.region} "
         f"--recovery-instance-ids {instance.instance_id}`. No run of a plan launched it, so `python -m drs "
