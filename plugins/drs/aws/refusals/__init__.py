@@ -7,7 +7,7 @@ errors are data, in the other files. ``docs/failures.md`` lists all of them.
 """
 
 from drs.aws.refusals.denial import DENIED as DENIED
-from drs.aws.refusals.denial import Denial as Denial
+from drs.aws.refusals.denial import DeniedCall as DeniedCall
 from drs.aws.refusals.denial import Denier as Denier
 from drs.aws.refusals.kind import ErrorKind as ErrorKind
 from drs.aws.refusals.meaning import KINDS as KINDS

@@ -78,7 +78,7 @@ _POLICY = re.compile(r"explicit deny in [^:]{1,80}: (?P<arn>arn:[^\s\"',;)]+)")
 
 
 @dataclass(frozen=True)
-class Denial:
+class DeniedCall:
     """A call that was denied.
 
     :param action: the action, such as ``ec2:RunInstances``; ``None`` if it is not known for certain
@@ -97,7 +97,7 @@ class Denial:
     encoded: bool = False
 
 
-def denial_of(error: ErrorText) -> Denial | None:
+def denial_of(error: ErrorText) -> DeniedCall | None:
     """What the error says about a denied call; ``None`` if it is no such error."""
     if error.code is None:
         if not _SAYS_SO.search(error.words):
@@ -107,7 +107,7 @@ def denial_of(error: ErrorText) -> Denial | None:
     encoded = "encoded authorization failure" in error.words.lower()
     named = _named_action(error.words)
     policy = _POLICY.search(error.raw)
-    return Denial(
+    return DeniedCall(
         action=named or (None if encoded else _own_action(error)),
         operation=error.operation,
         denier=_denier(error.words),

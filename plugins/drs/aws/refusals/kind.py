@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from drs.aws.refusals.denial import Denial
+from drs.aws.refusals.denial import DeniedCall
 
 Family = Literal["denied", "credentials", "account", "passing", "request"]
 """Who can do something about an error: the owner of a policy (``denied``), of the connection
@@ -47,7 +47,7 @@ class ErrorKind:
     codes: tuple[str, ...] = ()
     vague_codes: tuple[str, ...] = ()
     words: str | None = None
-    denies: Callable[[Denial], bool] | None = None
+    denies: Callable[[DeniedCall], bool] | None = None
     ends: str | None = None
     matches: str = ""
 

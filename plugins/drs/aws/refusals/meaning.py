@@ -9,7 +9,7 @@ from drs import shown
 from drs.aws.access_denied import statement
 from drs.aws.refusals.aws_side import AWS_SIDE
 from drs.aws.refusals.credentials import CREDENTIALS
-from drs.aws.refusals.denial import DENIED, Denial, Denier, denial_of
+from drs.aws.refusals.denial import DENIED, DeniedCall, Denier, denial_of
 from drs.aws.refusals.disks import DISKS
 from drs.aws.refusals.kind import ErrorKind, Family
 from drs.aws.refusals.network import NETWORK
@@ -58,7 +58,7 @@ class Meaning:
 
     kind: ErrorKind
     error: ErrorText
-    denial: Denial | None
+    denial: DeniedCall | None
     phrase: str
     cause: str
     remedy: str
@@ -118,7 +118,7 @@ def _meaning(error: ErrorText) -> Meaning:
     return Meaning(kind, error, denial, phrase, cause, remedy)
 
 
-def _kind_of(error: ErrorText, denial: Denial | None) -> tuple[ErrorKind, bool]:
+def _kind_of(error: ErrorText, denial: DeniedCall | None) -> tuple[ErrorKind, bool]:
     """The kind of an error, and whether only the form of its code says so."""
     if denial is not None:
         return next(kind for kind in PERMISSIONS if kind.denies and kind.denies(denial)), False
@@ -145,7 +145,7 @@ def _by_form(error: ErrorText) -> ErrorKind | None:
     return next((kind for kind in KINDS if kind.ends and re.search(rf"(?:{kind.ends})$", code)), None)
 
 
-def _names(error: ErrorText, denial: Denial | None) -> dict[str, str]:
+def _names(error: ErrorText, denial: DeniedCall | None) -> dict[str, str]:
     said = shown.line(" ".join(error.raw.split()))
     names = {
         "said": said if len(said) <= SAID else f"{said[:SAID]}...",
