@@ -73,6 +73,13 @@ def test_a_plan_must_allow_a_recovery() -> None:
     assert "allow_recovery: true" in refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
 
 
+def test_a_plan_that_allows_a_recovery_is_recovered_by_a_new_run() -> None:
+    """The key and the parameters are those of the remedy."""
+    told = refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
+    assert "write `allow_recovery: true` into the plan's file, then trigger a new run" in told
+    assert read(RECOVERABLE, execution_type="RECOVERY", reason="fire").execution_type == "RECOVERY"
+
+
 @pytest.mark.parametrize(
     "run_type", ["scheduled", "backfill", "operator_triggered", "asset_triggered", "asset_materialization"]
 )
