@@ -142,7 +142,7 @@ def _mapping(error: Invalid) -> str:
 
 
 def _key_of_text(loc: KeyPath, text: str) -> dict[str, str] | None:
-    """The mapping that somebody meant who wrote only the value of one of its keys; ``None`` if no key fits."""
+    """The mapping that is meant by the value of one of its keys alone; ``None`` if no key fits."""
     schema = schema_at(loc)
     if chooser := schema.get("discriminator"):
         kind = nearest(text, list(chooser["mapping"]))

@@ -102,7 +102,7 @@ def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> Execu
     if not reason:
         raise MissingField(
             "A RECOVERY needs a reason, which is shown to the person who approves it.",
-            remedy='For example {"execution_type": "RECOVERY", "reason": "us-east-1 is down, case 4711"}.',
+            remedy='For example {"execution_type": "RECOVERY", "reason": "<why>"}.',
         )
     return "RECOVERY"
 
