@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from bench import bad_plans
 from drs.tasks.operators.begin import DrsRefuseDrillOperator
 from tests.dags.conftest import EXAMPLES, REPOSITORY
 
@@ -76,8 +77,17 @@ def test_broken_plans_are_told_in_one_error_and_the_others_stay(dag_bag: Parse, 
     assert f"{first}:{line_of(first, 'region')}  target.region  [INVALID_FIELD]" in error
     assert f"{first}:{line_of(first, 'colour')}  colour  [INVALID_FIELD]" in error
     assert f"{second}:{line_of(second, 'protection_groups: [')}  waves[0].protection_groups[0]" in error
-    assert "What to do: Write it like this: region: us-east-1" in error
+    assert "What to do: Write region: us-east-1" in error
     assert "Did you mean server?" in error
+
+
+def test_files_that_are_no_plans_do_not_hide_the_others(dag_bag: Parse, plans: Path) -> None:
+    """A pipe, an endless device, a file of many keys: each has a DAG that refuses runs."""
+    bad_plans.write(plans)
+    bag = dag_bag()
+    assert {*DAG_IDS, "drs_drill__good", "drs_drill__pipe", "drs_drill__endless"} <= set(bag.dags)
+    assert "drs_drill__folder" not in bag.dags
+    assert bad_plans.SECRET not in only_error(bag)
 
 
 def test_a_broken_plan_s_dag_refuses_runs_and_ends_those_under_way(dag_bag: Parse, plans: Path) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+
 _ARN = re.compile(r"arn:(aws[a-z-]*):([a-z0-9-]+):([a-z0-9-]*):([0-9]{12}|aws|):(\S{1,1024})")
 
 
@@ -35,9 +37,11 @@ def read_arn(text: str) -> Arn | None:
 
 
 def arns(part: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Arn]]:
-    """Every ARN in a plan as plain data, with its place."""
+    """Every ARN in a plan, or in the mapping from which a plan is to be made, with its place."""
+    if isinstance(part, BaseModel):
+        part = dict(part)
     if isinstance(part, str):
-        if arn := read_arn(part):
+        if part.startswith("arn:") and (arn := read_arn(part)):
             yield path, arn
     elif isinstance(part, Mapping):
         for key, value in part.items():

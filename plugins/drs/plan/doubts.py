@@ -82,7 +82,7 @@ def _unknown(region: str) -> tuple[str, str]:
 
 def _arns(plan: Plan) -> Iterator[Doubt]:
     home = plan.target.region
-    for path, arn in arns(plan.model_dump(mode="json")):
+    for path, arn in arns(plan):
         if arn.region and not regions.is_known(arn.region) and arn.region != home:
             yield Doubt(key_of(path), *_unknown(arn.region))
         elif arn.region and arn.region != home:

@@ -5,6 +5,7 @@ In the tables, ``# <-`` in the changed text marks the line that the problem must
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -870,6 +871,82 @@ def variants(data: Any, odd: object) -> Iterator[Any]:
     if isinstance(data, list):
         for index, value in enumerate(data):
             yield from ([*data[:index], changed, *data[index + 1 :]] for changed in variants(value, odd))
+
+
+OWN = """\
+name: p01
+owner: x
+dag_tags: [a]
+schedule: "@daily"
+timezone: Asia/Tokyo
+allow_recovery: false
+target: {region: ap-northeast-1, account_id: "999988887777", aws_conn_id: dr}
+objectives: {rto: 7h, rpo: 7m, enforce: false}
+network: {allowed_subnets: [subnet-ffffffff], allowed_security_groups: [sg-ffffffff]}
+protection_groups:
+  db: {source_servers: [s-ffffffffffffffff1], optional: false}
+  app: {server_tags: {Tier: app}, validation: [{type: tcp, port: 81, address: dns}]}
+launch: {jobs: per_wave, server_delay: 1s, conflict_backoff: [1s], job_timeout: 7h}
+waves:
+  - name: db
+    protection_groups: [db]
+    approval: {timeout: 7h, on_timeout: reject, approvers: [eve], skippable: false}
+  - name: app
+    protection_groups: [app]
+    depends_on: []
+    next_wave_when: launched
+    launch: {start_timeout: 1s}
+    validation:
+      - {type: ssm, document: Look, parameters: {commands: [x]}}
+      - {type: http, scheme: https, port: 444, path: /x, expect_status: 201, expect_body: y, timeout: 7m}
+      - {type: python, function: a.b, parameters: {c: 1}}
+cleanup: {when: after_approval, timeout: 7h, approval_timeout: 7h, approvers: [eve]}
+notifications:
+  sns_topic_arn: "arn:aws:sns:ap-northeast-1:999988887777:x"
+  aws_conn_id: x
+  notifiers: [{notifier: a.B, parameters: {c: d}}]
+"""
+OF_EXAMPLES = [
+    "s-3c17",
+    "111122223333",
+    "us-east-1",
+    "eu-central-1",
+    "Berlin",
+    "subnet-0a",
+    "sg-0a",
+    "billing",
+    "Billing",
+    "tier-1",
+    "alice",
+    "dr-drills",
+    "my_team",
+    "orders_table",
+    "Slack",
+    "Pager",
+    "systemctl",
+    "postgresql",
+    "5432",
+    "/health",
+]
+"""Values of the examples that editors offer."""
+
+
+def test_no_message_has_a_value_of_an_example(load: Callable[..., Plan]) -> None:
+    """Every part of a plan with every key is replaced by odd values; nothing in it is from an example."""
+    said: list[tuple[str, str]] = []
+    for odd in [*ODD, "Zzz-1", "s-1", "000", "no", '"no"', '"1"', "[no]", "{no: 1}", "[[a, b], c]"]:
+        for changed in variants(yaml.safe_load(OWN), "ODD"):
+            text = yaml.safe_dump(changed, sort_keys=False).replace("ODD", odd)
+            try:
+                load(text=text, name="p01.yaml")
+            except PlanError as error:
+                said += [(odd, f"{problem.message} {problem.remedy}") for problem in error.broken.problems]
+    assert len(said) > 1000
+    assert {(value, text) for _, text in said for value in OF_EXAMPLES if value in text} == set()
+    opposite = re.compile(r"(allow_recovery|optional|skippable|enforce): true")
+    assert [
+        text for text in said if opposite.search(text) and "YAML reads" not in text and '"1"' not in text
+    ] == []
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd[:10])
