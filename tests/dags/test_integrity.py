@@ -12,6 +12,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 
 from bench import bad_plans
+from drs.plan import files
 from drs.tasks.operators.begin import DrsRefuseDrillOperator
 from tests.dags.conftest import EXAMPLES, REPOSITORY
 
@@ -161,13 +162,13 @@ def test_a_worker_builds_only_the_dag_it_was_asked_for(
     (plans / "torn.yaml").write_text("name: [\n")
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"drs_drill__{name}")
     read: list[str] = []
-    read_bytes = Path.read_bytes
+    read_file = files.read
 
     def spy(path: Path) -> bytes:
         read.append(path.name)
-        return read_bytes(path)
+        return read_file(path)
 
-    monkeypatch.setattr(Path, "read_bytes", spy)
+    monkeypatch.setattr(files, "read", spy)
     bag = DagBag(dag_folder=REPOSITORY / "dags" / "recovery_plans.py", load_op_links=False)
     assert set(bag.dags) == {f"drs_drill__{name}"}
     assert [file for file in read if file.endswith(".yaml")] == [f"{name}.yaml"]

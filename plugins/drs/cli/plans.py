@@ -40,8 +40,8 @@ def _add_validate(commands: Any) -> None:
     parser = add_parser(
         commands,
         "validate",
-        help="check recovery plans, and show every error at once",
-        description="Check recovery plans without Airflow and without AWS, and show every error at once. "
+        help="check recovery plans, and show all of their errors at once",
+        description="Check recovery plans without Airflow and without AWS, and show the errors of all plans at once. "
         "Also show when each plan runs by itself, what in it is doubtful, and which of the plans share "
         "servers, or may share them by their tags.",
         exit_codes={
@@ -113,7 +113,8 @@ def _about(plan: Plan, found: Sequence[Doubt]) -> Iterator[str]:
     """What people want to know about a plan: when it runs by itself, and what is doubtful in it."""
     if plan.schedule:
         times = ", ".join(_on_the_wall(plan, at) for at in _next_runs(plan))
-        yield f"      {in_words(plan.schedule)}, time zone {plan.timezone}. Next: {times}"
+        yield f"      {in_words(plan.schedule)}, time zone {plan.timezone}"
+        yield f"      Next: {times}"
     for doubt in found:
         yield f"warning  {plan.name}  {doubt.key}: {doubt.message} {doubt.remedy}"
 

@@ -121,12 +121,12 @@ TimeZone = Annotated[
 # Its target
 Region = Annotated[
     str,
-    AfterValidator(checked_region),
     Field(
         pattern=REGION_PATTERN,
         description="The AWS Region of the drill.",
         examples=["us-east-1"],
     ),
+    AfterValidator(checked_region),
 ]
 AccountId = Annotated[
     str,

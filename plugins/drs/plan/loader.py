@@ -19,7 +19,7 @@ from drs.plan import files
 from drs.plan.consistency import INCONSISTENT, contradictions
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.model import Plan
-from drs.plan.near import did_you_mean, folded, shown
+from drs.plan.near import folded, nearest, shown
 from drs.plan.problems import BrokenPlan, PlanContradiction, PlanError, PlanProblem, key_of
 from drs.plan.pydantic_errors import explain, place
 from drs.plan.source import Document, Flaw
@@ -28,7 +28,7 @@ from drs.tables import first_of
 SUFFIXES = (".yaml", ".yml")
 MOST_PROBLEMS = 50
 """Problems of one file that are reported. Who has fixed these sees the next."""
-_MOST_FOUND = 1000
+_MOST_FOUND = 300
 """Problems of one kind that are counted."""
 _KEYS = {folded(key) for key in Plan.model_fields}
 
@@ -186,10 +186,11 @@ def _unreadable(path: Path, error: OSError) -> PlanProblem:
             path, None, "", Code.INVALID_FIELD, message, "Make it a file that Airflow may read."
         )
     there = sorted(entry.stem for entry in path.parent.glob("*") if _is_plan_file(entry))
-    meant = did_you_mean(path.stem, there, otherwise="")
-    remedy = f"{meant} The plans in {path.parent} are: {first_of(there)}." if there else "Create the file."
+    near = nearest(path.stem, there)
+    meant = f"Did you mean {near}? " if near else ""
+    remedy = f"{meant}The plans in {path.parent} are: {first_of(there)}." if there else "Create the file."
     message = f"There is no recovery plan {path}."
-    return PlanProblem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy.strip())
+    return PlanProblem(path, None, "", Code.RECOVERY_PLAN_NOT_FOUND, message, remedy)
 
 
 def _several(stem: str, found: list[Path]) -> BrokenPlan:

@@ -6,6 +6,7 @@ A suggestion is never the opposite of what was written: ``disapprove`` does not 
 from __future__ import annotations
 
 import difflib
+import heapq
 import re
 from collections.abc import Collection, Iterable
 
@@ -14,10 +15,12 @@ MOST_SHOWN = 80
 _LONGEST = 100
 """A longer text is no misspelt name, and comparing it would take long."""
 _MOST_COMPARED = 200
+_ALIKE = 0.6
+"""How much alike two names must be, from 0 to 1, so that one may be a misspelling of the other."""
 _MOST_SEARCHED = 50
 """Misspelt names of one file for which the nearest is looked for: no more problems are reported."""
 _NEGATION = re.compile(
-    r"not?|non|never|without|deny|forbid|block|refuse|prevent|disable|disallow|skip|dont|un|in|im|dis|de"
+    r"non|never|not?|without|deny|forbid|block|refuse|prevent|disable|disallow|skip|dont|un|in|im|dis|de"
 )
 
 
@@ -55,8 +58,23 @@ class Names:
         written = folded(name)
         if written in self._by_fold:
             return self._by_fold[written]
-        near = difflib.get_close_matches(written, self._compared, n=3)
-        return next((self._by_fold[each] for each in near if not _opposite(written, each)), None)
+        near = [each for each in self._closest(written) if not _opposite(written, each)]
+        return self._by_fold[near[0]] if near else None
+
+    def _closest(self, written: str) -> list[str]:
+        """The few names that are alike, the most alike first, as ``difflib.get_close_matches`` finds them.
+
+        It compares all names exactly, which takes long if they are all alike.
+        """
+        matcher = difflib.SequenceMatcher(b=written)
+
+        def alike(name: str, *, exactly: bool) -> float:
+            matcher.set_seq1(name)
+            return matcher.ratio() if exactly else matcher.quick_ratio()
+
+        first = heapq.nlargest(5, self._compared, key=lambda name: alike(name, exactly=False))
+        scores = {name: alike(name, exactly=True) for name in first}
+        return sorted((name for name in first if scores[name] >= _ALIKE), key=lambda name: -scores[name])
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
@@ -67,7 +85,7 @@ def nearest(name: str, known: Collection[str]) -> str | None:
 def _opposite(written: str, known: str) -> bool:
     """Whether one of the two names begins with a negation that the other does not have."""
     if (negation := _NEGATION.match(written)) and not known.startswith(negation[0]):
-        return difflib.SequenceMatcher(None, written[negation.end() :], known).ratio() >= 0.6
+        return difflib.SequenceMatcher(None, written[negation.end() :], known).ratio() >= _ALIKE
     if (negation := _NEGATION.match(known)) and not written.startswith(negation[0]):
         rest = known[negation.end() :]
         # "ntifications" is no opposite of "notifications": a letter is missing in the middle.

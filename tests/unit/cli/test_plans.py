@@ -119,10 +119,10 @@ def test_a_schedule_is_told_in_words_with_its_next_runs(
 ) -> None:
     """The times are those of clocks in the plan's zone. A warning does not change the exit code."""
     assert main(["validate", str(scheduled)]) == 0
-    _, about, warning = capsys.readouterr().out.splitlines()
-    assert about == (
-        "      At 06:00, on day 30 of the month, and also every Sunday, time zone Europe/Berlin. Next: "
-        "Sun 2026-03-29 06:00 +02:00, Mon 2026-03-30 06:00 +02:00, Sun 2026-04-05 06:00 +02:00"
+    _, words, times, warning = capsys.readouterr().out.splitlines()
+    assert words == "      At 06:00, on day 30 of the month, and also every Sunday, time zone Europe/Berlin"
+    assert times == (
+        "      Next: Sun 2026-03-29 06:00 +02:00, Mon 2026-03-30 06:00 +02:00, Sun 2026-04-05 06:00 +02:00"
     )
     assert warning.startswith("warning  single-server  schedule: Day of month and day of week are both set")
 

@@ -11,7 +11,7 @@ import pytest
 from bench import bad_plans
 from drs.cli import main
 from drs.errors import Code
-from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan, loader
+from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan, loader, source
 from drs.plan.loader import MOST_PROBLEMS
 
 SECONDS = 1.0
@@ -152,7 +152,7 @@ def test_a_fault_of_the_loader_takes_down_one_plan_only(
     """Drills of the other plans may be running, and their DAGs come from the same folder."""
     for name in ("bad", "good"):
         (tmp_path / f"{name}.yaml").write_text(bad_plans.GOOD.format(name=name))
-    document = loader.Document
+    document = source.Document
 
     def failing(text: str) -> object:
         if "name: bad" in text:
