@@ -41,7 +41,8 @@ def _add_validate(commands: Any) -> None:
         commands,
         "validate",
         help="check recovery plans, and show all of their errors at once",
-        description="Check recovery plans without Airflow and without AWS, and show the errors of all plans at once. "
+        description="Check recovery plans without Airflow and without AWS, and show the errors of all plans "
+        "at once. "
         "Also show when each plan runs by itself, what in it is doubtful, and which of the plans share "
         "servers, or may share them by their tags.",
         exit_codes={

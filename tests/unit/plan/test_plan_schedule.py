@@ -62,7 +62,7 @@ SCHEDULES = [
 
 
 def transitions(zone: str) -> list[dt.datetime]:
-    """The half days of four years in which the zone's offset changes; of a zone without any, one in summer."""
+    """The half days of four years in which the zone's offset changes; of one without any, a day in summer."""
     begin = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
     halves = [begin + dt.timedelta(hours=12 * half) for half in range(4 * 365 * 2)]
     place = zoneinfo.ZoneInfo(zone)
