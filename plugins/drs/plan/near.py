@@ -10,6 +10,8 @@ import heapq
 import re
 from collections.abc import Collection, Iterable
 
+from drs.shown import line
+
 MOST_SHOWN = 80
 """Characters of a file's text that a message repeats."""
 _LONGEST = 100
@@ -28,7 +30,7 @@ def shown(text: object) -> str:
     """A text of a file as a message may repeat it: short, and without control characters."""
     whole = str(text)
     cut = whole if len(whole) <= MOST_SHOWN else f"{whole[:MOST_SHOWN]}…"
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
+    return line(cut)
 
 
 def folded(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drs import shown
 from drs.errors import InvalidExecutionType, InvalidField, MissingField, PlanHasNoWaves
 from drs.plan import Plan
 from drs.run.records import ExecutionType
@@ -74,7 +75,7 @@ def read_request(
 
 def _named(names: Sequence[str]) -> str:
     """The first of the names that somebody sent, each of them cut."""
-    return first_of([name[:_MOST_SHOWN] for name in names])
+    return first_of([shown.line(name[:_MOST_SHOWN]) for name in names])
 
 
 def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> ExecutionType:
@@ -83,7 +84,7 @@ def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> Execu
     allowed = "DRILL or RECOVERY" if plan.allow_recovery else "DRILL alone"
     if asked != "RECOVERY":
         raise InvalidExecutionType(
-            f"There is no execution_type {str(asked)[:_MOST_SHOWN]}.",
+            f"There is no execution_type {_named([str(asked)])}.",
             remedy=f"A run of plan {plan.name} may be {allowed}.",
         )
     if not plan.allow_recovery:
@@ -130,19 +131,21 @@ def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
         raise InvalidField(
             f"recovery_point has {len(asked)} characters, and is not an ISO 8601 time.", remedy=remedy
         )
+    named = shown.line(asked)
     try:
         point = dt.datetime.fromisoformat(asked)
     except ValueError:
-        raise InvalidField(f"recovery_point {asked!r} is not an ISO 8601 time.", remedy=remedy) from None
+        raise InvalidField(f"recovery_point {named} is not an ISO 8601 time.", remedy=remedy) from None
     if point.tzinfo is None:
-        raise InvalidField(f"recovery_point {asked} has no time zone.", remedy=remedy)
+        raise InvalidField(f"recovery_point {named} has no time zone.", remedy=remedy)
     if point < FIRST_POSSIBLE:  # also what cannot be expressed in UTC, which begins with the year 1
         raise InvalidField(
-            f"recovery_point {asked} is before {FIRST_POSSIBLE:%B %Y}, when AWS opened DRS.", remedy=remedy
+            f"recovery_point {named} is before {FIRST_POSSIBLE:%B %Y}, when AWS opened DRS.", remedy=remedy
         )
     if point > now:
         raise InvalidField(
-            f"recovery_point {asked} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.", remedy=remedy
+            f"recovery_point {named} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.",
+            remedy=remedy,
         )
     return point.astimezone(dt.UTC)
 
