@@ -16,7 +16,7 @@ from demo.drill import failures
 from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
 from drs.plan import load_plan
-from tests.e2e.command_line import command, drs, environment
+from tests.e2e.command_line import check_quoted, command, drs, environment
 from tests.e2e.plans import DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
@@ -211,6 +211,7 @@ def test_status_names_the_part_that_is_down(stack: Stack, plan: str, tmp_path: P
         r"^Airflow's triggerer +NOT OK +.*Start `airflow triggerer`", limping.stdout, re.MULTILINE
     )
     assert limping.stdout.count("NOT OK") == 1
+    check_quoted("no triggerer", "status", limping.stdout)
     stack.start_component("triggerer")
 
 

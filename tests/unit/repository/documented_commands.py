@@ -51,8 +51,13 @@ class Run:
 How = By | NotRun | Run
 
 NEEDS_AIRFLOW = frozenset({"drill", "stop", "runs", "logs", "status"})
-IN_AIRFLOW = frozenset({"airflow", "a drill that fails"})
-"""The situations of the stack."""
+IN_AIRFLOW = {
+    "airflow": STACK,
+    "a drill that fails": STACK,
+    "a frozen drill": "tests/e2e/test_stop.py::test_a_frozen_drill_is_stopped_and_cleaned_up",
+    "no triggerer": "tests/e2e/test_commands.py::test_status_names_the_part_that_is_down",
+}
+"""The situations of the stack, each with the test that makes it."""
 NAME_ONLY = frozenset({"cleanup", "doctor", "drill", "evidence", "groups", "job", "logs", "runbook", "stop"})
 """Commands that want arguments: without any, running text only names them."""
 
@@ -89,6 +94,9 @@ TABLE: dict[str, How] = {
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
     r"make mutation( MODULE=timeline)?": NotRun(f"it takes hours; {_TARGET}"),
     # other parts of this repository
+    r"python -m tests\.unit\.repository\.documented_commands": by(
+        "unit/repository/test_documented_commands.py", "test_every_command_and_block_is_run_by_a_test"
+    ),
     r"python -m simulator .*": by(
         "simulator/test_server.py", "test_a_signal_ends_it_at_once_and_quietly", "its options exist"
     ),
@@ -120,6 +128,7 @@ TABLE: dict[str, How] = {
         "it needs Docker; tests/e2e/compose runs the services of docker-compose.yaml without it"
     ),
     r"git (clone|pull)\b.*": NotRun("it needs the network"),
+    r"git (checkout v\S+|tag)": NotRun("it changes the clone, or shows what is in it"),
     r"git .*": Run(
         "tests/unit/repository/test_documented_commands.py::test_the_commands_of_git_roll_a_plan_back"
     ),
@@ -176,12 +185,24 @@ def how(command: Command) -> How:
         if re.fullmatch(pattern, command.plain):
             return found
     if command.name:
-        in_airflow = command.name in NEEDS_AIRFLOW and command.situation == "good"
-        return Run(STACK if in_airflow or command.situation in IN_AIRFLOW else HERE)
+        return Run(_test_of(command))
     raise UnknownCommandError(
         f"{command.place}: no test runs `{command.text}`. Name the test that does, or the reason why none "
         "can, in TABLE of tests/unit/repository/documented_commands.py."
     )
+
+
+def _test_of(command: Command) -> str:
+    if command.situation in IN_AIRFLOW:
+        return IN_AIRFLOW[command.situation]
+    if command.name in NEEDS_AIRFLOW and command.situation == "good" and not is_only_understood(command):
+        return STACK
+    return HERE
+
+
+def is_only_understood(command: Command) -> bool:
+    """Whether a command starts a drill that no output on the page is about: a drill takes seconds."""
+    return command.name == "drill" and command.inline
 
 
 def how_block(block: Block) -> How:

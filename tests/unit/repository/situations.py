@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -18,6 +19,9 @@ from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from tests.unit.cli.simulated_aws import Aws
 from tests.unit.cli.test_evidence import drill
+from tests.unit.cli.test_watch import HERE, Airflow
+from tests.unit.drill import make_plan
+from tests.unit.fake_airflow import fake_airflow
 
 ROOT = Path(__file__).resolve().parents[3]
 DATABASE = ("s-3c1730a9e0771ea14", "s-3c1730a9e0771ea15")
@@ -39,6 +43,8 @@ class World(Aws):
         self.records = records
         self.fleet = yaml.safe_load((ROOT / "include" / "fleets" / "default.yaml").read_text())
         self.job = "drsjob-00000000000000000"
+        self.opened = contextlib.ExitStack()
+        """What a situation has opened, until the next one."""
 
     def become(
         self,
@@ -48,6 +54,7 @@ class World(Aws):
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         """Make the situation, in a folder that holds nothing yet. It becomes the working folder."""
+        self.opened.close()
         self._capsys = capsys
         self.folder, self.environment = folder, environment
         self._send("POST", "/fleet", params={"mode": "replace"}, json=self.fleet)
@@ -86,6 +93,13 @@ class World(Aws):
         text = self.plan(name).read_text()
         assert text.count(old) == 1
         self.plan(name).write_text(text.replace(old, new))
+
+
+class Terminal(io.StringIO):
+    """What a person types."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 def keep_records(folder: Path) -> Path:
@@ -134,10 +148,7 @@ def wrong_tag(world: World) -> None:
 
 def wrong_plan(world: World) -> None:
     """A wave of order-system names a group that the plan does not have."""
-    text = world.plan("order-system").read_text()
-    world.plan("order-system").write_text(
-        text.replace("protection_groups: [web]", "protection_groups: [wbe]")
-    )
+    world.edit("order-system", "protection_groups: [web]", "protection_groups: [wbe]")
 
 
 def stalled(world: World) -> None:
@@ -148,6 +159,7 @@ def stalled(world: World) -> None:
 def left(world: World) -> None:
     """A run of order-system has left two drill instances."""
     world.job = world.launch(DATABASE, run=RUN, plan="order-system")
+    world.environment.setattr("sys.stdin", Terminal("no\n"))
 
 
 def failed_launch(world: World) -> None:
@@ -164,6 +176,23 @@ def edited_plan(world: World) -> None:
         run("commit", "--quiet", "--message", "Order system: three waves")
         wrong_plan(world)
         run("commit", "--quiet", "--all", "--message", "Order system: another group")
+
+
+def edited_orders(world: World) -> None:
+    """The plan orders is not what its last full drill drilled: it has another wave and time-out."""
+    plan = make_plan(objectives={"rto": "15m", "rpo": "1m"}, schedule="0 6 1 * *")
+    text = plan.model_dump(mode="json", exclude_unset=True)
+    text["launch"] = {"job_timeout": "90m"}
+    text["protection_groups"]["web"] = {"source_servers": list(WEB)}
+    text["waves"] = [*text["waves"], {"name": "web", "protection_groups": ["web"]}]
+    world.plan("orders").write_text(yaml.safe_dump(text))
+
+
+def deleted_run(world: World) -> None:
+    """A run has left an instance, and Airflow does not know the run any more."""
+    airflow = Airflow(world.opened.enter_context(fake_airflow()))
+    world.environment.setenv("DRS_AIRFLOW_URL", airflow.fake.url)
+    world.job = world.launch(DATABASE[:1], run=RUN, plan="order-system", installation=HERE)
 
 
 @contextlib.contextmanager
@@ -201,6 +230,8 @@ SITUATIONS: dict[str, Callable[[World], Any]] = {
     "stalled": stalled,
     "left": left,
     "failed launch": failed_launch,
+    "edited orders": edited_orders,
+    "deleted run": deleted_run,
     "no Airflow": good,
     "edited plan": edited_plan,
 }
