@@ -68,6 +68,7 @@ def by(file: str, test: str, also: str = "") -> By:
 
 _MODEL = "operation and options are compared with AWS's service model"
 _TARGET = "target and variables exist"
+_MODULE = "module and options exist"
 _NAMES = by("unit/cli/test_help.py", "test_each_command_has_its_section", "the command exists")
 _NEW_ENV = by(
     "unit/repository/test_compose.py", "test_new_env_makes_a_secret_of_its_own_for_each_of_the_example"
@@ -84,7 +85,7 @@ TABLE: dict[str, How] = {
     r"make simulator PORT=5777 SPEED=60": by(
         "simulator/test_server.py", "test_a_signal_ends_it_at_once_and_quietly", _TARGET
     ),
-    r"make campaign": by(
+    r"make campaign( DRILLS=2000 MIX='workers fail')?": by(
         "campaign/test_campaign.py",
         "test_no_drill_breaks_a_promise_and_recoverable_faults_are_recovered_from",
         _TARGET,
@@ -100,9 +101,8 @@ TABLE: dict[str, How] = {
     r"python -m simulator .*": by(
         "simulator/test_server.py", "test_a_signal_ends_it_at_once_and_quietly", "its options exist"
     ),
-    r"python -m bench\.week_of_ticks": NotRun(
-        "it plays a week of ticks, which takes minutes; tests/e2e/test_schedule.py plays single ticks"
-    ),
+    r"python -m bench\.campaign .*": by("campaign/test_cases.py", "test_no_promise_is_broken", _MODULE),
+    r"python -m bench\.\w+( --.*)?": NotRun(f"it measures for minutes; {_MODULE}"),
     r"bash deploy/compose/new-env\.sh( simulator)?": _NEW_ENV,
     r"grep ADMIN_PASSWORD \.env": _NEW_ENV,
     r"(POLL=5 )?bash order-system\.sh": by(

@@ -96,35 +96,34 @@ def read(page: str, text: str) -> tuple[list[Command], list[Block]]:
     commands: list[Command] = []
     blocks: list[Block] = []
     scene: tuple[str, int | None] = ("good", None)
+    line = 1
     for token in MarkdownIt("commonmark").enable("table").parse(text):
+        line = token.map[0] + 1 if token.map else line
         if token.type == "html_block" and (found := _SITUATION.search(token.content)):
             scene = (found[1], int(found[2]) if found[2] else None)
         elif token.type == "fence":
-            made = list(_of_fence(page, token, scene))
+            made = list(_of_fence(page, line + 1, token, scene))
             commands += made
             if not made:
-                blocks.append(Block(page, _line(token), token.info.strip(), token.content))
+                blocks.append(Block(page, line, token.info.strip(), token.content))
             scene = ("good", None)
         elif token.type == "code_block":
-            lines = enumerate(token.content.splitlines(), _line(token))
-            commands += [Command(page, line, text) for line, text in lines if _IS_COMMAND.match(text)]
+            lines = enumerate(token.content.splitlines(), line)
+            commands += [
+                Command(page, at, _without_comment(text)) for at, text in lines if _IS_COMMAND.match(text)
+            ]
         elif token.type == "inline":
             spans = [child.content for child in token.children or () if child.type == "code_inline"]
             commands += [
-                Command(page, _line(token), " ".join(span.split()), inline=True)
+                Command(page, line, " ".join(span.split()), inline=True)
                 for span in spans
                 if _IS_COMMAND.match(span)
             ]
     return commands, blocks
 
 
-def _line(token: Token) -> int:
-    assert token.map
-    return token.map[0] + 1
-
-
-def _of_fence(page: str, token: Token, scene: tuple[str, int | None]) -> Iterator[Command]:
-    lines = list(enumerate(token.content.splitlines(), _line(token) + 1))
+def _of_fence(page: str, first: int, token: Token, scene: tuple[str, int | None]) -> Iterator[Command]:
+    lines = list(enumerate(token.content.splitlines(), first))
     language = token.info.strip()
     if language == "cron":
         for line, text in lines:

@@ -12,11 +12,11 @@ _MASKS = (
     (r"\b[0-9a-f]{64}\b", "HASH"),
     (r"http://[\w.]+:\d+[^\s,;)]*", "URL"),
     (r"\[ *\d+\.\d s\]", "[SECONDS]"),
-    (r"\b\d+(\.\d+)? (s|min|h|d|USD)( \d+ (s|min|h))?\b", "AMOUNT"),
+    (r"\b\d+(\.\d+)? (s|min|h|d|USD)( \d+(\.\d+)? (s|min|h))?\b", "AMOUNT"),
     (r"\b\d:\d\d:\d\d\b", "AMOUNT"),
-    (r"-{3,}", "---"),
+    (r"(?<!\S)-{2,}(\s+-{2,})*(?!\S)", "---"),
 )
-_LEFT_OUT = re.compile(r"\\\.\\\.\\\.|…")
+_LEFT_OUT = re.compile(r"(?:\\ )?(?:\\\.\\\.\\\.|…)(?:\\ )?")
 """What a page puts in place of text that it leaves out, after it was escaped."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.util
 import json
 import re
 import shlex
@@ -41,13 +42,17 @@ from tests.unit.repository.documented_commands import (
 )
 from tests.unit.repository.documented_pages import PAGES, ROOT, Block, Command, documented, read
 from tests.unit.repository.quoted_output import is_quoted_from
-from tests.unit.repository.situations import SITUATIONS, World, git, keep_records
+from tests.unit.repository.situations import DATABASE, SITUATIONS, World, git, keep_records
 
 COMMANDS, BLOCKS = documented()
 
 
 def places(listed: list[Any]) -> list[str]:
     return [f"{each.place} {getattr(each, 'plain', '')[:60]}" for each in listed]
+
+
+def headed(head: str) -> list[Command]:
+    return [command for command in COMMANDS if command.plain.startswith(head)]
 
 
 def run_here() -> list[Command]:
@@ -121,6 +126,8 @@ def test_each_command_does_what_its_page_says(
     A drill is only started to the point at which Airflow cannot be reached: its options are understood.
     """
     world.become(command.situation, tmp_path, monkeypatch, capsys)
+    if command.name == "job" and command.situation == "good":
+        world.job = world.launch(DATABASE)
     result: Result = world.run(*arguments(command, world))
     expected = expected_code(command)
     assert result.code == expected, result
@@ -161,6 +168,18 @@ SIMULATOR = {"--host", "--port", "--fleet", "--speed"}
 """The options of ``python -m simulator``."""
 
 
+@pytest.mark.parametrize("command", headed("python -m bench."), ids=places(headed("python -m bench.")))
+def test_each_measurement_exists_with_its_options(command: Command) -> None:
+    module, *given = shlex.split(command.plain)[2:]
+    spec = importlib.util.find_spec(module)
+    assert spec
+    assert spec.origin
+    source = (
+        Path(spec.origin).with_name("__main__.py") if spec.submodule_search_locations else Path(spec.origin)
+    )
+    assert all(f'"{word}"' in source.read_text() for word in given if word.startswith("--"))
+
+
 def test_the_simulator_has_the_options_of_the_pages() -> None:
     commands = headed("python -m simulator")
     assert commands
@@ -169,10 +188,6 @@ def test_the_simulator_has_the_options_of_the_pages() -> None:
 
 
 # --- other commands -------------------------------------------------------------------------------------
-
-
-def headed(head: str) -> list[Command]:
-    return [command for command in COMMANDS if command.plain.startswith(head)]
 
 
 @pytest.mark.parametrize("command", headed("make "), ids=places(headed("make ")))
