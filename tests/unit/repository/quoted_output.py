@@ -14,7 +14,7 @@ _MASKS = (
     (r"\[ *\d+\.\d s\]", "[SECONDS]"),
     (r"\b\d+(\.\d+)? (s|min|h|d|USD)( \d+(\.\d+)? (s|min|h))?\b", "AMOUNT"),
     (r"\b\d:\d\d:\d\d\b", "AMOUNT"),
-    (r"(?<!\S)-{2,}(\s+-{2,})*(?!\S)", "---"),
+    (r"(?m)^[ \-─━═]*[\-─━═]{2,}[ \-─━═]*$", " "),  # the rule of a table, as wide as its cells
 )
 _LEFT_OUT = re.compile(r"(?:\\ )?(?:\\\.\\\.\\\.|…)(?:\\ )?")
 """What a page puts in place of text that it leaves out, after it was escaped."""
