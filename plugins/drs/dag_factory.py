@@ -53,7 +53,10 @@ APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
 """The key of a wave's first task, which is its approval if it has one."""
 GATE_TASKS = {"started": "wait_until_started", "launched": "wait_until_launched", "validated": LAST_TASK}
-DEFAULT_ARGS = {"retries": 4, "retry_delay": timedelta(seconds=10)}
+DEFAULT_ARGS = {"retries": 12, "retry_delay": timedelta(seconds=15)}
+"""A wave goes on after a part of Airflow was away for three minutes. The pause does not grow from try to try:
+an RTO may be running.
+"""
 CLOSING_ARGS: dict[str, Any] = {
     "retries": 9,
     "retry_delay": timedelta(seconds=5),
@@ -220,7 +223,7 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             items={"type": "string", "enum": waves},
             examples=waves,
             title="Waves",
-            description="Remove a wave and its servers are not launched; later waves still run.",
+            description="A wave that you remove is not launched; later waves still run.",
         ),
         # "null" is allowed, because the form does not trigger a run while a field of another type is empty.
         "exclude_servers": Param(
