@@ -102,7 +102,7 @@ TABLE: dict[str, How] = {
         "simulator/test_server.py", "test_a_signal_ends_it_at_once_and_quietly", "its options exist"
     ),
     r"python -m bench\.campaign .*": by("campaign/test_cases.py", "test_no_promise_is_broken", _MODULE),
-    r"python -m bench\.\w+( --.*)?": NotRun(f"it measures for minutes; {_MODULE}"),
+    r"python -m bench\.\w+( .*)?": NotRun(f"it measures for minutes; {_MODULE}"),
     r"bash deploy/compose/new-env\.sh( simulator)?": _NEW_ENV,
     r"grep ADMIN_PASSWORD \.env": _NEW_ENV,
     r"(POLL=5 )?bash order-system\.sh": by(

@@ -61,11 +61,11 @@ class Command:
 
     @property
     def plain(self) -> str:
-        """The command itself: without the container, the path of Python, and the file for its output."""
+        """The command itself: without container, path of Python, pipe, and file for the output."""
         inside = _IN_A_CONTAINER.fullmatch(self.text)
         text = (inside["inner"] if inside else self.text).removeprefix(".venv/bin/")
         text = re.sub(r"^drs ", "python -m drs ", text)
-        return re.sub(r" > \S+$", "", text)
+        return re.sub(r" (\\?\| .*|> \S+)$", "", text)
 
     @property
     def name(self) -> str:

@@ -217,7 +217,11 @@ def test_each_call_of_the_aws_cli_is_one_of_aws(command: Command) -> None:
     operations = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(operations[operation]).input_shape
     assert shape
-    options = {f"--{xform_name(member, '-')}" for member in shape.members} | {"--region"}
+    options = {f"--{xform_name(member, '-')}" for member in shape.members} | {
+        "--region",
+        "--query",
+        "--output",
+    }
     assert {word.partition("=")[0] for word in given if word.startswith("--")} <= options
 
 
