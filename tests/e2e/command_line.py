@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -40,4 +41,6 @@ def check_quoted(situation: str, name: str, printed: str, *, plan: str = "order-
     of_pages = [each for each in commands if (each.situation, each.name) == (situation, name)]
     assert of_pages
     for each in of_pages:
-        assert is_quoted_from(each.quoted, printed.replace(plan, "order-system")), f"{each}\n{printed}"
+        assert is_quoted_from(each.quoted, re.sub(rf"(?<![a-z]){plan}(?![a-z])", "order-system", printed)), (
+            f"{each}\n{printed}"
+        )

@@ -71,6 +71,8 @@ def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
         r"The run of new passed after (?:\d+ min )?[\d.]+ s\.\n.*\n.*\n +directory +2 +2\n", done.stdout
     )
     assert "2 instances launched, all gone" in done.stdout
+    of_page = done.stdout.replace("directory", "database")
+    check_quoted("a drill that passes", "drill", of_page, plan="new")
 
 
 def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plans: Path) -> None:

@@ -65,7 +65,7 @@ def test_each_command_does_what_its_page_says(
 
 
 def start(stack: Stack, drill: Command, plan: str) -> tuple[str, subprocess.Popen[str]]:
-    """The command as a process, and its first line. By then the run is triggered: SQLite takes one at a time."""
+    """The command as a process, and its first line: the run is triggered, and SQLite is free for the next."""
     words = [plan if word in {"PLAN", PLAN} else word for word in shlex.split(drill.plain)[3:]]
     process = subprocess.Popen(
         drs_command(*words),

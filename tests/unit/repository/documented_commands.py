@@ -54,6 +54,7 @@ NEEDS_AIRFLOW = frozenset({"drill", "stop", "runs", "logs", "status"})
 IN_AIRFLOW = {
     "airflow": STACK,
     "a drill that fails": STACK,
+    "a drill that passes": "tests/e2e/test_commands.py::test_a_drill_is_followed_to_its_good_end",
     "a frozen drill": "tests/e2e/test_stop.py::test_a_frozen_drill_is_stopped_and_cleaned_up",
     "no triggerer": "tests/e2e/test_commands.py::test_status_names_the_part_that_is_down",
 }
