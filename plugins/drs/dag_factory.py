@@ -23,6 +23,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, T
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
+from drs import shown
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
@@ -37,6 +38,7 @@ from drs.run.proof import (
     VERDICT_TASK_ID,
     group_id,
 )
+from drs.tables import markdown_table
 from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
@@ -88,7 +90,8 @@ def drill_dag(plan: Plan) -> DAG:
     """The DAG that drills the plan."""
     with DAG(
         dag_id=dag_id(plan.name),
-        description=plan.description or f"Disaster-recovery drill of {plan.name}",
+        description=" ".join(map(shown.line, plan.description.split("\n")))
+        or f"Disaster-recovery drill of {plan.name}",
         schedule=CronTriggerTimetable(plan.schedule, timezone=plan.timezone) if plan.schedule else None,
         catchup=False,
         default_args={**DEFAULT_ARGS, "owner": plan.owner},
@@ -193,7 +196,9 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
         catchup=False,
         default_args=DEFAULT_ARGS,
         tags=["drs-drill", "broken-plan"],
-        doc_md=f"**The plan's file is broken; no drill can begin.**\n\n```\n{broken.describe()}\n```",
+        doc_md=(
+            f"**The plan's file is broken; no drill can begin.**\n\n{shown.markdown_block(broken.describe())}"
+        ),
         is_paused_upon_creation=True,
     ) as dag:
         setup = EmptyOperator(task_id=SETUP_TASK_ID)
@@ -271,16 +276,23 @@ def document(plan: Plan) -> str:
     """The text on the DAG's page. Because of the digest, a changed plan makes a new version of the DAG."""
     target = plan.target
     lines = [
-        plan.description,
+        *(shown.markdown_sentence(each.strip()) for each in plan.description.split("\n")),
         "",
-        f"Account {target.account_id}, Region {target.region}, connection `{target.aws_conn_id}`",
+        f"Account {target.account_id}, Region {target.region}, "
+        f"connection {shown.markdown(target.aws_conn_id)}",
         "",
-        "| wave | after | protection groups | jobs | next wave when |",
-        "|---|---|---|---|---|",
     ]
-    for wave in plan.waves:
-        after = ", ".join(plan.dependencies(wave.name)) or "-"
-        groups = ", ".join(wave.protection_groups)
-        jobs = plan.launch_for(wave.name).jobs
-        lines.append(f"| {wave.name} | {after} | {groups} | {jobs} | {wave.next_wave_when} |")
-    return "\n".join([*lines, "", f"Plan digest: `{plan.digest}`"])
+    rows = [
+        (
+            wave.name,
+            ", ".join(plan.dependencies(wave.name)) or "-",
+            ", ".join(wave.protection_groups),
+            plan.launch_for(wave.name).jobs,
+            wave.next_wave_when,
+        )
+        for wave in plan.waves
+    ]
+    header = ("wave", "after", "protection groups", "jobs", "next wave when")
+    return "\n".join(
+        [*lines, markdown_table(header, rows, sentences=header), "", f"Plan digest: `{plan.digest}`"]
+    )

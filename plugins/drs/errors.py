@@ -64,7 +64,7 @@ class DrillError(Exception):
 
     :param message: what happened, to which server or job, and why
     :param remedy: what the reader should do now; by default the remedy of the class
-    :param details: text that a task's log shows above the message, such as a table of servers
+    :param details: text that a task's log shows between message and remedy, such as a table of servers
     """
 
     code: ClassVar[Code]

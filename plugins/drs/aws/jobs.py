@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from drs import shown
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
 from drs.times import clock_time, duration
 
@@ -116,7 +117,7 @@ class LogEvent:
         if self.target_instance_id:
             parts.append(self.target_instance_id)
         if self.raw_error:
-            parts.append(f"raw error: {self.raw_error}")
+            parts.append(f"raw error: {shown.line(self.raw_error)}")
         return "  ".join(parts)
 
 

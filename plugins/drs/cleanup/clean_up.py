@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import shown
 from drs.aws import call_errors
 from drs.aws.calls import DrsCalls, chunks
 from drs.aws.jobs import Job
@@ -306,7 +307,7 @@ class CleanUp:
             if call_errors.certainly_refused(error):
                 self._withdraw(instance_ids)
             self._refuse_without_permission(error, seen)
-            self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
+            self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), shown.line(error))
             for_all = call_errors.unavailable(error) or call_errors.error_code(error) == call_errors.QUOTA
             if len(instance_ids) > 1 and not for_all:
                 for instance_id in instance_ids:

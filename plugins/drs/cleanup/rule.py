@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from drs import shown
 from drs.plan import Cleanup
 from drs.run.ledger import Ledger
 from drs.run.proof import (
@@ -89,5 +90,5 @@ def _waves_ended_at(ledger: Ledger, run: RunRecord) -> dt.datetime | None:
 
 
 def _answered(answer: ApprovalRecord) -> str:
-    comment = f": {answer.comment}" if answer.comment else ""
-    return f"{answer.by or 'somebody'} chose to keep them at {clock_time(answer.at)}{comment}"
+    comment = f": {shown.line(answer.comment)}" if answer.comment else ""
+    return f"{shown.line(answer.by or 'somebody')} chose to keep them at {clock_time(answer.at)}{comment}"

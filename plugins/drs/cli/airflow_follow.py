@@ -14,6 +14,7 @@ from drs.cli.airflow_records import RunStore
 from drs.cli.common import counted
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord, WaveOutcome
+from drs.tables import named
 
 LOOK_EVERY = 1.0
 """Seconds between two polls."""
@@ -184,7 +185,7 @@ def launched(outcome: WaveOutcome) -> str:
     for live, words in ((False, "not launched"), (True, "still launching when the wait ended")):
         servers = [each for each in outcome.servers if not each.launched and each.live == live]
         if servers:
-            parts.append(f"{words}: {', '.join(f'{each.server_id} ({each.name})' for each in servers)}")
+            parts.append(f"{words}: {', '.join(named(each.server_id, each.name) for each in servers)}")
     return "; ".join(parts)
 
 

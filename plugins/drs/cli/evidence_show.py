@@ -8,6 +8,8 @@ from drs.cli.common import counted
 from drs.evidence.record import CleanupEvidence, Evidence, ServerEvidence, WaveEvidence
 from drs.evidence.summary import judged, kind, mark, not_met, part, seconds
 from drs.evidence.texts import fate, fates
+from drs.run.records import started_by
+from drs.shown import block, line
 from drs.tables import table
 from drs.times import instant
 
@@ -31,28 +33,29 @@ def shown(record: Evidence) -> Iterator[str]:
     """The lines that show a record."""
     run, target, objectives = record.run, record.target, record.objectives
     yield f"{record.id}: {kind(record)} of {record.plan.name}, {record.result}"
-    yield record.summary
+    yield block(record.summary)
     if record.scope == "partial":
         yield f"  covered   {part(record)}: not a pass of the whole plan"
     for each in not_met(record):
         yield f"  missed    {each.says}"
     if run.stop:
-        why = f": {run.stop.reason}" if run.stop.reason else ""
-        yield f"  stopped   by {run.stop.by} at {instant(run.stop.at, '-')}{why}"
-    yield f"  run       {run.run_id}, began {instant(run.began_at, '-')}, by {run.initiator or '-'}"
+        why = f": {line(run.stop.reason)}" if run.stop.reason else ""
+        yield f"  stopped   by {line(run.stop.by)} at {instant(run.stop.at, '-')}{why}"
+    by = started_by(run.initiator, run.run_type, record.plan.content)
+    yield f"  run       {line(run.run_id)}, began {instant(run.began_at, '-')}, by {by}"
     if run.reason:
-        yield f"  reason    {run.reason}"
+        yield f"  reason    {line(run.reason)}"
     yield f"  target    account {target.account_id}, {target.region}"
     yield f"  plan      digest {record.plan.digest}"
     if run.url:
-        yield f"  in Airflow  {run.url}"
+        yield f"  in Airflow  {line(run.url)}"
     yield f"  RTO       to launched: {judged(objectives.rto_launched)}"
     yield f"            to validated: {judged(objectives.rto_validated)}"
     yield f"  RPO       {judged(objectives.rpo)}"
     for about, answer in record.approvals.items():
         word = "approved" if answer.approved else "rejected"
         said = f"{answer.answered} {answer.by} at {instant(answer.at, '-')} {answer.comment}".rstrip()
-        yield f"  {word}  {about}: {said}"
+        yield f"  {word}  {about}: {line(said)}"
     yield ""
     yield from _waves(record)
     for title, lines in (
@@ -68,7 +71,7 @@ def shown(record: Evidence) -> Iterator[str]:
     ):
         if lines:
             yield f"\n{title}:"
-            yield from (f"- {line}" for line in lines)
+            yield from (f"- {line(each)}" for each in lines)
     yield f"\nClean-up: {_cleaned(record)}"
     yield f"Evidence SHA-256: {record.hash}"
     before = record.previous
@@ -103,7 +106,7 @@ def _waves(record: Evidence) -> Iterator[str]:
         yield table(("wave", "server", "name", "launch", "checks", "took", "data age", "job"), rows)
     for wave in record.waves:
         if wave.state in {"left_out", "not_reached"}:
-            yield f"Wave {wave.name} was {wave.state.replace('_', ' ')}: {wave.why}"
+            yield f"Wave {wave.name} was {wave.state.replace('_', ' ')}: {line(wave.why or 'not known')}"
 
 
 def _launch(server: ServerEvidence, wave: WaveEvidence) -> str:
@@ -124,7 +127,7 @@ def _cleaned(record: Evidence) -> str:
 def _end(cleanup: CleanupEvidence) -> str:
     lost = any(item.fate == "lost" for item in cleanup.instances)
     if cleanup.kept:
-        kept = f"the instances were kept. {cleanup.why_kept}".rstrip()
+        kept = f"the instances were kept. {line(cleanup.why_kept)}".rstrip()
         return f"{kept} ({fates(cleanup)})" if lost else kept
     if not cleanup.proven:
         return f"NOT proven. Instances: {fates(cleanup)}"
@@ -137,4 +140,4 @@ def _exceptions(cleanup: CleanupEvidence) -> Iterator[str]:
     """The instances that were lost, and those that are left."""
     for item in cleanup.instances:
         if item.fate == "lost" or not (item.gone or cleanup.kept):
-            yield f"{item.recovery_instance_id} of {item.server_id}: {fate(item, cleanup)[1]}"
+            yield f"{item.recovery_instance_id} of {item.server_id}: {line(fate(item, cleanup)[1])}"

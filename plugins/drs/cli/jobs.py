@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from drs import shown
 from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
@@ -193,7 +194,7 @@ def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOu
 
 def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) -> None:
     plan, run = _plan_of(job), job.tags.get(RUN_ID_TAG)
-    whose = f", started by run {run} of plan {plan}" if plan else ""
+    whose = f", started by run {shown.line(run)} of plan {shown.line(plan)}" if plan else ""
     print(f"{job.job_id}: {job.type} by {job.initiated_by}, {job.status}, {_took(job)}{whose}")
     if job.live:
         print("The job holds its servers: DRS refuses any other job for them, and cannot cancel this job.")
@@ -249,7 +250,7 @@ def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Lau
 
 
 def _print_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
-    print(f"\n{outcome.server_id} was not launched: {outcome.error}")
+    print(f"\n{outcome.server_id} was not launched: {shown.line(outcome.error)}")
     print(f"Cause: {explanation.cause}")
     print(f"What to do: {explanation.remedy}")
     print(f"Retry: {explanation.retry}.")

@@ -6,11 +6,12 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from drs import shown
 from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
-from drs.tables import first_of, table
+from drs.tables import first_of, named, table
 from drs.times import age, clock_time, duration
 
 REMEDIES = 3
@@ -47,18 +48,22 @@ class FailedServer:
     def where(self) -> str:
         """``s-… (db-1) in job drsjob-…``"""
         job = f"job {self.server.job_id}" if self.server.job_id else "no job"
-        return f"{self.server.server_id} ({self.server.name}) in {job}"
+        return f"{named(self.server.server_id, self.server.name)} in {job}"
 
-    def lines(self) -> Iterator[str]:
-        """The events of the server, then its error, the cause and the remedy."""
+    def lines(self, *, remedy_too: bool = True) -> Iterator[str]:
+        """The events of the server, then its error, the cause and the remedy.
+
+        :param remedy_too: false if the remedy is told elsewhere
+        """
         yield self.where
         yield from (f"  {clock_time(event.at)}  {event.event}" for event in self.events)
         if not self.events:
             yield "  DRS has written no event about this server"
         error = self.server.error or "none"
-        yield f"  {'raw error' if self.raw_error else 'seen'}: {self.raw_error or error}"
+        yield f"  {'raw error' if self.raw_error else 'seen'}: {shown.line(self.raw_error or error)}"
         yield f"  cause: {self.explanation.cause}"
-        yield f"  what to do: {self.explanation.remedy}"
+        if remedy_too:
+            yield f"  what to do: {self.explanation.remedy}"
         yield f"  retry: {self.explanation.retry}"
 
 
@@ -123,8 +128,12 @@ def _launch(server: ServerRecord) -> str:
 
 
 def details(servers: Sequence[ServerRecord], failed: Sequence[FailedServer]) -> str:
-    """The table of the wave's servers, then each failed one with its events, cause and remedy."""
-    return "\n".join([servers_table(servers), *(line for each in failed for line in ("", *each.lines()))])
+    """The table of the wave's servers, then each failed one with its events and cause; and with its remedy if
+    they differ. A remedy of all stands in the message of the wave.
+    """
+    differ = len({each.explanation.remedy for each in failed}) > 1
+    lines = (line for each in failed for line in ("", *each.lines(remedy_too=differ)))
+    return "\n".join([servers_table(servers), *lines])
 
 
 def causes(failed: Sequence[FailedServer]) -> str:
@@ -148,6 +157,7 @@ def remedy(failed: Sequence[FailedServer], then: str) -> str:
 
 
 def _cut(text: str) -> str:
+    text = shown.line(text)
     return text if len(text) <= RAW_ERROR_LENGTH else f"{text[:RAW_ERROR_LENGTH]}..."
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import shown
 from drs.aws import call_errors
 from drs.aws.jobs import Job, live_holders
 from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
@@ -25,6 +26,7 @@ from drs.run.log import Log
 from drs.run.ownership import LOOK_BEHIND, find_made_by, is_own, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, WaitUntil
+from drs.tables import named
 from drs.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
@@ -350,7 +352,7 @@ class WaveLaunch:
         elif code == call_errors.QUOTA:
             self._out_of_quota(error)
         elif code == call_errors.NOT_FOUND and self._all_optional(call.servers):
-            why = f"DRS does not know this server ({error})"
+            why = f"DRS does not know this server ({shown.line(error)})"
             self._record.move_to(self._record.timeline.given_up(call.servers, why))
         elif call.tagged and call_errors.refuses_tags(error):
             self._go_on_without_tags(error)
@@ -364,7 +366,7 @@ class WaveLaunch:
         self._log.warning(
             "This account refuses tags on DRS jobs (%s). The launch goes on without tags. If the reply to a "
             "call is lost, the run then cannot know its job, and fails. Allow drs:TagResource.",
-            error,
+            shown.line(error),
         )
         self._record.refuse_tags()
 
@@ -452,10 +454,13 @@ class WaveLaunch:
         self._record.move_to(timeline)
         if timeline.paused_for(now) >= THROTTLE_BOUND:
             raise DrsUnavailable(
-                f"{why}, for {duration(timeline.paused_for(now))} now; the last answer was: {error}"
+                f"{why}, for {duration(timeline.paused_for(now))} now; the last answer was: "
+                f"{shown.line(error)}"
             )
         assert timeline.paused_until is not None
-        self._log.warning("%s (%s). The next call is at %s.", why, error, clock_time(timeline.paused_until))
+        self._log.warning(
+            "%s (%s). The next call is at %s.", why, shown.line(error), clock_time(timeline.paused_until)
+        )
 
     def _out_of_quota(self, error: Exception) -> None:
         """Wait until a job has ended.
@@ -469,13 +474,13 @@ class WaveLaunch:
         jobs = ", ".join(job.job_id for job in live) or "none that DRS lists"
         if timeline.paused_for(now) >= timeline.conflict_timeout:
             raise ConcurrentJobsLimitExceeded(
-                f"DRS's quota is used up ({error}), for {duration(timeline.paused_for(now))} now. "
-                f"Jobs in progress: {jobs}."
+                f"DRS's quota is used up ({shown.line(error)}), for {duration(timeline.paused_for(now))} "
+                f"now. Jobs in progress: {jobs}."
             )
         assert timeline.paused_until is not None
         self._log.warning(
             "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s.",
-            error,
+            shown.line(error),
             len(live),
             jobs,
             clock_time(timeline.paused_until),
@@ -488,6 +493,6 @@ class WaveLaunch:
 
     def _labels(self, server_ids: Sequence[str]) -> str:
         return ", ".join(
-            f"{server_id} ({self._names[server_id]})" if server_id in self._names else server_id
+            named(server_id, self._names[server_id]) if server_id in self._names else server_id
             for server_id in server_ids
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import shown
 from drs.aws.call_errors import CREDENTIALS, error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
@@ -320,7 +321,7 @@ def _not_checked(what: str, error: Refusal) -> Finding:
     status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 0
     return Finding(
         code=Code.CHECK_UNAVAILABLE,
-        seen=f"It is unknown {what}, because AWS did not answer the question: {error}",
+        seen=f"It is unknown {what}, because AWS did not answer the question: {shown.line(error)}",
         remedy=(
             "A run does not begin while this is unknown. The message says why AWS did not answer: fix that, "
             "then trigger a new run."

@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drs import shown
 from drs.aws.jobs import Job
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, INSTALLATION_TAG, RUN_ID_TAG, RUN_TAG
@@ -38,7 +39,9 @@ class OtherDrill:
         """The run that launched it, in words; empty if its job has no tags of a run."""
         tags = self.job.tags if self.job else {}
         dag_id, run_id = tags.get(DAG_TAG), tags.get(RUN_ID_TAG)
-        return f"run {run_id} of plan {plan_name(dag_id)}" if dag_id and run_id else ""
+        if not (dag_id and run_id):
+            return ""
+        return f"run {shown.line(run_id)} of plan {shown.line(plan_name(dag_id))}"
 
     def is_of(self, installation: str) -> bool:
         """Whether a run of this Airflow installation launched it."""

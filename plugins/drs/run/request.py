@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from drs import shown
 from drs.errors import InvalidExecutionType, InvalidField, MissingField, PlanHasNoWaves
 from drs.plan import Plan
 from drs.run.records import ExecutionType
@@ -73,7 +74,8 @@ def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> Execu
     allowed = "DRILL or RECOVERY" if plan.allow_recovery else "DRILL alone"
     if asked != "RECOVERY":
         raise InvalidExecutionType(
-            f"There is no execution_type {asked}.", remedy=f"A run of plan {plan.name} may be {allowed}."
+            f"There is no execution_type {shown.line(asked)}.",
+            remedy=f"A run of plan {plan.name} may be {allowed}.",
         )
     if not plan.allow_recovery:
         raise InvalidExecutionType(
@@ -101,7 +103,7 @@ def _waves(plan: Plan, asked: Any) -> tuple[str, ...]:
     names = [wave.name for wave in plan.waves]
     if strange := [str(name) for name in asked if name not in names]:
         raise InvalidField(
-            f"The plan {plan.name} has no wave {', '.join(strange)}.",
+            f"The plan {plan.name} has no wave {', '.join(map(shown.line, strange))}.",
             remedy=f"Choose from its waves: {', '.join(names)}.",
         )
     if not asked:
@@ -112,18 +114,20 @@ def _waves(plan: Plan, asked: Any) -> tuple[str, ...]:
 def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
     if not asked or asked == LATEST:
         return None
+    named = shown.line(asked)
     remedy = (
         f"Write {LATEST}, or a time with a UTC offset, such as {now - dt.timedelta(hours=1):%Y-%m-%dT%H:%M}Z."
     )
     try:
         point = dt.datetime.fromisoformat(asked)
     except ValueError:
-        raise InvalidField(f"recovery_point {asked} is not an ISO 8601 time.", remedy=remedy) from None
+        raise InvalidField(f"recovery_point {named} is not an ISO 8601 time.", remedy=remedy) from None
     if point.tzinfo is None:
-        raise InvalidField(f"recovery_point {asked} has no time zone.", remedy=remedy)
+        raise InvalidField(f"recovery_point {named} has no time zone.", remedy=remedy)
     if point > now:
         raise InvalidField(
-            f"recovery_point {asked} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.", remedy=remedy
+            f"recovery_point {named} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.",
+            remedy=remedy,
         )
     return point.astimezone(dt.UTC)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from drs import shown
 from drs.aws.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 from drs.errors import (
     ConcurrentJobsLimitExceeded,
@@ -166,10 +167,10 @@ def _no_match(
 ) -> TagResolutionEmpty:
     tags = [dict(item.get("tags", {})) for item in items]
     hints = [hint for key, value in wanted.items() if (hint := _hint(key, value, tags))]
+    asked = ", ".join(f"{shown.line(key)}={shown.line(value)}" for key, value in wanted.items())
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
-        f"Group {group_name} contains the servers with the tags "
-        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but no server has them: {why}.",
+        f"Group {group_name} contains the servers with the tags {asked}, but no server has them: {why}.",
         remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
     )
 
@@ -179,9 +180,11 @@ def _hint(key: str, value: str, tags: Sequence[Mapping[str, str]]) -> str | None
     values = sorted({tag[key] for tag in tags if key in tag})
     if not values:
         keys = sorted({name for tag in tags for name in tag})
-        return f"no server has a tag {key} (tags there are: {', '.join(keys) or 'none'})"
+        there = ", ".join(map(shown.line, keys)) or "none"
+        return f"no server has a tag {shown.line(key)} (tags there are: {there})"
     if value not in values:
-        return f"no server has {key}={value} (values there are: {', '.join(values)})"
+        there = ", ".join(map(shown.line, values))
+        return f"no server has {shown.line(key)}={shown.line(value)} (values there are: {there})"
     return None
 
 

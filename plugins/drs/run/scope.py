@@ -35,6 +35,18 @@ def part_of(*, plan_waves: int, waves: int, excluded: int) -> str:
     return f"{part}, {excluded} server{'' if excluded == 1 else 's'} excluded"
 
 
+def scope_in_words(run: RunRecord) -> str:
+    """How much of its plan the run covers."""
+    waves = len(run.waves)
+    match scope_of_run(run):
+        case "dry_run":
+            return "dry run: preflight alone, nothing was launched"
+        case "partial":
+            return f"partial: {part_of_run(run)}"
+        case "full":
+            return f"full: {'the only wave' if waves == 1 else f'all {waves} waves'} of the plan"
+
+
 def scope_of_run(run: RunRecord) -> Scope:
     return scope_of(
         plan_waves=len(run.plan["waves"]),

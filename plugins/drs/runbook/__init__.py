@@ -14,6 +14,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from drs import shown
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
 from drs.run.records import Resolution, ResolvedServer
@@ -212,4 +213,4 @@ def _whole(span: dt.timedelta) -> int:
 
 def _comment(text: str) -> str:
     """Text that other people wrote, on one line, so that no part of it can become a command."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return shown.line(text)

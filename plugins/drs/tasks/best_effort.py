@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
+from drs import shown
 from drs.run.ledger import Ledger
 
 PATIENCE = 15.0
@@ -48,7 +49,7 @@ def tried(what: str, work: Callable[[], object]) -> str | None:
     thread.join(PATIENCE)
     if thread.is_alive():
         return f"{what} failed: no answer within {PATIENCE:.0f} s"
-    return f"{what} failed: {type(failure[0]).__name__}: {failure[0]}" if failure else None
+    return f"{what} failed: {type(failure[0]).__name__}: {shown.line(failure[0])}" if failure else None
 
 
 def note(ledger: Ledger, task_id: str, text: str) -> None:

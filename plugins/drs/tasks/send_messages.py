@@ -104,7 +104,7 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
         failure = failure.model_copy(update={"remedy": more.strip()})
     key = f"failed in try {ti.try_number}"
     if ti.task_id == VERDICT_TASK_ID:
-        compose = partial(messages.failed, failure=failure, evidence_hash=_evidence_hash(context))
+        compose = partial(messages.failed, failure=failure, evidence=told(context))
         _notify(context, ledger, key, compose)
     else:
         _notify(context, ledger, key, partial(messages.task_failed, task_id=ti.task_id, failure=failure))
@@ -120,7 +120,7 @@ def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[st
     if (run := ledger.begun()) is None or run.missed:
         return
     ti: Any = context["ti"]
-    compose = partial(messages.passed, text=text, missed=missed, evidence_hash=_evidence_hash(context))
+    compose = partial(messages.passed, text=text, missed=missed, evidence=told(context))
     _notify(context, ledger, f"passed in try {ti.try_number}", compose)
 
 
@@ -208,8 +208,8 @@ def _other(path: str, parameters: Mapping[str, Any]) -> BaseNotifier:
     return notifier
 
 
-def _evidence_hash(context: Context) -> str:
-    """The hash of the run's evidence record; empty if none was written."""
+def told(context: Context) -> Mapping[str, Any]:
+    """The run's evidence record in short, as its task returned it; empty if none was written."""
     ti: Any = context["ti"]
     given = ti.xcom_pull(task_ids=EVIDENCE_TASK_ID)
-    return str(given.get("hash") or "") if isinstance(given, dict) else ""
+    return given if isinstance(given, dict) else {}

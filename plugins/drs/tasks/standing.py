@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import shown
 from drs.aws.call_errors import unavailable
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.cleanup.drill_instances import DescribeEc2
@@ -64,7 +65,7 @@ def require_standing_before_question(ledger: Ledger, run: RunRecord, log: Log) -
     except (ClientError, BotoCoreError) as error:
         if not unavailable(error):
             raise
-        log.warning("AWS did not say whether the launched instances are still there: %s", error)
+        log.warning("AWS did not say whether the launched instances are still there: %s", shown.line(error))
 
 
 def find_losses(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
+from drs import shown
 from drs.cleanup.prices import COST_HEADER, cost_cells, cost_listing
 from drs.errors import Code
 from drs.notify.messages import Notice, run_link, watch_found
@@ -27,8 +28,8 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
     real = run.record is not None and not run.record.is_drill
     kind = "RECOVERY" if real else "drill"
     message = (
-        f"Run {run.run_id} of plan {plan} (a {kind}) is active but does not go on, and neither does its "
-        f"clean-up: {why}."
+        f"Run {shown.line(run.run_id)} of plan {plan} (a {kind}) is active but does not go on, and neither "
+        f"does its clean-up: {why}."
     )
     return WatchFinding(
         code=Code.DRILL_FROZEN,
@@ -140,8 +141,8 @@ def orphaned(
     :param remedy: what to do, in sentences
     :param orphan: whether it is certain that their run has ended
     """
-    plan = plan_name(left.key.dag_id)
-    run = left.key.run_id or "of an unknown id"
+    plan = shown.line(plan_name(left.key.dag_id))
+    run = shown.line(left.key.run_id or "of an unknown id")
     parts = []
     if left.instances:
         parts.append(f"{len(left.instances)} drill instance(s) of plan {plan}, run {run}, are left: {why}.")
@@ -179,10 +180,10 @@ def how_to_end(left: RunInAws, *, has_file: bool) -> Iterator[str]:
     if left.launching:
         yield "DRS cannot cancel a job: wait until it has ended."
     if has_file:
-        run = f" --run '{left.key.run_id}'" if left.key.run_id else ""
+        run = f" --run {shown.argument(left.key.run_id)}" if left.key.run_id else ""
+        plan = shown.argument(plan_name(left.key.dag_id))
         yield (
-            f"`python -m drs cleanup {plan_name(left.key.dag_id)}{run}` lists the instances, and terminates "
-            "them after you agree."
+            f"`python -m drs cleanup {plan}{run}` lists the instances, and terminates them after you agree."
         )
     elif left.instances:
         yield f"The plan's file is gone, so terminate them with the AWS CLI: {terminate_command(left)}"
@@ -256,7 +257,7 @@ def notice(finding: WatchFinding, base_url: str) -> Notice:
     facts = [
         ("What to do", finding.remedy),
         ("Where", place.describe() if place else "Airflow"),
-        ("Run", f"{finding.run_id}\n{link}" if finding.run_id else ""),
+        ("Run", f"{shown.line(finding.run_id)}\n{link}" if finding.run_id else ""),
     ]
     lines = [f"[{finding.code}] {finding.message}"]
     if finding.details:

@@ -101,7 +101,7 @@ def test_without_airflow_the_age_decides(aws: Aws, watch: Any) -> None:
     old = watch("--no-airflow", "--older-than", "0s", "--quiet")
     assert old.code == 1
     assert old.out.startswith(f"[ORPHANED_DRILL_INSTANCE] 1 drill instance(s) of plan orders, run {RUN}")
-    assert f"`python -m drs cleanup orders --run '{RUN}'`" in old.out
+    assert f"`python -m drs cleanup orders --run {RUN}`" in old.out
     assert aws.left(job) == 1
 
 

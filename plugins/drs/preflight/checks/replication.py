@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from drs import shown
 from drs.errors import AgentNotReporting, CheckUnavailable, UnhealthyServerReplication
 from drs.plan.durations import render
 from drs.preflight.facts import Facts, SourceServer
@@ -26,7 +27,7 @@ def replication(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iter
         server = facts.servers[resolved.server_id]
         label = servers.label(server.server_id)
         if not server.is_continuous:
-            error = f" DRS's error: {server.error}." if server.error else ""
+            error = f" DRS's error: {shown.line(server.error)}." if server.error else ""
             finding = Finding.of(
                 UnhealthyServerReplication(
                     f"Replication of server {label} is {server.state}, not CONTINUOUS{_since(facts, server)}."

@@ -67,13 +67,16 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         inputs = inputs_of(run, ledger, activity_of_runs(context["ti"]))
         while True:
             report = inspect(inputs, clients(self.hook))
-            self._log_report(context, report)
+            until = None
+            if report.heals and not run.dry_run:
+                launch = launch_to_wait_by(inputs.plan, report, run.waves)
+                until = patience.next_look(launch, utc_now())
+            self._log_report(context, report, fails=bool(report.errors) and until is None)
             if not report.errors:
                 assert report.resolution is not None
                 ledger.save_resolution(report.resolution)
                 return report.resolution.model_dump(mode="json")
-            until = patience.next_look(launch_to_wait_by(inputs.plan, report, run.waves), utc_now())
-            if run.dry_run or not report.heals or until is None:
+            if until is None:
                 if report.heals and patience.looks:
                     self.log.error(
                         "The task waited from %s until conflict_timeout was over. The errors did not clear.",
@@ -99,22 +102,33 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         )
         wait(self, trigger, until, resume="resume")
 
-    def _log_report(self, context: Context, report: Report) -> None:
+    def _log_report(self, context: Context, report: Report, *, fails: bool) -> None:
+        """Log what was found, and keep it for others.
+
+        :param fails: the task fails now, and its failure tells every error with its remedy
+        """
         ti: Any = context["ti"]
         ti.xcom_push(key=FINDINGS_KEY, value=report.as_json())
+        if fails and report.warnings:
+            self.log.warning(
+                "Preflight found %d error(s), which are told below, and %d warning(s):\n%s",
+                len(report.errors),
+                len(report.warnings),
+                findings_table(report.warnings),
+            )
+        elif not fails and report.findings:
+            self.log.warning(
+                "Preflight found %d error(s) and %d warning(s):\n%s",
+                len(report.errors),
+                len(report.warnings),
+                findings_table((*report.errors, *report.warnings)),
+            )
+        elif not fails:
+            self.log.info("Preflight found no errors and no warnings.")
         if report.resolution is not None:
             self._log_servers(report.resolution)
         for note in report.notes:
-            self.log.info(note)
-        if not report.findings:
-            self.log.info("Preflight found no errors and no warnings.")
-            return
-        self.log.warning(
-            "Preflight found %d error(s) and %d warning(s):\n%s",
-            len(report.errors),
-            len(report.warnings),
-            findings_table((*report.errors, *report.warnings)),
-        )
+            self.log.info("%s", note)
 
     def _log_servers(self, resolution: Resolution) -> None:
         rows = [

@@ -10,7 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import settings
+from drs import settings, shown
 from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
@@ -125,7 +125,9 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         try:
             _, again = find_losses(ledger, run, self.hook, Ec2Instances(hook=self.hook), self.log)
         except (ClientError, BotoCoreError) as error:
-            self.log.warning("AWS did not say whether the launched instances are still there: %s", error)
+            self.log.warning(
+                "AWS did not say whether the launched instances are still there: %s", shown.line(error)
+            )
             return None
         if again:
             return again
@@ -176,7 +178,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             "To terminate them at once: python -m drs cleanup %s --run %s",
             f"{until:%Y-%m-%d} {clock_time(until)}",
             run.read_plan().name,
-            run.run_id,
+            shown.argument(run.run_id),
         )
         self._wait((), until, resume="resume_kept")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
-from drs import settings
+from drs import settings, shown
 from drs.aws.access_denied import allow, denied_action
 from drs.errors import DrillFailed, ValidationFailed
 from drs.run.ledger import Ledger
@@ -23,7 +23,7 @@ from drs.run.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.tables import table
+from drs.tables import named, table
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     chosen_wave,
@@ -122,14 +122,13 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
             if record is None:
                 if not server.optional:
                     raise DrillFailed(
-                        f"Wave {self.wave}: no record says that server {server.server_id} ({server.name}) "
-                        "launched, so it cannot be validated.",
+                        f"Wave {self.wave}: no record says that server "
+                        f"{named(server.server_id, server.name)} launched, so it cannot be validated.",
                         remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
                     )
                 self.log.warning(
-                    "No record says that optional server %s (%s) launched, so it is not checked.",
-                    server.server_id,
-                    server.name,
+                    "No record says that optional server %s launched, so it is not checked.",
+                    named(server.server_id, server.name),
                 )
                 continue
             assert record.job_id is not None
@@ -199,18 +198,28 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         validation = WaveValidation(began_at=begin.began_at, ended_at=ended_at, results=tuple(results))
         ledger.save_validation(self.wave, validation)
         names = {server.server_id: server.name for server in resolution.servers}
-        self._log_results(results, names)
-        if required := [result for result in failures(results) if not result.optional]:
+        required = [result for result in failures(results) if not result.optional]
+        self._log_results(results, names, passed=not required)
+        if required:
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
         notify_wave(context, ledger, self.wave)
         return [result.model_dump(mode="json", exclude={"output"}) for result in results]
 
-    def _log_results(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
+    def _log_results(self, results: Sequence[CheckResult], names: Mapping[str, str], *, passed: bool) -> None:
+        """Log the results, and warn of optional servers. The failure of the task shows its own table."""
         if not results:
             self.log.warning("No server of wave %s launched, so there is nothing to check.", self.wave)
             return
-        self.log.info("Validation of wave %s:\n%s", self.wave, table(HEADER, _rows(results, names)))
+        if passed:
+            self.log.info(
+                "Wave %s: %d of %d checks of %d server(s) passed.\n%s",
+                self.wave,
+                sum(result.passed for result in results),
+                len(results),
+                len({result.server_id for result in results}),
+                table(HEADER, _rows(results, names)),
+            )
         for result in failures(results):
             if result.optional:
                 self.log.warning("Optional: %s", _described(result, names))
@@ -221,7 +230,8 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         described = "; ".join(_described(result, names) for result in required[:NAMED])
         more = f"; and {len(required) - NAMED} more" if len(required) > NAMED else ""
         outputs = "".join(
-            f"\n\n{result.check} of {result.server_id} ({names[result.server_id]}) printed:\n{result.output}"
+            f"\n\n{result.check} of {named(result.server_id, names[result.server_id])} printed:\n"
+            f"{shown.quoted(result.output)}"
             for result in required
             if result.output
         )
@@ -272,5 +282,5 @@ def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tupl
 
 def _described(result: CheckResult, names: Mapping[str, str]) -> str:
     """``http :80/health of s-… (web-1), i-…: …``"""
-    name = names[result.server_id]
-    return f"{result.check} of {result.server_id} ({name}), {result.instance_id}: {result.seen}"
+    server = named(result.server_id, names[result.server_id])
+    return f"{shown.line(result.check)} of {server}, {result.instance_id}: {shown.line(result.seen)}"
