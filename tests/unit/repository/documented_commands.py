@@ -93,6 +93,7 @@ TABLE: dict[str, How] = {
     ),
     r"make (test|check|lint|format)": NotRun(f"CI runs the same linters and all tests; {_TARGET}"),
     r"make (venv|services)( PYTHON=\S+)?": NotRun(f"CI begins with it; {_TARGET}"),
+    r"make clean": NotRun(f"it would remove the environment of the tests; {_TARGET}"),
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
     r"make mutation( MODULE=timeline)?": NotRun(f"it takes hours; {_TARGET}"),
     # other parts of this repository
@@ -122,6 +123,16 @@ TABLE: dict[str, How] = {
     r"aws drs start-recovery .*": By(_BY_HAND.test, _MODEL),
     r"aws .*": NotRun(f"it changes or asks an account of AWS; {_MODEL}"),
     # other programs
+    r"(jq|openssl) .*": NotRun("`evidence verify --public-key` does the same"),
+    r"python -m drs evidence verify --public-key .*": by(
+        "unit/cli/test_evidence.py", "test_signatures_are_checked_with_a_public_key"
+    ),
+    r"python -m drs doctor --role ARN": by(
+        "unit/cli/test_readonly.py", "test_doctor_rehearses_another_role_for_those_who_only_look"
+    ),
+    r"AIRFLOW__DRS__ALLOWED_NOTIFIERS=.*": by(
+        "unit/tasks/test_own_code.py", "test_a_notifier_that_is_not_allowed_is_an_error"
+    ),
     r"airflow .*": Run(
         "tests/unit/repository/test_documented_commands.py::test_each_command_of_airflow_is_understood_by_it"
     ),
@@ -147,6 +158,10 @@ OTHER_BLOCKS: dict[tuple[str, str], How] = {
         "unit/cli/test_published_hook.py", "test_a_broken_plan_stops_the_commit"
     ),
     ("docs/evidence.md", "import hashlib, json"): by(
+        "unit/repository/test_documented_commands.py",
+        "test_the_hash_of_a_record_is_computed_as_the_page_says",
+    ),
+    ("docs/evidence.md", "page = open("): by(
         "unit/repository/test_documented_commands.py",
         "test_the_hash_of_a_record_is_computed_as_the_page_says",
     ),
