@@ -100,7 +100,7 @@ TABLE: dict[str, How] = {
     r"python -m tests\.unit\.repository\.documented_commands": by(
         "unit/repository/test_documented_commands.py", "test_every_command_and_block_is_run_by_a_test"
     ),
-    r"python -m simulator .*": by(
+    r"python -m simulator( .*)?": by(
         "simulator/test_server.py", "test_a_signal_ends_it_at_once_and_quietly", "its options exist"
     ),
     r"python -m bench\.campaign .*": by("campaign/test_cases.py", "test_no_promise_is_broken", _MODULE),

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from drs.evidence.page import render_page
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from tests.unit.cli.simulated_aws import Aws
@@ -107,7 +108,7 @@ class Terminal(io.StringIO):
 
 def keep_records(folder: Path) -> Path:
     """Three drills of the plan orders and one of order-system, as the pages show them."""
-    store = EvidenceStore(LocalStorage(folder))
+    store = EvidenceStore(LocalStorage(folder), render_page)
     measured = drill(0).objectives  # of the other months they would be wrong
     for number, by in enumerate(("ada (manual)", "scheduled", "ada (manual)")):
         record = drill(number, failed=number == 2)
