@@ -197,7 +197,7 @@ class WaveSizeLimitExceeded(DrillError):
 class ConcurrentJobsLimitExceeded(DrillError):
     code = Code.CONCURRENT_JOBS_LIMIT_EXCEEDED
     remedy = (
-        "Wait for the jobs in progress to end (`python -m drs jobs --active` lists them), or set "
+        "Wait for the jobs in progress to end (`python -m drs jobs --active --plan PLAN` lists them), or set "
         "`launch: {jobs: per_wave}`, which launches a wave with one job. Then start a new run. DRS allows 20 "
         "jobs in progress and 500 servers in all jobs; neither can be raised."
     )
