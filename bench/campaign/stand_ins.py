@@ -40,7 +40,7 @@ import drs.tasks.publish_measures
 import drs.tasks.send_messages
 import drs.tasks.triggers
 import drs.tasks.watching
-import drs.times
+import drs.text.times
 import drs.validation.checks.http_get
 from bench.campaign.aws import ACCOUNT
 from bench.campaign.clients import ATTEMPTS, Client, open_client
@@ -232,7 +232,7 @@ def _variable(name: str) -> Callable[..., Any]:
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     """What is replaced: where, under which name, and by what."""
-    yield drs.times, "dt", CLOCK
+    yield drs.text.times, "dt", CLOCK
     yield drs.aws.calls, "dt", CLOCK
     yield time, "sleep", _sleep
     yield uuid, "uuid4", _uuid4

@@ -14,7 +14,7 @@ from drs.plan.naming import dag_id
 from drs.tasks.installation import kept_runs
 from drs.tasks.operators.watch import DrsWatchOperator
 from drs.tasks.watching import look_now, read_memory
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch.findings import WatchFinding
 
 if TYPE_CHECKING:

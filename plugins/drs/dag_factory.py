@@ -23,7 +23,6 @@ from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, T
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from drs import shown
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
@@ -39,7 +38,6 @@ from drs.run.proof import (
     VERDICT_TASK_ID,
     group_id,
 )
-from drs.tables import markdown_table
 from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
@@ -51,6 +49,8 @@ from drs.tasks.operators.validate import DrsValidateServersOperator
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.rto_alarm import rto_has_passed
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+from drs.text import shown
+from drs.text.tables import markdown_table
 
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"

@@ -16,7 +16,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from drs import dag_factory, shown
+from drs import dag_factory
 from drs.cli.airflow_follow import launched as followed
 from drs.cli.airflow_logs import as_text, for_operators
 from drs.cli.evidence_show import shown as record_lines
@@ -52,7 +52,6 @@ from drs.run.resolution import resolve
 from drs.run.result import left_in_words, passed
 from drs.run.standing import Gone, OwnInstance, describe, losses
 from drs.runbook import runbook
-from drs.tables import table
 from drs.tasks import question_text
 from drs.tasks.best_effort import tried
 from drs.tasks.drill_task import log_failure
@@ -61,6 +60,8 @@ from drs.tasks.operators.question import answered
 from drs.tasks.operators.validate import DrsValidateServersOperator
 from drs.tasks.question_text import MARKDOWN, PLAIN, Medium
 from drs.tasks.triggers import DrsValidationTrigger
+from drs.text import shown
+from drs.text.tables import table
 from drs.watch import messages as watch
 from drs.watch.view import RunInAws, RunKey
 from tests.unit.drill import (

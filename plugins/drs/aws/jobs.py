@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from drs import shown
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
-from drs.times import clock_time, duration
+from drs.text import shown
+from drs.text.times import clock_time, duration
 
 SILENT_AFTER = 600.0
 """Seconds without a log event after which a waiting task notes that a job is silent."""

@@ -14,7 +14,6 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.aws import call_errors
 from drs.aws.calls import DrsCalls, chunks
 from drs.aws.jobs import Job
@@ -29,7 +28,8 @@ from drs.errors import AccessDenied, CleanupIncomplete
 from drs.run.ledger import Ledger, SupersededError
 from drs.run.log import Log
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 EC2_LOOKS = 9
 """Looks, 10 s apart, after which an instance that EC2 still shows alive counts as a survivor: EC2 may show a

@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.aws.jobs import parse_time
 from drs.run.records import InstanceRecord
+from drs.text import shown
 
 DescribeEc2 = Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]
 """Lists the EC2 instances that match the given filters of DescribeInstances."""

@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from drs.run.records import InstanceRecord
-from drs.tables import table
-from drs.times import age
+from drs.text.tables import table
+from drs.text.times import age
 
 STOPPED = frozenset({"stopping", "stopped"})
 

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from drs import shown
 from drs.plan import Cleanup
 from drs.run.ledger import Ledger
 from drs.run.proof import (
@@ -18,7 +17,8 @@ from drs.run.proof import (
     lost_instances,
 )
 from drs.run.records import CLEANUP_APPROVAL, ApprovalRecord, RunRecord
-from drs.times import clock_time
+from drs.text import shown
+from drs.text.times import clock_time
 
 CLOSING = frozenset({TERMINATE_TASK_ID, EVIDENCE_TASK_ID, VERDICT_TASK_ID})
 """The tasks after the waves. Their states are of an earlier try and say nothing about the drill so far."""

@@ -43,8 +43,8 @@ from drs.run.ledger import Ledger
 from drs.run.proof import EVIDENCE_TASK_ID
 from drs.run.records import RunRecord
 from drs.run.scope import part_of_run, scope_of_run
-from drs.tables import table
-from drs.times import duration as span
+from drs.text.tables import table
+from drs.text.times import duration as span
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",

@@ -12,7 +12,7 @@ from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.cli.airflow_stillness import Stillness
 from drs.cli.common import counted
 from drs.run.records import LaunchRecord, WaveOutcome
-from drs.tables import named
+from drs.text.tables import named
 
 LOOK_EVERY = 1.0
 """Seconds between two polls."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from drs import shown
+from drs.text import shown
 
 TAIL = 20
 """How many messages of a failed task are shown if this package logged no warning or error."""

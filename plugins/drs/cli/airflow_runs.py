@@ -20,7 +20,7 @@ from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.run.records import RunRecord
 from drs.run.request import MANUAL
 from drs.run.scope import Scope, run_kind, scope_of_run
-from drs.times import duration, instant, utc_now
+from drs.text.times import duration, instant, utc_now
 
 _LAST = "last"
 _EXIT_CODES = {

@@ -22,8 +22,8 @@ from drs.evidence.storage import open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan, PlanError, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
-from drs.tables import first_of
-from drs.times import stamp
+from drs.text.tables import first_of
+from drs.text.times import stamp
 
 _PARTS = {
     "scheduler": "No task begins. Start `airflow scheduler`.",

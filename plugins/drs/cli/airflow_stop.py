@@ -11,7 +11,7 @@ from drs.cli.airflow_follow import Follower
 from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.run.proof import CLOSING_TASKS, SETUP_TASK_ID, TaskStates
 from drs.run.records import Stop
-from drs.times import clock_time
+from drs.text.times import clock_time
 
 Say = Callable[[str], None]
 

@@ -30,7 +30,7 @@ from drs.plan.naming import dag_id
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.run.records import InstanceRecord, RunRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from drs.cleanup.clean_up import CleanUp, WaitForJobs

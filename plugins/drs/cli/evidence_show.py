@@ -10,8 +10,8 @@ from drs.evidence.record import CleanupEvidence, Evidence, ServerEvidence, WaveE
 from drs.evidence.summary import judged, kind, mark, not_met, part, seconds
 from drs.evidence.texts import fate, fates
 from drs.run.records import started_by
-from drs.shown import block, line
-from drs.times import instant, stamp
+from drs.text.shown import block, line
+from drs.text.times import instant, stamp
 
 RESULT_HEADER = ("began (UTC)", "kind", "result", "RTO", "validated", "RPO")
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from drs import shown
 from drs.aws.calls import DrsCalls
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
@@ -21,8 +20,9 @@ from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_
 from drs.plan import durations
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
-from drs.times import duration as span
-from drs.times import instant, utc_now
+from drs.text import shown
+from drs.text.times import duration as span
+from drs.text.times import instant, utc_now
 
 DAY = dt.timedelta(hours=24)
 NOT_LAUNCHED = "NOT LAUNCHED"

@@ -32,7 +32,7 @@ from drs.plan.overlap import Overlap, overlaps
 from drs.plan.schedule import next_times
 from drs.plan.schedule_words import in_words
 from drs.plan.schema import schema_text
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 MOST_NOTES = 20
 """Pairs of plans that are listed for people."""

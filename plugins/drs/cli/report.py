@@ -38,8 +38,8 @@ from drs.plan import Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.plan.schedule import next_time
 from drs.run.ticks import MissedTick, make_up
-from drs.tables import first_of
-from drs.times import age, stamp, utc_now
+from drs.text.tables import first_of
+from drs.text.times import age, stamp, utc_now
 
 InAirflow = Literal["active", "paused", "absent", "unknown"]
 """Whether the plan's DAG runs by its schedule: not if it is paused, or if Airflow has no such DAG. Unknown if

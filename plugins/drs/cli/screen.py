@@ -11,8 +11,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-from drs import shown
-from drs.tables import table
+from drs.text import shown
+from drs.text.tables import table
 
 SHORT = 30
 """A cell of at most so many characters is never wrapped."""

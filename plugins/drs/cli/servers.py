@@ -13,7 +13,7 @@ from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan
 from drs.cli.screen import show_table
 from drs.errors import InvalidField
 from drs.run.resolution import ResolutionProblem, resolve
-from drs.times import duration, instant, stamp
+from drs.text.times import duration, instant, stamp
 
 
 def add_commands(commands: Any) -> None:

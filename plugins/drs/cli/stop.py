@@ -32,7 +32,7 @@ from drs.cli.airflow_stop import Say, StoppedRun
 from drs.cli.common import BROKEN, INTERRUPTED, OK, UNANSWERED, USAGE, add_parser, duration, print_json
 from drs.plan.naming import plan_name
 from drs.run.records import Stop
-from drs.times import stamp, utc_now
+from drs.text.times import stamp, utc_now
 
 OTHERS_END = 60.0
 """Seconds that the command waits for other runs of a DAG before it pauses the DAG again. When a DAG is

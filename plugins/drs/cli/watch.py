@@ -26,7 +26,7 @@ from drs.cli.common import (
 )
 from drs.cli.evidence_store import add_path, open_store
 from drs.cli.screen import show_table
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from drs.cli.watch_airflow import Plans

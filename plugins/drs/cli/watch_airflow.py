@@ -19,7 +19,7 @@ from drs.evidence.store import EvidenceStore
 from drs.plan import BrokenPlan, Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 from drs.run.records import RunRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch.airflow_view import ENDED, AirflowView, DagInAirflow, KeptJobs, RunInAirflow, TaskSeen
 from drs.watch.kept import kept_by, kept_in_evidence
 from drs.watch.view import RunInAws, RunKey, View, has_untagged, runs_in

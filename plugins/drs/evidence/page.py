@@ -11,10 +11,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from drs import shown, times
 from drs.evidence import axis, drawing, texts
 from drs.evidence.record import Evidence, InstanceEvidence
 from drs.run.records import RECOVERY_APPROVAL
+from drs.text import shown, times
 
 
 def render_page(record: Evidence) -> str:

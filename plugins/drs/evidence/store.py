@@ -18,7 +18,7 @@ from drs.evidence.coverage import Examined, examine
 from drs.evidence.record import Evidence, Link, RunFindings, Signature
 from drs.evidence.storage import RecordStorage, UnusableFileError
 from drs.run.ticks import MissedTick
-from drs.times import SEARCH_CLOCK_SKEW
+from drs.text.times import SEARCH_CLOCK_SKEW
 
 if TYPE_CHECKING:
     from drs.evidence.signatures import PublicKey

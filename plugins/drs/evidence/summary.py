@@ -8,7 +8,7 @@ from typing import Any
 from drs.evidence.objectives import Unmet, missed, unmet
 from drs.evidence.record import Evidence, Measure
 from drs.run.scope import part_of, run_kind
-from drs.times import duration
+from drs.text.times import duration
 
 
 def measured(record: Evidence) -> dict[str, float | None]:

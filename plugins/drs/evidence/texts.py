@@ -16,7 +16,7 @@ from drs.evidence.record import (
 from drs.evidence.summary import not_met, part
 from drs.run import records
 from drs.run.records import launch_in_words
-from drs.times import duration
+from drs.text.times import duration
 
 MARKS = {"passed": "✓", "failed": "✕", "warned": "△", "left_out": "–", "not_reached": "○"}
 """The mark of a state. The marks differ in shape, so that a print in black and white shows the difference."""

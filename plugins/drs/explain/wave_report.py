@@ -6,14 +6,14 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from drs import shown
 from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
 from drs.aws.refusals.meaning import OTHERWISE
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
-from drs.tables import first_of, named, table
-from drs.times import age, clock_time, duration
+from drs.text import shown
+from drs.text.tables import first_of, named, table
+from drs.text.times import age, clock_time, duration
 
 REMEDIES = 3
 """Remedies in a message; the details above it contain all of them."""

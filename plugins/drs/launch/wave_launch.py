@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.aws import call_errors
 from drs.aws.jobs import Job, live_holders
 from drs.errors import (
@@ -32,8 +31,9 @@ from drs.run.log import Log
 from drs.run.ownership import LOOK_BEHIND, find_made_by, is_own, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, WaitUntil
-from drs.tables import named
-from drs.times import clock_time, duration, utc_now
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from drs.aws.calls import DrsCalls

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from drs import shown
 from drs.evidence.summary import objectives_in_words
 from drs.plan import Approval
 from drs.run.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveOutcome
 from drs.run.scope import part_of_run, scope_in_words, scope_of_run
-from drs.tables import table
-from drs.times import clock_time, duration
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import clock_time, duration
 
 Event = Literal[
     "started",

@@ -19,7 +19,7 @@ from drs.plan.cycles import cycles
 from drs.plan.near import Names, shown
 from drs.plan.places import misplaced
 from drs.plan.problems import PlanContradiction
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""

@@ -23,7 +23,7 @@ from drs.plan.near import folded, nearest, shown
 from drs.plan.problems import BrokenPlan, PlanContradiction, PlanError, PlanProblem, key_of
 from drs.plan.pydantic_errors import explain, place
 from drs.plan.source import Document, Flaw
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 SUFFIXES = (".yaml", ".yml")
 MOST_PROBLEMS = 50

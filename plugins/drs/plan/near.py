@@ -10,7 +10,7 @@ import heapq
 import re
 from collections.abc import Collection, Iterable
 
-from drs.shown import line
+from drs.text.shown import line
 
 MOST_SHOWN = 80
 """Characters of a file's text that a message repeats."""

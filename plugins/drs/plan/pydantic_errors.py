@@ -22,7 +22,7 @@ from drs.plan.problems import PlanContradiction
 from drs.plan.schema import owner_of, path_at, schema_at
 from drs.plan.source import Document, KeyPath, meaning
 from drs.plan.wrong_type import Invalid
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 _CHOICE_OF_MODEL = ("union_tag_not_found", "union_tag_invalid")
 _HOW_LONG = "Write a number with its unit, such as 30s, 5m, 1h30m or 2d, or ISO 8601 such as PT30S."

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from drs import errors
 from drs.errors import Code, DrillError
 from drs.run.records import Resolution
-from drs.tables import table
+from drs.text.tables import table
 
 Severity = Literal["error", "warning"]
 

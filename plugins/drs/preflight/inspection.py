@@ -23,7 +23,7 @@ from drs.preflight.role_session import short_role_session
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.run.resolution import nothing_to_launch, resolve
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 LEAVES_OUT = frozenset(
     {

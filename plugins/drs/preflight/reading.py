@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.aws.call_errors import CREDENTIALS, error_code, explain, unavailable
 from drs.aws.calls import LOOK_BACK
 from drs.aws.clients import AwsClients
@@ -31,7 +30,8 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution
-from drs.times import duration, utc_now
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from drs.run.records import Resolution, ResolvedServer
-from drs.tables import first_of, named
+from drs.text.tables import first_of, named
 
 
 class Servers:

@@ -10,11 +10,11 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drs import shown
 from drs.aws.jobs import Job
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, INSTALLATION_TAG, RUN_ID_TAG, RUN_TAG
-from drs.times import duration, minute
+from drs.text import shown
+from drs.text.times import duration, minute
 
 Activity = Callable[[Job], str | None]
 """What the run that started a job is doing now, as a clause; ``None`` if the run has ended or does not exist.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
-from drs import shown
 from drs.errors import Code, StoppedByHand
 from drs.plan.check_labels import asked_of
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
@@ -22,8 +21,9 @@ from drs.run.records import (
     WaveResolution,
 )
 from drs.run.standing import describe, ended_too_early, launched_servers
-from drs.tables import named
-from drs.times import clock_time
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import clock_time
 
 SETUP_TASK_ID = "open"
 """The first task. If it is skipped, Airflow skips the three closing tasks too."""

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from drs import shown
 from drs.plan import Plan
 from drs.run.timeline import Timeline
+from drs.text import shown
 
 ExecutionType = Literal["DRILL", "RECOVERY"]
 RECOVERY_APPROVAL = "*recovery*"

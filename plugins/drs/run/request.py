@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drs import shown
 from drs.errors import InvalidExecutionType, InvalidField, MissingField, PlanHasNoWaves
 from drs.plan import Plan
 from drs.run.records import ExecutionType
-from drs.tables import first_of
+from drs.text import shown
+from drs.text.tables import first_of
 
 MANUAL = "manual"
 """Airflow's word for a run that somebody started, in the UI or over the API."""

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drs import shown
 from drs.aws.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 from drs.errors import (
     ConcurrentJobsLimitExceeded,
@@ -20,6 +19,7 @@ from drs.errors import (
 )
 from drs.plan import Plan, ProtectionGroup
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
+from drs.text import shown
 
 
 @dataclass(frozen=True)

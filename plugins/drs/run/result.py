@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from drs import shown
 from drs.run.fates import InstanceFate, fates
 from drs.run.ledger import Ledger
 from drs.run.records import RunRecord
 from drs.run.scope import part_of_run, scope_of_run
-from drs.tables import first_of
+from drs.text import shown
+from drs.text.tables import first_of
 
 
 def passed(ledger: Ledger, run: RunRecord, missed: Sequence[str] = ()) -> str:

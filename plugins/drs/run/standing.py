@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from drs import shown
 from drs.aws.jobs import Job
 from drs.aws.states import JobType
 from drs.plan.naming import plan_name
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
-from drs.tables import named
-from drs.times import minute
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import minute
 
 LISTING_DELAY = dt.timedelta(seconds=90)
 """How long after its launch DRS or EC2 may not list an instance yet. Until then a missing one is no loss."""

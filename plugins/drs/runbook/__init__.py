@@ -14,11 +14,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from drs import shown
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
 from drs.run.records import Resolution, ResolvedServer
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 FUNCTIONS = Path(__file__).with_name("functions.sh")
 

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
-from drs import shown
 from drs.run.ledger import Ledger
+from drs.text import shown
 
 PATIENCE = 15.0
 """Seconds that a task waits for an endpoint that does not answer."""

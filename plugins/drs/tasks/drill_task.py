@@ -22,7 +22,7 @@ from airflow.sdk.exceptions import (
 )
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import settings, shown
+from drs import settings
 from drs.aws.call_errors import explain, unexplained
 from drs.errors import BEFORE_CLEAN_UP, AirflowUnavailable, DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
@@ -30,7 +30,8 @@ from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import notify_failure
 from drs.tasks.task_log import explained, is_explained, quiet_process
-from drs.times import duration, utc_now
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any
 
-from drs import shown
 from drs.cleanup.prices import COST_HEADER, basis, cost_cells, total
 from drs.run.records import InstanceRecord, LaunchRecord, RunRecord, WaveOutcome, WaveResolution
-from drs.tables import markdown_table, table
-from drs.times import utc_now
+from drs.text import shown
+from drs.text.tables import markdown_table, table
+from drs.text.times import utc_now
 
 WaveSoFar = tuple[str, LaunchRecord | None, WaveOutcome | None]
 """A wave's name, its launch and how that ended, as far as there are records of it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
-from drs import settings, shown
+from drs import settings
 from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge, parse_time
 from drs.aws.states import JobStatus, LaunchStatus
 from drs.errors import AccessDenied, DrillFailed, JobStartTimeout, JobTimeout, ServerLaunchFailed
@@ -33,7 +33,8 @@ from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, r
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
 from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
-from drs.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
+from drs.text import shown
+from drs.text.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.aws.call_errors import unavailable
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.cleanup.drill_instances import DescribeEc2
@@ -31,7 +30,8 @@ from drs.run.standing import (
     missing,
 )
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.times import utc_now
+from drs.text import shown
+from drs.text.times import utc_now
 
 
 def require_standing(

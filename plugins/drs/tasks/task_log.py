@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from drs import shown
+from drs.text import shown
 
 NOISE = (
     "aiobotocore.credentials",

@@ -16,16 +16,17 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import settings, shown
+from drs import settings
 from drs.aws.call_errors import unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.aws.jobs import Job, JobWatch, LogEvent
 from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
-from drs.tables import named
 from drs.tasks.shared_client import shared_client
 from drs.tasks.task_log import quiet_trigger
-from drs.times import SEARCH_CLOCK_SKEW, utc_now
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import SEARCH_CLOCK_SKEW, utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 

@@ -14,7 +14,7 @@ from drs.aws.clients import AsyncAwsClients
 from drs.plan.check_labels import ALWAYS, labelled
 from drs.run.own_code import AllowedCode
 from drs.run.records import CheckResult
-from drs.times import duration, utc_now
+from drs.text.times import duration, utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
 from drs.validation.observation import Observation, failed, not_yet
 from drs.validation.server import Subject

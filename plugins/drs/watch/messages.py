@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 
-from drs import shown
 from drs.cleanup.prices import COST_HEADER, cost_cells, cost_listing
 from drs.errors import Code
 from drs.notify.messages import Notice, run_link, watch_found
 from drs.plan.naming import plan_name
 from drs.run.ownership import INSTALLATION_TAG
-from drs.tables import table
-from drs.times import age, duration, minute
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import age, duration, minute
 from drs.watch.airflow_view import DagInAirflow, RunInAirflow, TaskSeen
 from drs.watch.findings import WatchFinding
 from drs.watch.view import DrillInstance, RunInAws, Unreadable

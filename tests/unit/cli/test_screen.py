@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from drs.cli.screen import fitted
-from drs.tables import table
+from drs.text.tables import table
 
 ROOT = Path(__file__).parents[3]
 RUN = "manual__2026-11-24T02:49:35.405480+00:00_1f9658c2"

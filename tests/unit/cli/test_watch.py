@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from drs.run.records import CleanupRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 from tests.unit.cli.simulated_aws import ACCOUNT, OTHER_REGION, REGION, WEB, Aws, plan_text, run_of
 from tests.unit.drill import APPLICATION, DATABASE, make_plan, make_run
 from tests.unit.fake_airflow import FakeAirflow, fake_airflow

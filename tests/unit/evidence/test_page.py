@@ -14,7 +14,7 @@ import pytest
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence, ServerEvidence
 from drs.run.records import ApprovalRecord, Stop
-from drs.times import duration, instant
+from drs.text.times import duration, instant
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
     LAUNCH_SECONDS,

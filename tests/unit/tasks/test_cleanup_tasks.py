@@ -22,7 +22,6 @@ from airflow.sdk.exceptions import (
 )
 from botocore.exceptions import ClientError
 
-from drs import shown
 from drs.cleanup.clean_up import CleanUp
 from drs.cleanup.lost import NOT_BY_THIS_RUN
 from drs.run.proof import doubts, lost_instances
@@ -34,6 +33,7 @@ from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators import question, terminate
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.text import shown
 from simulator.engine.faults import StuckConversion
 from tests.unit.drill import DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import SimulatedDrill, describe_ec2

@@ -28,7 +28,7 @@ from drs.tasks.operators import evidence as module
 from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
 from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_event, make_plan, make_run

@@ -32,7 +32,7 @@ from drs.tasks.triggers import (
     DrsJobStartedTrigger,
     DrsValidationTrigger,
 )
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 from tests.unit.tasks.large_aws import JOBS, SERVERS, LargeAws, instance_id, job_id, numbers_of, server_id
 from tests.unit.tasks.loop_monitor import LoopMonitor

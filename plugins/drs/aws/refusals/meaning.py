@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from drs import shown
 from drs.aws.access_denied import statement
 from drs.aws.refusals.aws_side import AWS_SIDE
 from drs.aws.refusals.credentials import CREDENTIALS
@@ -18,6 +17,7 @@ from drs.aws.refusals.quotas import QUOTAS
 from drs.aws.refusals.services import SERVICES, UNKNOWN
 from drs.aws.refusals.settings import SETTINGS
 from drs.aws.refusals.text import ErrorText, read_text, without_names
+from drs.text import shown
 
 KINDS: tuple[ErrorKind, ...] = (
     *PERMISSIONS,

@@ -20,8 +20,8 @@ SERVICES: tuple[ErrorKind, ...] = (
         phrase="another job holds the server",
         vague_codes=("ConflictException",),
         cause='DRS refused the call because of something else that is going on. AWS says: "{said}"',
-        remedy="Wait for the job that holds the server to end: `python -m drs jobs --active --plan PLAN` lists "
-        "the live ones. DRS cannot cancel a job.",
+        remedy="Wait for the job that holds the server to end: `python -m drs jobs --active --plan PLAN` "
+        "lists the live ones. DRS cannot cancel a job.",
         retry_is_safe=False,
         examples=("ConflictException: One or more of the Source Servers are in an ongoing job",),
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from drs import shown
 from drs.errors import Code, RecoveryInstanceExists, ServerConflict
 from drs.preflight.facts import Facts, RecoveryInstance
 from drs.preflight.findings import Finding
@@ -12,7 +11,8 @@ from drs.preflight.inputs import PreflightInputs
 from drs.preflight.own_jobs import own_jobs
 from drs.preflight.servers import Servers
 from drs.run.other_drills import OtherDrill, why_held
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 
 def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
-from drs import shown
 from drs.errors import AgentNotReporting, CheckUnavailable, UnhealthyServerReplication
 from drs.plan.durations import render
 from drs.preflight.facts import Facts, SourceServer
 from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 AGENT_SILENT_AFTER = dt.timedelta(minutes=15)
 """An agent contacts DRS about every 10 minutes or more often: DisconnectSourceServer relies on that when it

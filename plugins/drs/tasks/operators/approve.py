@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.plan import Approval, Plan
 from drs.run.ledger import Ledger
@@ -30,7 +29,8 @@ from drs.tasks.operators.question import (
 )
 from drs.tasks.question_text import Medium
 from drs.tasks.standing import require_standing_before_question
-from drs.times import duration, utc_now
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

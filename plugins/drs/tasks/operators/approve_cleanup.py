@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from drs import shown
 from drs.errors import ApprovalRejected
 from drs.plan import Approval
 from drs.run.records import CLEANUP_APPROVAL, RunRecord
@@ -25,6 +24,7 @@ from drs.tasks.operators.question import (
 )
 from drs.tasks.question_text import Medium
 from drs.tasks.standing import require_standing_before_question
+from drs.text import shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
-from drs import settings, shown
+from drs import settings
 from drs.errors import DrillError, InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
 from drs.plan.naming import plan_name
@@ -26,7 +26,8 @@ from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.schedules import known_schedule
 from drs.tasks.send_messages import notify_missed, notify_start
 from drs.tasks.task_log import explained
-from drs.times import utc_now
+from drs.text import shown
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

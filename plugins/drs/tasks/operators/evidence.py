@@ -14,7 +14,7 @@ from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import settings, shown
+from drs import settings
 from drs.aws.jobs import Job, LogEvent
 from drs.errors import EvidenceIncomplete
 from drs.evidence.assemble import assemble
@@ -34,13 +34,14 @@ from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
 from drs.run.request import MANUAL
 from drs.run.ticks import MISSED, MissedTick
-from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
 from drs.tasks.identity import find_run
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.tasks.signing import signer
-from drs.times import utc_now
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import utc_now
 from drs.version import VERSION
 
 if TYPE_CHECKING:

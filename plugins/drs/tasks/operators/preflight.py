@@ -17,7 +17,6 @@ from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
-from drs.tables import table
 from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
@@ -31,7 +30,8 @@ from drs.tasks.hook import DrsHook
 from drs.tasks.own_code import code_findings
 from drs.tasks.signing import key_findings
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, utc_now
+from drs.text.tables import table
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

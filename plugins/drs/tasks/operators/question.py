@@ -12,7 +12,6 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.execution_time.hitl import HITLUser
 
-from drs import shown
 from drs.cleanup.drill_instances import drill_instances, instances_to_show, with_types
 from drs.plan import Approval
 from drs.run.ledger import Ledger
@@ -23,7 +22,8 @@ from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.tasks.question_text import Medium
 from drs.tasks.send_messages import notify_question
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

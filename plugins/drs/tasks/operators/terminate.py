@@ -10,7 +10,7 @@ from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import settings, shown
+from drs import settings
 from drs.cleanup.clean_up import CleanUp, WaitForJobs
 from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
@@ -30,7 +30,8 @@ from drs.tasks.identity import find_run
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.standing import find_losses
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

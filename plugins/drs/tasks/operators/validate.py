@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
-from drs import settings, shown
+from drs import settings
 from drs.aws.access_denied import allow
 from drs.aws.refusals import meaning_of
 from drs.errors import BEFORE_CLEAN_UP, DrillFailed, ValidationFailed
@@ -24,7 +24,6 @@ from drs.run.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.tables import named, table
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     chosen_wave,
@@ -38,7 +37,9 @@ from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
 from drs.tasks.worker_clients import WorkerClients
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.tables import named, table
+from drs.text.times import clock_time, utc_now
 from drs.validation.observation import first_line
 from drs.validation.runner import DENIES, failures, last_deadline
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import BaseOperator
 
-from drs import shown
 from drs.errors import Code, DrillError, error_class
 from drs.evidence.objectives import Unmet, read_unmet
 from drs.notify.messages import record_facts, result_facts
@@ -17,6 +16,7 @@ from drs.run.result import left_in_words, passed
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states
 from drs.tasks.identity import find_run
 from drs.tasks.send_messages import notify_pass, told
+from drs.text import shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

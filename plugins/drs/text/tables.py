@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from drs import shown
+from drs.text import shown
 
 NAMED = 5
 """Items of a long list that a message names."""

@@ -9,8 +9,8 @@ import shlex
 import pytest
 from markdown_it import MarkdownIt
 
-from drs import shown
-from drs.tables import markdown_table, table
+from drs.text import shown
+from drs.text.tables import markdown_table, table
 
 
 @pytest.mark.parametrize(
