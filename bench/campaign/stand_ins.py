@@ -50,6 +50,7 @@ from bench.campaign.watchman import PlansFolder
 from drs.aws.clients import AwsClients
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
+from drs.run.own_code import AllowedCode
 from drs.run.records import RunRecord
 from drs.tasks.hook import DrsHook
 from simulator.engine.instances import OpenPort
@@ -269,6 +270,8 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     constants: Mapping[str, Any] = {
         "watch_terminates": True,
         "watch_notifiers": (),
+        "allowed_code": AllowedCode(),
+        "evidence_kms_key_id": None,
         "deferrable": True,
         "poll_interval": POLL,
         "poll_interval_near": POLL_NEAR,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from drs.cli.common import counted
+from drs.cli.screen import fitted, terminal_width
 from drs.evidence.record import CleanupEvidence, Evidence, ServerEvidence, WaveEvidence
 from drs.evidence.summary import judged, kind, mark, not_met, part, seconds
 from drs.evidence.texts import fate, fates
 from drs.run.records import started_by
 from drs.shown import block, line
-from drs.tables import table
-from drs.times import instant
+from drs.times import instant, stamp
 
-RESULT_HEADER = ("began", "kind", "result", "RTO", "validated", "RPO")
+RESULT_HEADER = ("began (UTC)", "kind", "result", "RTO", "validated", "RPO")
 
 
 def result_cells(record: Evidence) -> tuple[str, ...]:
@@ -40,9 +40,9 @@ def shown(record: Evidence) -> Iterator[str]:
         yield f"  missed    {each.says}"
     if run.stop:
         why = f": {line(run.stop.reason)}" if run.stop.reason else ""
-        yield f"  stopped   by {line(run.stop.by)} at {instant(run.stop.at, '-')}{why}"
+        yield f"  stopped   by {line(run.stop.by)} at {stamp(run.stop.at)}{why}"
     by = started_by(run.initiator, run.run_type, record.plan.content)
-    yield f"  run       {line(run.run_id)}, began {instant(run.began_at, '-')}, by {by}"
+    yield f"  run       {line(run.run_id)}, began {stamp(run.began_at, '-')}, by {by}"
     if run.reason:
         yield f"  reason    {line(run.reason)}"
     yield f"  target    account {target.account_id}, {target.region}"
@@ -54,7 +54,7 @@ def shown(record: Evidence) -> Iterator[str]:
     yield f"  RPO       {judged(objectives.rpo)}"
     for about, answer in record.approvals.items():
         word = "approved" if answer.approved else "rejected"
-        said = f"{answer.answered} {answer.by} at {instant(answer.at, '-')} {answer.comment}".rstrip()
+        said = f"{answer.answered} {answer.by} at {stamp(answer.at)} {answer.comment}".rstrip()
         yield f"  {word}  {about}: {line(said)}"
     yield ""
     yield from _waves(record)
@@ -64,7 +64,7 @@ def shown(record: Evidence) -> Iterator[str]:
         ("Instances that somebody else ended during the drill", [*_losses(record)]),
         (
             "Scheduled runs since the previous record that launched nothing",
-            [f"{instant(tick.due, '-')} {tick.fate}: {tick.why}" for tick in record.missed_before],
+            [f"{stamp(tick.due)} {tick.fate}: {tick.why}" for tick in record.missed_before],
         ),
         ("Excluded servers", [f"{each.server_id}: {each.why}" for each in record.excluded]),
         ("Notes", [*record.remarks]),
@@ -74,6 +74,8 @@ def shown(record: Evidence) -> Iterator[str]:
             yield from (f"- {line(each)}" for each in lines)
     yield f"\nClean-up: {_cleaned(record)}"
     yield f"Evidence SHA-256: {record.hash}"
+    if record.signature:
+        yield f"Signed with: {record.signature.key_id} ({record.signature.algorithm}); `verify` checks it"
     before = record.previous
     yield f"Previous record: {before.id} {before.hash}" if before else "This is the first record of its plan."
 
@@ -103,7 +105,8 @@ def _waves(record: Evidence) -> Iterator[str]:
         for server in wave.servers
     ]
     if rows:
-        yield table(("wave", "server", "name", "launch", "checks", "took", "data age", "job"), rows)
+        header = ("wave", "server", "name", "launch", "checks", "took", "data age", "job")
+        yield fitted(header, rows, below=("job", "name", "wave"), width=terminal_width())
     for wave in record.waves:
         if wave.state in {"left_out", "not_reached"}:
             yield f"Wave {wave.name} was {wave.state.replace('_', ' ')}: {line(wave.why or 'not known')}"

@@ -15,12 +15,12 @@ from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
 from drs.cli.aws import NO_AWS, access_to_place, add_place, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, duration, print_json
+from drs.cli.screen import show_table
 from drs.errors import InvalidField
 from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_of
 from drs.plan import durations
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
-from drs.tables import table
 from drs.times import duration as span
 from drs.times import instant, utc_now
 
@@ -85,7 +85,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([_summary(job) for job in listed])
     elif listed:
-        print(_jobs_table(listed))
+        _show_jobs(listed)
     else:
         kind = "live DRS job" if arguments.active else "DRS job"
         print(f"There is no {kind} of the last {durations.render(arguments.since)} in {access.region}.")
@@ -116,7 +116,7 @@ def _plan_of(job: Job) -> str | None:
     return plan_name(dag) if dag else None
 
 
-def _jobs_table(jobs: Sequence[Job]) -> str:
+def _show_jobs(jobs: Sequence[Job]) -> None:
     rows = [
         (
             job.job_id,
@@ -130,8 +130,17 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
         )
         for job in jobs
     ]
-    header = ("job", "initiated by", "status", "created (UTC)", "took", "servers", "of which", "plan and run")
-    return table(header, rows)
+    header = (
+        "job",
+        "initiated by",
+        "status",
+        "created (UTC)",
+        "took",
+        "servers",
+        "launch status",
+        "plan and run",
+    )
+    show_table(header, rows, below=("plan and run", "initiated by", "servers", "took"))
 
 
 def _took(job: Job) -> str:
@@ -209,7 +218,8 @@ def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome])
             )
             for outcome in outcomes
         ]
-        print("\n" + table(("server", "launch status", "instance", ""), rows))
+        print()
+        show_table(("server", "launch status", "instance", "result"), rows)
     if log:
         entries = [
             (
@@ -221,7 +231,9 @@ def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome])
             )
             for event in log
         ]
-        print("\n" + table(("at (UTC)", "server", "event", "instance", "which means"), entries))
+        print()
+        header = ("at (UTC)", "server", "event", "instance", "which means")
+        show_table(header, entries, below=("which means", "instance"))
 
 
 def _verdict(job: Job, outcome: ServerOutcome) -> str:

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, counted, print_json
+from drs.cli.common import (
+    BROKEN,
+    OK,
+    PLANS_VARIABLE,
+    USAGE,
+    add_json,
+    add_parser,
+    counted,
+    plans_folder,
+    print_json,
+)
+from drs.cli.own_code import code_problems
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
@@ -44,9 +55,9 @@ def _add_validate(commands: Any) -> None:
         "paths",
         nargs="*",
         type=Path,
-        default=[PLANS_FOLDER],
+        default=[plans_folder()],
         metavar="PATH",
-        help=f"a plan file, or a folder of plan files (default: {PLANS_FOLDER})",
+        help=f"a plan file, or a folder of plan files (default: {PLANS_VARIABLE}, or include/plans)",
     )
     add_json(parser)
     parser.set_defaults(run=_validate)
@@ -69,6 +80,13 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
+    for found in _read(path):
+        file = path / f"{found.name}.yaml" if isinstance(found, Plan) and path.is_dir() else path
+        problems = tuple(code_problems(found, file)) if isinstance(found, Plan) else ()
+        yield BrokenPlan(found.name, file, problems) if isinstance(found, Plan) and problems else found
+
+
+def _read(path: Path) -> Iterator[Plan | BrokenPlan]:
     try:
         found = load_folder(path) if path.is_dir() else [load_plan(path)]
     except PlanError as error:

@@ -7,7 +7,7 @@ from typing import Any
 
 from drs.evidence.objectives import Unmet, missed, unmet
 from drs.evidence.record import Evidence, Measure
-from drs.run.scope import part_of
+from drs.run.scope import part_of, run_kind
 from drs.times import duration
 
 
@@ -67,8 +67,7 @@ def seconds(value: float | None) -> str:
 
 def kind(record: Evidence) -> str:
     """The kind of run, in words."""
-    more = {"full": "", "partial": " (partial)", "dry_run": " (dry run)"}
-    return f"{record.run.execution_type}{more[record.scope]}"
+    return run_kind(record.run.execution_type, record.scope)
 
 
 def part(record: Evidence) -> str:

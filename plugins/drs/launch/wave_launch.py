@@ -164,14 +164,14 @@ class WaveLaunch:
 
     def _release_ended_holders(self) -> None:
         timeline = self._record.timeline
-        holders = {slot.holder for slot in timeline.servers if slot.waiting and slot.holder}
+        holders = timeline.waits_for(self._now())
         if not holders:
             return
         live = {job.job_id for job in self._hook.describe_jobs(holders) if job.live}
         if ended := holders - live:
-            self._log.info(
-                "Job %s has ended; the servers that it held are tried now.", ", ".join(sorted(ended))
-            )
+            held = any(slot.waiting and slot.holder in ended for slot in timeline.servers)
+            then = "the servers that it held are tried now" if held else "DRS's quota has room again"
+            self._log.info("Job %s has ended; %s.", ", ".join(sorted(ended)), then)
             self._record.move_to(timeline.released(ended, self._now()))
 
     # --- one call ---------------------------------------------------------------------------------------
@@ -475,9 +475,9 @@ class WaveLaunch:
         :raises ConcurrentJobsLimitExceeded: the wait has lasted too long
         """
         now = self._now()
-        timeline = self._record.timeline.paused(now, "quota")
-        self._record.move_to(timeline)
         live = self._hook.live_jobs()
+        timeline = self._record.timeline.paused(now, "quota", until_one_of=[job.job_id for job in live])
+        self._record.move_to(timeline)
         jobs = ", ".join(job.job_id for job in live) or "none that DRS lists"
         if timeline.paused_for(now) >= timeline.conflict_timeout:
             raise ConcurrentJobsLimitExceeded(
@@ -486,7 +486,8 @@ class WaveLaunch:
             )
         assert timeline.paused_until is not None
         self._log.warning(
-            "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s.",
+            "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s, or when one of "
+            "them has ended.",
             shown.line(error),
             len(live),
             jobs,

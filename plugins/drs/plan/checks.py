@@ -160,7 +160,8 @@ class PythonCheck(_Check):
     function: Annotated[
         DottedPath,
         Field(
-            description="The dotted path of a function that Airflow's processes can import.",
+            description="The dotted path of a function that is marked with @drs_check, and that Airflow's "
+            "processes can import.",
             examples=["my_team.checks.orders_table"],
         ),
     ]

@@ -25,6 +25,12 @@ def scope_of(*, plan_waves: int, waves: int, excluded: int, dry_run: bool) -> Sc
     return "full" if waves == plan_waves and not excluded else "partial"
 
 
+def run_kind(execution_type: str, scope: Scope) -> str:
+    """``DRILL``, ``DRILL (partial)``, ``RECOVERY (dry run)``: what kind of run it is, for tables."""
+    more = {"full": "", "partial": " (partial)", "dry_run": " (dry run)"}
+    return f"{execution_type}{more[scope]}"
+
+
 def part_of(*, plan_waves: int, waves: int, excluded: int) -> str:
     """``2 of 3 waves, 1 server excluded``: what a partial run covers."""
     part = f"{waves} of {plan_waves} waves"

@@ -16,7 +16,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs import shown
+from drs import settings, shown
 from drs.aws.call_errors import unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.aws.jobs import Job, JobWatch, LogEvent
@@ -255,7 +255,14 @@ class DrsValidationTrigger(_DrsTrigger):
     ) -> Validation:
         wave = WaveToCheck.model_validate(self.wave)
         self._names = {server.server_id: server.name for server in wave.servers}
-        return Validation(wave, clients, every=self.poll, report=report or self._log_result, now=utc_now)
+        return Validation(
+            wave,
+            clients,
+            every=self.poll,
+            report=report or self._log_result,
+            allowed=settings.allowed_code(),
+            now=utc_now,
+        )
 
     def _log_result(self, result: CheckResult) -> None:
         log = self.log.info if result.passed else self.log.warning

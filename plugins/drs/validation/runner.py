@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws.call_errors import DENIED, error_code, meaning, unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.plan.check_labels import ALWAYS, labelled
+from drs.run.own_code import AllowedCode
 from drs.run.records import CheckResult
 from drs.times import duration, utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
@@ -47,6 +48,7 @@ class Validation:
     :param clients: gives the clients of AWS
     :param every: seconds between two looks of one check
     :param report: called with each result as soon as it is known
+    :param allowed: the functions that checks of type ``python`` may call
     :param now: the clock
     """
 
@@ -57,9 +59,11 @@ class Validation:
         *,
         every: float,
         report: Callable[[CheckResult], None],
+        allowed: AllowedCode | None = None,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._wave = wave
+        self._allowed = allowed or AllowedCode()
         self._every = every
         self._report = report
         self._now = now
@@ -88,7 +92,9 @@ class Validation:
             subject = Subject(self._wave, server, self._reader)
             yield _PendingCheck(ALWAYS, server, _always(subject), FOR_THE_INSTANCE)
             for label, asked in labelled(self._wave.checks[server.group]):
-                yield _PendingCheck(label, server, look_at(subject, label, asked), asked.timeout)
+                yield _PendingCheck(
+                    label, server, look_at(subject, label, asked, self._allowed), asked.timeout
+                )
 
     async def _repeated(self, check: _PendingCheck) -> CheckResult:
         deadline = self._wave.began_at + check.timeout

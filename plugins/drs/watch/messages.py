@@ -38,6 +38,7 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
         message=" ".join((message, *_what_it_has(left))),
         remedy=remedy,
         details=cost_listing(left.records, now) if left and left.instances else "",
+        instances=tuple(left.records) if left else (),
         place=left.place if left else None,
         dag_id=run.dag_id,
         run_id=run.run_id,
@@ -159,6 +160,7 @@ def orphaned(
         message=" ".join(parts),
         remedy=" ".join(remedy),
         details=cost_listing(left.records, now) if left.instances else "",
+        instances=tuple(left.records),
         place=left.place,
         dag_id=left.key.dag_id,
         run_id=left.key.run_id,
@@ -222,10 +224,19 @@ def unreadable(blind: Unreadable) -> WatchFinding:
     )
 
 
-def facts_table(rows: Iterable[tuple[DrillInstance, str, str, str]], now: dt.datetime) -> str:
+FACTS_HEADER = ("recovery instance", "server", *COST_HEADER, "job", "plan", "run", "why it is no finding")
+Fact = tuple[DrillInstance, str, str, str]
+"""A drill instance that is no finding, its plan, its run, and why it is none."""
+
+
+def facts_table(rows: Iterable[Fact], now: dt.datetime) -> str:
     """Drill instances that are no findings: each with its plan, its run, and why it is none."""
-    header = ("recovery instance", "server", *COST_HEADER, "job", "plan", "run", "why it is no finding")
-    cells = [
+    return table(FACTS_HEADER, facts_rows(rows, now))
+
+
+def facts_rows(rows: Iterable[Fact], now: dt.datetime) -> list[tuple[str, ...]]:
+    """One row for each of these instances, below :data:`FACTS_HEADER`."""
+    return [
         (
             each.record.recovery_instance_id,
             each.record.server_id,
@@ -237,7 +248,6 @@ def facts_table(rows: Iterable[tuple[DrillInstance, str, str, str]], now: dt.dat
         )
         for each, plan, run, why in rows
     ]
-    return table(header, cells)
 
 
 def _cells(instance: DrillInstance, now: dt.datetime) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from drs.cli import main
 from drs.plan.schema import schema_text
@@ -215,3 +216,45 @@ def test_validation_runs_as_a_module_and_without_airflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "0 False False", done.stderr
+
+
+@pytest.fixture
+def coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a valid plan, and one that names a notifier of its own and functions as checks."""
+    for name in ("NOTIFIERS", "CHECKS"):
+        monkeypatch.delenv(f"AIRFLOW__DRS__ALLOWED_{name}", raising=False)
+    text = (EXAMPLES / "single-server.yaml").read_text()
+    (tmp_path / "single-server.yaml").write_text(text)
+    plan = yaml.safe_load(text) | {"name": "coded"}
+    plan["notifications"] = {"notifiers": [{"notifier": "subprocess.Popen", "parameters": {"args": "date"}}]}
+    plan["waves"][0]["validation"] = [
+        {"type": "python", "function": "os.abort"},
+        {"type": "python", "function": "my_team.checks.orders"},
+    ]
+    (tmp_path / "coded.yaml").write_text(yaml.safe_dump(plan))
+    return tmp_path
+
+
+def test_code_that_a_plan_may_not_name_is_told(coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as that can be said without importing it. The message says where the setting was read from."""
+    assert main(["validate", str(coded), "--json"]) == 1
+    broken, good = json.loads(capsys.readouterr().out)
+    assert (broken["name"], good["ok"]) == ("coded", True)
+    assert [(each["key"], each["code"]) for each in broken["problems"]] == [
+        ("waves[0].validation[0].function", "INVALID_FIELD"),
+        ("notifications.notifiers[0].notifier", "INVALID_FIELD"),
+    ]
+    assert {each["file"] for each in broken["problems"]} == {str(coded / "coded.yaml")}
+    assert "from AIRFLOW__DRS__ALLOWED_NOTIFIERS, which is not set here" in broken["problems"][1]["message"]
+
+
+def test_the_environment_allows_code(
+    coded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variables that Airflow reads too."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*")
+    assert main(["validate", str(coded / "coded.yaml")]) == 1
+    assert "allows: airflow.*." in capsys.readouterr().out
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "subprocess.*")
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_CHECKS", "os.abort")
+    assert main(["validate", str(coded / "coded.yaml")]) == 0

@@ -137,6 +137,7 @@ def watched(
     plans = tmp_path / "plans"
     plans.mkdir()
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(plans))
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*, tests.*, no.such.*")
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(tmp_path / "evidence"))
     Noted.said = []
 

@@ -39,6 +39,7 @@ from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, u
 from drs.tasks.hook import DrsHook
 from drs.tasks.identity import find_run
 from drs.tasks.operators.preflight import FINDINGS_KEY
+from drs.tasks.signing import signer
 from drs.times import utc_now
 from drs.version import VERSION
 
@@ -191,6 +192,8 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         self.log.info("RPO, of the worst server: %s", judged(objectives.rpo))
         self.log.info("%s: %s", "Evidence" if kept.new else "Evidence (already written before)", kept.path)
         self.log.info("Evidence SHA-256: %s (keep it: it proves that the record is unchanged)", record.hash)
+        if record.signature:
+            self.log.info("Signed with %s (%s)", record.signature.key_id, record.signature.algorithm)
 
     def _emit_asset_event(self, context: Context, record: Evidence) -> None:
         for outlet in self.outlets:
@@ -224,7 +227,7 @@ def store() -> EvidenceStore:
     """
     path = settings.evidence_path()
     try:
-        return EvidenceStore(place(path), render_page)
+        return EvidenceStore(place(path), render_page, signer())
     except (
         Exception
     ) as error:  # a missing connection or library, a wrong URL: every kind of store raises its own

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
@@ -28,6 +28,8 @@ from drs.tasks.drill_task import (
     wait,
 )
 from drs.tasks.hook import DrsHook
+from drs.tasks.own_code import code_findings
+from drs.tasks.signing import key_findings
 from drs.tasks.triggers import DrsHoldersTrigger
 from drs.times import clock_time, utc_now
 
@@ -48,7 +50,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -64,7 +66,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
-        inputs = inputs_of(run, ledger, activity_of_runs(context["ti"]))
+        inputs = with_findings(inputs_of(run, ledger, activity_of_runs(context["ti"])))
         while True:
             report = inspect(inputs, clients(self.hook))
             until = None
@@ -176,6 +178,19 @@ def inputs_of(run: RunRecord, ledger: Ledger, activity: Activity) -> PreflightIn
         activity=activity,
         resolved=ledger.resolution(),
     )
+
+
+def with_findings(inputs: PreflightInputs) -> PreflightInputs:
+    """The inputs with what is found outside AWS's DRS: about the code that the plan names, and about the key
+    that signs the records. In a RECOVERY the key is only a warning.
+    """
+    found = list(code_findings(inputs))
+    if key_id := settings.evidence_kms_key_id():
+        about_key = key_findings(key_id)
+        if inputs.execution_type == "RECOVERY":
+            about_key = [finding.as_warning() for finding in about_key]
+        found += about_key
+    return dataclasses.replace(inputs, found=tuple(found))
 
 
 def launch_to_wait_by(plan: Plan, report: Report, waves: Sequence[str]) -> Launch:
