@@ -27,6 +27,7 @@ from drs import shown
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
+from drs.plan.schedule import cron_of
 from drs.run.ledger import BEGIN_TASK_ID
 from drs.run.proof import (
     APPROVE_CLEANUP_TASK_ID,
@@ -92,7 +93,7 @@ def drill_dag(plan: Plan) -> DAG:
         dag_id=dag_id(plan.name),
         description=" ".join(map(shown.line, plan.description.split("\n")))
         or f"Disaster-recovery drill of {plan.name}",
-        schedule=CronTriggerTimetable(plan.schedule, timezone=plan.timezone) if plan.schedule else None,
+        schedule=_timetable(plan),
         catchup=False,
         default_args={**DEFAULT_ARGS, "owner": plan.owner},
         tags=["drs-drill", *plan.dag_tags],
@@ -129,6 +130,13 @@ def drill_dag(plan: Plan) -> DAG:
     # with those copies the serialised DAG would be three times as large.
     dag.params.update(run_parameters(plan))
     return dag
+
+
+def _timetable(plan: Plan) -> CronTriggerTimetable | None:
+    """When Airflow runs the DAG by itself."""
+    if plan.schedule is None:
+        return None
+    return CronTriggerTimetable(cron_of(plan.schedule), timezone=plan.timezone)
 
 
 def rto_alert(plan: Plan) -> DeadlineAlert | None:

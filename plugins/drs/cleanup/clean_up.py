@@ -36,6 +36,7 @@ EC2_LOOKS = 9
 state that is a minute old."""
 REFUSED_PAUSE = dt.timedelta(seconds=30)
 """How long clean-up waits after a call that DRS refused or did not answer."""
+CLEAR_TERMINATE = "Then clear the task 'terminate'."
 TIME_IS_OVER = "the time for clean-up is over"
 GONE = frozenset({"terminated"})
 GOING = frozenset({"shutting-down"})
@@ -345,7 +346,12 @@ class CleanUp:
         """Fail if the role may not terminate instances: waiting does not help."""
         if call_errors.error_code(error) not in call_errors.DENIED:
             return
-        explained = call_errors.explain(error, "to terminate this run's drill instances")
+        explained = call_errors.explain(
+            error,
+            "to terminate this run's drill instances",
+            connection=self._connection,
+            then=CLEAR_TERMINATE,
+        )
         assert explained is not None
         parts = [explained.message, f"These drill instances still exist:\n{self._listing(seen.left)}"]
         if live := seen.live_launch_jobs:
@@ -378,7 +384,9 @@ class CleanUp:
 
     def _raise_explained(self, error: ClientError | BotoCoreError) -> NoReturn:
         """Raise the coded failure for an error of AWS, with what the run launched by its own records."""
-        explained = call_errors.explain(error, "what clean-up asked for", connection=self._connection)
+        explained = call_errors.explain(
+            error, "what clean-up asked for", connection=self._connection, then=CLEAR_TERMINATE
+        )
         if explained is None:
             raise error
         launched = recorded_launches(self._recorded, self._waves)

@@ -111,7 +111,12 @@ def point_in_time(text: str) -> dt.datetime:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-03-01T06:00:00Z") from None
     if at.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text} has no time zone: write {text}Z for UTC")
-    return at
+    try:
+        return at.astimezone(dt.UTC)
+    except OverflowError:
+        raise argparse.ArgumentTypeError(
+            f"{text} is before the first or after the last year of UTC"
+        ) from None
 
 
 def whole_number(text: str, most: int | None = None) -> int:

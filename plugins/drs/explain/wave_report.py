@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from drs import shown
 from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
+from drs.aws.refusals.meaning import OTHERWISE
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
 from drs.tables import first_of, named, table
@@ -18,7 +19,7 @@ REMEDIES = 3
 """Remedies in a message; the details above it contain all of them."""
 RAW_ERROR_LENGTH = 200
 """Characters of a raw error in a message; the details above it contain the whole error."""
-IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named"})
+IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named", "unexplained"})
 """Patterns whose phrase says less than the error."""
 HEADER = ("server", "name", "launch", "instance", "took", "job")
 
@@ -146,14 +147,16 @@ def causes(failed: Sequence[FailedServer]) -> str:
 
 def remedy(failed: Sequence[FailedServer], then: str) -> str:
     """What to do: one statement for all missing permissions, then each other remedy once."""
-    plain = [each for each in failed if each.explanation.pattern == "permission" and each.explanation.action]
+    plain = [each for each in failed if each.explanation.pattern == "permission"]
     actions = sorted({str(each.explanation.action) for each in plain})
     others = list(dict.fromkeys(each.explanation.remedy for each in failed if each not in plain))
-    steps = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
+    unnamed = any(each.explanation.denied_by is None for each in plain)
+    allowed = f"DRS acts with the caller's permissions. {allow(actions)}{OTHERWISE if unnamed else ''}"
+    steps = [allowed] if actions else []
     steps += others[:REMEDIES]
     if len(others) > REMEDIES:
         steps.append(f"The log above shows all remedies ({len(others) - REMEDIES} more).")
-    return "\n".join([*steps, then] if others or not actions else steps)
+    return "\n".join([*steps, then])
 
 
 def _cut(text: str) -> str:

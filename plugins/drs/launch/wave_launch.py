@@ -15,7 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import shown
 from drs.aws import call_errors
 from drs.aws.jobs import Job, live_holders
-from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
+from drs.errors import (
+    BEFORE_CLEAN_UP,
+    ConcurrentJobsLimitExceeded,
+    DrillFailed,
+    DrsUnavailable,
+    RecoveryInstanceExists,
+)
 from drs.launch.before_call import BeforeCall, WhyHeld, look_before_call
 from drs.launch.earlier_try import compare
 from drs.launch.wait_messages import planned_waits, why_paused
@@ -357,7 +363,8 @@ class WaveLaunch:
         elif call.tagged and call_errors.refuses_tags(error):
             self._go_on_without_tags(error)
         else:
-            raise call_errors.explain(error, f"to start {self._labels(call.servers)}") or error
+            doing, then = f"to start {self._labels(call.servers)}", f"Then, {BEFORE_CLEAN_UP}"
+            raise call_errors.explain(error, doing, then=then) or error
 
     def _all_optional(self, server_ids: Sequence[str]) -> bool:
         return all(self._record.timeline.slot(server_id).optional for server_id in server_ids)

@@ -44,6 +44,7 @@ are listed: EC2 takes one template id in a call, or none, and then lists 200 on 
 """
 RUNNING: tuple[RecoveryPlanExecutionStatusType, ...] = ("CREATED", "IN_PROGRESS", "CANCELLING")
 
+THEN = "Then start a new run."
 SKEW_TO_WARN_OF = dt.timedelta(seconds=20)
 SKEW_TO_REFUSE = dt.timedelta(minutes=5)
 """AWS itself refuses requests whose clock differs by more than this."""
@@ -232,7 +233,7 @@ class Reader:
             if error_code(error) in CREDENTIALS and (skew := _refused_skew(error, asked)):
                 self.findings.append(skew)
                 return None
-            explained = explain(error, f"finding out {what}")
+            explained = explain(error, f"finding out {what}", then=THEN)
             found = Finding.of(explained, heals=unavailable(error)) if explained else None
             self.findings.append(found or _not_checked(what, error))
             return None
@@ -315,7 +316,7 @@ def _concerns_all(error: Refusal) -> bool:
 
 def _not_checked(what: str, error: Refusal) -> Finding:
     """The finding about a check that could not be made. It heals by itself only if AWS may answer later."""
-    explained = explain(error, f"finding out {what}")
+    explained = explain(error, f"finding out {what}", then=THEN)
     if isinstance(explained, AccessDenied):
         return Finding.of(explained)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 0

@@ -37,11 +37,17 @@ class OtherDrill:
     @property
     def run(self) -> str:
         """The run that launched it, in words; empty if its job has no tags of a run."""
+        if self.plan_and_run is None:
+            return ""
+        plan, run_id = self.plan_and_run
+        return f"run {shown.line(run_id)} of plan {shown.line(plan)}"
+
+    @property
+    def plan_and_run(self) -> tuple[str, str] | None:
+        """The plan and the id of the run that launched it; ``None`` if its job has no tags of a run."""
         tags = self.job.tags if self.job else {}
         dag_id, run_id = tags.get(DAG_TAG), tags.get(RUN_ID_TAG)
-        if not (dag_id and run_id):
-            return ""
-        return f"run {shown.line(run_id)} of plan {shown.line(plan_name(dag_id))}"
+        return (plan_name(dag_id), run_id) if dag_id and run_id else None
 
     def is_of(self, installation: str) -> bool:
         """Whether a run of this Airflow installation launched it."""

@@ -168,10 +168,16 @@ def _no_match(
     tags = [dict(item.get("tags", {})) for item in items]
     hints = [hint for key, value in wanted.items() if (hint := _hint(key, value, tags))]
     asked = ", ".join(f"{shown.line(key)}={shown.line(value)}" for key, value in wanted.items())
+    pairs = ",".join(f"{key}={value}" for key, value in wanted.items())
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
         f"Group {group_name} contains the servers with the tags {asked}, but no server has them: {why}.",
-        remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
+        remedy=(
+            "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
+            f"--resource-arn ARN --tags {shown.argument(pairs)}`, with the ARN of each server "
+            "of the group (`aws drs describe-source-servers` lists them). Or correct the group's server_tags "
+            "in the plan. Then start a new run."
+        ),
     )
 
 
@@ -196,7 +202,13 @@ def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
     elif plan.launch_for(wave).jobs == "per_server" and count > MAX_JOBS_IN_PROGRESS:
         yield ConcurrentJobsLimitExceeded(
             f"Wave {wave} resolves to {count} servers, which with `jobs: per_server` makes {count} jobs; "
-            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress."
+            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress.",
+            remedy=(
+                "Waiting does not help: the wave is too large by itself. Write `launch: {jobs: per_wave}` "
+                "into the wave, which launches all its servers with one job, or split the wave into waves of "
+                f"at most {MAX_JOBS_IN_PROGRESS} servers that wait for each other (next_wave_when: "
+                "launched). Then start a new run."
+            ),
         )
 
 

@@ -54,7 +54,7 @@ def tried(what: str, work: Callable[[], object]) -> str | None:
 
 def note(ledger: Ledger, task_id: str, text: str) -> None:
     """Write a failed best effort to the task's log and to the run's records."""
-    log.warning("%s. The run goes on.", text)
+    log.warning("%s. The run goes on.", text.rstrip("."))
     ledger.add_note(task_id, text)
 
 

@@ -23,8 +23,8 @@ from airflow.sdk.exceptions import (
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings, shown
-from drs.aws.call_errors import explain
-from drs.errors import AirflowUnavailable, DrillError, DrillFailed, PlanChanged
+from drs.aws.call_errors import explain, unexplained
+from drs.errors import BEFORE_CLEAN_UP, AirflowUnavailable, DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
@@ -214,8 +214,19 @@ def _coded(error: Exception, context: Context, *, connection: str | None) -> Dri
     if isinstance(error, AirflowRuntimeError) and (why := _no_answer(error)):
         return AirflowUnavailable(f"Airflow's API did not answer task {context['ti'].task_id}: {why}")
     if isinstance(error, ClientError | BotoCoreError):
-        return explain(error, f"what task {context['ti'].task_id} asked for", connection=connection)
+        doing, then = f"what task {context['ti'].task_id} asked for", then_of(context["ti"].task_id)
+        return explain(error, doing, connection=connection, then=then) or unexplained(error, doing, then=then)
     return None
+
+
+def then_of(task_id: str) -> str:
+    """What to do once the cause of a task's failure is fixed.
+
+    A wave's task can be cleared until clean-up begins. Clean-up and what comes after it can be repeated.
+    """
+    if task_id.startswith("wave_"):
+        return f"Then, {BEFORE_CLEAN_UP}"
+    return "Then start a new run." if task_id in (BEGIN_TASK_ID, "preflight") else "Then clear this task."
 
 
 def _no_answer(error: AirflowRuntimeError) -> str:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 THEN_LAUNCH_AGAIN = (
-    "Before clean-up: clear this wave's start_recovery to launch again. After it: start a new run."
+    "Before clean-up: clear this wave's start_recovery with all tasks after it, which launches again what "
+    "did not launch. After clean-up: start a new run."
 )
 ONCE_ENDED = "Once the job has ended, start a new run."
 
@@ -368,7 +369,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. "
             f"{causes(required)}"
         )
-        denied = any(each.explanation.action for each in required)
+        denied = any(each.explanation.denied for each in required)
         failure = AccessDenied if denied else ServerLaunchFailed
         raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=listed)
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.aws.access_denied import denied_action
-from drs.aws.call_errors import DENIED, error_code, unavailable
+from drs.aws.call_errors import DENIED, error_code, meaning, unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.plan.check_labels import ALWAYS, labelled
 from drs.run.own_code import AllowedCode
@@ -28,6 +27,8 @@ NOT_KNOWN_YET = "InvalidInstanceID.NotFound"
 """A call of EC2 may not know a new instance yet that another call has listed already."""
 LAST_LOOK = 10.0
 """Seconds that a look has at least, even if it begins when the time-out has almost passed."""
+DENIES = "AWS denies the caller"
+"""How what was seen begins where AWS denied the call of a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +155,9 @@ def _always(subject: Subject) -> Look:
 def _refused(error: ClientError | BotoCoreError) -> Observation:
     """What a refusal by AWS means for a check: whether a later look may get an answer."""
     if error_code(error) in DENIED:
-        action = denied_action(str(error)) or "an action"
-        return failed(f"AWS denies the caller {action}: {error}")
+        found = meaning(error)
+        action = found.action or "an action"
+        return failed(f"{DENIES} {action} ({found.phrase}): {error}")
     if error_code(error) == NOT_KNOWN_YET:
         return not_yet(f"EC2 does not know the instance yet: {error}")
     if unavailable(error):

@@ -93,6 +93,8 @@ def test_a_recovery_point_names_its_time_zone(aws: Any, plans: Path) -> None:
     options = ("--plans", str(plans))
     assert aws.run("doctor", "orders", "--recovery-point", "2026-03-01T06:00:00", *options).code == 2
     assert aws.run("doctor", "orders", "--recovery-point", "yesterday", *options).code == 2
+    year_1 = aws.run("doctor", "orders", "--recovery-point", "0001-01-01T00:00:00+23:59", *options)
+    assert (year_1.code, "first or after the last year" in year_1.err) == (2, True)
     result = aws.run("doctor", "orders", "--recovery-point", "2001-01-01T00:00:00Z", *options)
     assert result.code == 1
     assert "RECOVERY_POINT_NOT_FOUND" in result.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 import sys
@@ -94,10 +95,49 @@ def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -
         "key": "target.region",
         "code": "INVALID_FIELD",
         "message": '"Virginia" is not allowed here. Wanted: The AWS Region of the drill.',
-        "remedy": "Write it like this: region: us-east-1",
+        "remedy": "Write region: us-east-1",
     }
     assert (good["name"], good["ok"], len(good["digest"])) == ("single-server", True, 64)
     assert good["waves"] == [{"name": "single", "depends_on": [], "listed_servers": ["s-3c1730a9e0771ea14"]}]
+
+
+# --- schedules and warnings ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scheduled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plan that runs on days of either kind, in Berlin, shortly before its clocks change."""
+    now = dt.datetime(2026, 3, 28, 6, tzinfo=dt.UTC)
+    monkeypatch.setattr("drs.cli.plans.utc_now", lambda: now)
+    text = (EXAMPLES / "single-server.yaml").read_text()
+    more = 'schedule: "0 6 30 * 0"\ntimezone: Europe/Berlin\n'
+    (tmp_path / "single-server.yaml").write_text(text + more)
+    return tmp_path
+
+
+def test_a_schedule_is_told_in_words_with_its_next_runs(
+    scheduled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The times are those of clocks in the plan's zone. A warning does not change the exit code."""
+    assert main(["validate", str(scheduled)]) == 0
+    _, words, times, warning = capsys.readouterr().out.splitlines()
+    assert words == "      At 06:00, on day 30 of the month, and also every Sunday, time zone Europe/Berlin"
+    assert times == (
+        "      Next: Sun 2026-03-29 06:00 +02:00, Mon 2026-03-30 06:00 +02:00, Sun 2026-04-05 06:00 +02:00"
+    )
+    assert warning.startswith("warning  single-server  schedule: Day of month and day of week are both set")
+
+
+def test_json_has_the_next_runs_and_the_warnings(scheduled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get the times in UTC."""
+    assert main(["validate", "--json", str(scheduled)]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)
+    assert plan["schedule"]["next_runs"] == [
+        "2026-03-29T04:00:00+00:00",
+        "2026-03-30T04:00:00+00:00",
+        "2026-04-05T04:00:00+00:00",
+    ]
+    assert [doubt["key"] for doubt in plan["warnings"]] == ["schedule"]
 
 
 # --- plans that share servers ---------------------------------------------------------------------------

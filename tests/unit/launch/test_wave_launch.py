@@ -576,6 +576,26 @@ def test_a_missing_permission_ends_the_launch(drill: Drill) -> None:
     assert outcomes(record) == ["AccessDeniedException"]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        AccessDeniedFault(kind="access_denied", operations=START, count=1),
+        Throttle(kind="throttle", operations=START, count=100),
+    ],
+    ids=["ACCESS_DENIED", "DRS_UNAVAILABLE"],
+)
+def test_a_launch_that_was_refused_is_repeated_as_its_remedy_says(drill: Drill, fault: Any) -> None:
+    """Before clean-up the task is cleared, once the cause is fixed."""
+    run = drill(per_wave())
+    run.simulation.arm(fault)
+    with pytest.raises((AccessDenied, DrsUnavailable)) as failed:
+        run.launch()
+    assert "before clean-up: clear this task with all tasks after it" in failed.value.remedy
+    run.simulation.disarm()
+    run.launch(retry=True, try_number=2)
+    assert [job.server_ids for job in run.drills()] == [[A, B]]
+
+
 def test_an_optional_server_that_drs_no_longer_knows_is_given_up(drill: Drill) -> None:
     """It was removed after preflight, and the others are launched."""
     groups = {

@@ -78,6 +78,9 @@ _BY_HAND = by("simulator/test_server.py", "test_a_whole_drill_by_hand")
 
 TABLE: dict[str, How] = {
     r"python -m drs( COMMAND)?": _NAMES,
+    r"python -m drs cleanup \.\.\..*": by(
+        "unit/cli/test_cleanup.py", "test_one_run_can_be_chosen", "the dots are a plan's name or a run"
+    ),
     # make
     r"make drill( PLAN=fleet SPEED=120)?": by(
         "e2e/test_demo.py", "test_a_drill_that_succeeds_leaves_nothing_behind", _TARGET
@@ -167,6 +170,9 @@ OTHER_BLOCKS: dict[tuple[str, str], How] = {
     ),
     ("docs/evidence.md", "@dag(schedule="): by(
         "e2e/test_evidence.py", "test_what_a_drill_measured_is_what_the_journal_says", "it is Python"
+    ),
+    ("docs/plans.md", "      At 06:00, on day 1"): by(
+        "unit/cli/test_plans.py", "test_a_schedule_is_told_in_words_with_its_next_runs"
     ),
     ("docs/plans.md", "Recovery plan billing cannot"): by(
         "unit/plan/test_plan_docs.py", "test_the_error_text_of_the_reference_is_the_real_one"

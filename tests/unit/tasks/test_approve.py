@@ -340,6 +340,23 @@ def test_no_answer_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
     assert (record.approved, record.answered) == (False, "by time-out")
 
 
+@pytest.mark.parametrize(
+    "fields", [{"option": "Reject"}, {"responded_by_user": None, "timedout": True, **SILENCE}]
+)
+def test_after_a_no_or_no_answer_a_new_run_asks_again(
+    begin: Any, ledger: Ledger, fields: dict[str, Any]
+) -> None:
+    """As the remedies of APPROVAL_REJECTED and APPROVAL_TIMEOUT say."""
+    begin()
+    with pytest.raises(AirflowFailException, match=r"[Ss]tart a new run"):
+        answer(wave_task(), **fields)
+    begin(run_id="manual__2", token="fedcba9876543210")
+    answer(wave_task())
+    record = ledger.approval("application")
+    assert record is not None
+    assert record.approved
+
+
 def test_silence_that_approves_goes_on_record_as_silence(begin: Any, ledger: Ledger) -> None:
     """The record names no person."""
     begin(plan_asking(on_timeout="approve"))

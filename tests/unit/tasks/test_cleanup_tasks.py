@@ -390,9 +390,10 @@ def test_the_question_shows_the_instances_as_they_are_now_and_what_preflight_war
 
 
 def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
-    begin: Begin, asked: list[dict[str, Any]]
+    begin: Begin, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A retry of the task sends no second notification."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "tests.*")
     Noted.said = []
     launched(begin(ASK, notifications=noted()))
     for _ in range(2):

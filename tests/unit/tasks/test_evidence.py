@@ -313,6 +313,18 @@ def test_evidence_that_cannot_be_written_fails_the_task(
     assert failure.code == "EVIDENCE_INCOMPLETE"
 
 
+def test_evidence_is_written_by_the_cleared_task_once_its_place_is_there(
+    drilled: SimulatedDrill, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the remedy says."""
+    with monkeypatch.context() as wrong:
+        wrong.setenv("AIRFLOW__DRS__EVIDENCE_PATH", "/proc/nowhere")
+        with pytest.raises(AirflowException, match="Then clear the task 'evidence'"):
+            execute(drilled)
+    assert execute(drilled)["result"] == "passed"
+    assert record_in(folder).result == "passed"
+
+
 def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill, folder: Path) -> None:
     """The record is written, and a retry cannot hide the problem."""
     execute(drilled)

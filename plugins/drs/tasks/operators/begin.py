@@ -205,7 +205,7 @@ class DrsRefuseDrillOperator(BaseOperator):
         restore(context)
         raise InvalidField(
             f"The plan's file is broken, so no drill can begin:\n{self.problems}",
-            remedy="Fix the file (`python -m drs validate` lists every error), then trigger a new run.",
+            remedy="Fix the file (`python -m drs validate` lists its errors), then trigger a new run.",
         )
 
 

@@ -107,7 +107,7 @@ def read_plan(name: str) -> Plan:
         if isinstance(plan, BrokenPlan):
             raise InvalidField(
                 f"The plan's file is broken, so no drill can begin:\n{plan.describe()}",
-                remedy="Fix the file (`python -m drs validate` lists every error).",
+                remedy="Fix the file (`python -m drs validate` lists its errors).",
             )
         return plan
     raise RecoveryPlanNotFound(

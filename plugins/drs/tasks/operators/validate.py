@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings, shown
-from drs.aws.access_denied import allow, denied_action
-from drs.errors import DrillFailed, ValidationFailed
+from drs.aws.access_denied import allow
+from drs.aws.refusals import meaning_of
+from drs.errors import BEFORE_CLEAN_UP, DrillFailed, ValidationFailed
 from drs.run.ledger import Ledger
 from drs.run.records import (
     CheckResult,
@@ -39,7 +40,7 @@ from drs.tasks.triggers import DrsValidationTrigger
 from drs.tasks.worker_clients import WorkerClients
 from drs.times import clock_time, utc_now
 from drs.validation.observation import first_line
-from drs.validation.runner import failures, last_deadline
+from drs.validation.runner import DENIES, failures, last_deadline
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 
 if TYPE_CHECKING:
@@ -236,8 +237,8 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
             if result.output
         )
         remedy = ValidationFailed.remedy
-        if actions := sorted({action for each in required if (action := denied_action(each.seen))}):
-            remedy = f"{allow(actions)} {remedy}"
+        if denied := _about_denials(required):
+            remedy = f"{denied} {remedy}"
         return ValidationFailed(
             f"Wave {self.wave}: {len(required)} of {len(results)} checks failed. {described}{more}",
             remedy=remedy,
@@ -264,6 +265,15 @@ def _last_launch(server: ResolvedServer, launch: LaunchRecord, outcome: WaveOutc
         ),
         None,
     )
+
+
+def _about_denials(results: Sequence[CheckResult]) -> str:
+    """What to do about the checks whose calls AWS denied; empty if there are none."""
+    denied = [meaning_of(each.seen) for each in results if each.seen.startswith(DENIES)]
+    actions = sorted({str(each.action) for each in denied if each.statement_helps})
+    others = dict.fromkeys(each.remedy for each in denied if not each.statement_helps)
+    allowed = [f"{allow(actions)}, then {BEFORE_CLEAN_UP}"] if actions else []
+    return " ".join([*allowed, *others])
 
 
 def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tuple[str, ...]]:
