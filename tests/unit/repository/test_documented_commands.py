@@ -131,7 +131,7 @@ def test_each_command_does_what_its_page_says(
     result: Result = world.run(*arguments(command, world))
     expected = expected_code(command)
     assert result.code == expected, result
-    assert is_quoted_from(command.quoted, result.out + result.err), result
+    assert is_quoted_from(command.quoted, result.out + result.err), f"{result.out}{result.err}"
 
 
 def test_exit_codes_are_those_of_documented_commands() -> None:
