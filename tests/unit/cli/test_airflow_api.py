@@ -192,7 +192,7 @@ def test_a_log_reads_as_lines_with_the_causes_of_failures() -> None:
 
 
 def test_airflow_s_folds_are_plain_lines_in_a_terminal() -> None:
-    """Airflow's page folds what is between the two commands. A text of somebody else that has them is shown."""
+    """Airflow's page folds what is between the two commands. Those in a text of somebody else are shown."""
     events = ["::group::Pre Execute", "DAG bundles loaded", "::endgroup::", "Reason: ::group::x"]
     shown = ["Pre Execute", "DAG bundles loaded", "Reason: \\x3a:group::x"]
     assert list(texts({"event": event} for event in events)) == shown
