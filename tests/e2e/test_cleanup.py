@@ -136,7 +136,6 @@ def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_dri
         next(number for number, line in enumerate(explained) if told in line)
         for told in (
             "[SERVER_LAUNCH_FAILED]",
-            "raw error: ",
             "cause: ",
             "retry: safe",
             "What to do: ",
