@@ -13,6 +13,7 @@ from drs.cli.airflow_logs import for_operators
 from drs.cli.airflow_records import RunStore
 from drs.cli.common import counted
 from drs.run.ledger import Ledger
+from drs.run.proof import asks_a_person
 from drs.run.records import LaunchRecord, WaveOutcome
 
 LOOK_EVERY = 1.0
@@ -113,7 +114,7 @@ class Follower:
         if state in _QUIET or self._reported.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
-        if state == "awaiting_input":
+        if asks_a_person(task_id, state):
             link = self._api.answer_link(self._dag_id, self._run_id, task_id)
             lines = [f"{_title(task_id)}: a person must answer, at {link}"]
         if state in _FAILED:

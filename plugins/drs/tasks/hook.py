@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from botocore.config import Config
 
 from drs.aws.call_errors import ONCE, RETRIES
 from drs.aws.calls import DrsCalls
+from drs.compat import in_thread
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient  # named in the base class, as a string
@@ -69,7 +69,7 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
             credentials: Any = session._credentials
             if isinstance(session._credentials, AioRefreshableCredentials):
                 renew = credentials._refresh_using
-                credentials._refresh_using = lambda: asyncio.to_thread(renew)
+                credentials._refresh_using = lambda: in_thread(renew)
         return session
 
     @cached_property

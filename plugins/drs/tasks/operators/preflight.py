@@ -12,6 +12,7 @@ from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
+from drs.compat import task_store
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
@@ -57,8 +58,8 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Check again after a wait."""
-        store: Any = context["task_state_store"]
-        return self._check_until_clear(context, Patience.from_json(store.get(PATIENCE_KEY)))
+        patience = Patience.from_json(task_store(context).get(PATIENCE_KEY))
+        return self._check_until_clear(context, patience)
 
     def _check_until_clear(self, context: Context, patience: Patience) -> dict[str, Any]:
         ledger = run_ledger(context)
@@ -81,8 +82,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
                     )
                 raise report.as_error()
             patience = patience.after_a_look()
-            store: Any = context["task_state_store"]
-            store.set(PATIENCE_KEY, patience.as_json())
+            task_store(context).set(PATIENCE_KEY, patience.as_json())
             self._wait(report, until)
 
     def _wait(self, report: Report, until: dt.datetime) -> None:
