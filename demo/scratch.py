@@ -48,16 +48,6 @@ def claimed(home: Path, note: str = "") -> Iterator[Path]:
         yield home
 
 
-def emptied(home: Path) -> Path:
-    """Remove all but the lock from a home that this process has claimed."""
-    for entry in home.iterdir():
-        if entry.is_dir():
-            shutil.rmtree(entry)
-        elif entry.name != "lock":
-            entry.unlink()
-    return home
-
-
 def new_home(scratch: Path = SCRATCH) -> Path:
     """A fresh home for one drill. Of older ones that nobody works in, the newest few are kept."""
     scratch.mkdir(exist_ok=True)

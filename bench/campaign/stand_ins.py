@@ -40,7 +40,7 @@ import drs.tasks.publish_measures
 import drs.tasks.send_messages
 import drs.tasks.triggers
 import drs.tasks.watching
-import drs.times
+import drs.text.times
 import drs.validation.checks.http_get
 from bench.campaign.aws import ACCOUNT
 from bench.campaign.clients import ATTEMPTS, Client, open_client
@@ -50,6 +50,7 @@ from bench.campaign.watchman import PlansFolder
 from drs.aws.clients import AwsClients
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
+from drs.run.own_code import AllowedCode
 from drs.run.records import RunRecord
 from drs.tasks.hook import DrsHook
 from simulator.engine.instances import OpenPort
@@ -231,7 +232,7 @@ def _variable(name: str) -> Callable[..., Any]:
 
 def _replacements() -> Iterator[tuple[Any, str, Any]]:
     """What is replaced: where, under which name, and by what."""
-    yield drs.times, "dt", CLOCK
+    yield drs.text.times, "dt", CLOCK
     yield drs.aws.calls, "dt", CLOCK
     yield time, "sleep", _sleep
     yield uuid, "uuid4", _uuid4
@@ -269,6 +270,8 @@ def _replacements() -> Iterator[tuple[Any, str, Any]]:
     constants: Mapping[str, Any] = {
         "watch_terminates": True,
         "watch_notifiers": (),
+        "allowed_code": AllowedCode(),
+        "evidence_kms_key_id": None,
         "deferrable": True,
         "poll_interval": POLL,
         "poll_interval_near": POLL_NEAR,

@@ -83,6 +83,9 @@ class MemoryStorage:
     def __str__(self) -> str:
         return "memory"
 
+    def check(self) -> None:
+        """It is always there."""
+
     def read(self, name: str) -> bytes | None:
         return self._files.get(name)
 
@@ -98,4 +101,9 @@ class MemoryStorage:
         self._files[name] = data
 
     def replace(self, name: str, data: bytes) -> None:
+        self._files[name] = data
+
+    def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+        if self._files.get(name) != seen:
+            raise FileExistsError(name)
         self._files[name] = data

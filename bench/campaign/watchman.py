@@ -14,7 +14,7 @@ from drs.plan.naming import dag_id
 from drs.tasks.installation import kept_runs
 from drs.tasks.operators.watch import DrsWatchOperator
 from drs.tasks.watching import look_now, read_memory
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch.findings import WatchFinding
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class PlansFolder:
 def patrol(world: World, _: random.Random) -> None:
     """Run the DAG of the watch every ten minutes, until all is over and nothing is left, or for hours."""
     task = DrsWatchOperator(task_id="watch")
-    context: Any = {"ti": world.airflow.outside_task(), "params": {}, "dag_run": SimpleNamespace()}
+    ti: Any = world.airflow.outside_task()
+    ti.try_number, ti.max_tries = 1, 0
+    context: Any = {"ti": ti, "params": {}, "dag_run": SimpleNamespace()}
     ended = world.hub.now
     while world.hub.now < ended + PATIENCE:
         world.hub.sleep(EVERY)

@@ -25,6 +25,7 @@ from drs.compat import alert_after
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
+from drs.plan.schedule import cron_of
 from drs.run.ledger import BEGIN_TASK_ID
 from drs.run.proof import (
     APPROVE_CLEANUP_TASK_ID,
@@ -47,6 +48,8 @@ from drs.tasks.operators.validate import DrsValidateServersOperator
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.rto_alarm import rto_has_passed
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
+from drs.text import shown
+from drs.text.tables import markdown_table
 
 APPROVE_RECOVERY_TASK_ID = "approve_recovery"
 FIRST = "first"
@@ -87,8 +90,9 @@ def drill_dag(plan: Plan) -> DAG:
     """The DAG that drills the plan."""
     with DAG(
         dag_id=dag_id(plan.name),
-        description=plan.description or f"Disaster-recovery drill of {plan.name}",
-        schedule=CronTriggerTimetable(plan.schedule, timezone=plan.timezone) if plan.schedule else None,
+        description=" ".join(map(shown.line, plan.description.split("\n")))
+        or f"Disaster-recovery drill of {plan.name}",
+        schedule=_timetable(plan),
         catchup=False,
         default_args={**DEFAULT_ARGS, "owner": plan.owner},
         tags=["drs-drill", *plan.dag_tags],
@@ -125,6 +129,13 @@ def drill_dag(plan: Plan) -> DAG:
     # with those copies the serialised DAG would be three times as large.
     dag.params.update(run_parameters(plan))
     return dag
+
+
+def _timetable(plan: Plan) -> CronTriggerTimetable | None:
+    """When Airflow runs the DAG by itself."""
+    if plan.schedule is None:
+        return None
+    return CronTriggerTimetable(cron_of(plan.schedule), timezone=plan.timezone)
 
 
 def rto_alert(plan: Plan) -> Any:
@@ -187,7 +198,9 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
         catchup=False,
         default_args=DEFAULT_ARGS,
         tags=["drs-drill", "broken-plan"],
-        doc_md=f"**The plan's file is broken; no drill can begin.**\n\n```\n{broken.describe()}\n```",
+        doc_md=(
+            f"**The plan's file is broken; no drill can begin.**\n\n{shown.markdown_block(broken.describe())}"
+        ),
         is_paused_upon_creation=True,
     ) as dag:
         setup = EmptyOperator(task_id=SETUP_TASK_ID)
@@ -265,16 +278,23 @@ def document(plan: Plan) -> str:
     """The text on the DAG's page. Because of the digest, a changed plan makes a new version of the DAG."""
     target = plan.target
     lines = [
-        plan.description,
+        *(shown.markdown_sentence(each.strip()) for each in plan.description.split("\n")),
         "",
-        f"Account {target.account_id}, Region {target.region}, connection `{target.aws_conn_id}`",
+        f"Account {target.account_id}, Region {target.region}, "
+        f"connection {shown.markdown(target.aws_conn_id)}",
         "",
-        "| wave | after | protection groups | jobs | next wave when |",
-        "|---|---|---|---|---|",
     ]
-    for wave in plan.waves:
-        after = ", ".join(plan.dependencies(wave.name)) or "-"
-        groups = ", ".join(wave.protection_groups)
-        jobs = plan.launch_for(wave.name).jobs
-        lines.append(f"| {wave.name} | {after} | {groups} | {jobs} | {wave.next_wave_when} |")
-    return "\n".join([*lines, "", f"Plan digest: `{plan.digest}`"])
+    rows = [
+        (
+            wave.name,
+            ", ".join(plan.dependencies(wave.name)) or "-",
+            ", ".join(wave.protection_groups),
+            plan.launch_for(wave.name).jobs,
+            wave.next_wave_when,
+        )
+        for wave in plan.waves
+    ]
+    header = ("wave", "after", "protection groups", "jobs", "next wave when")
+    return "\n".join(
+        [*lines, markdown_table(header, rows, sentences=header), "", f"Plan digest: `{plan.digest}`"]
+    )

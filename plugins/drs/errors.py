@@ -13,6 +13,9 @@ from __future__ import annotations
 import enum
 from typing import ClassVar
 
+BEFORE_CLEAN_UP = "before clean-up: clear this task with all tasks after it. After clean-up: start a new run."
+"""How a failed task of a wave is repeated. Once clean-up has begun, the run launches nothing more."""
+
 
 class Code(enum.StrEnum):
     """The codes in task logs, in the verdict and on the command line."""
@@ -64,7 +67,7 @@ class DrillError(Exception):
 
     :param message: what happened, to which server or job, and why
     :param remedy: what the reader should do now; by default the remedy of the class
-    :param details: text that a task's log shows above the message, such as a table of servers
+    :param details: text that a task's log shows between message and remedy, such as a table of servers
     """
 
     code: ClassVar[Code]
@@ -141,7 +144,7 @@ class DrsUnavailable(DrillError):
     retryable = True
     remedy = (
         "Check the AWS Health Dashboard and the network path from the workers to the DRS endpoint. "
-        "Once DRS answers, clear this task or start a new run."
+        f"Airflow tries this task again by itself. If no try is left, {BEFORE_CLEAN_UP}"
     )
 
 
@@ -182,8 +185,7 @@ class TagResolutionEmpty(DrillError):
 class ServerConflict(DrillError):
     code = Code.SERVER_CONFLICT
     remedy = (
-        "Wait for the job that holds the server to end (DRS cannot cancel a job), then clear this task "
-        "or start a new run."
+        f"Wait for the job that holds the server to end (DRS cannot cancel a job). Then, {BEFORE_CLEAN_UP}"
     )
 
 
@@ -195,8 +197,9 @@ class WaveSizeLimitExceeded(DrillError):
 class ConcurrentJobsLimitExceeded(DrillError):
     code = Code.CONCURRENT_JOBS_LIMIT_EXCEEDED
     remedy = (
-        "Wait for the jobs in progress to end, or set `launch: {jobs: per_wave}`, which launches a wave with "
-        "one job. DRS allows 20 jobs in progress and 500 servers in all jobs; neither can be raised."
+        "Wait for the jobs in progress to end (`python -m drs jobs --active --plan PLAN` lists them), or set "
+        "`launch: {jobs: per_wave}`, which launches a wave with one job. Then start a new run. DRS allows 20 "
+        "jobs in progress and 500 servers in all jobs; neither can be raised."
     )
 
 
@@ -277,7 +280,7 @@ class ServerLaunchFailed(DrillError):
     code = Code.SERVER_LAUNCH_FAILED
     remedy = (
         "Read DRS's own error above and fix its cause (permissions, launch settings, quota). Before "
-        "clean-up: clear this wave's start_recovery to launch again. After it: start a new run."
+        "clean-up: clear this wave's start_recovery with all tasks after it. After clean-up: start a new run."
     )
 
 

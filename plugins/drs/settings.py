@@ -14,6 +14,7 @@ from drs.errors import InvalidField
 from drs.evidence.storage import default_evidence_folder
 from drs.plan import durations
 from drs.plan.model import Notifier
+from drs.run.own_code import AllowedCode, require_allowed_notifier
 
 SECTION = "drs"
 SHORTEST_WATCH = dt.timedelta(minutes=1)
@@ -37,6 +38,11 @@ def evidence_path() -> str:
 def evidence_conn_id() -> str | None:
     """The connection to the object store of the evidence; ``None`` uses the worker's own credentials."""
     return str(conf.get(SECTION, "evidence_conn_id", fallback="")).strip() or None
+
+
+def evidence_kms_key_id() -> str | None:
+    """The asymmetric key of AWS KMS that signs the records of runs; ``None``: they are not signed."""
+    return str(conf.get(SECTION, "evidence_kms_key_id", fallback="")).strip() or None
 
 
 def deferrable() -> bool:
@@ -99,20 +105,35 @@ def watch_terminates() -> bool:
     return bool(conf.getboolean(SECTION, "watch_terminates", fallback=False))
 
 
+def allowed_code() -> AllowedCode:
+    """Which notifiers and checks plans may name."""
+    notifiers = conf.get(SECTION, "allowed_notifiers", fallback=None)
+    checks = conf.get(SECTION, "allowed_checks", fallback=None)
+    return AllowedCode.of(notifiers, checks)
+
+
 def watch_notifiers() -> tuple[Notifier, ...]:
     """Who is notified of findings whose plan is gone or names nobody: a list in JSON, as in a plan's
     ``notifications.notifiers``.
 
-    :raises InvalidField: the setting is not such a list
+    :raises InvalidField: the setting is not such a list, or names a notifier that is not allowed
     """
     text = str(conf.get(SECTION, "watch_notifiers", fallback="")).strip()
     try:
-        return TypeAdapter(tuple[Notifier, ...]).validate_json(text or "[]")
+        named = TypeAdapter(tuple[Notifier, ...]).validate_json(text or "[]")
     except ValidationError as error:
         raise InvalidField(
             f"The setting watch_notifiers in section [drs] is not a list of notifiers in JSON: {error}",
             remedy='Write it like this: [{"notifier": "my_team.notifiers.Pager", "parameters": {}}]',
         ) from None
+    for each in named:
+        try:
+            require_allowed_notifier(each.notifier, allowed_code())
+        except InvalidField as error:
+            raise InvalidField(
+                f"In the setting watch_notifiers in section [drs]: {error.message}", remedy=error.remedy
+            ) from None
+    return named
 
 
 def metrics() -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 
+from bench import bad_plans
+from drs.plan import files
 from drs.tasks.operators.begin import DrsRefuseDrillOperator
 from tests.dags.conftest import EXAMPLES, REPOSITORY
 
@@ -76,8 +78,17 @@ def test_broken_plans_are_told_in_one_error_and_the_others_stay(dag_bag: Parse, 
     assert f"{first}:{line_of(first, 'region')}  target.region  [INVALID_FIELD]" in error
     assert f"{first}:{line_of(first, 'colour')}  colour  [INVALID_FIELD]" in error
     assert f"{second}:{line_of(second, 'protection_groups: [')}  waves[0].protection_groups[0]" in error
-    assert "What to do: Write it like this: region: us-east-1" in error
+    assert "What to do: Write region: us-east-1" in error
     assert "Did you mean server?" in error
+
+
+def test_files_that_are_no_plans_do_not_hide_the_others(dag_bag: Parse, plans: Path) -> None:
+    """A pipe, an endless device, a file of many keys: each has a DAG that refuses runs."""
+    bad_plans.write(plans)
+    bag = dag_bag()
+    assert {*DAG_IDS, "drs_drill__good", "drs_drill__pipe", "drs_drill__endless"} <= set(bag.dags)
+    assert "drs_drill__folder" not in bag.dags
+    assert bad_plans.SECRET not in only_error(bag)
 
 
 def test_a_broken_plan_s_dag_refuses_runs_and_ends_those_under_way(dag_bag: Parse, plans: Path) -> None:
@@ -151,13 +162,13 @@ def test_a_worker_builds_only_the_dag_it_was_asked_for(
     (plans / "torn.yaml").write_text("name: [\n")
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", f"drs_drill__{name}")
     read: list[str] = []
-    read_bytes = Path.read_bytes
+    read_file = files.read
 
     def spy(path: Path) -> bytes:
         read.append(path.name)
-        return read_bytes(path)
+        return read_file(path)
 
-    monkeypatch.setattr(Path, "read_bytes", spy)
+    monkeypatch.setattr(files, "read", spy)
     bag = DagBag(dag_folder=REPOSITORY / "dags" / "recovery_plans.py", load_op_links=False)
     assert set(bag.dags) == {f"drs_drill__{name}"}
     assert [file for file in read if file.endswith(".yaml")] == [f"{name}.yaml"]

@@ -33,6 +33,8 @@ SPEED = 300.0
 """How many times faster than real the simulated DRS is: it launches within 2 s, unless a fault delays it."""
 WATCH = {"AIRFLOW__DRS__WATCH_TERMINATES": "True"}
 """The watch of the stack runs only when a test triggers it; then it may end what it has seen for an hour."""
+NOTIFIERS = {"AIRFLOW__DRS__ALLOWED_NOTIFIERS": "airflow.*, tests.e2e.notifiers.*"}
+"""The notifiers that plans of these tests may name."""
 SPARING = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.75"}
 """Several Airflows run side by side in the tests, each of which would look for work four times a second."""
 STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
@@ -89,7 +91,7 @@ def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iter
     with Stack(
         tmp_path_factory.mktemp("stack"),
         plans=plans,
-        settings={**CONNECTIONS, **SPARING, **WATCH},
+        settings={**CONNECTIONS, **SPARING, **WATCH, **NOTIFIERS},
         speed=SPEED,
     ) as stack:
         yield stack

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from demo.drill_run import DrillRun
-from drs.tables import table
+from drs.text.tables import table
 
 
 def start_calls(run: DrillRun) -> list[dict[str, Any]]:

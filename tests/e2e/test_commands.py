@@ -16,7 +16,7 @@ from demo.drill import failures
 from demo.drill_run import DrillRun
 from demo.stack import REPOSITORY, Stack
 from drs.plan import load_plan
-from tests.e2e.command_line import command, drs, environment
+from tests.e2e.command_line import check_quoted, command, drs, environment
 from tests.e2e.plans import DIRECTORY, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
@@ -71,6 +71,8 @@ def test_a_drill_is_followed_to_its_good_end(stack: Stack, plans: Path) -> None:
         r"The run of new passed after (?:\d+ min )?[\d.]+ s\.\n.*\n.*\n +directory +2 +2\n", done.stdout
     )
     assert "2 instances launched, all gone" in done.stdout
+    of_page = done.stdout.replace("directory", "database")
+    check_quoted("a drill that passes", "drill", of_page, plan="new")
 
 
 def test_a_red_drill_says_at_once_what_failed_and_what_to_do(stack: Stack, plans: Path) -> None:
@@ -211,6 +213,7 @@ def test_status_names_the_part_that_is_down(stack: Stack, plan: str, tmp_path: P
         r"^Airflow's triggerer +NOT OK +.*Start `airflow triggerer`", limping.stdout, re.MULTILINE
     )
     assert limping.stdout.count("NOT OK") == 1
+    check_quoted("no triggerer", "status", limping.stdout)
     stack.start_component("triggerer")
 
 

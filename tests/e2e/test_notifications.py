@@ -111,13 +111,13 @@ def test_a_failure_and_a_passed_rto_are_told_when_they_happen(
     stack.simulator.arm(kind="launch_failed", servers=APPLICATION[:1], raw_error="no capacity")
     run = start_drill("late")
     run.wait_until(lambda: len(told(run)) >= 2, 60, "two messages")
-    assert subjects(run) == ["DRILL of late: begun", "DRILL of late: RTO passed"]
+    assert subjects(run) == ["DRILL of late: begun", "DRILL of late: RTO exceeded"]
     assert "not launched and validated: application" in told(run)[1]["Message"]
     run.wait(240)
     assert run.state() == "failed", run.describe()
     assert subjects(run)[2:] == [
         "DRILL of late: SERVER_LAUNCH_FAILED in wave_application.wait_until_launched",
-        "DRILL of late: FAILED",
+        "DRILL of late: FAILED: SERVER_LAUNCH_FAILED in wave_application.wait_until_launched",
     ]
     assert "[SERVER_LAUNCH_FAILED]" in told(run)[3]["Message"]
     assert measured(stack, "DRS.RecoveryJob.Failed", "Count", "late", "application")["sum"] == 1

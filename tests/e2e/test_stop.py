@@ -10,7 +10,7 @@ import pytest
 
 from demo.drill_run import DrillRun
 from demo.stack import Stack
-from tests.e2e.command_line import drs
+from tests.e2e.command_line import check_quoted, drs
 from tests.e2e.plans import DATABASE, WEB, write_plan
 
 pytestmark = pytest.mark.e2e
@@ -33,8 +33,13 @@ def test_a_frozen_drill_is_stopped_and_cleaned_up(stack: Stack, plans: Path, sta
     assert (robbed.returncode, "because its DAG is paused" in robbed.stderr) == (1, True), robbed
     assert {instance.state for instance in run.instances()} == {"running"}
 
+    watched = drs(stack, "watch", "--plans", str(plans))
+    assert watched.returncode == 1, watched
+    check_quoted("a frozen drill", "watch", watched.stdout, plan="frozen")
+
     stopped = drs(stack, "stop", "frozen", "--reason", "the wrong fleet")
     print(stopped.stdout, stopped.stderr)
+    check_quoted("a frozen drill", "stop", stopped.stdout, plan="frozen")
     assert stopped.returncode == 0, stopped.stdout + stopped.stderr
     assert "cut off: wave_database.wait_until_launched" in stopped.stdout
     assert "It is unpaused until the run has ended" in stopped.stdout

@@ -63,6 +63,7 @@ def test_its_notifiers_are_written_as_in_a_plan(monkeypatch: pytest.MonkeyPatch)
     """As JSON: a configuration file has no YAML."""
     assert settings.watch_notifiers() == ()
     text = '[{"notifier": "team.Pager", "parameters": {"text": "{{ drs.subject }}"}}]'
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "team.*")
     monkeypatch.setenv("AIRFLOW__DRS__WATCH_NOTIFIERS", text)
     (notifier,) = settings.watch_notifiers()
     assert (notifier.notifier, notifier.parameters) == ("team.Pager", {"text": "{{ drs.subject }}"})
@@ -74,3 +75,11 @@ def test_other_notifiers_are_refused(monkeypatch: pytest.MonkeyPatch, text: str)
     monkeypatch.setenv("AIRFLOW__DRS__WATCH_NOTIFIERS", text)
     with pytest.raises(InvalidField, match="watch_notifiers"):
         settings.watch_notifiers()
+
+
+def test_the_watch_s_notifiers_must_be_allowed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One rule for all notifiers. The message names both settings."""
+    monkeypatch.setenv("AIRFLOW__DRS__WATCH_NOTIFIERS", '[{"notifier": "team.Pager"}]')
+    with pytest.raises(InvalidField, match=r"watch_notifiers .* team\.Pager is not allowed") as refused:
+        settings.watch_notifiers()
+    assert "AIRFLOW__DRS__ALLOWED_NOTIFIERS=airflow.providers.*,airflow.*,team.Pager" in refused.value.remedy

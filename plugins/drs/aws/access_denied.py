@@ -1,21 +1,8 @@
-"""Reads the action that an access error names, and writes the IAM statement that allows it. Pure."""
+"""Writes the IAM statement that allows an action. Pure."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-
-
-def denied_action(message: str) -> str | None:
-    """The action that an access error names, such as ``drs:StartRecovery``; ``None`` if it names none."""
-    found = re.search(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)", message)
-    if found:
-        return found.group(1)
-    called = re.search(r"\((\w+)\) when calling the (\w+) operation", message)
-    if not called:
-        return None
-    service = "ec2" if called.group(1) == "UnauthorizedOperation" else "drs"
-    return f"{service}:{called.group(2)}"
 
 
 def statement(actions: Sequence[str]) -> str:
@@ -25,8 +12,7 @@ def statement(actions: Sequence[str]) -> str:
 
 
 def allow(actions: Sequence[str]) -> str:
-    """What to do about denied actions: the statement to paste."""
+    """What to do about actions that the role's own policy does not allow: the statement to paste."""
     return (
-        "Add this statement to the policy of the role that the plan's connection uses, then clear this task: "
-        f"{statement(actions)}"
+        f"Add this statement to the policy of the role that the plan's connection uses: {statement(actions)}"
     )

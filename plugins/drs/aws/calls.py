@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from drs.aws.clock import clock_ahead
 from drs.aws.jobs import Job, LogEvent
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.client import DrsClient

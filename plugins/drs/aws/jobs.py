@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from drs.aws.states import LIVE_JOB, JobStatus, LaunchStatus
-from drs.times import clock_time, duration
+from drs.text import shown
+from drs.text.times import clock_time, duration
 
 SILENT_AFTER = 600.0
 """Seconds without a log event after which a waiting task notes that a job is silent."""
@@ -116,7 +117,7 @@ class LogEvent:
         if self.target_instance_id:
             parts.append(self.target_instance_id)
         if self.raw_error:
-            parts.append(f"raw error: {self.raw_error}")
+            parts.append(f"raw error: {shown.line(self.raw_error)}")
         return "  ".join(parts)
 
 

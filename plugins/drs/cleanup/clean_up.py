@@ -28,13 +28,15 @@ from drs.errors import AccessDenied, CleanupIncomplete
 from drs.run.ledger import Ledger, SupersededError
 from drs.run.log import Log
 from drs.run.records import CleanupRecord, InstanceRecord, LaunchRecord, RunRecord, TerminateCall
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 EC2_LOOKS = 9
 """Looks, 10 s apart, after which an instance that EC2 still shows alive counts as a survivor: EC2 may show a
 state that is a minute old."""
 REFUSED_PAUSE = dt.timedelta(seconds=30)
 """How long clean-up waits after a call that DRS refused or did not answer."""
+CLEAR_TERMINATE = "Then clear the task 'terminate'."
 TIME_IS_OVER = "the time for clean-up is over"
 GONE = frozenset({"terminated"})
 GOING = frozenset({"shutting-down"})
@@ -306,7 +308,7 @@ class CleanUp:
             if call_errors.certainly_refused(error):
                 self._withdraw(instance_ids)
             self._refuse_without_permission(error, seen)
-            self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), error)
+            self._log.warning("DRS refused to terminate %s: %s", ", ".join(instance_ids), shown.line(error))
             for_all = call_errors.unavailable(error) or call_errors.error_code(error) == call_errors.QUOTA
             if len(instance_ids) > 1 and not for_all:
                 for instance_id in instance_ids:
@@ -344,7 +346,12 @@ class CleanUp:
         """Fail if the role may not terminate instances: waiting does not help."""
         if call_errors.error_code(error) not in call_errors.DENIED:
             return
-        explained = call_errors.explain(error, "to terminate this run's drill instances")
+        explained = call_errors.explain(
+            error,
+            "to terminate this run's drill instances",
+            connection=self._connection,
+            then=CLEAR_TERMINATE,
+        )
         assert explained is not None
         parts = [explained.message, f"These drill instances still exist:\n{self._listing(seen.left)}"]
         if live := seen.live_launch_jobs:
@@ -377,7 +384,9 @@ class CleanUp:
 
     def _raise_explained(self, error: ClientError | BotoCoreError) -> NoReturn:
         """Raise the coded failure for an error of AWS, with what the run launched by its own records."""
-        explained = call_errors.explain(error, "what clean-up asked for", connection=self._connection)
+        explained = call_errors.explain(
+            error, "what clean-up asked for", connection=self._connection, then=CLEAR_TERMINATE
+        )
         if explained is None:
             raise error
         launched = recorded_launches(self._recorded, self._waves)

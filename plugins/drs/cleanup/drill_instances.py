@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs.aws.calls import PAGE, DrsCalls, chunks
 from drs.aws.jobs import parse_time
 from drs.run.records import InstanceRecord
+from drs.text import shown
 
 DescribeEc2 = Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]
 """Lists the EC2 instances that match the given filters of DescribeInstances."""
@@ -17,18 +18,35 @@ DescribeEc2 = Callable[[list[dict[str, Any]]], Iterable[Mapping[str, Any]]]
 
 def drill_instances(hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[str]) -> list[InstanceRecord]:
     """The drill instances of these servers that these jobs launched and that DRS still lists."""
+    return [_record(item) for item in _launched(hook, server_ids, jobs) if item.get("isDrill") is True]
+
+
+def instances_to_show(
+    hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[str]
+) -> list[InstanceRecord]:
+    """The instances that these jobs launched, those of a real recovery too: to show them, never to terminate
+    them.
+    """
+    return [_record(item) for item in _launched(hook, server_ids, jobs)]
+
+
+def _launched(
+    hook: DrsCalls, server_ids: Iterable[str], jobs: Collection[str]
+) -> Iterator[Mapping[str, Any]]:
     servers = sorted(set(server_ids))
-    return [
-        InstanceRecord(
-            recovery_instance_id=item["recoveryInstanceID"],
-            ec2_instance_id=item.get("ec2InstanceID", item["recoveryInstanceID"]),
-            server_id=item["sourceServerID"],
-            job_id=item["jobID"],
-            point_in_time=parse_time(moment) if (moment := item.get("pointInTimeSnapshotDateTime")) else None,
-        )
-        for item in (hook.recovery_instances(servers) if servers else ())
-        if item.get("isDrill") is True and item.get("jobID") in jobs
-    ]
+    for item in hook.recovery_instances(servers) if servers else ():
+        if item.get("jobID") in jobs:
+            yield item
+
+
+def _record(item: Mapping[str, Any]) -> InstanceRecord:
+    return InstanceRecord(
+        recovery_instance_id=item["recoveryInstanceID"],
+        ec2_instance_id=item.get("ec2InstanceID", item["recoveryInstanceID"]),
+        server_id=item["sourceServerID"],
+        job_id=item["jobID"],
+        point_in_time=parse_time(moment) if (moment := item.get("pointInTimeSnapshotDateTime")) else None,
+    )
 
 
 def with_types(
@@ -47,7 +65,7 @@ def with_types(
     except (ClientError, BotoCoreError) as error:
         return list(
             instances
-        ), f"What the instances cost is not known, because EC2 could not be read: {error}"
+        ), f"What the instances cost is not known, because EC2 could not be read: {shown.line(error)}"
     return [_with_type(each, described.get(each.ec2_instance_id, {})) for each in instances], None
 
 

@@ -10,7 +10,7 @@ from drs.cleanup.prices import cost_listing
 from drs.errors import CleanupIncomplete
 from drs.run.ledger import Ledger
 from drs.run.records import InstanceRecord, LaunchRecord, WaveOutcome
-from drs.tables import table
+from drs.text.tables import table
 
 CAUSES = "Remove the cause (usually EC2 termination protection, or a job of someone else)."
 

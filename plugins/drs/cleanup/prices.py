@@ -14,8 +14,8 @@ from functools import cache
 from pathlib import Path
 
 from drs.run.records import InstanceRecord
-from drs.tables import table
-from drs.times import age
+from drs.text.tables import table
+from drs.text.times import age
 
 STOPPED = frozenset({"stopping", "stopped"})
 
@@ -75,9 +75,12 @@ def cost_cells(instance: InstanceRecord, now: dt.datetime) -> tuple[str, str, st
     return (instance.instance_type or "not known", age(instance.launched_at, now), *running)
 
 
-def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
-    """A table of the instances with the cost of each, their total, and what the figures are based on."""
-    rows = [
+LISTING_HEADER = ("recovery instance", "EC2 instance", "server", *COST_HEADER, "job")
+
+
+def listing_rows(instances: Iterable[InstanceRecord], now: dt.datetime) -> list[tuple[str, ...]]:
+    """One row for each instance, below :data:`LISTING_HEADER`."""
+    return [
         (
             item.recovery_instance_id,
             item.ec2_instance_id,
@@ -87,8 +90,12 @@ def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
         )
         for item in instances
     ]
-    header = ("recovery instance", "EC2 instance", "server", *COST_HEADER, "job")
-    return f"{table(header, rows)}\n{total(instances, now)}\n{basis(instances)}"
+
+
+def cost_listing(instances: Sequence[InstanceRecord], now: dt.datetime) -> str:
+    """A table of the instances with the cost of each, their total, and what the figures are based on."""
+    listed = table(LISTING_HEADER, listing_rows(instances, now))
+    return f"{listed}\n{total(instances, now)}\n{basis(instances)}"
 
 
 def total(instances: Iterable[InstanceRecord], now: dt.datetime) -> str:

@@ -17,7 +17,8 @@ from drs.run.proof import (
     lost_instances,
 )
 from drs.run.records import CLEANUP_APPROVAL, ApprovalRecord, RunRecord
-from drs.times import clock_time
+from drs.text import shown
+from drs.text.times import clock_time
 
 CLOSING = frozenset({TERMINATE_TASK_ID, EVIDENCE_TASK_ID, VERDICT_TASK_ID})
 """The tasks after the waves. Their states are of an earlier try and say nothing about the drill so far."""
@@ -89,5 +90,5 @@ def _waves_ended_at(ledger: Ledger, run: RunRecord) -> dt.datetime | None:
 
 
 def _answered(answer: ApprovalRecord) -> str:
-    comment = f": {answer.comment}" if answer.comment else ""
-    return f"{answer.by or 'somebody'} chose to keep them at {clock_time(answer.at)}{comment}"
+    comment = f": {shown.line(answer.comment)}" if answer.comment else ""
+    return f"{shown.line(answer.by or 'somebody')} chose to keep them at {clock_time(answer.at)}{comment}"

@@ -36,9 +36,9 @@ from drs.cli.common import (
     find_plan,
     print_json,
 )
+from drs.cli.screen import show_table
 from drs.errors import DrillError, RecoveryPlanNotFound
 from drs.plan import BrokenPlan, Plan, load_folder
-from drs.tables import table
 
 if TYPE_CHECKING:
     from drs.cli.aws import Access
@@ -120,7 +120,7 @@ def _accounts(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([{**asdict(place), "matches": place.matches} for place in reached])
     else:
-        print(_reached_table(reached))
+        _show_reached(reached)
     if unanswered:
         return UNANSWERED
     return BROKEN if broken or not all(place.matches for place in reached) else OK
@@ -166,7 +166,7 @@ def _reach(plan: Plan, profile: str | None) -> tuple[Reached, DrillError | None]
     return reached, failure
 
 
-def _reached_table(reached: Iterable[Reached]) -> str:
+def _show_reached(reached: Iterable[Reached]) -> None:
     rows = [
         (
             place.plan,
@@ -180,8 +180,8 @@ def _reached_table(reached: Iterable[Reached]) -> str:
         )
         for place in reached
     ]
-    header = ("plan", "connection", "credentials from", "region", "plan's account", "reached", "as", "")
-    return table(header, rows)
+    header = ("plan", "connection", "credentials from", "region", "plan's account", "reached", "as", "result")
+    show_table(header, rows, below=("as", "credentials from", "connection", "region"))
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def _quotas(arguments: argparse.Namespace) -> int:
         listed = [{**asdict(quota), "used_up": quota.used_up} for quota in quotas]
         print_json({"region": access.region, "quotas": listed, "largest_job_in_progress": largest})
     else:
-        print(_quotas_table(quotas))
+        _show_quotas(quotas)
         print(
             f"\nA job holds at most {MAX_SERVERS_PER_JOB} servers; the largest in progress holds {largest}."
         )
@@ -231,7 +231,7 @@ def _in_use(access: Access) -> tuple[list[Quota], int]:
     return quotas, max((len(job.participants) for job in jobs), default=0)
 
 
-def _quotas_table(quotas: Iterable[Quota]) -> str:
+def _show_quotas(quotas: Iterable[Quota]) -> None:
     rows = [
         (
             quota.name,
@@ -243,4 +243,5 @@ def _quotas_table(quotas: Iterable[Quota]) -> str:
         )
         for quota in quotas
     ]
-    return table(("quota", "in use", "limit", "code", "can be raised", ""), rows)
+    header = ("quota", "in use", "limit", "code", "can be raised", "state")
+    show_table(header, rows, below=("can be raised",))

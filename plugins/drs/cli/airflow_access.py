@@ -18,6 +18,7 @@ from pathlib import Path
 import httpx
 
 from drs.cli.airflow_api import PAGE, AirflowApi, AirflowError, Dag, DagRun, Login, NotFound
+from drs.cli.common import INTERRUPTED
 from drs.errors import Code
 from drs.plan.loader import SUFFIXES
 from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
@@ -25,8 +26,6 @@ from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
 DEFAULT_URL = "http://localhost:8080"
 TIMED_OUT = 4
 """The exit code after --timeout."""
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, the same as in shells."""
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 """Seconds in which Airflow must answer. An API server that has just started needs a third of it."""
 

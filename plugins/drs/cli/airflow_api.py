@@ -2,6 +2,7 @@
 
     AirflowError
     ├── Unreachable   no answer, or repeated server errors
+    │   └── ServerFailed  Airflow answered, with a server error
     ├── NotAllowed    401 and 403: no login, or a login without this permission
     ├── NotFound      404
     └── Refused       any other 4xx: the request is wrong
@@ -58,6 +59,10 @@ class AirflowError(Exception):
 
 class Unreachable(AirflowError):
     """No answer, or repeated server errors."""
+
+
+class ServerFailed(Unreachable):
+    """Airflow answered, with a server error."""
 
 
 class NotAllowed(AirflowError):
@@ -166,6 +171,10 @@ class AirflowApi:
     def dag(self, dag_id: str) -> Dag | None:
         """One DAG, or None if the DAG processor has not read it yet."""
         return self._json_or_none(f"/dags/{_part(dag_id)}")  # type: ignore[return-value]
+
+    def parameters(self, dag_id: str) -> dict[str, Any]:
+        """The parameters of a DAG's runs, each with its default ``value`` and its JSON ``schema``."""
+        return self._json("GET", f"/dags/{_part(dag_id)}/details")["params"] or {}
 
     def dags(self) -> list[Dag]:
         """All DAGs except stale ones, which cannot run."""
@@ -332,6 +341,8 @@ class AirflowApi:
         if response.status_code == httpx.codes.UNAUTHORIZED and self._login.token is None:
             self._token = None  # a fetched token is valid for a day, and a drill may take longer
             response = self._logged_in(method, root + path, **arguments)
+        if response.status_code in _REFUSED_LOGIN:
+            self._require_database(f"{method} {path} was answered with {response.status_code}")
         return _checked(response, f"{method} {path}")
 
     def _logged_in(self, method: str, path: str, **arguments: Any) -> httpx.Response:
@@ -347,6 +358,7 @@ class AirflowApi:
             named = {"username": self._login.user, "password": self._login.password}
             response = self._answer("POST", "/auth/token", json=named)
         if response.is_client_error:
+            self._require_database(f"it gave no token and answered {response.status_code}")
             who = f"user {self._login.user}" if self._login.user else "clients without a login"
             raise NotAllowed(
                 f"Airflow at {self.url} gives no token to {who}: {response.status_code}, {_detail(response)}",
@@ -363,7 +375,29 @@ class AirflowApi:
                 return self._once(method, path, **arguments)
             except Unreachable:
                 self._sleep(pause)
-        return self._once(method, path, **arguments)
+        try:
+            return self._once(method, path, **arguments)
+        except ServerFailed as error:
+            self._require_database(error.message)
+            raise
+
+    def _require_database(self, seen: str) -> None:
+        """Check that Airflow's database answers. Without it, some of Airflow's auth managers answer that a
+        login is wrong, because they find no user.
+
+        :param seen: what suggests that it does not
+        :raises Unreachable: it does not
+        """
+        try:
+            report = self.health().get("metadatabase") or {}
+        except AirflowError:
+            return  # then it is not known, and what was seen is reported as it is
+        if report.get("status") == "unhealthy":
+            raise Unreachable(
+                f"Airflow at {self.url} runs, but does not reach its database ({seen}).",
+                remedy="Start Airflow's database, or repair the way to it from the API server, whose log has "
+                "the reason. This says nothing about your login.",
+            )
 
     def _once(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
@@ -373,10 +407,16 @@ class AirflowApi:
         else:
             if not response.is_server_error:
                 return response
-            problem = f"{method} {path} was answered with {response.status_code}: {_detail(response)}"
+            raise ServerFailed(
+                f"Airflow at {self.url} failed: {method} {path} was answered with {response.status_code}: "
+                f"{_detail(response)}",
+                remedy="Look at the log of Airflow's API server. `python -m drs status` shows which parts of "
+                "Airflow run.",
+            )
         raise Unreachable(f"Airflow at {self.url} cannot be reached: {problem}", remedy=URL_REMEDY)
 
 
+_REFUSED_LOGIN = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 LOGIN_REMEDY = (
     "Set DRS_AIRFLOW_TOKEN, or DRS_AIRFLOW_USER and DRS_AIRFLOW_PASSWORD, to the login of an Airflow user."
 )

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
+import difflib
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
-from pydantic import ValidationError
-
 from drs.cli.airflow_access import (
-    INTERRUPTED,
     TIMED_OUT,
     add_connection,
     connect,
@@ -23,9 +22,11 @@ from drs.cli.airflow_access import (
 from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, Refused
 from drs.cli.airflow_end import kept_or_gone
 from drs.cli.airflow_follow import Follower, with_seconds
-from drs.cli.airflow_records import Failure, failures
+from drs.cli.airflow_records import Failure, UnreadableRecordError, failures, stored_value
+from drs.cli.airflow_stillness import StandsStillError, causes
 from drs.cli.common import (
     BROKEN,
+    INTERRUPTED,
     OK,
     RECOVERY_POINT_HELP,
     UNANSWERED,
@@ -34,6 +35,7 @@ from drs.cli.common import (
     duration,
     print_json,
 )
+from drs.errors import Code
 from drs.evidence.objectives import NOT_MET
 from drs.plan.naming import plan_name
 from drs.run.fates import fates
@@ -41,14 +43,15 @@ from drs.run.ledger import Ledger
 from drs.run.proof import EVIDENCE_TASK_ID
 from drs.run.records import RunRecord
 from drs.run.scope import part_of_run, scope_of_run
-from drs.tables import table
-from drs.times import duration as span
+from drs.text.tables import table
+from drs.text.times import duration as span
 
 _EXIT_CODES = {
     OK: "the run passed; with --no-wait: it was triggered",
     BROKEN: "the run failed",
     USAGE: "wrong usage, Airflow has no DAG of this plan, the DAG is paused, or Airflow refuses the run",
-    UNANSWERED: "Airflow cannot be reached, or does not accept the login",
+    UNANSWERED: "Airflow cannot be reached, or does not accept the login; or the run does not go on, because "
+    "its DAG is paused or no scheduler runs",
     TIMED_OUT: "--timeout passed; the run goes on",
     INTERRUPTED: "Ctrl-C; the run goes on",
 }
@@ -99,6 +102,12 @@ def add_commands(commands: Any) -> None:
     parser.set_defaults(run=_drill)
 
 
+_REFUSED_PARAMETER = re.compile(r"Invalid input for param (\w+): (.*)")
+"""How Airflow refuses a parameter, in the first line of its answer."""
+_OPTIONS = {"exclude_servers": "exclude"}
+"""The options that are not called like their parameters."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The run that was triggered."""
@@ -126,28 +135,30 @@ def _drill(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     dag = plan_dag(api, arguments.plan)
     _make_ready(api, dag, unpause=arguments.unpause)
-    run = Run(api, dag["dag_id"], api.trigger(dag["dag_id"], parameters(arguments)))
+    run = Run(api, dag["dag_id"], _trigger(api, dag["dag_id"], arguments))
     progress = sys.stderr if arguments.json else sys.stdout
     print(f"Run {run.run_id} of {run.dag_id}: {run.link}", file=progress, flush=True)
     if not arguments.no_wait:
         return _follow(run, arguments, progress)
+    for cause in causes(api, run.dag_id, deferred=False) or ():
+        print(f"The run does not begin: {cause.what}. {cause.remedy}", file=sys.stderr)
     if arguments.json:
         print_json({**run.names, "state": "queued"})
     return OK
 
 
 def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
-    began = time.monotonic()
+    began, goes_on = time.monotonic(), "goes on in Airflow"
     follower = Follower(run.api, run.dag_id, run.run_id, with_seconds(progress))
     try:
         timeout: dt.timedelta | None = arguments.timeout
         state = follower.follow(None if timeout is None else timeout.total_seconds())
         seconds = time.monotonic() - began
         failed = list(failures(follower.ledger, run.api.task_instances(run.dag_id, run.run_id)))
-        evidence = run.api.xcom(run.dag_id, run.run_id, EVIDENCE_TASK_ID)
+        evidence = _evidence(run)
         if arguments.json:
-            causes = [asdict(failure) for failure in failed]
-            ended = {"state": state, "seconds": round(seconds, 1), "failures": causes, "evidence": evidence}
+            listed = [asdict(failure) for failure in failed]
+            ended = {"state": state, "seconds": round(seconds, 1), "failures": listed, "evidence": evidence}
             print_json({**run.names, **ended})
         else:
             for line in _summary(run, state, seconds, follower.ledger, failed, evidence):
@@ -156,6 +167,8 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
         why, code = "The --timeout has passed.", TIMED_OUT
     except KeyboardInterrupt:
         why, code = "\nInterrupted.", INTERRUPTED
+    except StandsStillError as error:
+        why, code, goes_on = str(error), UNANSWERED, "is still active in Airflow"
     except AirflowError as error:
         why, code = f"{error}\nThis command does not know how the run ends.", UNANSWERED
     else:
@@ -163,12 +176,63 @@ def _follow(run: Run, arguments: argparse.Namespace, progress: TextIO) -> int:
     if arguments.json:
         print_json({**run.names, "state": None})
     print(
-        f"{why} Run {run.run_id} goes on in Airflow: {run.link}\n"
+        f"{why}\nRun {run.run_id} {goes_on}: {run.link}\n"
         f"To stop it: python -m drs stop {plan_name(run.dag_id)} (or mark the run as failed in Airflow). A "
         "drill then terminates the instances that it launched, and ends.",
         file=sys.stderr,
     )
     return code
+
+
+def _evidence(run: Run) -> Any:
+    """What the run's task ``evidence`` returned; ``None``, after a note on standard error, if that cannot be
+    read.
+    """
+    try:
+        return stored_value(run.api.xcom(run.dag_id, run.run_id, EVIDENCE_TASK_ID))
+    except UnreadableRecordError as error:
+        print(
+            f"The run's records cannot be read here: {error}.\nWhat to do: read the run's evidence "
+            f"(`python -m drs evidence list {plan_name(run.dag_id)}`), or look at the run in Airflow.",
+            file=sys.stderr,
+        )
+        return None
+
+
+def _trigger(api: AirflowApi, dag_id: str, arguments: argparse.Namespace) -> str:
+    """Trigger the run.
+
+    :raises Refused: Airflow refuses a parameter of it
+    """
+    try:
+        return api.trigger(dag_id, parameters(arguments))
+    except Refused as error:
+        refused = _REFUSED_PARAMETER.search(error.message)
+        if refused is None:
+            raise
+        option = f"--{_OPTIONS.get(refused[1], refused[1].replace('_', '-'))}"
+        says, remedy = f"{option}: {refused[2]}", f"Correct {option}."
+        if refused[1] == "waves":
+            says, remedy = _wrong_waves(api, dag_id, arguments.waves) or (says, remedy)
+        says = f"[{Code.INVALID_FIELD}] {says.rstrip('.')}. No run was triggered."
+        raise Refused(says, remedy=remedy) from error
+
+
+def _wrong_waves(api: AirflowApi, dag_id: str, asked: Sequence[str]) -> tuple[str, str] | None:
+    """What is wrong with these waves, and the plan's waves; ``None`` if that is not known."""
+    try:
+        known = [str(wave) for wave in api.parameters(dag_id)["waves"]["value"]]
+    except (AirflowError, KeyError):
+        return None
+    wrong = [wave for wave in dict.fromkeys(asked) if wave not in known]
+    if not wrong:
+        return None
+    close = difflib.get_close_matches(wrong[0], known, n=1)
+    mean = f" Did you mean {close[0]}?" if close else ""
+    return (
+        f"--waves: plan {plan_name(dag_id)} has no wave {', '.join(wrong)}",
+        f"Its waves are: {', '.join(known)}.{mean}",
+    )
 
 
 def parameters(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -205,15 +269,14 @@ def _summary(
     try:
         record = ledger.begun()
         what, rows = _named(record), list(_servers(ledger, record))
-    except ValidationError:
-        what = "run"
-        rows = ["The run's records cannot be read: another version of drs-drills wrote them."]
+    except UnreadableRecordError as error:
+        what, rows = "run", [f"  What it launched cannot be read: {error}."]
     yield f"\nThe {what} of {plan_name(run.dag_id)} {ended} after {span(seconds)}."
     yield from rows
     for says in _missed(evidence):
         yield f"  MISSED: {says}"
     for failure in failed:
-        yield f"  {failure.code or 'no code'}: {failure.task_id}"
+        yield f"  {failure.shown}: {failure.task_id}"
     yield f"  {run.link}"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from drs.cli.airflow_records import UnreadableRecordError
 from drs.cli.common import counted
 from drs.plan.naming import plan_name
 from drs.run.fates import InstanceFate, fates
@@ -50,7 +51,7 @@ def in_keep_for(ledger: Ledger, states: TaskStates) -> bool:
     try:
         run, cleanup = ledger.begun(), ledger.cleanup()
         return run is not None and cleanup is None and bool(run.read_plan().cleanup.keep_for)
-    except ValidationError:  # another version of drs-drills wrote the records
+    except (UnreadableRecordError, ValidationError):  # the latter: of the plan, by another version
         return False
 
 

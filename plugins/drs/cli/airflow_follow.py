@@ -6,20 +6,19 @@ import time
 from collections.abc import Callable, Collection
 from typing import TextIO
 
-from pydantic import ValidationError
-
 from drs.cli.airflow_api import FINISHED, AirflowApi, NotAllowed, TaskInstance, Unreachable
 from drs.cli.airflow_logs import for_operators
-from drs.cli.airflow_records import RunStore
+from drs.cli.airflow_records import RunLedger, UnreadableRecordError
+from drs.cli.airflow_stillness import Stillness
 from drs.cli.common import counted
-from drs.run.ledger import Ledger
 from drs.run.proof import asks_a_person
 from drs.run.records import LaunchRecord, WaveOutcome
+from drs.text.tables import named
 
 LOOK_EVERY = 1.0
 """Seconds between two polls."""
 LONG_QUEUED = 30.0
-"""Seconds in the queue after which Airflow's scheduler most likely does not run."""
+"""Seconds in the queue after which something most likely keeps the run from beginning."""
 SILENCE = 120.0
 """Seconds without an answer after which following ends with an error; a restart of Airflow takes less."""
 
@@ -49,7 +48,7 @@ class Follower:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.ledger = Ledger(RunStore(api, dag_id, run_id))
+        self.ledger = RunLedger(api, dag_id, run_id)
         self._api = api
         self._dag_id = dag_id
         self._run_id = run_id
@@ -57,6 +56,8 @@ class Follower:
         self._clock = clock
         self._sleep = sleep
         self._reported: dict[str, str] = {}
+        self._facts: dict[str, tuple[str | None, int]] | None = None
+        self._stillness = Stillness(api, dag_id, run_id, say, clock)
 
     def pass_over(self, *, but: Collection[str]) -> None:
         """Do not report the states that the tasks have now.
@@ -74,6 +75,7 @@ class Follower:
         :return: the state of the run
         :raises TimeoutError: the run has not ended within the timeout
         :raises Unreachable: Airflow has not answered for 2 minutes
+        :raises StandsStillError: the run cannot go on, and nothing has changed for 2 minutes
         """
         began = answered = self._clock()
         while True:
@@ -86,9 +88,11 @@ class Follower:
                 answered = self._clock()
                 if state in FINISHED:
                     return state
-                if state == "queued" and answered - began >= LONG_QUEUED and "queued" not in self._reported:
-                    self._say("still queued; `python -m drs status` shows whether Airflow's scheduler runs")
-                    self._reported["queued"] = state
+                if state == "queued" and answered - began >= LONG_QUEUED:
+                    self._say_once(
+                        "queued",
+                        "still queued; `python -m drs status` shows which parts of Airflow run",
+                    )
             if timeout is not None and self._clock() - began >= timeout:
                 raise TimeoutError
             self._sleep(LOOK_EVERY)
@@ -97,11 +101,16 @@ class Follower:
         # The run first: if it has ended, the states of its tasks are final.
         state = self._api.run_state(self._dag_id, self._run_id)
         instances = self._api.task_instances(self._dag_id, self._run_id)
+        facts = {_key(instance): (instance["state"], instance["try_number"]) for instance in instances}
+        changed, self._facts = facts != self._facts, facts
         moved = [instance for instance in sorted(instances, key=_began) if self._report_task(instance)]
         active = [instance for instance in instances if instance["state"] in _ACTIVE]
         for wave in dict.fromkeys(_wave(instance) for instance in (*moved, *active)):
             if wave:
                 self._report_wave(wave)
+        if state not in FINISHED:
+            deferred = any(instance["state"] == "deferred" for instance in instances)
+            self._stillness.look(moved=changed, deferred=deferred)
         return state
 
     def _report_task(self, instance: TaskInstance) -> bool:
@@ -135,7 +144,10 @@ class Follower:
         except NotAllowed:  # a user may be allowed to see runs but not logs
             messages = []
         lines = for_operators(messages)
-        failure = self.ledger.failure(task_id)
+        try:
+            failure = self.ledger.failure(task_id)
+        except UnreadableRecordError:  # the log has its code too
+            failure = None
         if failure and f"[{failure.code}]" not in "\n".join(lines):
             lines += f"[{failure.code}] {failure.message}\nWhat to do: {failure.remedy}".splitlines()
         if instance["state"] == "up_for_retry":
@@ -146,12 +158,17 @@ class Follower:
         """Report the progress of a wave's launch if it is new."""
         try:
             launch, outcome = self.ledger.launch(wave), self.ledger.outcome(wave)
-        except ValidationError:  # another version of drs-drills wrote the records
+        except UnreadableRecordError as error:
+            self._say_once("records", f"how the waves get on cannot be read: {error}")
             return
         for key, text in (("launch", launch and started(launch)), ("outcome", outcome and launched(outcome))):
-            if text and self._reported.get(f"{wave} {key}") != text:
-                self._say(f"wave {wave}: {text}")
-                self._reported[f"{wave} {key}"] = text
+            if text:
+                self._say_once(f"{wave} {key}", f"wave {wave}: {text}")
+
+    def _say_once(self, key: str, text: str) -> None:
+        if self._reported.get(key) != text:
+            self._say(text)
+            self._reported[key] = text
 
 
 def with_seconds(out: TextIO) -> Callable[[str], None]:
@@ -185,7 +202,7 @@ def launched(outcome: WaveOutcome) -> str:
     for live, words in ((False, "not launched"), (True, "still launching when the wait ended")):
         servers = [each for each in outcome.servers if not each.launched and each.live == live]
         if servers:
-            parts.append(f"{words}: {', '.join(f'{each.server_id} ({each.name})' for each in servers)}")
+            parts.append(f"{words}: {', '.join(named(each.server_id, each.name) for each in servers)}")
     return "; ".join(parts)
 
 
@@ -206,6 +223,10 @@ def _title(task_id: str) -> str:
 def _wave(instance: TaskInstance) -> str | None:
     group, dot, _ = instance["task_id"].rpartition(".")
     return group.removeprefix(_WAVE) if dot and group.startswith(_WAVE) else None
+
+
+def _key(instance: TaskInstance) -> str:
+    return f"{instance['task_id']} {instance['map_index']}"
 
 
 def _began(instance: TaskInstance) -> str:

@@ -10,14 +10,11 @@ import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from drs.cli.airflow_access import active_runs, connect
 from drs.cli.airflow_api import FINISHED, AirflowApi, AirflowError, Dag, DagRun, NotFound
 from drs.cli.airflow_end import how_to_look, in_keep_for
-from drs.cli.airflow_records import RunStore
+from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.plan.naming import dag_id
-from drs.run.ledger import Ledger
 from drs.run.ownership import tag_value
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import RunRecord
@@ -106,7 +103,7 @@ class _Airflow:
         return Hold(False)
 
     def _active(self, run_id: str, dag: Dag) -> Hold:
-        ledger = Ledger(RunStore(self._api, self._dag_id, run_id))
+        ledger = RunLedger(self._api, self._dag_id, run_id)
         states = {one["task_id"]: one["state"] for one in self._api.task_instances(self._dag_id, run_id)}
         stop = f"python -m drs stop {self._plan}"
         if in_keep_for(ledger, states):
@@ -139,8 +136,8 @@ class _Airflow:
 
     def _begun(self, run_id: str) -> RunRecord | None:
         try:
-            return Ledger(RunStore(self._api, self._dag_id, run_id)).begun()
-        except ValidationError:  # another version of drs-drills wrote the record
+            return RunLedger(self._api, self._dag_id, run_id).begun()
+        except UnreadableRecordError:
             return None
 
 

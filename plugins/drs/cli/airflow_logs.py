@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from drs.text import shown
+
 TAIL = 20
 """How many messages of a failed task are shown if this package logged no warning or error."""
 
@@ -19,12 +21,12 @@ _REPEATED = frozenset(
 def as_text(message: dict[str, Any]) -> str:
     """One message of a task's log as a line, followed by the exceptions."""
     head = " ".join(str(message[key]) for key in ("timestamp", "level", "event") if message.get(key))
-    shown = _REPEATED | {"timestamp", "level", "event", "error_detail"}
-    fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in shown)
+    known = _REPEATED | {"timestamp", "level", "event", "error_detail"}
+    fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in known)
     causes = "".join(
         f"\n{cause['exc_type']}: {cause['exc_value']}" for cause in message.get("error_detail") or ()
     )
-    return f"{head}{fields}{causes}"
+    return shown.block(f"{head}{fields}{causes}")
 
 
 def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
@@ -40,4 +42,5 @@ def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
         for message in messages
         if message.get("level") in _SERIOUS and "error_detail" not in message and "category" not in message
     ]
-    return "\n".join(own or [as_text(message) for message in messages[-TAIL:]]).splitlines()
+    text = "\n".join(own or [as_text(message) for message in messages[-TAIL:]])
+    return shown.block(text).split("\n") if text else []

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
+import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from drs.cli.airflow_access import add_connection, connect, named_plan, plan_dag, reporting_airflow_errors
 from drs.cli.airflow_api import PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
 from drs.cli.airflow_logs import as_text
-from drs.cli.airflow_records import Failure, RunStore, failures
-from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, print_json, whole_number
+from drs.cli.airflow_records import Failure, RunLedger, UnreadableRecordError, failures
+from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, counted, print_json, whole_number
+from drs.cli.screen import show_table
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
-from drs.run.ledger import Ledger
+from drs.run.records import RunRecord
 from drs.run.request import MANUAL
-from drs.tables import table
-from drs.times import duration, instant, utc_now
+from drs.run.scope import Scope, run_kind, scope_of_run
+from drs.text.times import duration, instant, utc_now
 
 _LAST = "last"
 _EXIT_CODES = {
@@ -57,18 +60,66 @@ def _runs(arguments: argparse.Namespace) -> int:
     api = connect(arguments)
     dag = plan_dag(api, arguments.plan)["dag_id"] if arguments.plan else None
     found = drill_runs(api, dag, state="failed" if arguments.failed else None)[: arguments.limit]
-    rows = [
-        (run, list(_failures(api, run)) if run["state"] == "failed" else [], _missed(api, run))
-        for run in found
-    ]
+    seen = [_seen(api, run) for run in found]
     if arguments.json:
-        print_json([_as_json(api, *row) for row in rows])
-    elif rows:
-        header = ("plan", "run", "state", "began", "took", "by", "failed")
-        print(table(header, [_row(*row) for row in rows]))
+        print_json([_as_json(api, each) for each in seen])
+    elif seen:
+        header = ("plan", "run", "kind", "state", "began (UTC)", "took", "by", "failed")
+        show_table(
+            header,
+            [_row(each) for each in seen],
+            below=("failed", "by", "took", "began (UTC)", "plan"),
+        )
     else:
         print("There are no such runs.")
+    if unreadable := [each.unreadable for each in seen if each.unreadable]:
+        runs = counted(len(unreadable), "run")
+        print(f"What {runs} recorded cannot be read here: {unreadable[0]}.", file=sys.stderr)
     return OK
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run, and what its records say.
+
+    :param missed: why it launched nothing, if it was missed: Airflow shows such a run as a success
+    :param kind: what kind of run it was
+    :param unreadable: why its records cannot be read, as a clause
+    """
+
+    run: DagRun
+    failed: Sequence[Failure] = ()
+    missed: str | None = None
+    kind: str = ""
+    unreadable: str | None = None
+
+
+def _seen(api: AirflowApi, run: DagRun) -> _Run:
+    ledger = RunLedger(api, run["dag_id"], run["dag_run_id"])
+    failed: list[Failure] = []
+    if run["state"] == "failed":
+        failed = list(failures(ledger, api.task_instances(run["dag_id"], run["dag_run_id"])))
+    begun = None
+    with contextlib.suppress(UnreadableRecordError):
+        begun = ledger.begun() if _record_matters(run) else None
+    return _Run(run, failed, begun.missed if begun else None, _kind(run, begun), ledger.unreadable)
+
+
+def _record_matters(run: DagRun) -> bool:
+    """Whether the run's record says more than Airflow does: it was missed, or covered a part of the plan."""
+    if run["run_type"] != MANUAL and run["state"] == "success":
+        return True
+    conf = run["conf"] or {}
+    return bool(conf.get("waves") or conf.get("exclude_servers"))
+
+
+def _kind(run: DagRun, begun: RunRecord | None) -> str:
+    """What kind of run it was, as in evidence. Without a record, what was asked for decides."""
+    conf = run["conf"] or {}
+    if begun is not None:
+        return run_kind(begun.execution_type, scope_of_run(begun))
+    scope: Scope = "partial" if conf.get("waves") or conf.get("exclude_servers") else "full"
+    return run_kind(str(conf.get("execution_type") or "DRILL"), "dry_run" if conf.get("dry_run") else scope)
 
 
 def drill_runs(api: AirflowApi, dag: str | None, **filters: Any) -> list[DagRun]:
@@ -80,32 +131,22 @@ def drill_runs(api: AirflowApi, dag: str | None, **filters: Any) -> list[DagRun]
     return [run for run in found if run["dag_id"].startswith(DAG_ID_PREFIX)]
 
 
-def _failures(api: AirflowApi, run: DagRun) -> Iterator[Failure]:
-    name = (run["dag_id"], run["dag_run_id"])
-    return failures(Ledger(RunStore(api, *name)), api.task_instances(*name))
-
-
-def _missed(api: AirflowApi, run: DagRun) -> str | None:
-    """Why the run launched nothing, if it was missed: Airflow shows such a run as a success."""
-    if run["run_type"] == MANUAL or run["state"] != "success":
-        return None
-    begun = Ledger(RunStore(api, run["dag_id"], run["dag_run_id"])).begun()
-    return begun.missed if begun else None
-
-
-def _row(run: DagRun, failed: Sequence[Failure], missed: str | None) -> tuple[str, ...]:
+def _row(each: _Run) -> tuple[str, ...]:
+    run = each.run
     return (
         plan_name(run["dag_id"]),
         run["dag_run_id"],
-        "missed" if missed else run["state"],
+        each.kind,
+        "missed" if each.missed else run["state"],
         instant(_parsed(run["start_date"]), "-") if run["start_date"] else "-",
         duration(_seconds(run), "-"),
         run["triggering_user_name"] or run["run_type"],
-        ", ".join(f"{failure.code or 'no code'} ({failure.task_id})" for failure in failed),
+        ", ".join(f"{failure.shown} ({failure.task_id})" for failure in each.failed),
     )
 
 
-def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure], missed: str | None) -> dict[str, Any]:
+def _as_json(api: AirflowApi, each: _Run) -> dict[str, Any]:
+    run = each.run
     return {
         "plan": plan_name(run["dag_id"]),
         "dag_id": run["dag_id"],
@@ -117,8 +158,9 @@ def _as_json(api: AirflowApi, run: DagRun, failed: Sequence[Failure], missed: st
         "run_type": run["run_type"],
         "user": run["triggering_user_name"],
         "conf": run["conf"],
-        "missed": missed,
-        "failures": [asdict(failure) for failure in failed],
+        "missed": each.missed,
+        "failures": [asdict(failure) for failure in each.failed],
+        "unreadable": each.unreadable,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ from drs.cli.airflow_api import AirflowApi, AirflowError
 from drs.cli.aws import add_profile, checked_access, explained
 from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, add_plans_folder, counted, print_json
 from drs.cli.evidence_store import evidence_path
+from drs.cli.screen import show_table
 from drs.errors import DrillError
 from drs.evidence.storage import open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan, PlanError, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
-from drs.tables import first_of, table
+from drs.text.tables import first_of
+from drs.text.times import stamp
 
 _PARTS = {
     "scheduler": "No task begins. Start `airflow scheduler`.",
@@ -85,7 +88,7 @@ def _status(arguments: argparse.Namespace) -> int:
         print_json([dataclasses.asdict(check) for check in checks])
     else:
         rows = [(check.what, "ok" if check.good else "NOT OK", check.seen) for check in checks]
-        print(table(("what", "state", "seen"), rows))
+        show_table(("what", "state", "seen"), rows, below=("seen",))
         for check in checks:
             if check.more:
                 print(f"\n{check.what}:\n{check.more}")
@@ -102,12 +105,13 @@ def airflow_checks(api: AirflowApi) -> Iterator[Check]:
     for part, remedy in _PARTS.items():
         # A component that never ran has no report.
         report = health.get(part) or {}
-        seen = f"last heartbeat {beat}" if (beat := report.get(f"latest_{part}_heartbeat")) else ""
+        beat = report.get(f"latest_{part}_heartbeat")
+        seen = f"last heartbeat {stamp(dt.datetime.fromisoformat(beat))}" if beat else ""
         good = report.get("status") == "healthy"
         yield Check(
             f"Airflow's {part.replace('_', ' ')}",
             good,
-            seen if good else " ".join(filter(None, (remedy, seen))),
+            seen if good else f"{remedy} {seen and f'Its {seen}.'}".rstrip(),
         )
     try:
         yield Check("Airflow", True, f"{api.version()} at {api.url}")

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import ValidationError
-
 from drs.cli.airflow_api import AirflowApi, AirflowError, DagRun, Refused
 from drs.cli.airflow_end import UNDER_WAY, End, end_of, how_to_look, in_keep_for, waves_ended
 from drs.cli.airflow_follow import Follower
-from drs.cli.airflow_records import RunStore
-from drs.run.ledger import Ledger
+from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.run.proof import CLOSING_TASKS, SETUP_TASK_ID, TaskStates
 from drs.run.records import Stop
-from drs.times import clock_time
+from drs.text.times import clock_time
 
 Say = Callable[[str], None]
 
@@ -31,7 +28,7 @@ class StoppedRun:
         self._conf = run["conf"] or {}
         self.run_id = run["dag_run_id"]
         self.link = api.run_link(*self._name)
-        self.ledger = Ledger(RunStore(api, *self._name))
+        self.ledger = RunLedger(api, *self._name)
         self.say = say
         self.follower = Follower(api, *self._name, say)
         self.state: str | None = None
@@ -44,7 +41,7 @@ class StoppedRun:
     def is_recovery(self) -> bool:
         try:
             begun = self.ledger.begun()
-        except ValidationError:  # another version of drs-drills wrote the records
+        except UnreadableRecordError:
             begun = None
         if begun is not None:
             return not begun.is_drill
@@ -85,8 +82,8 @@ class StoppedRun:
                 self.say(f"{earlier.by} had already stopped it, at {clock_time(earlier.at)}")
                 return
             self.ledger.save_stop(record)
-        except AirflowError as error:
-            self.say(f"its records will not say who stopped it: {error.message}")
+        except (AirflowError, UnreadableRecordError) as error:
+            self.say(f"its records will not say who stopped it: {getattr(error, 'message', error)}")
         else:
             self.stop_record = record
             self.say(f"its records say that {record.by} stopped it")
@@ -104,8 +101,8 @@ class StoppedRun:
         self.state = self.follower.follow(timeout)
         try:
             self.end = end_of(self.ledger, self.states())
-        except ValidationError:
-            self.end = End(False, "its records cannot be read: another version of drs-drills wrote them")
+        except UnreadableRecordError as error:
+            self.end = End(False, f"what it left is not known, because its records cannot be read: {error}")
 
     def summary(self) -> str:
         assert self.end is not None

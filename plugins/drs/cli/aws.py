@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Any
 from drs.aws.calls import Drs
 from drs.cli.common import BROKEN, UNANSWERED, USAGE, add_plans_folder, find_plan
 from drs.cli.connection import Connection, variable
-from drs.errors import AccessDenied, AccountMismatch, Code, DrillError, DrsUnavailable, InvalidField
+from drs.errors import (
+    AccessDenied,
+    AccountMismatch,
+    CheckUnavailable,
+    Code,
+    DrillError,
+    DrsUnavailable,
+    InvalidField,
+)
 from drs.plan import Plan, PlanError
 
 # boto3 takes longer to import than `validate` takes to run: it is imported where it is used.
@@ -40,6 +48,7 @@ _EXIT_CODES = {
     Code.ACCESS_DENIED: UNANSWERED,
     Code.ACCOUNT_MISMATCH: UNANSWERED,
     Code.DRS_NOT_INITIALIZED: UNANSWERED,
+    Code.CHECK_UNAVAILABLE: UNANSWERED,
     Code.DRS_UNAVAILABLE: UNANSWERED,
 }
 
@@ -208,41 +217,33 @@ def explained(error: BotoCoreError | ClientError) -> DrillError:
     """Explain an error of AWS to a person at a terminal, where there is no Airflow task to clear."""
     from botocore.exceptions import ClientError
 
-    from drs.aws import access_denied, call_errors
+    from drs.aws import call_errors
 
     operation = error.operation_name if isinstance(error, ClientError) else None
-    code = call_errors.error_code(error)
-    if code in call_errors.DENIED and operation == "AssumeRole":
+    found = call_errors.meaning(error)
+    if call_errors.error_code(error) in call_errors.DENIED and operation == "AssumeRole":
         return AccessDenied(
-            f"AWS does not let the caller assume the connection's role: {error}",
-            remedy=(
-                "Compare role_arn and the ExternalId of assume_role_kwargs in the connection with the "
-                "role's trust policy."
-            ),
-        )
-    if code in call_errors.DENIED:
-        action = access_denied.denied_action(str(error)) or "the action named above"
-        return AccessDenied(
-            f"AWS denied a call: {error}",
-            remedy=f"Add this statement to the caller's policy: {access_denied.statement([action])}",
+            f"AWS does not let the caller assume the connection's role: {error}", remedy=found.remedy
         )
     no_credentials = not isinstance(error, ClientError) and not call_errors.unavailable(error)
-    if code in call_errors.CREDENTIALS or no_credentials:
+    if found.kind.family == "credentials" or no_credentials:
+        why = f" {found.cause} {found.remedy}" if found.kind.family == "credentials" else ""
         return AccessDenied(
             f"There are no credentials that AWS accepts: {error}",
             remedy=(
                 "Give a profile (--profile NAME), log in again if the session has expired, or set the plan's "
-                "connection in the environment (AIRFLOW_CONN_<ID>)."
+                f"connection in the environment (AIRFLOW_CONN_<ID>).{why}"
             ),
         )
     if call_errors.unavailable(error):
+        region = f"{found.remedy} " if found.kind.id == "no_such_endpoint" else ""
         return DrsUnavailable(
             f"AWS did not answer: {error}",
-            remedy="Check the network path to the endpoint and the AWS Health Dashboard, then try again.",
+            remedy=f"{region}Check the network path to the endpoint and the AWS Health Dashboard, then try "
+            "again.",
         )
-    return call_errors.explain(error, f"call {operation}") or DrsUnavailable(
-        f"AWS refused a call: {error}", remedy="Read AWS's own message above; it gives the reason."
-    )
+    coded = call_errors.explain(error, f"the call {operation}")
+    return coded or CheckUnavailable(f"AWS refused a call: {found.phrase}. {error}", remedy=found.remedy)
 
 
 def _session(connection: Connection, region: str | None) -> boto3.Session:

@@ -23,14 +23,14 @@ from drs.cli.airflow_access import add_connection
 from drs.cli.airflow_holds import NOT_ASKED, Hold, Owner, holds
 from drs.cli.aws import NO_AWS, Access, add_profile, checked_access, explained, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, counted, find_plan, print_json
+from drs.cli.screen import show_table
 from drs.errors import AccessDenied, CleanupIncomplete, DrillError
 from drs.plan import Plan
 from drs.plan.naming import dag_id
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.run.records import InstanceRecord, RunRecord
-from drs.tables import table
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from drs.cleanup.clean_up import CleanUp, WaitForJobs
@@ -206,18 +206,18 @@ def _print(plan: Plan, own: Sequence[Leftover], unknown: Sequence[Leftover]) -> 
             f"{counted(len(own), 'drill instance')} of plan {plan.name}; each costs money until it is "
             "terminated:"
         )
-        print(_table(own))
+        _show(own)
     else:
         print(f"No run of plan {plan.name} has a drill instance left.")
     if unknown:
         print(
-            f"\n{counted(len(unknown), 'drill instance')} of an unknown run (the job has no tags of a run, "
-            "or DRS no longer lists the job). They are not touched:"
+            f"\nNot touched: {counted(len(unknown), 'drill instance')} of an unknown run (the job has no "
+            "tags of a run, or DRS no longer lists the job):"
         )
-        print(_table(unknown))
+        _show(unknown)
 
 
-def _table(items: Sequence[Leftover]) -> str:
+def _show(items: Sequence[Leftover]) -> None:
     now = utc_now()
     rows = [
         (
@@ -231,8 +231,9 @@ def _table(items: Sequence[Leftover]) -> str:
         for item in items
     ]
     header = ("recovery instance", "EC2 instance", "server", *COST_HEADER, "job", "run")
+    show_table(header, rows, below=("run", "job", "cost per day", "EC2 instance", "type", "age"))
     instances = [item.instance for item in items]
-    return f"{table(header, rows)}\n{total(instances, now)}\n{basis(instances)}"
+    print(f"{total(instances, now)}\n{basis(instances)}")
 
 
 def _agreed(plan: Plan, free: Sequence[Leftover], known: Mapping[str, Hold]) -> bool:
@@ -294,9 +295,12 @@ def _terminate(access: Access, plan: Plan, own: Sequence[Leftover], *, wait: boo
                 if item.token in steps and item.instance.recovery_instance_id not in asked
             ]
             if waiting:
+                ids = ", ".join(
+                    f"{item.instance.recovery_instance_id} of {item.instance.server_id}" for item in waiting
+                )
                 print(
                     f"{len(waiting)} of them cannot be terminated yet, because a live job holds the server "
-                    f"or DRS refused the call:\n{_table(waiting)}",
+                    f"or DRS refused the call: {ids}",
                     file=sys.stderr,
                 )
             print("The command does not wait. Run it again to see which instances are left.", file=sys.stderr)

@@ -14,12 +14,18 @@ from pydantic_core import PydanticCustomError
 
 from drs.plan import BrokenPlan, Plan, PlanError, durations, load_folder, load_plan
 
-PLANS_FOLDER = Path("include/plans")
+PLANS_VARIABLE = "AIRFLOW__DRS__PLANS_FOLDER"
 
 OK, BROKEN, USAGE, UNANSWERED = 0, 1, 2, 3
 """The exit codes: good; the result is not good; wrong usage, or what the user named does not exist; AWS,
-Airflow
-or the records could not be reached."""
+Airflow or the records could not be reached.
+"""
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, the same as in shells."""
+PIPE_CLOSED = 128 + 13
+"""The exit code when the reader of the output has ended, as `head` does: what shells show of a program that
+the signal SIGPIPE (13) has ended.
+"""
 
 
 def add_parser(
@@ -52,10 +58,15 @@ def add_plans_folder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plans",
         type=Path,
-        default=PLANS_FOLDER,
+        default=plans_folder(),
         metavar="FOLDER",
-        help=f"the folder in which plans are found by name (default: {PLANS_FOLDER})",
+        help=f"the folder in which plans are found by name (default: {PLANS_VARIABLE}, or include/plans)",
     )
+
+
+def plans_folder() -> Path:
+    """The folder of the plans, by the environment."""
+    return Path(os.environ.get(PLANS_VARIABLE) or "include/plans")
 
 
 RECOVERY_POINT_HELP = (
@@ -100,7 +111,12 @@ def point_in_time(text: str) -> dt.datetime:
         raise argparse.ArgumentTypeError(f"{text} is not a time such as 2026-03-01T06:00:00Z") from None
     if at.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text} has no time zone: write {text}Z for UTC")
-    return at
+    try:
+        return at.astimezone(dt.UTC)
+    except OverflowError:
+        raise argparse.ArgumentTypeError(
+            f"{text} is before the first or after the last year of UTC"
+        ) from None
 
 
 def whole_number(text: str, most: int | None = None) -> int:

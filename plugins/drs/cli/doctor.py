@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from drs.cli.aws import NO_AWS, add_profile, checked_access, reporting_aws_errors
+from drs.cli.aws import NO_AWS, Access, add_profile, checked_access, reporting_aws_errors
 from drs.cli.common import (
     BROKEN,
     OK,
@@ -19,9 +22,21 @@ from drs.cli.common import (
     point_in_time,
     print_json,
 )
+from drs.cli.connection import Connection
 from drs.cli.evidence_store import add_path, open_store
-from drs.errors import InvalidField
+from drs.cli.own_code import code_problems
+from drs.cli.screen import show_table
+from drs.cli.watch import show_instances
+from drs.errors import Code, InvalidField
 from drs.plan import Plan
+from drs.run.own_code import named_code
+
+# Preflight imports boto3, which is slow: it is imported where it is used.
+if TYPE_CHECKING:
+    from drs.preflight import Finding, Report
+    from drs.watch.findings import WatchFinding
+
+SIGNING_KEY = "AIRFLOW__DRS__EVIDENCE_KMS_KEY_ID"
 
 
 def add_commands(commands: Any) -> None:
@@ -57,6 +72,13 @@ def add_commands(commands: Any) -> None:
         default="DRILL",
         help="for a RECOVERY, delayed or stalled replication is only a warning (default: DRILL)",
     )
+    parser.add_argument(
+        "--role",
+        default="",
+        metavar="ARN",
+        help="check the permissions of this role or user, such as the role of the plan's connection "
+        "(default: those of the caller)",
+    )
     add_path(parser)
     add_profile(parser)
     add_json(parser)
@@ -64,9 +86,8 @@ def add_commands(commands: Any) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    # Preflight imports boto3, which is slow.
     from drs.cli.watch_look import left_by_drills
-    from drs.preflight import PreflightInputs, findings_table, inspect
+    from drs.preflight import PreflightInputs, inspect
 
     plan = find_plan(arguments.plan, arguments.plans)
     question = PreflightInputs(
@@ -75,11 +96,16 @@ def _doctor(arguments: argparse.Namespace) -> int:
         exclude_servers=tuple(arguments.exclude),
         execution_type=arguments.execution_type,
         recovery_point=arguments.recovery_point,
+        principal=arguments.role,
+        found=tuple(_found_here(plan)),
     )
     access = checked_access(plan, arguments.profile)
     report = inspect(question, access.clients())
-    left = [finding.as_preflight() for finding in left_by_drills(plan, access, open_store(arguments))]
-    report = dataclasses.replace(report, findings=(*left, *report.findings))
+    left = left_by_drills(plan, access, open_store(arguments))
+    # For people, the instances are a table of their own below that of the findings.
+    found = [finding.as_preflight(with_details=arguments.json) for finding in left]
+    notes = (*report.notes, *_notes(plan, report, "" if arguments.role else access.identity.arn))
+    report = dataclasses.replace(report, findings=(*found, *report.findings), notes=notes)
     if arguments.json:
         resolution = report.resolution.model_dump(mode="json") if report.resolution else None
         print_json(
@@ -90,11 +116,22 @@ def _doctor(arguments: argparse.Namespace) -> int:
                 "resolution": resolution,
             }
         )
-        return BROKEN if report.errors else OK
+    else:
+        _show(plan, report, left)
+    return BROKEN if report.errors else OK
+
+
+def _show(plan: Plan, report: Report, left: Sequence[WatchFinding]) -> None:
+    """Print the findings, the instances that earlier drills have left, and what to do."""
+    from drs.preflight.findings import FINDINGS_HEADER, finding_rows
+
     for note in report.notes:
         print(f"note: {note}")
     if report.findings:
-        print(findings_table((*report.errors, *report.warnings)))
+        show_table(FINDINGS_HEADER, finding_rows((*report.errors, *report.warnings)), below=("seen", "wave"))
+        for finding in left:
+            print(f"\nThe instances of {finding.title}:")
+            show_instances(finding)
         remedies = dict.fromkeys((finding.code, finding.remedy) for finding in report.findings)
         for code, remedy in remedies:
             print(f"\n[{code}] What to do: {remedy}")
@@ -102,7 +139,44 @@ def _doctor(arguments: argparse.Namespace) -> int:
     print(f"\nPlan {plan.name}: {errors}, {warnings}.")
     if report.heals:
         print("These errors may clear by themselves: a drill would wait for that before it fails.")
-    return BROKEN if report.errors else OK
+
+
+def _found_here(plan: Plan) -> Iterator[Finding]:
+    """What can be seen without AWS's DRS: code that the plan may not name, and the key that signs records.
+
+    The key is tried with this process's own credentials, which need not be those of Airflow's workers. So a
+    denial is only a warning.
+    """
+    from drs.aws.kms import region_of
+    from drs.evidence.signatures import ALGORITHMS
+    from drs.preflight import Finding
+    from drs.preflight.signing_key import signing_key
+
+    for problem in code_problems(plan, Path(plan.name)):
+        seen = f"Plan {plan.name}, {problem.key}: {problem.message}"
+        yield Finding(code=problem.code, seen=seen, remedy=problem.remedy)
+    if key_id := os.environ.get(SIGNING_KEY, "").strip():
+        kms = Access(Connection(), region_of(key_id) or plan.target.region, "").client("kms")
+        for finding in signing_key(kms, key_id, ALGORITHMS):
+            yield finding.as_warning() if finding.code is Code.ACCESS_DENIED else finding
+
+
+def _notes(plan: Plan, report: Report, caller: str) -> Iterator[str]:
+    """What a reader should know about the checks that were made.
+
+    :param caller: the principal whose permissions were checked; empty if it was named by ``--role``
+    """
+    if caller and any(finding.code is Code.ACCESS_DENIED for finding in report.findings):
+        yield (
+            f"The permissions are those of {caller}. If Airflow drills with another role, name it with "
+            "--role ARN."
+        )
+    marks = [named.path for named in named_code(plan) if not named.is_notifier]
+    if marks:
+        yield (
+            f"Whether {', '.join(dict.fromkeys(marks))} can be imported and may be called as a check is not "
+            "checked here: Airflow's own preflight and `readiness` do."
+        )
 
 
 def _waves(plan: Plan, chosen: list[str] | None) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,16 @@ from drs.cli.evidence_store import (
     add_path,
     chosen_plans,
     find_record,
-    open_store,
+    reached_store,
     reporting_store_errors,
 )
-from drs.evidence.chain import LOST, ChainProblem, NotARecordError, parse
+from drs.cli.screen import show_table
+from drs.evidence.chain import LOST, NotARecordError, parse
+from drs.evidence.coverage import Examined
 from drs.evidence.record import Evidence
+from drs.evidence.signatures import NotAKeyError, load_public_key
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured
-from drs.tables import table
 
 _SHOWN = {
     OK: "the records were shown",
@@ -36,9 +37,10 @@ _EXPORTED = {
     UNANSWERED: "the records cannot be reached",
 }
 _VERIFIED = {
-    OK: "no record is missing or changed",
-    BROKEN: "a record was changed or is missing; the command names it",
-    USAGE: "wrong usage, or there is no record, or none of that plan",
+    OK: "no record and no page is missing or changed, and every signature that was checked is right",
+    BROKEN: "a record or a page was changed or is missing, or a signature is missing or wrong; the command "
+    "names it",
+    USAGE: "wrong usage, a file that is no public key, or there is no record, or none of that plan",
     UNANSWERED: "the records cannot be reached",
 }
 
@@ -82,7 +84,7 @@ def _add_list(actions: Any) -> None:
 
 @reporting_store_errors
 def _list(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     found = [
         row
         for plan in chosen_plans(store, arguments.plan)
@@ -92,7 +94,8 @@ def _list(arguments: argparse.Namespace) -> int:
         print_json([_short(name, record) for name, record in found])
     else:
         header = ("record", *RESULT_HEADER, "by", "failed")
-        print(table(header, [_row(name, record) for name, record in found]))
+        rows = [_row(name, record) for name, record in found]
+        show_table(header, rows, below=("failed", "by", "validated", "RPO", "RTO"))
     return BROKEN if any(isinstance(record, str) for _, record in found) else OK
 
 
@@ -137,7 +140,7 @@ def _add_show(actions: Any) -> None:
 
 @reporting_store_errors
 def _show(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     data, _ = find_record(store, arguments.record)
     record = _readable(store, arguments.record)
     if record is None:
@@ -177,7 +180,7 @@ def _add_export(actions: Any) -> None:
 
 @reporting_store_errors
 def _export(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    store = reached_store(arguments)
     data, _ = find_record(store, arguments.record)
     if arguments.format == "html":
         from drs.evidence.page import render_page  # slow to import, and only needed here
@@ -202,8 +205,10 @@ def _add_verify(actions: Any) -> None:
     parser = add_parser(
         actions,
         "verify",
-        help="check whether a record was changed or is missing",
-        description="Verify the chain of records of one plan or of all plans: every hash, link and byte.",
+        help="check whether a record was changed or is missing, and who signed it",
+        description="Verify the chain of records of one plan or of all plans: every hash, link and byte, and "
+        "the HTML pages. With a public key, also verify who signed the records, without asking AWS. The "
+        "command also says what it could not check.",
         exit_codes=_VERIFIED,
     )
     parser.add_argument("plan", nargs="?", metavar="PLAN", help="only records of this plan, by its name")
@@ -213,6 +218,15 @@ def _add_verify(actions: Any) -> None:
         help="also check that there is a record with this hash, which you have from a notification or a "
         "task's log",
     )
+    parser.add_argument(
+        "--public-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also check that the records are signed with this key, in PEM or DER; repeat the option if the "
+        "key was changed",
+    )
     add_path(parser)
     add_json(parser)
     parser.set_defaults(run=_verify)
@@ -220,32 +234,47 @@ def _add_verify(actions: Any) -> None:
 
 @reporting_store_errors
 def _verify(arguments: argparse.Namespace) -> int:
-    store = open_store(arguments)
+    try:
+        keys = [load_public_key(path.read_bytes()) for path in arguments.public_key]
+    except (OSError, NotAKeyError) as error:
+        named = ", ".join(map(str, arguments.public_key))
+        print(f"The public key cannot be read ({named}): {error}.", file=sys.stderr)
+        return USAGE
+    store = reached_store(arguments)
     plans = chosen_plans(store, arguments.plan)
-    found = {plan: store.verify(plan, sent=arguments.hash) for plan in plans}
+    found = {plan: store.examine(plan, sent=arguments.hash, keys=keys) for plan in plans}
     # The hash belongs to the record of one plan, so it is missing only if no plan has it.
-    lost = all(any(each.kind == LOST for each in problems) for problems in found.values())
-    found = {plan: [each for each in problems if each.kind != LOST] for plan, problems in found.items()}
+    lost = all(any(each.kind == LOST for each in examined.problems) for examined in found.values())
+    for examined in found.values():
+        examined.problems[:] = [each for each in examined.problems if each.kind != LOST]
     if arguments.json:
         known = {"hash": arguments.hash, "in_the_chain": not lost} if arguments.hash else {}
         print_json({"plans": [_verified(store, plan, found[plan]) for plan in plans], **known})
     else:
         for plan in plans:
-            print("\n".join(_findings(store, plan, found[plan])))
+            _show_problems(store, plan, found[plan])
         if arguments.hash:
             print(f"Hash {arguments.hash} is the hash of {'NO record' if lost else 'one of these records'}.")
-    return BROKEN if lost or any(found.values()) else OK
+    return BROKEN if lost or any(examined.problems for examined in found.values()) else OK
 
 
-def _findings(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> Iterator[str]:
-    count = len(store.ids(plan))
-    if not problems:
-        yield f"ok  {plan}: {counted(count, 'record')}, none missing or changed"
-        return
-    yield f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}"
-    yield table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
+def _show_problems(store: EvidenceStore, plan: str, examined: Examined) -> None:
+    count, problems = len(store.ids(plan)), examined.problems
+    if problems:
+        print(f"NOT ok  {plan}: {counted(count, 'record')}, {counted(len(problems), 'problem')}")
+        show_table(("record", "problem", "found"), [(each.id, each.kind, each.says) for each in problems])
+    else:
+        print(f"ok  {plan}: {counted(count, 'record')}, none missing or changed")
+    for note in examined.notes:
+        print(f"    {note}")
 
 
-def _verified(store: EvidenceStore, plan: str, problems: list[ChainProblem]) -> dict[str, Any]:
-    listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in problems]
-    return {"plan": plan, "records": len(store.ids(plan)), "ok": not problems, "problems": listed}
+def _verified(store: EvidenceStore, plan: str, examined: Examined) -> dict[str, Any]:
+    listed = [{"id": each.id, "kind": each.kind, "says": each.says} for each in examined.problems]
+    return {
+        "plan": plan,
+        "records": len(store.ids(plan)),
+        "ok": not listed,
+        "problems": listed,
+        "not_covered": examined.notes,
+    }

@@ -8,8 +8,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from drs.cli.common import UNANSWERED, USAGE
-from drs.evidence.storage import default_evidence_folder, open_storage
+from drs.cli.common import BROKEN, UNANSWERED, USAGE
+from drs.evidence.storage import UnusableFileError, default_evidence_folder, open_storage
 from drs.evidence.store import EvidenceStore
 from drs.plan import PlanError
 
@@ -39,6 +39,16 @@ def open_store(arguments: argparse.Namespace) -> EvidenceStore:
     return EvidenceStore(open_storage(arguments.path))
 
 
+def reached_store(arguments: argparse.Namespace) -> EvidenceStore:
+    """The records, of which something can be said: an empty answer means that there are none.
+
+    :raises FileNotFoundError: there is no such folder or bucket
+    """
+    store = open_store(arguments)
+    store.check()
+    return store
+
+
 def chosen_plans(store: EvidenceStore, plan: str | None) -> list[str]:
     """The given plan, or all plans that have records.
 
@@ -60,6 +70,7 @@ def find_record(store: EvidenceStore, record_id: str) -> tuple[bytes, str]:
     """The content of a record's file, and the name of its plan.
 
     :raises NotThereError: there is no record with this id
+    :raises UnusableFileError: something else has its name, or it is too large
     """
     plan = record_id.rpartition("-")[0]
     data = store.read_file(plan, record_id) if plan else None
@@ -86,19 +97,32 @@ def reporting_store_errors(
         except NotThereError as error:
             print(error, file=sys.stderr)
             return USAGE
+        except UnusableFileError as error:
+            print(f"Record {arguments.record} cannot be read: {error}.", file=sys.stderr)
+            return BROKEN
         except PlanError as error:
             print(error.broken.describe(), file=sys.stderr)
             return USAGE
+        except BrokenPipeError:
+            raise  # it is standard output that was closed, not the store
         except Exception as error:
             if not _of_the_store(error):
                 raise
+            # Python's own text for an error of the system begins with a number.
+            seen = str(error) if _is_explained(error) else f"{type(error).__name__}: {error}"
             print(
-                f"The records in {arguments.path} cannot be read: {type(error).__name__}: {error}",
+                f"The records in {arguments.path} cannot be reached: {seen}.\n"
+                f"What to do: give the place of the records with --path or {VARIABLE}, and check that this "
+                "machine and these credentials reach it.",
                 file=sys.stderr,
             )
             return UNANSWERED
 
     return wrapped
+
+
+def _is_explained(error: Exception) -> bool:
+    return isinstance(error, FileNotFoundError) and error.errno is None
 
 
 def _of_the_store(error: Exception) -> bool:

@@ -14,14 +14,15 @@ from drs.aws.jobs import Job, LogEvent, ServerOutcome, judge
 from drs.aws.states import JobType, LaunchStatus
 from drs.cli.aws import NO_AWS, access_to_place, add_place, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, duration, print_json
+from drs.cli.screen import show_table
 from drs.errors import InvalidField
 from drs.explain import MEANINGS, LaunchExplanation, explain_failure, raw_error_of
 from drs.plan import durations
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
-from drs.tables import table
-from drs.times import duration as span
-from drs.times import instant, utc_now
+from drs.text import shown
+from drs.text.times import duration as span
+from drs.text.times import instant, utc_now
 
 DAY = dt.timedelta(hours=24)
 NOT_LAUNCHED = "NOT LAUNCHED"
@@ -84,7 +85,7 @@ def _jobs(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([_summary(job) for job in listed])
     elif listed:
-        print(_jobs_table(listed))
+        _show_jobs(listed)
     else:
         kind = "live DRS job" if arguments.active else "DRS job"
         print(f"There is no {kind} of the last {durations.render(arguments.since)} in {access.region}.")
@@ -115,7 +116,7 @@ def _plan_of(job: Job) -> str | None:
     return plan_name(dag) if dag else None
 
 
-def _jobs_table(jobs: Sequence[Job]) -> str:
+def _show_jobs(jobs: Sequence[Job]) -> None:
     rows = [
         (
             job.job_id,
@@ -129,8 +130,17 @@ def _jobs_table(jobs: Sequence[Job]) -> str:
         )
         for job in jobs
     ]
-    header = ("job", "initiated by", "status", "created (UTC)", "took", "servers", "of which", "plan and run")
-    return table(header, rows)
+    header = (
+        "job",
+        "initiated by",
+        "status",
+        "created (UTC)",
+        "took",
+        "servers",
+        "launch status",
+        "plan and run",
+    )
+    show_table(header, rows, below=("plan and run", "initiated by", "servers", "took"))
 
 
 def _took(job: Job) -> str:
@@ -193,7 +203,7 @@ def _outcomes(drs: DrsCalls, job: Job, log: Sequence[LogEvent]) -> list[ServerOu
 
 def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome]) -> None:
     plan, run = _plan_of(job), job.tags.get(RUN_ID_TAG)
-    whose = f", started by run {run} of plan {plan}" if plan else ""
+    whose = f", started by run {shown.line(run)} of plan {shown.line(plan)}" if plan else ""
     print(f"{job.job_id}: {job.type} by {job.initiated_by}, {job.status}, {_took(job)}{whose}")
     if job.live:
         print("The job holds its servers: DRS refuses any other job for them, and cannot cancel this job.")
@@ -208,7 +218,8 @@ def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome])
             )
             for outcome in outcomes
         ]
-        print("\n" + table(("server", "launch status", "instance", ""), rows))
+        print()
+        show_table(("server", "launch status", "instance", "result"), rows)
     if log:
         entries = [
             (
@@ -220,7 +231,9 @@ def _print(job: Job, log: Sequence[LogEvent], outcomes: Sequence[ServerOutcome])
             )
             for event in log
         ]
-        print("\n" + table(("at (UTC)", "server", "event", "instance", "which means"), entries))
+        print()
+        header = ("at (UTC)", "server", "event", "instance", "which means")
+        show_table(header, entries, below=("which means", "instance"))
 
 
 def _verdict(job: Job, outcome: ServerOutcome) -> str:
@@ -249,7 +262,7 @@ def _explained(job: Job, log: Sequence[LogEvent], outcome: ServerOutcome) -> Lau
 
 
 def _print_failure(outcome: ServerOutcome, explanation: LaunchExplanation) -> None:
-    print(f"\n{outcome.server_id} was not launched: {outcome.error}")
+    print(f"\n{outcome.server_id} was not launched: {shown.line(outcome.error)}")
     print(f"Cause: {explanation.cause}")
     print(f"What to do: {explanation.remedy}")
     print(f"Retry: {explanation.retry}.")

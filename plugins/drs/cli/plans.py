@@ -4,22 +4,42 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import datetime as dt
+import itertools
 import sys
+import zoneinfo
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drs.cli.common import BROKEN, OK, PLANS_FOLDER, USAGE, add_json, add_parser, counted, print_json
+from drs.cli.common import (
+    BROKEN,
+    OK,
+    PLANS_VARIABLE,
+    USAGE,
+    add_json,
+    add_parser,
+    counted,
+    plans_folder,
+    print_json,
+)
+from drs.cli.own_code import code_problems
 from drs.errors import Code
 from drs.evidence.schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
+from drs.plan.doubts import Doubt, doubts
 from drs.plan.overlap import Overlap, overlaps
+from drs.plan.schedule import next_times
+from drs.plan.schedule_words import in_words
 from drs.plan.schema import schema_text
+from drs.text.times import utc_now
 
 MOST_NOTES = 20
 """Pairs of plans that are listed for people."""
 MOST_NAMED = 3
 """Servers or groups of one pair of plans that are listed for people."""
+NEXT_RUNS = 3
+"""Runs by the schedule that are listed for each plan."""
 
 
 def add_commands(commands: Any) -> None:
@@ -31,9 +51,11 @@ def _add_validate(commands: Any) -> None:
     parser = add_parser(
         commands,
         "validate",
-        help="check recovery plans, and show every error at once",
-        description="Check recovery plans without Airflow and without AWS, and show every error at once. "
-        "Also show which of the plans share servers, or may share them by their tags.",
+        help="check recovery plans, and show all of their errors at once",
+        description="Check recovery plans without Airflow and without AWS, and show the errors of all plans "
+        "at once. "
+        "Also show when each plan runs by itself, what in it is doubtful, and which of the plans share "
+        "servers, or may share them by their tags.",
         exit_codes={
             0: "every plan is valid",
             1: "a plan is broken",
@@ -44,9 +66,9 @@ def _add_validate(commands: Any) -> None:
         "paths",
         nargs="*",
         type=Path,
-        default=[PLANS_FOLDER],
+        default=[plans_folder()],
         metavar="PATH",
-        help=f"a plan file, or a folder of plan files (default: {PLANS_FOLDER})",
+        help=f"a plan file, or a folder of plan files (default: {PLANS_VARIABLE}, or include/plans)",
     )
     add_json(parser)
     parser.set_defaults(run=_validate)
@@ -59,7 +81,12 @@ def _validate(arguments: argparse.Namespace) -> int:
         print_json([_as_json(result, found) for result in results])
     else:
         for result in results:
-            print(_good_line(result) if isinstance(result, Plan) else result.describe())
+            if isinstance(result, BrokenPlan):
+                print(result.describe())
+                continue
+            print(_good_line(result))
+            for line in _about(result, doubts(result)):
+                print(line)
         for line in _notes(found):
             print(line)
     broken = [result for result in results if isinstance(result, BrokenPlan)]
@@ -69,6 +96,13 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _loaded(path: Path) -> Iterator[Plan | BrokenPlan]:
+    for found in _read(path):
+        file = path / f"{found.name}.yaml" if isinstance(found, Plan) and path.is_dir() else path
+        problems = tuple(code_problems(found, file)) if isinstance(found, Plan) else ()
+        yield BrokenPlan(found.name, file, problems) if isinstance(found, Plan) and problems else found
+
+
+def _read(path: Path) -> Iterator[Plan | BrokenPlan]:
     try:
         found = load_folder(path) if path.is_dir() else [load_plan(path)]
     except PlanError as error:
@@ -92,6 +126,29 @@ def _good_line(plan: Plan) -> str:
         parts.append(f"{counted(by_tags, 'group')} by tags")
     names = " ".join(wave.name for wave in plan.waves)
     return f"ok  {plan.name}: {', '.join(parts)} ({names}), digest {plan.digest[:12]}"
+
+
+def _about(plan: Plan, found: Sequence[Doubt]) -> Iterator[str]:
+    """What people want to know about a plan: when it runs by itself, and what is doubtful in it."""
+    if plan.schedule:
+        times = ", ".join(_on_the_wall(plan, at) for at in _next_runs(plan))
+        yield f"      {in_words(plan.schedule)}, time zone {plan.timezone}"
+        yield f"      Next: {times}"
+    for doubt in found:
+        yield f"warning  {plan.name}  {doubt.key}: {doubt.message} {doubt.remedy}"
+
+
+def _next_runs(plan: Plan) -> list[dt.datetime]:
+    """The next times at which the plan runs by itself, in UTC."""
+    if plan.schedule is None:
+        return []
+    return list(itertools.islice(next_times(plan.schedule, plan.timezone, utc_now()), NEXT_RUNS))
+
+
+def _on_the_wall(plan: Plan, at: dt.datetime) -> str:
+    """``Tue 2026-12-01 06:00 +01:00``: a time as clocks show it in the plan's time zone."""
+    local = at.astimezone(zoneinfo.ZoneInfo(plan.timezone))
+    return f"{local:%a %Y-%m-%d %H:%M} {local.isoformat()[-6:]}"
 
 
 def _notes(found: Sequence[Overlap]) -> Iterator[str]:
@@ -145,9 +202,22 @@ def _as_json(result: Plan | BrokenPlan, found: Sequence[Overlap]) -> dict[str, o
             "digest": result.digest,
             "waves": waves,
             "shares_servers_with": shared,
+            "schedule": _schedule_as_json(result),
+            "warnings": [dataclasses.asdict(doubt) for doubt in doubts(result)],
         }
     problems = [{**dataclasses.asdict(problem), "file": str(problem.file)} for problem in result.problems]
-    return {"name": result.stem, "ok": False, "problems": problems}
+    return {"name": result.stem, "ok": False, "problems": problems, "more_problems": result.more}
+
+
+def _schedule_as_json(plan: Plan) -> dict[str, object] | None:
+    if plan.schedule is None:
+        return None
+    return {
+        "cron": plan.schedule,
+        "timezone": plan.timezone,
+        "words": in_words(plan.schedule),
+        "next_runs": _next_runs(plan),
+    }
 
 
 def _add_schema(commands: Any) -> None:

@@ -28,7 +28,8 @@ from drs.cli.common import (
     whole_number,
 )
 from drs.cli.evidence_show import RESULT_HEADER, result_cells
-from drs.cli.evidence_store import NotThereError, add_path, open_store, reporting_store_errors
+from drs.cli.evidence_store import NotThereError, add_path, reached_store, reporting_store_errors
+from drs.cli.screen import show_table
 from drs.evidence.record import Evidence
 from drs.evidence.since import changed_keys
 from drs.evidence.store import EvidenceStore
@@ -37,8 +38,8 @@ from drs.plan import Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
 from drs.plan.schedule import next_time
 from drs.run.ticks import MissedTick, make_up
-from drs.tables import first_of, table
-from drs.times import age, instant, utc_now
+from drs.text.tables import first_of
+from drs.text.times import age, stamp, utc_now
 
 InAirflow = Literal["active", "paused", "absent", "unknown"]
 """Whether the plan's DAG runs by its schedule: not if it is paused, or if Airflow has no such DAG. Unknown if
@@ -118,7 +119,7 @@ class History:
 
 @reporting_store_errors
 def _report(arguments: argparse.Namespace) -> int:
-    store, now = open_store(arguments), utc_now()
+    store, now = reached_store(arguments), utc_now()
     files = plan_files(arguments.plans)
     names = sorted({*store.plans(), *files})
     if arguments.plan is not None:
@@ -139,7 +140,7 @@ def _report(arguments: argparse.Namespace) -> int:
         rows = [_row(drill) for each in histories for drill in each.drills]
         header = ("record", *RESULT_HEADER, "failed")
         if rows:
-            print(table(header, rows))
+            show_table(header, rows, below=("failed", "validated", "RPO", "RTO"))
             print()
         for each in histories:
             print("\n".join(_lines(each, now)))
@@ -226,14 +227,14 @@ def _row(record: Evidence) -> tuple[str, ...]:
 def _lines(each: History, now: dt.datetime) -> Iterator[str]:
     if each.last_passed:
         began = each.last_passed.run.began_at
-        passed = f"last full pass {instant(began, '-')}, {age(began, now)} ago ({each.last_passed.id})"
+        passed = f"last full pass {stamp(began)}, {age(began, now)} ago ({each.last_passed.id})"
     else:
         passed = "never passed in full" if each.drills else "never drilled"
     yield f"{each.plan}: {passed}; {_next(each)}"
     if each.changed:
         yield f"  the plan's file has changed since that pass: {first_of(each.changed)}"
     for tick in each.missed:
-        yield f"  {instant(tick.due, '-')} {tick.fate}: {tick.why}"
+        yield f"  {stamp(tick.due)} {tick.fate}: {tick.why}"
     if each.missed:
         yield f"  {make_up(each.plan, each.missed[0].due)}"
     if each.unreadable:
@@ -243,7 +244,7 @@ def _lines(each: History, now: dt.datetime) -> Iterator[str]:
 def _next(each: History) -> str:
     if each.next_run is None:
         return "no schedule"
-    due = instant(each.next_run, "-")
+    due = stamp(each.next_run)
     match each.in_airflow:
         case "paused":
             return f"no next run: its DAG is paused (its schedule names {due})"

@@ -13,7 +13,7 @@ from drs.plan import Plan
 from drs.run.records import Resolution
 from drs.run.resolution import resolve
 from drs.runbook import runbook
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 
 def add_commands(commands: Any) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from drs.aws.jobs import parse_time
 from drs.cli.aws import NO_AWS, access_to_place, add_place, add_profile, checked_access, reporting_aws_errors
 from drs.cli.common import BROKEN, OK, add_json, add_parser, add_plan, find_plan, print_json
+from drs.cli.screen import show_table
 from drs.errors import InvalidField
 from drs.run.resolution import ResolutionProblem, resolve
-from drs.tables import table
-from drs.times import duration, instant
+from drs.text.times import duration, instant, stamp
 
 
 def add_commands(commands: Any) -> None:
@@ -83,7 +83,7 @@ def _servers(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(servers)
     elif servers:
-        print(_servers_table(servers))
+        _show_servers(servers)
     else:
         print(f"DRS knows no such source server in {access.region}.")
     return OK if servers else BROKEN
@@ -110,7 +110,7 @@ def _server(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _servers_table(servers: list[dict[str, Any]]) -> str:
+def _show_servers(servers: list[dict[str, Any]]) -> None:
     rows = [
         (
             server["server_id"],
@@ -118,12 +118,13 @@ def _servers_table(servers: list[dict[str, Any]]) -> str:
             _replication(server),
             duration(server["lag_seconds"], "-"),
             instant(server["last_contact"], "-"),
-            f"{server['last_launch'] or '-'} {instant(server['last_launch_at'], '-')}".removesuffix(" -"),
+            f"{server['last_launch'] or '-'} {stamp(server['last_launch_at'], '-')}".removesuffix(" -"),
             " ".join(f"{key}={value}" for key, value in sorted(server["tags"].items()) if key != "Name"),
         )
         for server in servers
     ]
-    return table(("server", "name", "replication", "lag", "last contact (UTC)", "last launch", "tags"), rows)
+    header = ("server", "name", "replication", "lag", "last contact (UTC)", "last launch", "tags")
+    show_table(header, rows, below=("tags", "last launch", "last contact (UTC)"))
 
 
 def _replication(server: dict[str, Any]) -> str:
@@ -151,7 +152,8 @@ def _groups(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json({"servers": rows, "findings": [_problem(problem) for problem in problems]})
     else:
-        print(table(("wave", "group", "server", "name", "replication", ""), _group_rows(rows)))
+        header = ("wave", "group", "server", "name", "replication", "")
+        show_table(header, _group_rows(rows), below=("replication", "name"))
         print_problems(problems)
     return OK if all(problem.optional for problem in problems) else BROKEN
 

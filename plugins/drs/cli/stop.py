@@ -8,6 +8,7 @@ The run is marked before that; otherwise it would launch more servers in between
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import getpass
 import socket
 import sys
@@ -17,7 +18,6 @@ from typing import Any
 
 from drs.cli import airflow_follow
 from drs.cli.airflow_access import (
-    INTERRUPTED,
     TIMED_OUT,
     active_runs,
     add_connection,
@@ -29,10 +29,10 @@ from drs.cli.airflow_api import AirflowApi, AirflowError, Dag, DagRun, Refused
 from drs.cli.airflow_end import how_to_look
 from drs.cli.airflow_follow import with_seconds
 from drs.cli.airflow_stop import Say, StoppedRun
-from drs.cli.common import BROKEN, OK, UNANSWERED, USAGE, add_parser, duration, print_json
+from drs.cli.common import BROKEN, INTERRUPTED, OK, UNANSWERED, USAGE, add_parser, duration, print_json
 from drs.plan.naming import plan_name
 from drs.run.records import Stop
-from drs.times import utc_now
+from drs.text.times import stamp, utc_now
 
 OTHERS_END = 60.0
 """Seconds that the command waits for other runs of a DAG before it pauses the DAG again. When a DAG is
@@ -132,7 +132,8 @@ def _nothing_active(api: AirflowApi, dag: Dag, arguments: argparse.Namespace) ->
         f"Nothing to stop: no {'such ' if arguments.run_id else ''}run of plan {plan_name(name)} is active."
     )
     for run in last:
-        print(f"Run {run['dag_run_id']} ended at {run['end_date']}: {run['state']}.")
+        ended = stamp(dt.datetime.fromisoformat(run["end_date"])) if run["end_date"] else "a time not known"
+        print(f"Run {run['dag_run_id']} ended at {ended}: {run['state']}.")
         print(f"To see whether an instance of it is left in AWS: {how_to_look(name, run['dag_run_id'])}")
     return OK
 

@@ -25,11 +25,13 @@ from drs.cli.common import (
     print_json,
 )
 from drs.cli.evidence_store import add_path, open_store
-from drs.times import utc_now
+from drs.cli.screen import show_table
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from drs.cli.watch_airflow import Plans
     from drs.cli.watch_look import CommandLook
+    from drs.watch.findings import WatchFinding
 
 
 def add_commands(commands: Any) -> None:
@@ -111,15 +113,36 @@ def _print(seen: CommandLook, *, quiet: bool) -> None:
 
     findings = seen.comparison.findings
     blind = [messages.unreadable(each) for each in seen.blind]
-    print("\n\n".join(map(str, (*findings, *blind))), end="\n" if findings or blind else "")
+    for number, finding in enumerate((*findings, *blind)):
+        print("\n" if number else "", end="")
+        show_finding(finding)
     if quiet and not findings and not blind:
         return
     if seen.comparison.facts:
         print("\nThese drill instances are no findings:")
-        print(messages.facts_table(seen.comparison.facts, utc_now()))
+        below = ("why it is no finding", "run", "job", "cost per day", "type", "plan", "age")
+        show_table(messages.FACTS_HEADER, messages.facts_rows(seen.comparison.facts, utc_now()), below=below)
     places = ", ".join(place.name for place in seen.places) or "no place"
     runs = "Airflow was not asked" if seen.active is None else f"{counted(seen.active, 'active run')}"
     print(f"\n{counted(len(findings), 'finding')}. Looked at {places}; {runs}.")
+
+
+def show_finding(finding: WatchFinding) -> None:
+    """Print what was found, the instances that it is about, and what to do."""
+    print(f"[{finding.code}] {finding.message}")
+    show_instances(finding)
+    print(f"What to do: {finding.remedy}")
+
+
+def show_instances(finding: WatchFinding) -> None:
+    """Print the drill instances that a finding is about, with what they cost."""
+    from drs.cleanup.prices import LISTING_HEADER, basis, listing_rows, total
+
+    if finding.instances:
+        now = utc_now()
+        below = ("job", "cost per day", "EC2 instance", "type", "age")
+        show_table(LISTING_HEADER, listing_rows(finding.instances, now), below=below)
+        print(f"{total(finding.instances, now)}\n{basis(finding.instances)}")
 
 
 def _as_json(seen: CommandLook, notes: list[str]) -> dict[str, Any]:

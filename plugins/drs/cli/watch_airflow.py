@@ -12,15 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from drs.cli.airflow_api import AirflowApi, DagRun, NotAllowed, TaskInstance
-from drs.cli.airflow_records import RunStore
+from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.cli.airflow_runs import drill_runs
 from drs.errors import EvidenceIncomplete
 from drs.evidence.store import EvidenceStore
 from drs.plan import BrokenPlan, Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, dag_id, plan_name
-from drs.run.ledger import Ledger
 from drs.run.records import RunRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch.airflow_view import ENDED, AirflowView, DagInAirflow, KeptJobs, RunInAirflow, TaskSeen
 from drs.watch.kept import kept_by, kept_in_evidence
 from drs.watch.view import RunInAws, RunKey, View, has_untagged, runs_in
@@ -130,9 +129,13 @@ class AirflowByApi:
 
     def _run(self, run: DagRun) -> RunInAirflow:
         name = (run["dag_id"], run["dag_run_id"])
-        ledger = Ledger(RunStore(self._api, *name))
-        jobs = ledger.job_ids() if self._asks_for_jobs else frozenset[str]()
-        found = RunInAirflow(*name, run["state"], ledger.begun(), jobs=jobs)
+        ledger = RunLedger(self._api, *name)
+        try:
+            jobs = ledger.job_ids() if self._asks_for_jobs else frozenset[str]()
+            found = RunInAirflow(*name, run["state"], ledger.begun(), jobs=jobs)
+        except UnreadableRecordError as error:
+            self.notes.append(f"What run {name[1]} recorded was not judged: {error}.")
+            found = RunInAirflow(*name, run["state"])
         if not found.active:
             return found
         instances = self._api.task_instances(*name)
@@ -166,7 +169,10 @@ class AirflowByApi:
         :raises EvidenceIncomplete: neither its own record of clean-up nor its evidence can be read
         """
         if run is not None and run.state is not None:
-            cleanup = Ledger(RunStore(self._api, run.dag_id, run.run_id)).cleanup()
+            try:
+                cleanup = RunLedger(self._api, run.dag_id, run.run_id).cleanup()
+            except UnreadableRecordError as error:
+                raise EvidenceIncomplete(f"Run {run.run_id} may keep instances by rule: {error}.") from error
             if cleanup is not None:
                 return kept_by(cleanup)
         return kept_by_evidence(self._store, key, began)

@@ -17,7 +17,7 @@ from drs.errors import EvidenceIncomplete
 from drs.evidence.store import EvidenceStore
 from drs.plan import Plan
 from drs.plan.naming import dag_id
-from drs.times import duration, utc_now
+from drs.text.times import duration, utc_now
 from drs.watch.airflow_view import KeptJobs
 from drs.watch.bounds import longest_drill
 from drs.watch.compare import WatchResult, by_age, compare, suspects

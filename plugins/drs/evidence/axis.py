@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from drs.times import as_utc, duration
+from drs.text.times import as_utc, duration
 
 LEFT, RIGHT = 150.0, 570.0
 """The ends of the plot. The names are on its left, the results on its right."""

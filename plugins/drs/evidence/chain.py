@@ -8,16 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from drs.evidence.record import Evidence, Link, Part, RunFindings
+from pydantic import Field
+
+from drs.evidence import covered_page
+from drs.evidence.record import Evidence, Link, Part, RunFindings, Signature
 
 HEAD = "head.json"
 FIRST = 1
+LISTED = 20
+"""Missing records in a row that are listed one by one."""
 
-Kind = Literal["changed", "missing", "out of order", "unreadable", "head differs", "not in the chain"]
+Kind = Literal[
+    "changed",
+    "missing",
+    "out of order",
+    "unreadable",
+    "head differs",
+    "not in the chain",
+    "not signed",
+    "wrong signature",
+]
 LOST: Kind = "not in the chain"
 """A hash that was sent elsewhere, and that no record has."""
 
@@ -26,7 +40,7 @@ class Head(Part):
     """The newest record of a plan, in a file of its own, so that removing the last record is noticed."""
 
     plan: str
-    sequence: int
+    sequence: int = Field(ge=FIRST)
     id: str
     hash: str
 
@@ -35,7 +49,7 @@ class Head(Part):
 class ChainProblem:
     """What is wrong with a chain.
 
-    :param id: the record, or ``head.json``
+    :param id: the record, its page (``<id>.html``), or ``head.json``
     :param kind: the problem in a word or two
     :param says: the problem in a sentence
     """
@@ -68,12 +82,23 @@ def render(content: Mapping[str, Any]) -> bytes:
 
 def record_hash(content: Mapping[str, Any]) -> str:
     """The hash that a record with this content must have."""
-    bare = {name: value for name, value in content.items() if name != "hash"}
+    bare = {name: value for name, value in content.items() if name not in {"hash", "signature"}}
     return hashlib.sha256(json.dumps(bare, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()
 
 
-def seal(found: RunFindings, previous: Link | None, sequence: int) -> Evidence:
-    """Make the record of a run: add its place in the chain, and its hash."""
+def seal(
+    found: RunFindings,
+    previous: Link | None,
+    sequence: int,
+    *,
+    page: Callable[[Evidence], str] | None = None,
+    sign: Callable[[str], Signature] | None = None,
+) -> Evidence:
+    """Make the record of a run: add its place in the chain, the hash of its page, its hash, its signature.
+
+    :param page: renders the record's page
+    :param sign: signs the record's hash
+    """
     record = Evidence(
         **{name: getattr(found, name) for name in RunFindings.model_fields},
         id=record_id(found.plan.name, sequence),
@@ -81,7 +106,10 @@ def seal(found: RunFindings, previous: Link | None, sequence: int) -> Evidence:
         previous=previous,
         hash="",
     )
-    return record.model_copy(update={"hash": record_hash(record.model_dump(mode="json"))})
+    if page is not None:
+        record = record.model_copy(update={"page_hash": covered_page.page_hash(record, page)})
+    record = record.model_copy(update={"hash": record_hash(record.model_dump(mode="json"))})
+    return record.model_copy(update={"signature": sign(record.hash)}) if sign is not None else record
 
 
 def link(record: Evidence) -> Link:
@@ -142,24 +170,22 @@ def check_file(plan: str, name: str, data: bytes) -> tuple[dict[str, Any] | None
 def verify(
     plan: str, files: Mapping[str, bytes], head: bytes | None, *, sent: str | None = None
 ) -> list[ChainProblem]:
-    """All problems of a plan's chain; empty if every record is there and unchanged.
+    """All problems of a plan's records; empty if every record is there and unchanged.
+
+    Pages and signatures are checked by :func:`drs.evidence.coverage.examine`.
 
     :param files: the content of the records' files, by record id
     :param head: the content of the head's file
     :param sent: a hash that was sent elsewhere (in a message, in a log) and must be in the chain
     """
-    chain = _Chain(plan, files)
-    problems = [*chain.problems, *chain.broken_links(), *_head_problems(chain, head)]
-    if sent is not None and sent not in {content.get("hash") for content in chain.contents.values()}:
-        says = (
-            f"No record of plan {plan} has the hash {sent}: the record that had it is gone, or was changed."
-        )
-        problems.append(ChainProblem(plan, LOST, says))
-    return problems
+    return Chain(plan, files).all_problems(head, sent)
 
 
-class _Chain:
-    """The records of a plan, each read once, and the problems of each record by itself."""
+class Chain:
+    """The records of a plan, each read once, and the problems of each record by itself.
+
+    :ivar contents: the records that are unchanged, by their sequence number
+    """
 
     def __init__(self, plan: str, files: Mapping[str, bytes]) -> None:
         self.plan = plan
@@ -186,13 +212,32 @@ class _Chain:
     def id(self, sequence: int) -> str:
         return record_id(self.plan, sequence)
 
+    def missing(self, first: int, last: int, why: str) -> Iterator[ChainProblem]:
+        """These records are missing. Many in a row are one problem: a file may have any number."""
+        if last - first >= LISTED:
+            says = f"{last - first + 1} records are missing ({self.id(first)} to {self.id(last)}){why}"
+            yield ChainProblem(self.id(first), "missing", says)
+            return
+        for sequence in range(first, last + 1):
+            yield ChainProblem(self.id(sequence), "missing", f"The record is missing{why}")
+
+    def all_problems(self, head: bytes | None, sent: str | None) -> list[ChainProblem]:
+        """The problems of the records, of their links, and of the head."""
+        problems = [*self.problems, *self.broken_links(), *_head_problems(self, head)]
+        if sent is not None and sent not in {content.get("hash") for content in self.contents.values()}:
+            says = (
+                f"No record of plan {self.plan} has the hash {sent}: the record that had it is gone, or was "
+                "changed."
+            )
+            problems.append(ChainProblem(self.plan, LOST, says))
+        return problems
+
     def broken_links(self) -> Iterator[ChainProblem]:
         """Records that are missing, and records whose successor names another hash."""
-        for sequence in range(FIRST, self.newest + 1):
-            if sequence not in self.present:
-                yield ChainProblem(
-                    self.id(sequence), "missing", "The record is missing, although a later one exists."
-                )
+        before_it = FIRST - 1
+        for sequence in sorted(self.present):
+            yield from self.missing(before_it + 1, sequence - 1, ", although a later one exists.")
+            before_it = sequence
             after = self.contents.get(sequence)
             if after is None:
                 continue
@@ -213,7 +258,7 @@ class _Chain:
                 )
 
 
-def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
+def _head_problems(chain: Chain, head: bytes | None) -> Iterator[ChainProblem]:
     if head is None:
         if chain.present:
             yield ChainProblem(
@@ -235,10 +280,7 @@ def _head_problems(chain: _Chain, head: bytes | None) -> Iterator[ChainProblem]:
         yield ChainProblem(
             HEAD, "changed", f"{HEAD} was changed: it has the same content in another form (white space)."
         )
-    for sequence in range(chain.newest + 1, said.sequence + 1):
-        yield ChainProblem(
-            chain.id(sequence), "missing", f"The record is missing: {HEAD} names {said.id} as the newest."
-        )
+    yield from chain.missing(chain.newest + 1, said.sequence, f": {HEAD} names {said.id} as the newest.")
     newest = chain.contents.get(chain.newest)
     if said.sequence > chain.newest or (newest is None and said.sequence == chain.newest):
         return

@@ -15,7 +15,7 @@ from drs.evidence.axis import Axis, Break, Tick
 from drs.evidence.record import CleanupEvidence, Evidence, ServerEvidence, WaveEvidence
 from drs.evidence.texts import MARKS, WAVE_STATES, is_failed, server_result
 from drs.run.records import ApprovalRecord
-from drs.times import as_utc, duration, instant
+from drs.text.times import as_utc, duration, instant
 
 ROW = 13.0
 TOP, BOTTOM = 34.0, 28.0

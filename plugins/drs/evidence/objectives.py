@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from drs.errors import Code
 from drs.evidence.record import Measure, Objectives, ServerEvidence, WaveEvidence
 from drs.plan import Plan
-from drs.times import duration
+from drs.text.times import duration
 
 NOT_MET = "not_met"
 """The key of the unmet objectives in what the task ``evidence`` returns. The verdict reads them there."""

@@ -11,15 +11,10 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from drs import times
 from drs.evidence import axis, drawing, texts
 from drs.evidence.record import Evidence, InstanceEvidence
 from drs.run.records import RECOVERY_APPROVAL
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-"""Control characters, and characters that reverse the direction of the text around them."""
+from drs.text import shown, times
 
 
 def render_page(record: Evidence) -> str:
@@ -66,7 +61,7 @@ def _seen(value: Any) -> Any:
     """Show characters that are invisible, or that hide others, as escape sequences."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", value.replace("\r\n", "\n"))
+    return shown.html(value)
 
 
 def _known(value: object) -> object:

@@ -36,6 +36,14 @@ class Link(Part):
     hash: str
 
 
+class Signature(Part):
+    """A signature of the record's hash by an asymmetric key of AWS KMS: who wrote the record."""
+
+    key_id: str = Field(description="The ARN of the key.", pattern="^[!-~]+$")
+    algorithm: str = Field(description="As AWS KMS names it, such as ECDSA_SHA_256.", pattern="^[A-Z0-9_]+$")
+    value: str = Field(description="The signature of the 64 characters of `hash`, in base64.")
+
+
 class PlanEvidence(Part):
     """The plan as it was when the run began."""
 
@@ -295,7 +303,16 @@ class RunFindings(Part):
 class Evidence(RunFindings, Place):
     """The record of one run of a recovery plan."""
 
+    page_hash: str | None = Field(
+        default=None,
+        description="SHA-256 (hex) of the record's HTML page, in which the record's hash is replaced by 64 "
+        "zeros. Null if no page was written; records of earlier versions do not have this member.",
+    )
     hash: str = Field(
-        description="SHA-256 (hex) of the record without this member, written as JSON in UTF-8 without white "
-        "space, with its members in their order."
+        description="SHA-256 (hex) of the record without this member and without `signature`, written as "
+        "JSON in UTF-8 without white space, with its members in their order."
+    )
+    signature: Signature | None = Field(
+        default=None,
+        description="Null if records were not signed. Records of earlier versions do not have this member.",
     )

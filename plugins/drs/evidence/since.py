@@ -17,7 +17,7 @@ from drs.evidence.summary import passed_in_full
 from drs.plan import Plan
 from drs.plan.changes import changes
 from drs.run.records import Resolution
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 LOOK_BACK = 50
 """How many of a plan's newest records are read for its last full pass, since reading may be slow."""

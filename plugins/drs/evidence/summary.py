@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from drs.evidence.objectives import Unmet, missed, unmet
 from drs.evidence.record import Evidence, Measure
-from drs.run.scope import part_of
+from drs.run.scope import part_of, run_kind
+from drs.text.times import duration
 
 
 def measured(record: Evidence) -> dict[str, float | None]:
@@ -33,6 +37,25 @@ def judged(measure: Measure) -> str:
     return f"{value}, {'within' if measure.met else 'exceeds'} the target of {target}"
 
 
+def objectives_in_words(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Each measure with its target, by what the task ``evidence`` returned; each with a name for people."""
+    rto, rpo = told.get("rto_target_seconds"), told.get("rpo_target_seconds")
+    return [
+        ("RTO, to the last server launched", _against(told.get("rto_launched_seconds"), rto)),
+        ("RTO, to the last wave validated", _against(told.get("rto_validated_seconds"), rto)),
+        ("RPO, of the worst server", _against(told.get("rpo_seconds"), rpo)),
+    ]
+
+
+def _against(measured: float | None, target: float | None) -> str:
+    value = duration(measured, none="not measured")
+    if target is None:
+        return f"{value} (the plan has no target)"
+    if measured is None:
+        return f"{value} (target {duration(target)})"
+    return f"{value} (target {duration(target)}: {'met' if measured <= target else 'MISSED'})"
+
+
 def mark(measure: Measure) -> str:
     """A measure for a table's cell, with a mark if it exceeds its target."""
     return seconds(measure.measured_seconds) + (" !" if measure.met is False else "")
@@ -44,8 +67,7 @@ def seconds(value: float | None) -> str:
 
 def kind(record: Evidence) -> str:
     """The kind of run, in words."""
-    more = {"full": "", "partial": " (partial)", "dry_run": " (dry run)"}
-    return f"{record.run.execution_type}{more[record.scope]}"
+    return run_kind(record.run.execution_type, record.scope)
 
 
 def part(record: Evidence) -> str:

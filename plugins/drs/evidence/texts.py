@@ -14,8 +14,9 @@ from drs.evidence.record import (
     WaveState,
 )
 from drs.evidence.summary import not_met, part
+from drs.run import records
 from drs.run.records import launch_in_words
-from drs.times import duration
+from drs.text.times import duration
 
 MARKS = {"passed": "✓", "failed": "✕", "warned": "△", "left_out": "–", "not_reached": "○"}
 """The mark of a state. The marks differ in shape, so that a print in black and white shows the difference."""
@@ -42,6 +43,11 @@ def reservations(record: Evidence) -> Iterator[str]:
     for each in not_met(record):
         other = record.result == "failed" and each.says not in record.reasons
         yield f"and {each.says}" if other else each.says
+
+
+def started_by(record: Evidence) -> str:
+    """Who or what started the run: a person, or the schedule that made it."""
+    return records.started_by(record.run.initiator, record.run.run_type, record.plan.content)
 
 
 def verdict(record: Evidence) -> Literal["yes", "part", "no"]:

@@ -1,4 +1,4 @@
-"""Explains with the patterns why a server was not launched."""
+"""Explains why a server was not launched: by DRS's raw error, else by the signs in the job log."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drs.aws.access_denied import denied_action, statement
 from drs.aws.jobs import LogEvent
+from drs.aws.refusals import UNKNOWN, Meaning, meaning_of
 from drs.explain.pattern import LaunchSymptoms, Pattern
-from drs.explain.raw_errors import RAW_ERRORS
-from drs.explain.signs import SIGNS, UNKNOWN
+from drs.explain.signs import SIGNS, UNEXPLAINED
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,8 @@ class LaunchExplanation:
     :param pattern: the id of the pattern that fits
     :param phrase: the cause in a few words
     :param action: the action that was denied, if the error names one
+    :param denied: whether a permission is missing or a policy denies something
+    :param denied_by: whose policy denies it, if AWS says
     """
 
     cause: str
@@ -31,6 +32,8 @@ class LaunchExplanation:
     pattern: str
     phrase: str
     action: str | None = None
+    denied: bool = False
+    denied_by: str | None = None
 
     @property
     def retry(self) -> str:
@@ -56,23 +59,34 @@ def explain_failure(
     :param launch_status: the server's launch status, if it is known
     :param silent_for: the time since the job's last event, if the job is live
     """
+    meaning = meaning_of(raw_error) if raw_error else None
+    if meaning and meaning.kind is not UNKNOWN:
+        return _of_error(meaning)
     seen = LaunchSymptoms(raw_error, events, job_status, launch_status, silent_for)
-    pattern = next((each for each in (*RAW_ERRORS, *SIGNS) if each.fits(seen)), UNKNOWN)
-    return _filled_in(pattern, raw_error)
+    sign = next((each for each in SIGNS if each.fits(seen)), None)
+    if sign:
+        return _of_sign(sign, meaning)
+    return _of_error(meaning) if meaning else _of_sign(UNEXPLAINED, None)
 
 
-def _filled_in(pattern: Pattern, raw_error: str | None) -> LaunchExplanation:
-    """The pattern's texts, with the denied action and its statement in their places."""
-    action = denied_action(raw_error or "") if pattern.needs_action else None
-    names = {
-        "{action}": action or "an action that the error does not name",
-        "{statement}": statement([action or "the action that is missing"]),
-    }
-    texts = [pattern.phrase, pattern.cause, pattern.remedy]
-    for name, value in names.items():
-        texts = [text.replace(name, value) for text in texts]
-    phrase, cause, remedy = texts
-    return LaunchExplanation(cause, remedy, pattern.retry_is_safe, pattern.id, phrase, action)
+def _of_error(meaning: Meaning) -> LaunchExplanation:
+    denial = meaning.denial
+    return LaunchExplanation(
+        cause=meaning.cause,
+        remedy=meaning.remedy,
+        retry_is_safe=meaning.kind.retry_is_safe,
+        pattern=meaning.kind.id,
+        phrase=meaning.phrase,
+        action=meaning.action,
+        denied=denial is not None,
+        denied_by=str(denial.denier) if denial and denial.denier else None,
+    )
+
+
+def _of_sign(sign: Pattern, unknown: Meaning | None) -> LaunchExplanation:
+    """The explanation by a sign. An error that nobody knows comes first, in its own words."""
+    cause = f"{unknown.cause} The job log shows: {sign.cause}" if unknown else sign.cause
+    return LaunchExplanation(cause, sign.remedy, sign.retry_is_safe, sign.id, sign.phrase)
 
 
 def raw_error_of(events: Sequence[LogEvent]) -> str | None:

@@ -1,9 +1,8 @@
-"""A kind of failure, as data: how it is recognised, what it means, what to do about it."""
+"""A sign of a failure in the job log, as data: how it is recognised, what it means, what to do about it."""
 
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -80,15 +79,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Pattern:
-    """A kind of failure. It matches by exactly one of ``raw_error``, ``events`` and ``when``.
+    """A sign in the job log, or the absence of one. It matches by exactly one of ``events`` and ``when``.
 
     :param id: the pattern's name, which never changes
     :param phrase: the cause in a few words, for use in a sentence
-    :param cause: the cause in plain words; ``{action}`` is replaced by the action that was denied
-    :param remedy: what to do; ``{statement}`` is replaced by the statement that allows the action
+    :param cause: the cause in plain words
+    :param remedy: what to do
     :param retry_is_safe: whether the server may be launched again as it is: it harms nothing and may succeed
     :param examples: cases that the pattern must explain
-    :param raw_error: a regular expression that is searched for in the raw error, ignoring case
     :param events: the pattern fits if the last event that means trouble is one of these
     :param when: a condition on all symptoms
     :param matches: the condition ``when`` in words, for the reader
@@ -100,22 +98,12 @@ class Pattern:
     remedy: str
     retry_is_safe: bool
     examples: tuple[Example, ...]
-    raw_error: str | None = None
     events: frozenset[str] = frozenset()
     when: Callable[[LaunchSymptoms], bool] | None = None
     matches: str = ""
 
-    @property
-    def needs_action(self) -> bool:
-        """Whether the pattern's texts name the action that was denied."""
-        return "{action}" in self.phrase + self.cause or "{statement}" in self.remedy
-
     def fits(self, seen: LaunchSymptoms) -> bool:
         """Whether the pattern explains what was seen."""
-        if self.raw_error is not None:
-            return seen.raw_error is not None and bool(
-                re.search(self.raw_error, seen.raw_error, re.IGNORECASE)
-            )
         if self.events:
             return seen.trouble in self.events
         return self.when is not None and self.when(seen)

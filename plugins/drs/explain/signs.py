@@ -258,18 +258,15 @@ SIGNS: tuple[Pattern, ...] = (
     ),
 )
 
-UNKNOWN = Pattern(
-    id="unknown",
-    phrase="a failure that is not known here",
+UNEXPLAINED = Pattern(
+    id="unexplained",
+    phrase="DRS gave no error, and the job log does not explain it",
     when=lambda _: True,
-    matches="anything else",
-    cause="This package does not know this error. Nothing is known about it except DRS's own words.",
-    remedy="Read the raw error, and the server's events in the DRS console. Fix what the "
-    "error names (permissions, launch settings, network, quota) before you launch the server again.",
+    matches="DRS gave no error, and nothing else explains it",
+    cause="DRS gave no error, and the events of the job log do not explain why the server is not launched.",
+    remedy="Look at the job and the server in the DRS console. CloudTrail shows the calls that DRS made for "
+    "the "
+    "role, and which of them were refused.",
     retry_is_safe=False,
-    examples=(
-        Example(
-            "Failed to launch target instance", ("LAUNCH_START", "LAUNCH_FAILED", "JOB_END"), "COMPLETED"
-        ),
-    ),
+    examples=(Example(events=("JOB_START", "LAUNCH_START")),),
 )

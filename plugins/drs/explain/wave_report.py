@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 from drs.aws.access_denied import allow
 from drs.aws.jobs import Job, LogEvent
+from drs.aws.refusals.meaning import OTHERWISE
 from drs.explain import LaunchExplanation, explain_failure, raw_error_of
 from drs.run.records import ServerRecord
-from drs.tables import first_of, table
-from drs.times import age, clock_time, duration
+from drs.text import shown
+from drs.text.tables import first_of, named, table
+from drs.text.times import age, clock_time, duration
 
 REMEDIES = 3
 """Remedies in a message; the details above it contain all of them."""
 RAW_ERROR_LENGTH = 200
 """Characters of a raw error in a message; the details above it contain the whole error."""
-IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named"})
+IN_OTHER_WORDS = frozenset({"unknown", "no_job", "no_instance_named", "unexplained"})
 """Patterns whose phrase says less than the error."""
 HEADER = ("server", "name", "launch", "instance", "took", "job")
 
@@ -47,18 +49,22 @@ class FailedServer:
     def where(self) -> str:
         """``s-… (db-1) in job drsjob-…``"""
         job = f"job {self.server.job_id}" if self.server.job_id else "no job"
-        return f"{self.server.server_id} ({self.server.name}) in {job}"
+        return f"{named(self.server.server_id, self.server.name)} in {job}"
 
-    def lines(self) -> Iterator[str]:
-        """The events of the server, then its error, the cause and the remedy."""
+    def lines(self, *, remedy_too: bool = True) -> Iterator[str]:
+        """The events of the server, then its error, the cause and the remedy.
+
+        :param remedy_too: false if the remedy is told elsewhere
+        """
         yield self.where
         yield from (f"  {clock_time(event.at)}  {event.event}" for event in self.events)
         if not self.events:
             yield "  DRS has written no event about this server"
         error = self.server.error or "none"
-        yield f"  {'raw error' if self.raw_error else 'seen'}: {self.raw_error or error}"
+        yield f"  {'raw error' if self.raw_error else 'seen'}: {shown.line(self.raw_error or error)}"
         yield f"  cause: {self.explanation.cause}"
-        yield f"  what to do: {self.explanation.remedy}"
+        if remedy_too:
+            yield f"  what to do: {self.explanation.remedy}"
         yield f"  retry: {self.explanation.retry}"
 
 
@@ -123,8 +129,12 @@ def _launch(server: ServerRecord) -> str:
 
 
 def details(servers: Sequence[ServerRecord], failed: Sequence[FailedServer]) -> str:
-    """The table of the wave's servers, then each failed one with its events, cause and remedy."""
-    return "\n".join([servers_table(servers), *(line for each in failed for line in ("", *each.lines()))])
+    """The table of the wave's servers, then each failed one with its events and cause; and with its remedy if
+    they differ. A remedy of all stands in the message of the wave.
+    """
+    differ = len({each.explanation.remedy for each in failed}) > 1
+    lines = (line for each in failed for line in ("", *each.lines(remedy_too=differ)))
+    return "\n".join([servers_table(servers), *lines])
 
 
 def causes(failed: Sequence[FailedServer]) -> str:
@@ -137,17 +147,20 @@ def causes(failed: Sequence[FailedServer]) -> str:
 
 def remedy(failed: Sequence[FailedServer], then: str) -> str:
     """What to do: one statement for all missing permissions, then each other remedy once."""
-    plain = [each for each in failed if each.explanation.pattern == "permission" and each.explanation.action]
+    plain = [each for each in failed if each.explanation.pattern == "permission"]
     actions = sorted({str(each.explanation.action) for each in plain})
     others = list(dict.fromkeys(each.explanation.remedy for each in failed if each not in plain))
-    steps = [f"DRS acts with the caller's permissions. {allow(actions)}"] if actions else []
+    unnamed = any(each.explanation.denied_by is None for each in plain)
+    allowed = f"DRS acts with the caller's permissions. {allow(actions)}{OTHERWISE if unnamed else ''}"
+    steps = [allowed] if actions else []
     steps += others[:REMEDIES]
     if len(others) > REMEDIES:
         steps.append(f"The log above shows all remedies ({len(others) - REMEDIES} more).")
-    return "\n".join([*steps, then] if others or not actions else steps)
+    return "\n".join([*steps, then])
 
 
 def _cut(text: str) -> str:
+    text = shown.line(text)
     return text if len(text) <= RAW_ERROR_LENGTH else f"{text[:RAW_ERROR_LENGTH]}..."
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 from drs.aws import call_errors
 from drs.run.timeline import ServerSlot, Timeline
-from drs.times import clock_time
+from drs.text.times import clock_time
 
 
 def planned_waits(slot: ServerSlot, timeline: Timeline) -> str:

@@ -14,7 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws import call_errors
 from drs.aws.jobs import Job, live_holders
-from drs.errors import ConcurrentJobsLimitExceeded, DrillFailed, DrsUnavailable, RecoveryInstanceExists
+from drs.errors import (
+    BEFORE_CLEAN_UP,
+    ConcurrentJobsLimitExceeded,
+    DrillFailed,
+    DrsUnavailable,
+    RecoveryInstanceExists,
+)
 from drs.launch.before_call import BeforeCall, WhyHeld, look_before_call
 from drs.launch.earlier_try import compare
 from drs.launch.wait_messages import planned_waits, why_paused
@@ -25,7 +31,9 @@ from drs.run.log import Log
 from drs.run.ownership import LOOK_BEHIND, find_made_by, is_own, job_tags
 from drs.run.records import Call, LaunchRecord, ResolvedServer, RunRecord
 from drs.run.timeline import THROTTLE_BOUND, CallNow, Finished, ServerSlot, WaitUntil
-from drs.times import clock_time, duration, utc_now
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from drs.aws.calls import DrsCalls
@@ -156,14 +164,14 @@ class WaveLaunch:
 
     def _release_ended_holders(self) -> None:
         timeline = self._record.timeline
-        holders = {slot.holder for slot in timeline.servers if slot.waiting and slot.holder}
+        holders = timeline.waits_for(self._now())
         if not holders:
             return
         live = {job.job_id for job in self._hook.describe_jobs(holders) if job.live}
         if ended := holders - live:
-            self._log.info(
-                "Job %s has ended; the servers that it held are tried now.", ", ".join(sorted(ended))
-            )
+            held = any(slot.waiting and slot.holder in ended for slot in timeline.servers)
+            then = "the servers that it held are tried now" if held else "DRS's quota has room again"
+            self._log.info("Job %s has ended; %s.", ", ".join(sorted(ended)), then)
             self._record.move_to(timeline.released(ended, self._now()))
 
     # --- one call ---------------------------------------------------------------------------------------
@@ -350,12 +358,13 @@ class WaveLaunch:
         elif code == call_errors.QUOTA:
             self._out_of_quota(error)
         elif code == call_errors.NOT_FOUND and self._all_optional(call.servers):
-            why = f"DRS does not know this server ({error})"
+            why = f"DRS does not know this server ({shown.line(error)})"
             self._record.move_to(self._record.timeline.given_up(call.servers, why))
         elif call.tagged and call_errors.refuses_tags(error):
             self._go_on_without_tags(error)
         else:
-            raise call_errors.explain(error, f"to start {self._labels(call.servers)}") or error
+            doing, then = f"to start {self._labels(call.servers)}", f"Then, {BEFORE_CLEAN_UP}"
+            raise call_errors.explain(error, doing, then=then) or error
 
     def _all_optional(self, server_ids: Sequence[str]) -> bool:
         return all(self._record.timeline.slot(server_id).optional for server_id in server_ids)
@@ -364,7 +373,7 @@ class WaveLaunch:
         self._log.warning(
             "This account refuses tags on DRS jobs (%s). The launch goes on without tags. If the reply to a "
             "call is lost, the run then cannot know its job, and fails. Allow drs:TagResource.",
-            error,
+            shown.line(error),
         )
         self._record.refuse_tags()
 
@@ -452,10 +461,13 @@ class WaveLaunch:
         self._record.move_to(timeline)
         if timeline.paused_for(now) >= THROTTLE_BOUND:
             raise DrsUnavailable(
-                f"{why}, for {duration(timeline.paused_for(now))} now; the last answer was: {error}"
+                f"{why}, for {duration(timeline.paused_for(now))} now; the last answer was: "
+                f"{shown.line(error)}"
             )
         assert timeline.paused_until is not None
-        self._log.warning("%s (%s). The next call is at %s.", why, error, clock_time(timeline.paused_until))
+        self._log.warning(
+            "%s (%s). The next call is at %s.", why, shown.line(error), clock_time(timeline.paused_until)
+        )
 
     def _out_of_quota(self, error: Exception) -> None:
         """Wait until a job has ended.
@@ -463,19 +475,20 @@ class WaveLaunch:
         :raises ConcurrentJobsLimitExceeded: the wait has lasted too long
         """
         now = self._now()
-        timeline = self._record.timeline.paused(now, "quota")
-        self._record.move_to(timeline)
         live = self._hook.live_jobs()
+        timeline = self._record.timeline.paused(now, "quota", until_one_of=[job.job_id for job in live])
+        self._record.move_to(timeline)
         jobs = ", ".join(job.job_id for job in live) or "none that DRS lists"
         if timeline.paused_for(now) >= timeline.conflict_timeout:
             raise ConcurrentJobsLimitExceeded(
-                f"DRS's quota is used up ({error}), for {duration(timeline.paused_for(now))} now. "
-                f"Jobs in progress: {jobs}."
+                f"DRS's quota is used up ({shown.line(error)}), for {duration(timeline.paused_for(now))} "
+                f"now. Jobs in progress: {jobs}."
             )
         assert timeline.paused_until is not None
         self._log.warning(
-            "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s.",
-            error,
+            "DRS's quota is used up (%s). Jobs in progress (%d): %s. The next call is at %s, or when one of "
+            "them has ended.",
+            shown.line(error),
             len(live),
             jobs,
             clock_time(timeline.paused_until),
@@ -488,6 +501,6 @@ class WaveLaunch:
 
     def _labels(self, server_ids: Sequence[str]) -> str:
         return ", ".join(
-            f"{server_id} ({self._names[server_id]})" if server_id in self._names else server_id
+            named(server_id, self._names[server_id]) if server_id in self._names else server_id
             for server_id in server_ids
         )

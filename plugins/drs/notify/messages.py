@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
+from drs.evidence.summary import objectives_in_words
 from drs.plan import Approval
 from drs.run.proof import EVIDENCE_TASK_ID, TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveOutcome
-from drs.run.scope import part_of_run, scope_of_run
-from drs.tables import table
-from drs.times import clock_time, duration
+from drs.run.scope import part_of_run, scope_in_words, scope_of_run
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import clock_time, duration
 
 Event = Literal[
     "started",
@@ -56,6 +59,16 @@ class Notice:
     evidence_hash: str = ""
     """At the end of a run: the SHA-256 of its record, which is the newest in the plan's chain."""
 
+    @property
+    def html(self) -> str:
+        """The message for a notifier that sends HTML, in which it would otherwise be interpreted."""
+        return f"<pre>{html.escape(self.message)}</pre>"
+
+    @property
+    def markdown(self) -> str:
+        """The message for a notifier whose service interprets Markdown, as a block of code."""
+        return shown.markdown_block(self.message.rstrip("\n"))
+
 
 def started(run: RunRecord, base_url: str) -> Notice:
     """The run has begun."""
@@ -93,7 +106,7 @@ def approval_wanted(
     facts = [
         ("Wanted", f"the approval or rejection of {what}"),
         ("Deadline", silence + ("approved." if passes else "rejected.")),
-        ("Who may answer", ", ".join(rule.approvers) or "anyone with permission in Airflow"),
+        ("Who may answer", ", ".join(map(shown.line, rule.approvers)) or "anyone with permission in Airflow"),
         ("What to do", "Answer under Required Actions on the page of the run."),
         ("The question", body),
     ]
@@ -151,8 +164,10 @@ def task_failed(run: RunRecord, base_url: str, task_id: str, failure: FailureRec
     )
 
 
-def rto_passed(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: Sequence[str]) -> Notice:
-    """The plan's RTO has passed, and these waves are not launched and validated."""
+def rto_exceeded(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: Sequence[str]) -> Notice:
+    """The plan's RTO is over, and these waves are not launched and validated. The event keeps its first name,
+    ``rto_passed``, because subscriptions filter by it.
+    """
     facts = [
         (
             "Why",
@@ -162,38 +177,67 @@ def rto_passed(run: RunRecord, base_url: str, objective: dt.timedelta, lacking: 
         ("What to do", "Open the page of the run: it shows what these waves are waiting for."),
     ]
     return _notice(
-        run, base_url, "rto_passed", "RTO passed", f"has exceeded its RTO of {_span(objective)}.", facts
+        run, base_url, "rto_passed", "RTO exceeded", f"has exceeded its RTO of {_span(objective)}.", facts
     )
 
 
 def passed(
-    run: RunRecord, base_url: str, text: str, evidence_hash: str, missed: Sequence[str] = ()
+    run: RunRecord, base_url: str, text: str, evidence: Mapping[str, Any], missed: Sequence[str] = ()
 ) -> Notice:
     """The run passed.
 
     :param text: what the run has done
+    :param evidence: the run's record in short, as the task ``evidence`` returned it
     :param missed: the objectives that it missed, each as a clause
     """
-    facts = [("Result", text), *_evidence(evidence_hash)]
+    facts = [("Result", text), *result_facts(run, evidence)]
     short, what = "passed", "has passed."
     if missed:
         short = f"passed, but {' and '.join(each.partition(':')[0] for each in missed)}"
         what = f"has passed, but {' and '.join(missed)}."
-    return _notice(run, base_url, "passed", short, what, facts, evidence_hash=evidence_hash)
+    return _notice(run, base_url, "passed", short, what, facts, evidence_hash=str(evidence.get("hash") or ""))
 
 
-def failed(run: RunRecord, base_url: str, failure: FailureRecord, evidence_hash: str) -> Notice:
-    """The run is over and did not pass."""
+def failed(run: RunRecord, base_url: str, failure: FailureRecord, evidence: Mapping[str, Any]) -> Notice:
+    """The run is over and did not pass.
+
+    :param failure: that of the verdict. The first line of its message names the cause, and its details tell
+        whether everything is terminated
+    :param evidence: the run's record in short, as the task ``evidence`` returned it
+    """
+    cause = failure.message.partition("\n")[0].partition("did not pass: ")[2]
+    details = [("", failure.details)] if failure.details else record_facts(evidence)
+    why = _why(failure.model_copy(update={"details": ""}))
     return _notice(
         run,
         base_url,
         "failed",
-        "FAILED",
+        f"FAILED: {cause.rstrip('.') or failure.code}".removesuffix(": "),
         "has failed.",
-        [*_why(failure), *_evidence(evidence_hash)],
+        [*why, *details],
         code=failure.code,
-        evidence_hash=evidence_hash,
+        evidence_hash=str(evidence.get("hash") or ""),
     )
+
+
+def result_facts(run: RunRecord, evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What a person wants to know of a run that passed: the measures with their targets, scope and record.
+
+    :param evidence: the run's record in short, as the task ``evidence`` returned it
+    """
+    measures = [] if run.dry_run else objectives_in_words(evidence)
+    return [*measures, ("Scope", scope_in_words(run)), *record_facts(evidence)]
+
+
+def record_facts(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where the run's record is, and its hash."""
+    if not evidence.get("hash"):
+        return [("Record", "none was written; the log of the task evidence says why")]
+    keep = "(keep it: it proves that the record is unchanged)"
+    return [
+        ("Record", f"{evidence.get('id') or 'its id is not known'} in {evidence.get('path') or 'the store'}"),
+        ("Evidence SHA-256", f"{evidence['hash']} {keep}"),
+    ]
 
 
 def watch_found(
@@ -216,7 +260,7 @@ def watch_found(
     return Notice(
         event="watch",
         subject=_one_line(f"{code}: {title}"),
-        message=_cut(text),
+        message=_cut(shown.block(text)),
         plan=plan,
         execution_type=execution_type,
         account_id=account_id,
@@ -245,12 +289,6 @@ def _why(failure: FailureRecord) -> list[tuple[str, str]]:
     return facts
 
 
-def _evidence(evidence_hash: str) -> list[tuple[str, str]]:
-    if not evidence_hash:
-        return []
-    return [("Evidence SHA-256", f"{evidence_hash} (keep it: it proves that the record is unchanged)")]
-
-
 def _notice(
     run: RunRecord,
     base_url: str,
@@ -273,15 +311,15 @@ def _notice(
     all_facts = [
         *facts,
         ("Where", where),
-        ("Begun", f"{run.began_at:%Y-%m-%d} {clock_time(run.began_at)} by {run.initiator or run.run_type}"),
-        ("Reason", run.reason or "none given"),
-        ("Run", f"{run.run_id}\n{link}"),
+        ("Begun", f"{run.began_at:%Y-%m-%d} {clock_time(run.began_at)} by {run.started_by}"),
+        ("Reason", shown.line(run.reason or "none given")),
+        ("Run", f"{shown.line(run.run_id)}\n{link}"),
     ]
-    lines += [f"\n{name}:\n{text}" if "\n" in text else f"{name}: {text}" for name, text in all_facts]
+    lines += [_told(name, text) for name, text in all_facts]
     return Notice(
         event=event,
         subject=_one_line(f"{kind} of {plan.name}: {short}"),
-        message=_cut("\n".join(lines) + "\n"),
+        message=_cut(shown.block("\n".join(lines)) + "\n"),
         plan=plan.name,
         execution_type=run.execution_type,
         account_id=plan.target.account_id,
@@ -291,6 +329,13 @@ def _notice(
         code=code,
         evidence_hash=evidence_hash,
     )
+
+
+def _told(name: str, text: str) -> str:
+    """One fact. A text of several lines comes below its name; one without a name tells its facts itself."""
+    if not name:
+        return text
+    return f"\n{name}:\n{text}" if "\n" in text else f"{name}: {text}"
 
 
 def _kind(run: RunRecord) -> str:
@@ -306,7 +351,7 @@ def _kind(run: RunRecord) -> str:
 
 
 def _one_line(text: str) -> str:
-    ascii_only = "".join(char if " " <= char <= "~" else "?" for char in text)
+    ascii_only = shown.ascii_line(text)
     return ascii_only if len(ascii_only) <= MAX_SUBJECT else f"{ascii_only[: MAX_SUBJECT - 3]}..."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

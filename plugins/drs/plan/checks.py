@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from drs.plan import expressions
 from drs.plan.durations import PositiveDuration
-from drs.plan.fields import DottedPath, ParameterName, Parameters
+from drs.plan.fields import DOCUMENT_PATTERN, PATH_PATTERN, DottedPath, ParameterName, Parameters
+from drs.plan.near import shown
 
 BAD_EXPRESSION = "plan_expression"
 """The error type of a text that is not a regular expression that RE2 can match."""
@@ -25,7 +26,7 @@ def checked_expression(value: str) -> str:
     try:
         expressions.check(value)
     except expressions.ExpressionError as error:
-        message = f'"{value}" is not a regular expression that RE2 can match: {error.why}'
+        message = f'"{shown(value)}" is not a regular expression that RE2 can match: {error.why}'
         context = {"message": message, "remedy": error.remedy}
         raise PydanticCustomError(BAD_EXPRESSION, "{message}", context) from None
     return value
@@ -78,7 +79,7 @@ class SsmCheck(_Check):
     document: Annotated[
         str,
         Field(
-            pattern=r"^[a-zA-Z0-9_.:/-]{3,128}$",
+            pattern=DOCUMENT_PATTERN,
             description="The Systems Manager document.",
             examples=["AWS-RunShellScript"],
         ),
@@ -121,7 +122,7 @@ class HttpCheck(_Check):
     scheme: Annotated[Literal["http", "https"], Field(description="The scheme of the URL.")] = "http"
     port: Port = 80
     path: Annotated[
-        str, Field(pattern=r"^/\S*$", description="Path and query of the URL.", examples=["/health"])
+        str, Field(pattern=PATH_PATTERN, description="Path and query of the URL.", examples=["/health"])
     ] = "/"
     expect_status: Annotated[
         int, Field(strict=True, ge=100, le=599, description="The expected HTTP status code.", examples=[200])
@@ -160,7 +161,8 @@ class PythonCheck(_Check):
     function: Annotated[
         DottedPath,
         Field(
-            description="The dotted path of a function that Airflow's processes can import.",
+            description="The dotted path of a function that is marked with @drs_check, and that Airflow's "
+            "processes can import.",
             examples=["my_team.checks.orders_table"],
         ),
     ]

@@ -6,7 +6,6 @@ value of a plan is wrong, the contradictions in all other places are still repor
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,21 +15,17 @@ from pydantic_core import PydanticCustomError
 from drs.aws.quotas import MAX_JOBS_IN_PROGRESS, MAX_SERVERS_PER_JOB
 from drs.errors import Code
 from drs.plan import durations
+from drs.plan.cycles import cycles
+from drs.plan.near import Names, shown
+from drs.plan.places import misplaced
+from drs.plan.problems import PlanContradiction
+from drs.text.tables import first_of
 
 INCONSISTENT = "plan_inconsistent"
 """The error type under which a plan reports its contradictions to pydantic."""
 APPROVAL_OF_CLEANUP = timedelta(hours=24)
 """How long people have to approve the clean-up, unless the plan says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanContradiction:
-    """One contradiction, and its place in the plan."""
-
-    path: tuple[str | int, ...]
-    code: Code
-    message: str
-    remedy: str
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +55,16 @@ def contradictions(plan: object) -> Iterator[PlanContradiction]:
     yield from _objectives(plan)
     yield from _cleanup(plan)
     yield from _notifications(plan)
+    yield from _places(plan)
 
 
 def _names(waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     first: dict[str, _Wave] = {}
     for wave in waves:
         if wave.name and first.setdefault(wave.name, wave) is not wave:
-            message = f"Two waves are called {wave.name}; the first is waves[{first[wave.name].index}]."
+            message = (
+                f"Two waves are called {shown(wave.name)}; the first is waves[{first[wave.name].index}]."
+            )
             yield PlanContradiction(
                 wave.at("name"), Code.INVALID_FIELD, message, "Give each wave a name of its own."
             )
@@ -77,28 +75,33 @@ def _group_names(
 ) -> Iterator[PlanContradiction]:
     used: dict[str, _Wave] = {}
     meant: set[str] = set()  # groups that a misspelled name most likely means: they count as used
+    names = Names(groups)
     for wave in waves:
         for position, group in enumerate(wave.groups):
             path = wave.at("protection_groups", position)
             if group not in groups:
-                near = difflib.get_close_matches(group, groups, n=1)
-                meant.update(near)
-                known = f"The groups of this plan are: {', '.join(groups)}." if groups else "Define it first."
-                remedy = f"Did you mean {near[0]}?" if near else known
-                message = f"The wave launches {group}, but protection_groups has no group of that name."
+                near = names.nearest(group)
+                meant.update([near] if near else [])
+                remedy = f"Did you mean {near}?" if near else _known("groups", groups)
+                message = (
+                    f"The wave launches {shown(group)}, but protection_groups has no group of that name."
+                )
                 yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
             elif group not in used:
                 used[group] = wave
             else:
-                message = f"The protection group {group} is already launched by the wave {used[group].name}."
+                message = (
+                    f"The protection group {shown(group)} is already launched by the wave "
+                    f"{shown(used[group].name)}."
+                )
                 remedy = "Launch each group in one wave: DRS runs one job at a time for a server."
                 yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
     # A wave that cannot be read may launch any of the groups, so none can be called unused.
     if waves and len(waves) == len(_items(_part(plan, "waves"))) and all(wave.groups for wave in waves):
         for group in groups:
             if group not in used and group not in meant:
-                message = f"No wave launches the protection group {group}."
-                remedy = f"Add {group} to a wave's protection_groups, or remove it."
+                message = f"No wave launches the protection group {shown(group)}."
+                remedy = f"Add {shown(group)} to a wave's protection_groups, or remove it."
                 yield PlanContradiction(("protection_groups", group), Code.INVALID_FIELD, message, remedy)
 
 
@@ -117,10 +120,10 @@ def _servers(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[P
             if first[server] == group:
                 listed = "listed twice in this group"
             elif here == there:
-                listed = f"also listed in the group {first[server]}"
+                listed = f"also listed in the group {shown(first[server])}"
             else:
-                listed = f"also listed in the group {first[server]} of the wave {there}"
-            message = f"The server {server} is {listed}."
+                listed = f"also listed in the group {shown(first[server])} of the wave {shown(there)}"
+            message = f"The server {shown(server)} is {listed}."
             remedy = "Keep it in one place: DRS runs one job at a time for a server."
             yield PlanContradiction(path, Code.SERVER_CONFLICT, message, remedy)
 
@@ -129,63 +132,62 @@ def _dependencies(waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
     by_name: dict[str, _Wave] = {}
     for wave in waves:
         by_name.setdefault(wave.name, wave)
+    names = Names(by_name)
     for wave in waves:
+        seen: set[str] = set()
         for position, name in enumerate(wave.depends_on):
             path = wave.at("depends_on", position)
             if name not in by_name:
-                near = difflib.get_close_matches(name, by_name, n=1)
-                remedy = f"Did you mean {near[0]}?" if near else f"The waves are: {', '.join(by_name)}."
-                message = f"The wave depends on {name}, but no wave has that name."
+                near = names.nearest(name)
+                remedy = f"Did you mean {near}?" if near else _known("waves", by_name)
+                message = f"The wave depends on {shown(name)}, but no wave has that name."
                 yield PlanContradiction(path, Code.INVALID_FIELD, message, remedy)
-            elif name in wave.depends_on[:position]:
-                yield PlanContradiction(
-                    path, Code.INVALID_FIELD, f"The wave names {name} twice.", "Name it once."
-                )
+            elif name in seen:
+                message = f"The wave names {shown(name)} twice."
+                yield PlanContradiction(path, Code.INVALID_FIELD, message, "Name it once.")
+            seen.add(name)
     yield from _cycles(by_name)
 
 
 def _cycles(waves: Mapping[str, _Wave]) -> Iterator[PlanContradiction]:
-    waiting = {name: set(wave.depends_on) for name, wave in waves.items()}
-    while waiting:
-        ready = [name for name, before in waiting.items() if not before & waiting.keys()]
-        if not ready:
-            # Every wave left depends on a cycle: follow the dependencies until a wave comes up again.
-            path = [next(iter(waiting))]
-            while path[-1] not in path[:-1]:
-                path.append(next(name for name in waves[path[-1]].depends_on if name in waiting))
-            ready = path[path.index(path[-1]) : -1]
-            # Start with the topmost wave: it depends on a later one, so the file has its depends_on.
-            top = min(ready, key=lambda name: waves[name].index)
-            turn = ready.index(top)
-            circle = " → ".join([*ready[turn:], *ready[:turn], top])
-            yield PlanContradiction(
-                waves[top].at("depends_on"),
-                Code.INVALID_FIELD,
-                f"Waves wait for each other: {circle} (each depends on the next).",
-                "Remove one of these dependencies. A wave without depends_on depends on the wave above it; "
-                "depends_on: [] depends on none.",
-            )
-        for name in ready:
-            del waiting[name]
+    for circle in cycles({name: wave.depends_on for name, wave in waves.items()}):
+        # Start with the topmost wave: it depends on a later one, so the file has its depends_on.
+        top = min(circle, key=lambda name: waves[name].index)
+        turn = circle.index(top)
+        named = [shown(name) for name in (*circle[turn:], *circle[:turn], top)]
+        if len(named) > _MOST_NAMED:
+            named = [*named[: _MOST_NAMED - 2], "…", named[-1]]
+        yield PlanContradiction(
+            waves[top].at("depends_on"),
+            Code.INVALID_FIELD,
+            f"Waves wait for each other: {' → '.join(named)} (each depends on the next).",
+            "Remove one of these dependencies. A wave without depends_on depends on the wave above it; "
+            "depends_on: [] depends on none.",
+        )
 
 
 def _limits(groups: Mapping[str, object], waves: Sequence[_Wave]) -> Iterator[PlanContradiction]:
+    counted: set[str] = set()  # a group in two waves is a problem of its own
     for wave in waves:
+        own = set(wave.groups) - counted
+        counted |= own
         servers = {
             server
-            for group in wave.groups
+            for group in own
             for server in _items(_part(groups.get(group), "source_servers"))
             if isinstance(server, str)
         }
         if len(servers) > MAX_SERVERS_PER_JOB:
-            message = f"The wave {wave.name} has {len(servers)} servers; a job of DRS takes at most 100."
+            message = (
+                f"The wave {shown(wave.name)} has {len(servers)} servers; a job of DRS takes at most 100."
+            )
             remedy = "Split the wave into waves of at most 100 servers."
             yield PlanContradiction(
                 wave.at("protection_groups"), Code.WAVE_SIZE_LIMIT_EXCEEDED, message, remedy
             )
         elif len(servers) > MAX_JOBS_IN_PROGRESS and wave.launches_jobs == "per_server":
             message = (
-                f"The wave {wave.name} launches {len(servers)} servers with one job each; "
+                f"The wave {shown(wave.name)} launches {len(servers)} servers with one job each; "
                 "DRS runs at most 20 jobs at a time."
             )
             remedy = "Set launch: {jobs: per_wave} in this wave, or split it."
@@ -204,9 +206,8 @@ def _checks(plan: object, groups: Mapping[str, object]) -> Iterator[PlanContradi
             if _part(check, "scheme") == "https" and _part(check, "port") in (None, 80):
                 message = "The check uses https on port 80, which is the port of http (and the default)."
                 place = (*path, "validation", position, "port")
-                yield PlanContradiction(
-                    place, Code.INVALID_FIELD, message, "Write port: 443, or the server's https port."
-                )
+                remedy = "Write port: 443, or the port at which the servers answer https."
+                yield PlanContradiction(place, Code.INVALID_FIELD, message, remedy)
 
 
 def _objectives(plan: object) -> Iterator[PlanContradiction]:
@@ -229,7 +230,10 @@ def _cleanup(plan: object) -> Iterator[PlanContradiction]:
     kept = _duration(_part(cleanup, "keep_for"))
     if kept and when == "never":
         message = "keep_for has no effect with when: never, which keeps the instances for good."
-        remedy = "Remove keep_for, or write when: on_success or when: always."
+        remedy = (
+            "Remove keep_for, and the instances are kept for good. Or remove when: never, and they are "
+            "terminated after keep_for."
+        )
         yield PlanContradiction(("cleanup", "keep_for"), Code.INVALID_FIELD, message, remedy)
     elif kept and when == "after_approval":
         message = (
@@ -258,6 +262,18 @@ def _notifications(plan: object) -> Iterator[PlanContradiction]:
         message = "aws_conn_id has no effect without sns_topic_arn: it is only used to publish to that topic."
         remedy = "Add sns_topic_arn, or remove aws_conn_id."
         yield PlanContradiction(("notifications", "aws_conn_id"), Code.INVALID_FIELD, message, remedy)
+
+
+def _places(plan: object) -> Iterator[PlanContradiction]:
+    home = _part(_part(plan, "target"), "region")
+    if isinstance(home, str):
+        yield from misplaced(plan, home)
+
+
+def _known(what: str, names: Mapping[str, object]) -> str:
+    """The remedy for a name that is near none of the names that exist."""
+    named = first_of([shown(name) for name in names])
+    return f"The {what} of this plan are: {named}." if named else f"The plan has no {what}: define one first."
 
 
 def _groups(plan: object) -> Mapping[str, object]:

@@ -1,6 +1,6 @@
 """The types of the values in a plan, with the descriptions that editors and error messages show.
 
-An error message suggests the first of a field's ``examples``.
+Editors also show the ``examples``. Messages never do: nobody should copy an example's account or server.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, JsonValue, StrictBool
 from pydantic_core import PydanticCustomError
 
+from drs.plan import regions
 from drs.plan.durations import Duration, PositiveDuration
+from drs.plan.near import shown
 from drs.plan.schedule import checked_schedule, checked_timezone
 
+BAD_REGION = "plan_region"
+"""The error type of a Region that does not exist."""
 BAD_PARAMETER = "plan_parameter"
 """The error type of a parameter that cannot be written as JSON."""
 
@@ -32,12 +36,37 @@ def checked_json(value: object) -> object:
     return value
 
 
+def checked_region(name: str) -> str:
+    """Return the name if AWS has, or may have, a Region of that name.
+
+    :raises PydanticCustomError: it has none; the context holds ``message`` and ``remedy``
+    """
+    if regions.is_known(name) or regions.may_be_new(name):
+        return name
+    near = regions.nearest_regions(name)
+    remedy = "Write the code of a Region, as AWS's console shows it beside the Region's name."
+    if near:
+        remedy = f"Did you mean region: {' or '.join(near)}?"
+    context = {"message": f'There is no Region "{shown(name)}" in AWS', "remedy": remedy}
+    raise PydanticCustomError(BAD_REGION, "{message}", context)
+
+
 PLAN_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
+SERVER_ID_PATTERN = r"^s-[0-9a-f]{17}$"
+SUBNET_PATTERN = r"^subnet-[0-9a-f]{8,17}$"
+SECURITY_GROUP_PATTERN = r"^sg-[0-9a-f]{8,17}$"
+REGION_PATTERN = r"^[a-z]+(-[a-z]+)+-[0-9]+$"
+ACCOUNT_PATTERN = r"^[0-9]{12}$"
+TOPIC_PATTERN = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$"
+DOTTED_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$"
+PATH_PATTERN = r"^/\S*$"
+DOCUMENT_PATTERN = r"^[a-zA-Z0-9_.:/-]{3,128}$"
 
 ServerId = Annotated[
     str,
     Field(
-        pattern=r"^s-[0-9a-f]{17}$",
+        pattern=SERVER_ID_PATTERN,
         description='The id of a DRS source server: "s-" and 17 hexadecimal digits in lower case.',
         examples=["s-3c1730a9e0771ea14"],
     ),
@@ -46,7 +75,7 @@ Name = Annotated[
     str,
     Field(
         # A wave's name becomes the id of a task group in Airflow.
-        pattern=r"^[a-zA-Z0-9_-]+$",
+        pattern=NAME_PATTERN,
         max_length=64,
         description="A name of letters, digits, - and _, at most 64 characters.",
         examples=["database"],
@@ -93,15 +122,16 @@ TimeZone = Annotated[
 Region = Annotated[
     str,
     Field(
-        pattern=r"^[a-z]+(-[a-z]+)+-[0-9]+$",
+        pattern=REGION_PATTERN,
         description="The AWS Region of the drill.",
         examples=["us-east-1"],
     ),
+    AfterValidator(checked_region),
 ]
 AccountId = Annotated[
     str,
     Field(
-        pattern=r"^[0-9]{12}$",
+        pattern=ACCOUNT_PATTERN,
         description="The AWS account of the drill: 12 digits, in quotes. The drill refuses to run in any "
         "other account.",
         examples=["111122223333"],
@@ -154,7 +184,7 @@ Enforce = Annotated[
 SubnetId = Annotated[
     str,
     Field(
-        pattern=r"^subnet-[0-9a-f]{8,17}$",
+        pattern=SUBNET_PATTERN,
         description="The id of an EC2 subnet.",
         examples=["subnet-0a1b2c3d4e5f60718"],
     ),
@@ -162,7 +192,7 @@ SubnetId = Annotated[
 SecurityGroupId = Annotated[
     str,
     Field(
-        pattern=r"^sg-[0-9a-f]{8,17}$",
+        pattern=SECURITY_GROUP_PATTERN,
         description="The id of an EC2 security group.",
         examples=["sg-0a1b2c3d4e5f60718"],
     ),
@@ -339,7 +369,7 @@ CleanupApprovalTimeout = Annotated[
 TopicArn = Annotated[
     str,
     Field(
-        pattern=r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,256}$",
+        pattern=TOPIC_PATTERN,
         description="The ARN of the SNS topic to which the drill's notifications are sent. Not a FIFO topic.",
         examples=["arn:aws:sns:eu-central-1:111122223333:dr-drills"],
     ),
@@ -347,7 +377,7 @@ TopicArn = Annotated[
 DottedPath = Annotated[
     str,
     Field(
-        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        pattern=DOTTED_PATTERN,
         description="The dotted path of a Python object that Airflow's processes can import.",
         examples=["airflow.providers.slack.notifications.slack_webhook.SlackWebhookNotifier"],
     ),

@@ -177,7 +177,8 @@ class Notifications(_Part):
     notifiers: Annotated[
         tuple[Notifier, ...],
         Field(
-            description="Additional notifiers: from Airflow's providers, or your own.",
+            description="Additional notifiers: from Airflow's providers, or allowed by the setting "
+            "allowed_notifiers.",
             examples=[[{"notifier": "my_team.notifiers.Pager", "parameters": {"text": "{{ drs.message }}"}}]],
         ),
     ] = ()

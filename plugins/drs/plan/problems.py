@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drs.errors import Code
+from drs.plan.near import shown
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContradiction:
+    """One thing that is wrong with a plan, and its place in it."""
+
+    path: tuple[str | int, ...]
+    code: Code
+    message: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +45,31 @@ class PlanProblem:
 
 @dataclass(frozen=True, slots=True)
 class BrokenPlan:
-    """A plan file that cannot be used, with everything that is wrong with it.
+    """A plan file that cannot be used, with what is wrong with it.
 
     :param stem: the file's name without its suffix, which is the name of the plan
+    :param more: how many problems it has in addition to these
     """
 
     stem: str
     path: Path
     problems: tuple[PlanProblem, ...]
+    more: int = 0
 
     def describe(self) -> str:
         """A text for people: a headline, then each problem with file, line, key, code and remedy."""
         count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
-        return "\n".join([f"Recovery plan {self.stem} cannot be used: {count}.", *map(str, self.problems)])
+        if not self.more:
+            return "\n".join(
+                [f"Recovery plan {self.stem} cannot be used: {count}.", *map(str, self.problems)]
+            )
+        return "\n".join(
+            [
+                f"Recovery plan {self.stem} cannot be used: it has more than {count}. These are the first:",
+                *map(str, self.problems),
+                f"There are at least {self.more} more. Fix these first, then check the file again.",
+            ]
+        )
 
 
 class PlanError(Exception):
@@ -59,5 +82,5 @@ class PlanError(Exception):
 
 def key_of(path: tuple[str | int, ...]) -> str:
     """A path as people write it: ``("waves", 1, "name")`` is ``waves[1].name``."""
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{shown(part)}" for part in path)
     return text.removeprefix(".")

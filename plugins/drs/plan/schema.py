@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -38,6 +39,36 @@ def path_at(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
     any type, the type that it found.
     """
     return _walk(loc)[0]
+
+
+def owner_of(key: str) -> str | None:
+    """The section of a plan that has this key; ``None`` if no section has it, or several."""
+    schema = plan_schema()
+    owners = [
+        place
+        for place in schema["properties"]
+        for loc in ((place,), (place, 0), (place, ""))
+        if key in _walk(loc)[1].get("properties", {})
+    ]
+    return (
+        {"protection_groups": "a protection group", "waves": "a wave"}.get(owners[0], owners[0])
+        if len(owners) == 1
+        else None
+    )
+
+
+def property_for(loc: tuple[str | int, ...], text: str) -> str | None:
+    """The only key of a mapping whose value may be this text; ``None`` if there is none, or several.
+
+    Free text is no value that shows what is meant.
+    """
+    fitting = []
+    for key in schema_at(loc).get("properties", {}):
+        schema = schema_at((*loc, key))
+        pattern = schema.get("pattern")
+        if text in schema.get("enum", ()) or (pattern and re.search(pattern, text)):
+            fitting.append(key)
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _walk(loc: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], JsonSchemaValue]:

@@ -6,9 +6,13 @@ and a tag are flaws, because each can make a plan do something that its reader d
 
 from __future__ import annotations
 
+import contextlib
+import re
 from dataclasses import dataclass
 
 import yaml
+
+from drs.plan.near import shown
 
 try:
     from yaml import CSafeLoader as _Loader
@@ -22,6 +26,10 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT, _NULL, _MERGE = f"{_TAG}str", f"{_TAG}null", f"{_TAG}merge"
 _PLAIN = frozenset(_TAG + name for name in ("str", "bool", "int", "float", "timestamp"))
 _MAX_DEPTH = 16  # a plan needs 5
+_MAX_PARTS = 20_000
+"""Keys, values, lists and mappings of a file. A plan of 4,000 servers, the most that DRS has, has 5,000."""
+_LONGEST_NUMBER = 64
+"""A longer text is not read as a number: in base 60, that takes time that grows with its square."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +54,11 @@ class Document:
         self.flaws: list[Flaw] = []
         self._root: yaml.Node | None = None
         self._visited: set[int] = set()
+        self._lines: dict[KeyPath, int] = {}
+        self._written: dict[KeyPath, str] = {}
         try:
-            if (line := _line_nested_too_deeply(text)) is not None:
-                message = "The file is nested too deeply to be a plan."
-                self.flaws.append(Flaw((), line, message, "Look for brackets that are never closed."))
+            if (flaw := _too_much(text)) is not None:
+                self.flaws.append(flaw)
                 return
             loader = _Loader(text)
             self._root = loader.get_single_node()
@@ -69,33 +78,21 @@ class Document:
 
         If the file does not have it: the line of the nearest part above it.
         """
-        return self._find(path)[0]
+        for length in range(len(path), -1, -1):
+            if path[:length] in self._lines:
+                return self._lines[path[:length]]
+        return 1
 
     def written(self, path: KeyPath) -> str | None:
         """The text of a single value as it is written in the file; None if the file has no single value
         there.
         """
-        node = self._find(path)[1]
-        return str(node.value) if isinstance(node, yaml.ScalarNode) else None
-
-    def _find(self, path: KeyPath) -> tuple[int, yaml.Node | None]:
-        node = self._root
-        line = 1 if node is None else _line(node)
-        for part in path:
-            if isinstance(node, yaml.MappingNode):
-                entry = next((pair for pair in node.value if pair[0].value == part), None)
-                if entry is None:
-                    return line, None
-                line, node = _line(entry[0]), entry[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = _line(node)
-            else:
-                return line, None
-        return line, node
+        return self._written.get(path)
 
     def _value(self, node: yaml.Node, path: KeyPath) -> object:
+        self._lines.setdefault(path, _line(node))
         if isinstance(node, yaml.ScalarNode):
+            self._written[path] = node.value
             return self._scalar(node, path)
         # An alias shows up as a node that was already visited, since the YAML library puts the same node
         # there.
@@ -108,7 +105,7 @@ class Document:
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._flaw(path, node, f"The YAML tag {node.tag} is not allowed in a plan.", "Remove the tag.")
+        return self._flaw(path, node, f"The YAML tag {shown(node.tag)} is not allowed.", "Remove the tag.")
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, object]:
         values: dict[str, object] = {}
@@ -121,14 +118,17 @@ class Document:
                 self._flaw(path, key_node, "A key must be a single word or text.", "Write a plain key.")
             elif key_node.tag != _TEXT:
                 self._flaw(
-                    path, key_node, f"YAML does not read the key {key} as text.", f'Write it as "{key}":'
+                    path,
+                    key_node,
+                    f"YAML does not read the key {shown(key)} as text.",
+                    f'Write it as "{shown(key)}":',
                 )
             elif key in lines:
-                message = f"The key {key} is written twice; the first time on line {lines[key]}."
+                message = f"The key {shown(key)} is written twice; the first time on line {lines[key]}."
                 flaw = Flaw((*path, key), _line(key_node), message, "Keep one of the two.", unread=False)
                 self.flaws.append(flaw)
             else:
-                lines[key] = _line(key_node)
+                lines[key] = self._lines[(*path, key)] = _line(key_node)
                 values[key] = self._value(value_node, (*path, key))
         return values
 
@@ -138,14 +138,16 @@ class Document:
         if node.tag == _NULL:
             return self._flaw(path, node, "The key has no value.", "Write a value, or remove the key.")
         if node.tag not in _PLAIN:
-            return self._flaw(path, node, f"The YAML tag {node.tag} is not allowed.", "Remove the tag.")
-        try:
-            return self._construct(node)
-        except (ValueError, KeyError, AttributeError):  # 2026-13-45, and what a wrong !!tag makes of a text
-            remedy = f'If it is meant as text, put it in quotes: "{node.value}".'
             return self._flaw(
-                path, node, f"{node.value} looks like a date or number but is not a valid one.", remedy
+                path, node, f"The YAML tag {shown(node.tag)} is not allowed.", "Remove the tag."
             )
+        with contextlib.suppress(ValueError, KeyError, AttributeError, OverflowError):
+            # These are raised for a date such as 2026-13-45, and for a text with a wrong !!tag.
+            if len(node.value) <= _LONGEST_NUMBER:
+                return self._construct(node)
+        message = f"{shown(node.value)} looks like a date or number but is not a valid one."
+        remedy = f'If it is meant as text, put it in quotes: "{shown(node.value)}".'
+        return self._flaw(path, node, message, remedy)
 
     def _flaw(self, path: KeyPath, node: yaml.Node, message: str, remedy: str) -> object:
         """Record a flaw, and return None in place of the value that could not be read."""
@@ -162,19 +164,28 @@ def meaning(value: object) -> str:
     return f"the date {value}"
 
 
-def _line_nested_too_deeply(text: str) -> int | None:
-    """The line at which a file is nested deeper than any plan; None if it is not.
+def _too_much(text: str) -> Flaw | None:
+    """Why a file is not read at all: it is nested deeper, or has more parts, than any plan.
 
-    Building the nodes of such a file in libyaml would crash the whole process.
+    Building the nodes of the first in libyaml would crash the whole process; the others take long.
     """
+    if found := re.search(r"^%TAG", text, re.MULTILINE):
+        line = text.count("\n", 0, found.start()) + 1
+        return Flaw((), line, "A YAML directive (%TAG) is not allowed in a plan.", "Remove it.")
     depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        if depth <= _MAX_DEPTH and count <= _MAX_PARTS:
+            continue
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if depth > _MAX_DEPTH:
-            return event.start_mark.line + 1 if event.start_mark else 1
+            message = "The file is nested too deeply to be a plan."
+            return Flaw((), line, message, "Look for brackets that are never closed.")
+        message = f"The file has more than {_MAX_PARTS:,} keys and values, which no plan needs."
+        return Flaw((), line, message, "Keep only one plan in the file.")
     return None
 
 
@@ -185,12 +196,15 @@ def _line(node: yaml.Node) -> int:
 def _syntax_flaw(error: yaml.YAMLError, text: str) -> Flaw:
     if isinstance(error, yaml.reader.ReaderError):
         line = text.encode()[: error.position].count(b"\n") + 1
-        return Flaw((), line, "The file holds a control character.", "Remove it, and save the file as UTF-8.")
+        remedy = "Remove it, and save the file as UTF-8."
+        return Flaw((), line, "The file holds a control character.", remedy)
     line, problem = 1, str(error)
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = " ".join(part for part in (error.context, error.problem) if part)
+    # Without the names in the file: it may be no plan, and hold what is not to be read here.
+    problem = re.sub(r"(alias|anchor|directive|handle|document|tag) '.*?'", r"\1", problem)
     if "another document" in problem:
         remedy = "Keep one plan in a file: move what follows the line --- to a file of its own."
         return Flaw((), line, "The file holds more than one YAML document.", remedy)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from drs.aws.kms import ACTIONS
 from drs.aws.metrics import NAMESPACE
 from drs.preflight.inputs import PreflightInputs
 
@@ -75,6 +76,7 @@ RESOURCES = {
     "source-server": "arn:aws:drs:*:*:source-server/*",
     "recovery-instance": "arn:aws:drs:*:*:recovery-instance/*",
     "job": "arn:aws:drs:*:*:job/*",
+    "key": "arn:aws:kms:*:*:key/*",
     "document": "arn:aws:ssm:*:*:document/*",
     "topic": "arn:aws:sns:*:*:*",
     **{
@@ -156,6 +158,9 @@ REPORTS = (
 """What a drill reports while it runs. It is a separate policy, because IAM limits the length of a policy. It
 is not rehearsed: a message or a metric that AWS refuses is logged as a warning and fails nothing, and a topic
 may have a connection of its own, which means another caller."""
+SIGNING = (Grant("signs the records of runs", ACTIONS, ("key",)),)
+"""What signs records, if the setting ``evidence_kms_key_id`` names a key. The caller is the worker or the
+connection ``evidence_conn_id``, and not the plan's role, so it is a separate policy."""
 DIRECT = (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *COMMANDS)
 """The actions that drs-drills itself calls."""
 
@@ -269,10 +274,11 @@ POLICIES = {
     "drill": (IDENTITY, REHEARSAL, *READS, *WRITES, STATUS_CHECKS, *FORWARDED),
     "ssm-checks": COMMANDS,
     "reporting": REPORTS,
-    "readonly": (IDENTITY, *READS, LISTED),
+    "evidence-signing": SIGNING,
+    "readonly": (IDENTITY, REHEARSAL, *READS, LISTED),
 }
 """The policies in ``include/iam``. A real recovery needs the same as a drill: no condition key of IAM
-distinguishes the two. ``readonly`` is for people who launch nothing, so it has no rehearsal."""
+distinguishes the two. ``readonly`` has everything that ``doctor`` calls."""
 
 
 def document(grants: Iterable[Grant], partition: str = "aws") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.own_jobs import live_jobs_of_others
 from drs.run.records import Resolution
-from drs.tables import first_of
+from drs.text.tables import first_of
 
 REMEDY = (
     "Let fewer waves be live together (`next_wave_when: launched`), or set `launch: {jobs: per_wave}`, which "

@@ -18,7 +18,7 @@ from drs.aws.jobs import Job, parse_time
 from drs.aws.states import LaunchDisposition, ReplicationState
 from drs.plan.durations import parse
 from drs.run.resolution import server_name
-from drs.times import minute
+from drs.text.times import minute
 
 
 @dataclass(frozen=True, slots=True)

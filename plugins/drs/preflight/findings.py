@@ -10,7 +10,7 @@ from typing import Any, Literal
 from drs import errors
 from drs.errors import Code, DrillError
 from drs.run.records import Resolution
-from drs.tables import table
+from drs.text.tables import table
 
 Severity = Literal["error", "warning"]
 
@@ -112,10 +112,17 @@ class Report:
         ]
 
 
-def findings_table(findings: Iterable[Finding]) -> str:
-    """A table with one line for each finding: severity, code, wave, server, what was seen."""
-    rows: Sequence[Sequence[str]] = [
-        (finding.severity, finding.code, finding.wave or "-", finding.server_id or "-", finding.seen)
+FINDINGS_HEADER = ("severity", "code", "wave", "server", "seen")
+
+
+def finding_rows(findings: Iterable[Finding]) -> Sequence[Sequence[str]]:
+    """One row for each finding, below :data:`FINDINGS_HEADER`."""
+    return [
+        (finding.severity, finding.code.value, finding.wave or "-", finding.server_id or "-", finding.seen)
         for finding in findings
     ]
-    return table(("severity", "code", "wave", "server", "seen"), rows)
+
+
+def findings_table(findings: Iterable[Finding]) -> str:
+    """A table with one line for each finding: severity, code, wave, server, what was seen."""
+    return table(FINDINGS_HEADER, finding_rows(findings))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from drs.plan import Plan
 from drs.plan.checks import Check, SsmCheck
+from drs.preflight.findings import Finding
 from drs.run.other_drills import Activity
 from drs.run.records import ExecutionType, Resolution
 
@@ -27,6 +28,9 @@ class PreflightInputs:
     :param activity: what an active run of this Airflow is doing; ``None`` if Airflow cannot be asked
     :param resolved: the servers that an earlier preflight of this run resolved; the run keeps them, even if
         the plan's groups contain other servers by now
+    :param principal: the ARN of the role or user whose permissions are rehearsed; empty: the caller's
+    :param found: findings about what preflight itself cannot look at: the code that the plan names, and the
+        key that signs the record
     """
 
     plan: Plan
@@ -39,6 +43,8 @@ class PreflightInputs:
     installation: str = ""
     activity: Activity | None = None
     resolved: Resolution | None = None
+    principal: str = ""
+    found: tuple[Finding, ...] = ()
 
     @property
     def checks(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ from drs.preflight.role_session import short_role_session
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.run.resolution import nothing_to_launch, resolve
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 LEAVES_OUT = frozenset(
     {
@@ -48,6 +49,11 @@ def inspect(
     would mean nothing there. Otherwise it makes every check, whatever the earlier ones found. Something that
     cannot be read is a finding: preflight fails closed.
     """
+    report = _inspect(inputs, clients, now)
+    return dataclasses.replace(report, findings=(*inputs.found, *report.findings))
+
+
+def _inspect(inputs: PreflightInputs, clients: AwsClients, now: Callable[[], dt.datetime]) -> Report:
     reader = Reader(clients)
     caller = reader.caller()
     if caller is None:
@@ -55,7 +61,7 @@ def inspect(
     if caller.account_id != inputs.plan.target.account_id:
         return Report((_wrong_account(inputs, caller),))
     with ThreadPoolExecutor(1) as pool:  # DRS and EC2 are read while IAM is called about thirty times
-        rehearsal = pool.submit(rehearse, clients, inputs, caller.arn)
+        rehearsal = pool.submit(rehearse, clients, inputs, inputs.principal or caller.arn)
         items = reader.source_servers()
         if items is None:
             return Report((*rehearsal.result(), *reader.findings))

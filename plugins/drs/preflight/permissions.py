@@ -23,7 +23,7 @@ from drs.preflight.trials import Denial, denials_of, trials_of
 
 _CALLER = re.compile(
     r"arn:(?P<partition>[^:]+):(iam|sts)::(?P<account>\d{12}):"
-    r"((?P<root>root)|(?P<user>user/.+)|assumed-role/(?P<role>[^/]+)/.+)"
+    r"((?P<root>root)|(?P<entity>(user|role)/.+)|assumed-role/(?P<role>[^/]+)/.+)"
 )
 
 
@@ -37,7 +37,7 @@ def rehearse(clients: AwsClients, inputs: PreflightInputs, caller_arn: str) -> l
     .. seealso:: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
 
     :param caller_arn: the caller's ARN from STS: a user, an assumed role, or the root of an account, which
-        may do everything
+        may do everything; or the ARN of a role
     """
     caller = _CALLER.fullmatch(caller_arn)
     if caller is None:
@@ -46,7 +46,7 @@ def rehearse(clients: AwsClients, inputs: PreflightInputs, caller_arn: str) -> l
         return []
     partition, role = caller["partition"], caller["role"]
     entities = f"arn:{partition}:iam::{caller['account']}:"
-    principal = f"{entities}role/{role}" if role else f"{entities}{caller['user']}"
+    principal = f"{entities}role/{role}" if role else f"{entities}{caller['entity']}"
     trials = list(trials_of(inputs, partition, caller["account"]))
     asked = ("iam:SimulatePrincipalPolicy", principal)
     try:

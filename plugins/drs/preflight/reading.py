@@ -30,7 +30,8 @@ from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
 from drs.run.records import Resolution
-from drs.times import duration, utc_now
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from mypy_boto3_drs.literals import RecoveryPlanExecutionStatusType
@@ -43,6 +44,7 @@ are listed: EC2 takes one template id in a call, or none, and then lists 200 on 
 """
 RUNNING: tuple[RecoveryPlanExecutionStatusType, ...] = ("CREATED", "IN_PROGRESS", "CANCELLING")
 
+THEN = "Then start a new run."
 SKEW_TO_WARN_OF = dt.timedelta(seconds=20)
 SKEW_TO_REFUSE = dt.timedelta(minutes=5)
 """AWS itself refuses requests whose clock differs by more than this."""
@@ -231,7 +233,7 @@ class Reader:
             if error_code(error) in CREDENTIALS and (skew := _refused_skew(error, asked)):
                 self.findings.append(skew)
                 return None
-            explained = explain(error, f"finding out {what}")
+            explained = explain(error, f"finding out {what}", then=THEN)
             found = Finding.of(explained, heals=unavailable(error)) if explained else None
             self.findings.append(found or _not_checked(what, error))
             return None
@@ -314,13 +316,13 @@ def _concerns_all(error: Refusal) -> bool:
 
 def _not_checked(what: str, error: Refusal) -> Finding:
     """The finding about a check that could not be made. It heals by itself only if AWS may answer later."""
-    explained = explain(error, f"finding out {what}")
+    explained = explain(error, f"finding out {what}", then=THEN)
     if isinstance(explained, AccessDenied):
         return Finding.of(explained)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"] if isinstance(error, ClientError) else 0
     return Finding(
         code=Code.CHECK_UNAVAILABLE,
-        seen=f"It is unknown {what}, because AWS did not answer the question: {error}",
+        seen=f"It is unknown {what}, because AWS did not answer the question: {shown.line(error)}",
         remedy=(
             "A run does not begin while this is unknown. The message says why AWS did not answer: fix that, "
             "then trigger a new run."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from drs.run.records import Resolution, ResolvedServer
-from drs.tables import first_of
+from drs.text.tables import first_of, named
 
 
 class Servers:
@@ -43,7 +43,7 @@ class Servers:
     def label(self, server_id: str) -> str:
         """``s-… (orders-db-1)``"""
         server = self.get(server_id)
-        return f"{server_id} ({server.name})" if server and server.name != server_id else server_id
+        return named(server_id, server.name) if server and server.name != server_id else server_id
 
     def labels(self, server_ids: Iterable[str]) -> str:
         """The labels of the first servers, and how many more there are."""

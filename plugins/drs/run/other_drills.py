@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from drs.aws.jobs import Job
 from drs.plan.naming import plan_name
 from drs.run.ownership import DAG_TAG, INSTALLATION_TAG, RUN_ID_TAG, RUN_TAG
-from drs.times import duration, minute
+from drs.text import shown
+from drs.text.times import duration, minute
 
 Activity = Callable[[Job], str | None]
 """What the run that started a job is doing now, as a clause; ``None`` if the run has ended or does not exist.
@@ -36,9 +37,17 @@ class OtherDrill:
     @property
     def run(self) -> str:
         """The run that launched it, in words; empty if its job has no tags of a run."""
+        if self.plan_and_run is None:
+            return ""
+        plan, run_id = self.plan_and_run
+        return f"run {shown.line(run_id)} of plan {shown.line(plan)}"
+
+    @property
+    def plan_and_run(self) -> tuple[str, str] | None:
+        """The plan and the id of the run that launched it; ``None`` if its job has no tags of a run."""
         tags = self.job.tags if self.job else {}
         dag_id, run_id = tags.get(DAG_TAG), tags.get(RUN_ID_TAG)
-        return f"run {run_id} of plan {plan_name(dag_id)}" if dag_id and run_id else ""
+        return (plan_name(dag_id), run_id) if dag_id and run_id else None
 
     def is_of(self, installation: str) -> bool:
         """Whether a run of this Airflow installation launched it."""

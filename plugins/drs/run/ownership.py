@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from drs.aws.jobs import Job
 from drs.aws.states import InitiatedBy, JobType
 from drs.run.records import Call, LaunchRecord, RunRecord
-from drs.times import SEARCH_CLOCK_SKEW
+from drs.text.times import SEARCH_CLOCK_SKEW
 
 RUN_TAG = "drs-drills:run"
 WAVE_TAG = "drs-drills:wave"

@@ -21,7 +21,9 @@ from drs.run.records import (
     WaveResolution,
 )
 from drs.run.standing import describe, ended_too_early, launched_servers
-from drs.times import clock_time
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import clock_time
 
 SETUP_TASK_ID = "open"
 """The first task. If it is skipped, Airflow skips the three closing tasks too."""
@@ -105,8 +107,8 @@ def stopped(ledger: Ledger, states: TaskStates) -> str | None:
     if not (skipped or any(_cut_off(ledger, states))):
         return None
     if (stop := ledger.stop()) is not None:
-        reason = f": {stop.reason}" if stop.reason else ""
-        return f"{stop.by} stopped the run at {stop.at:%Y-%m-%d} {clock_time(stop.at)}{reason}"
+        reason = f": {shown.line(stop.reason)}" if stop.reason else ""
+        return f"{shown.line(stop.by)} stopped the run at {stop.at:%Y-%m-%d} {clock_time(stop.at)}{reason}"
     return STOPPED_IN_AIRFLOW if skipped else None
 
 
@@ -172,6 +174,23 @@ def failed_tasks(ledger: Ledger, states: TaskStates) -> Iterator[str]:
     for task_id, state in sorted(states.items()):
         if state in {"upstream_failed", "removed"}:
             yield f"{task_id} did not run ({state})"
+
+
+def causes(ledger: Ledger, run: RunRecord | None, states: TaskStates) -> list[tuple[str, FailureRecord]]:
+    """The failures that the run's failed tasks recorded, by task id and in the order of a drill: the first
+    one is the cause.
+    """
+    waves = [group_id(wave) for wave in run.waves] if run else []
+    last = [APPROVE_CLEANUP_TASK_ID, TERMINATE_TASK_ID, EVIDENCE_TASK_ID]
+    order = [BEGIN_TASK_ID, PREFLIGHT_TASK_ID, "approve_recovery", *waves, *last]
+
+    def place(task_id: str) -> int:
+        name = task_id.partition(".")[0]
+        return order.index(name) if name in order else len(order)
+
+    failed = sorted((name for name, state in states.items() if state == "failed"), key=place)
+    found = [(name, ledger.failure(name)) for name in failed if name != VERDICT_TASK_ID]
+    return [(name, failure) for name, failure in found if failure is not None]
 
 
 def _why_failed(ledger: Ledger, task_id: str, stop: str | None) -> str:
@@ -278,7 +297,7 @@ def doubted_wave(
             continue
         asked = asked_of(plan, name, server.group)
         if lacking := _lacking(asked, judged.get(server.server_id), passed):
-            yield f"wave {name}: server {server.server_id} ({server.name}) {lacking}"
+            yield f"wave {name}: server {named(server.server_id, server.name)} {lacking}"
 
 
 def _lacking(asked: Sequence[str], judged: ServerRecord | None, passed: Set[PassedCheck]) -> str:
@@ -312,7 +331,7 @@ def doubted_end(ledger: Ledger, run: RunRecord, states: TaskStates) -> Iterator[
     cleanup = ledger.cleanup()
     if cleanup is not None and cleanup.kept and states.get(TERMINATE_TASK_ID) != "success":
         left = ", ".join(f"{item.recovery_instance_id} of {item.server_id}" for item in cleanup.instances)
-        yield f"clean-up did not end well, and had kept {left or 'nothing'} ({cleanup.why_kept})"
+        yield f"clean-up did not end well, and had kept {left or 'nothing'} ({shown.line(cleanup.why_kept)})"
     for task_id in (TERMINATE_TASK_ID, EVIDENCE_TASK_ID):
         yield from _not_ended(task_id, states)
 

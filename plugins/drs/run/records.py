@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from drs.plan import Plan
 from drs.run.timeline import Timeline
+from drs.text import shown
 
 ExecutionType = Literal["DRILL", "RECOVERY"]
 RECOVERY_APPROVAL = "*recovery*"
@@ -52,8 +54,35 @@ class RunRecord(Record):
     def is_drill(self) -> bool:
         return self.execution_type == "DRILL"
 
+    @property
+    def started_by(self) -> str:
+        """Who or what started the run, in words."""
+        return started_by(self.initiator, self.run_type, self.plan)
+
     def read_plan(self) -> Plan:
         return Plan.model_validate(self.plan)
+
+
+STARTED_BY = {
+    "manual": "a person whom Airflow does not name (manual)",
+    "backfill": "a backfill",
+    "operator_triggered": "another DAG (operator_triggered)",
+    "asset_triggered": "an asset's event (asset_triggered)",
+}
+
+
+def started_by(initiator: str, run_type: str, plan: Mapping[str, Any]) -> str:
+    """Who or what started a run, in words: a person, or the schedule that made it.
+
+    :param initiator: what the run recorded; without a person it is the type of the run
+    :param plan: the content of the run's plan
+    """
+    if initiator and initiator != run_type:
+        return shown.line(initiator)
+    schedule = plan.get("schedule")
+    if run_type == "scheduled" and schedule:
+        return f"the plan's schedule ({shown.line(schedule)}, {shown.line(plan.get('timezone') or 'UTC')})"
+    return STARTED_BY.get(run_type, shown.line(run_type))
 
 
 class ResolvedServer(Record):
@@ -336,4 +365,4 @@ class FailureRecord(Record):
     message: str
     remedy: str = ""
     details: str = ""
-    """What the task's log shows above the message: the wave's servers, and an explanation of each failure."""
+    """What the task's log shows below the message: the wave's servers, and an explanation of each failure."""

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from drs.errors import InvalidExecutionType, InvalidField, MissingField, PlanHasNoWaves
 from drs.plan import Plan
 from drs.run.records import ExecutionType
+from drs.text import shown
+from drs.text.tables import first_of
 
 MANUAL = "manual"
 """Airflow's word for a run that somebody started, in the UI or over the API."""
 LATEST = "latest"
+FIRST_POSSIBLE = dt.datetime(2021, 11, 1, tzinfo=dt.UTC)
+"""AWS opened DRS in November 2021: no recovery point is older."""
+_LONGEST_TIME = 40
+_MOST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ def read_request(
     """
     if unknown := sorted(set(conf) - set(RUN_PARAMETERS)):
         raise InvalidField(
-            f"Unknown run parameter(s): {', '.join(unknown)}.",
+            f"Unknown run parameter(s): {_named(unknown)}.",
             remedy=f"A run of this plan takes: {', '.join(RUN_PARAMETERS)}.",
         )
     reason = str(params["reason"] or "").strip()
@@ -67,13 +73,19 @@ def read_request(
     )
 
 
+def _named(names: Sequence[str]) -> str:
+    """The first of the names that somebody sent, each of them cut."""
+    return first_of([shown.line(name[:_MOST_SHOWN]) for name in names])
+
+
 def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> ExecutionType:
     if asked == "DRILL":
         return "DRILL"
     allowed = "DRILL or RECOVERY" if plan.allow_recovery else "DRILL alone"
     if asked != "RECOVERY":
         raise InvalidExecutionType(
-            f"There is no execution_type {asked}.", remedy=f"A run of plan {plan.name} may be {allowed}."
+            f"There is no execution_type {_named([str(asked)])}.",
+            remedy=f"A run of plan {plan.name} may be {allowed}.",
         )
     if not plan.allow_recovery:
         raise InvalidExecutionType(
@@ -91,7 +103,7 @@ def _execution_type(plan: Plan, asked: Any, run_type: str, reason: str) -> Execu
     if not reason:
         raise MissingField(
             "A RECOVERY needs a reason, which is shown to the person who approves it.",
-            remedy='For example {"execution_type": "RECOVERY", "reason": "us-east-1 is down, case 4711"}.',
+            remedy='For example {"execution_type": "RECOVERY", "reason": "<why>"}.',
         )
     return "RECOVERY"
 
@@ -101,7 +113,7 @@ def _waves(plan: Plan, asked: Any) -> tuple[str, ...]:
     names = [wave.name for wave in plan.waves]
     if strange := [str(name) for name in asked if name not in names]:
         raise InvalidField(
-            f"The plan {plan.name} has no wave {', '.join(strange)}.",
+            f"The plan {plan.name} has no wave {_named(strange)}.",
             remedy=f"Choose from its waves: {', '.join(names)}.",
         )
     if not asked:
@@ -115,15 +127,25 @@ def _recovery_point(asked: Any, now: dt.datetime) -> dt.datetime | None:
     remedy = (
         f"Write {LATEST}, or a time with a UTC offset, such as {now - dt.timedelta(hours=1):%Y-%m-%dT%H:%M}Z."
     )
+    if len(asked) > _LONGEST_TIME:
+        raise InvalidField(
+            f"recovery_point has {len(asked)} characters, and is not an ISO 8601 time.", remedy=remedy
+        )
+    named = shown.line(asked)
     try:
         point = dt.datetime.fromisoformat(asked)
     except ValueError:
-        raise InvalidField(f"recovery_point {asked} is not an ISO 8601 time.", remedy=remedy) from None
+        raise InvalidField(f"recovery_point {named} is not an ISO 8601 time.", remedy=remedy) from None
     if point.tzinfo is None:
-        raise InvalidField(f"recovery_point {asked} has no time zone.", remedy=remedy)
+        raise InvalidField(f"recovery_point {named} has no time zone.", remedy=remedy)
+    if point < FIRST_POSSIBLE:  # also what cannot be expressed in UTC, which begins with the year 1
+        raise InvalidField(
+            f"recovery_point {named} is before {FIRST_POSSIBLE:%B %Y}, when AWS opened DRS.", remedy=remedy
+        )
     if point > now:
         raise InvalidField(
-            f"recovery_point {asked} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.", remedy=remedy
+            f"recovery_point {named} is in the future; it is now {now:%Y-%m-%dT%H:%M:%S}Z.",
+            remedy=remedy,
         )
     return point.astimezone(dt.UTC)
 

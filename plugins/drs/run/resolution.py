@@ -19,6 +19,7 @@ from drs.errors import (
 )
 from drs.plan import Plan, ProtectionGroup
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
+from drs.text import shown
 
 
 @dataclass(frozen=True)
@@ -166,11 +167,17 @@ def _no_match(
 ) -> TagResolutionEmpty:
     tags = [dict(item.get("tags", {})) for item in items]
     hints = [hint for key, value in wanted.items() if (hint := _hint(key, value, tags))]
+    asked = ", ".join(f"{shown.line(key)}={shown.line(value)}" for key, value in wanted.items())
+    pairs = ",".join(f"{key}={value}" for key, value in wanted.items())
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
-        f"Group {group_name} contains the servers with the tags "
-        f"{', '.join(f'{key}={value}' for key, value in wanted.items())}, but no server has them: {why}.",
-        remedy="Tag the source servers in DRS (not the EC2 instances), or correct the plan's server_tags.",
+        f"Group {group_name} contains the servers with the tags {asked}, but no server has them: {why}.",
+        remedy=(
+            "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
+            f"--resource-arn ARN --tags {shown.argument(pairs)}`, with the ARN of each server "
+            "of the group (`aws drs describe-source-servers` lists them). Or correct the group's server_tags "
+            "in the plan. Then start a new run."
+        ),
     )
 
 
@@ -179,9 +186,11 @@ def _hint(key: str, value: str, tags: Sequence[Mapping[str, str]]) -> str | None
     values = sorted({tag[key] for tag in tags if key in tag})
     if not values:
         keys = sorted({name for tag in tags for name in tag})
-        return f"no server has a tag {key} (tags there are: {', '.join(keys) or 'none'})"
+        there = ", ".join(map(shown.line, keys)) or "none"
+        return f"no server has a tag {shown.line(key)} (tags there are: {there})"
     if value not in values:
-        return f"no server has {key}={value} (values there are: {', '.join(values)})"
+        there = ", ".join(map(shown.line, values))
+        return f"no server has {shown.line(key)}={shown.line(value)} (values there are: {there})"
     return None
 
 
@@ -193,7 +202,13 @@ def _sizes(plan: Plan, wave: str, count: int) -> Iterable[DrillError]:
     elif plan.launch_for(wave).jobs == "per_server" and count > MAX_JOBS_IN_PROGRESS:
         yield ConcurrentJobsLimitExceeded(
             f"Wave {wave} resolves to {count} servers, which with `jobs: per_server` makes {count} jobs; "
-            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress."
+            f"DRS allows {MAX_JOBS_IN_PROGRESS} in progress.",
+            remedy=(
+                "Waiting does not help: the wave is too large by itself. Write `launch: {jobs: per_wave}` "
+                "into the wave, which launches all its servers with one job, or split the wave into waves of "
+                f"at most {MAX_JOBS_IN_PROGRESS} servers that wait for each other (next_wave_when: "
+                "launched). Then start a new run."
+            ),
         )
 
 

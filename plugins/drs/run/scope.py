@@ -25,6 +25,12 @@ def scope_of(*, plan_waves: int, waves: int, excluded: int, dry_run: bool) -> Sc
     return "full" if waves == plan_waves and not excluded else "partial"
 
 
+def run_kind(execution_type: str, scope: Scope) -> str:
+    """``DRILL``, ``DRILL (partial)``, ``RECOVERY (dry run)``: what kind of run it is, for tables."""
+    more = {"full": "", "partial": " (partial)", "dry_run": " (dry run)"}
+    return f"{execution_type}{more[scope]}"
+
+
 def part_of(*, plan_waves: int, waves: int, excluded: int) -> str:
     """``2 of 3 waves, 1 server excluded``: what a partial run covers."""
     part = f"{waves} of {plan_waves} waves"
@@ -33,6 +39,18 @@ def part_of(*, plan_waves: int, waves: int, excluded: int) -> str:
     if not excluded:
         return part
     return f"{part}, {excluded} server{'' if excluded == 1 else 's'} excluded"
+
+
+def scope_in_words(run: RunRecord) -> str:
+    """How much of its plan the run covers."""
+    waves = len(run.waves)
+    match scope_of_run(run):
+        case "dry_run":
+            return "dry run: preflight alone, nothing was launched"
+        case "partial":
+            return f"partial: {part_of_run(run)}"
+        case "full":
+            return f"full: {'the only wave' if waves == 1 else f'all {waves} waves'} of the plan"
 
 
 def scope_of_run(run: RunRecord) -> Scope:

@@ -17,7 +17,9 @@ from drs.plan.naming import plan_name
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
-from drs.times import minute
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import minute
 
 LISTING_DELAY = dt.timedelta(seconds=90)
 """How long after its launch DRS or EC2 may not list an instance yet. Until then a missing one is no loss."""
@@ -86,9 +88,9 @@ def ended_too_early(ledger: Ledger, run: RunRecord) -> list[str]:
     }
     ids = {(item.job_id, item.server_id): item.recovery_instance_id for item in cleanup.instances}
     return [
-        f"wave {each.wave}: this run's own clean-up ended {each.instance_id} of server {each.server_id} "
-        f"({each.name}) at {minute(early[instance])}, before the last server was up: the waves were not up "
-        "together. Clear the whole run, or start a new one"
+        f"wave {each.wave}: this run's own clean-up ended {each.instance_id} of server "
+        f"{named(each.server_id, each.name)} at {minute(early[instance])}, before the last server "
+        "was up: the waves were not up together. Clear the whole run, or start a new one"
         for each in own
         if not each.optional and (instance := ids.get((each.job_id, each.server_id), "")) in early
     ]
@@ -242,7 +244,7 @@ def _ended_by(gone: Gone, jobs: Sequence[Job], since: dt.datetime) -> str:
 def _describe(job: Job) -> str:
     dag_id, run_id = job.tags.get(DAG_TAG), job.tags.get(RUN_ID_TAG)
     whose = (
-        f" of run {run_id} of plan {plan_name(dag_id)}"
+        f" of run {shown.line(run_id)} of plan {shown.line(plan_name(dag_id))}"
         if dag_id and run_id
         else ", which has no tags of a run"
     )
@@ -252,6 +254,6 @@ def _describe(job: Job) -> str:
 def describe(loss: Loss) -> str:
     """One loss in a sentence."""
     return (
-        f"Wave {loss.wave}: instance {loss.instance_id} of server {loss.server_id} ({loss.name}) "
+        f"Wave {loss.wave}: instance {loss.instance_id} of server {named(loss.server_id, loss.name)} "
         f"{loss.what}. The run last saw it as it should be at {minute(loss.last_seen)}. Ended by: {loss.by}."
     )

@@ -12,7 +12,7 @@ import hashlib
 from drs.plan import Plan
 from drs.plan.schedule import next_time
 from drs.run.records import Record
-from drs.times import as_utc, duration, instant, minute
+from drs.text.times import as_utc, duration, instant, minute
 
 MISSED = "Missed. "
 """How the reason in the record of a missed run begins."""

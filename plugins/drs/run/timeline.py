@@ -59,6 +59,7 @@ _UNREFUSED: Mapping[str, object] = {
     "held_by": None,
 }
 _UNPAUSED: Mapping[str, object] = {
+    "paused_by": (),
     "paused_until": None,
     "pauses": 0,
     "paused_since": None,
@@ -73,7 +74,9 @@ class CallNow(_Frozen):
 
 
 class WaitUntil(_Frozen):
-    """Nothing is due before ``at``, unless one of the jobs in ``holders`` ends earlier."""
+    """Nothing is due before ``at``, unless one of the jobs in ``holders`` ends earlier: it holds a server, or
+    uses up a quota.
+    """
 
     at: dt.datetime
     holders: tuple[str, ...] = ()
@@ -100,6 +103,8 @@ class Timeline(_Frozen):
     pauses: int = 0
     paused_since: dt.datetime | None = None
     paused_why: str | None = None
+    paused_by: tuple[str, ...] = ()
+    """The jobs whose end may end the pause: those in progress while a quota is used up."""
 
     def next_step(self, now: dt.datetime) -> Step:
         """What is due now, or how long to wait."""
@@ -111,8 +116,17 @@ class Timeline(_Frozen):
             return self._next_call(due)
         return WaitUntil(
             at=max(min(slot.not_before for slot in waiting), earliest),
-            holders=tuple(sorted({slot.holder for slot in waiting if slot.holder})),
+            holders=tuple(sorted(self.waits_for(now))),
         )
+
+    def _pausing(self, now: dt.datetime) -> tuple[str, ...]:
+        """The jobs whose end ends a pause that is not over yet."""
+        return self.paused_by if self.paused_until and now < self.paused_until else ()
+
+    def waits_for(self, now: dt.datetime) -> frozenset[str]:
+        """The jobs whose end makes a call due earlier."""
+        holders = {slot.holder for slot in self.servers if slot.waiting and slot.holder}
+        return frozenset(holders.union(self._pausing(now)))
 
     def _next_call(self, due: Sequence[ServerSlot]) -> CallNow:
         if self.jobs == "per_wave":
@@ -190,14 +204,25 @@ class Timeline(_Frozen):
         )
 
     def released(self, ended: Iterable[str], now: dt.datetime) -> Timeline:
-        """These jobs have ended: the servers that they held are due now."""
+        """These jobs have ended: the servers that they held are due now, and a quota has room again."""
         gone = set(ended)
-        return self._update(
+        timeline = self
+        if gone & set(self.paused_by):
+            # The count of the pauses stays: another wave may be faster, and the quota be used up again.
+            timeline = self.model_copy(update={"paused_until": now, "paused_by": ()})
+        return timeline._update(
             (slot.server_id for slot in self.servers if slot.waiting and slot.holder in gone),
             {"not_before": now, "holder": None},
         )
 
-    def paused(self, now: dt.datetime, why: str, *, retry_after: float | None = None) -> Timeline:
+    def paused(
+        self,
+        now: dt.datetime,
+        why: str,
+        *,
+        retry_after: float | None = None,
+        until_one_of: Iterable[str] = (),
+    ) -> Timeline:
         """DRS answers no call for now. Each pause is longer than the last, and never shorter than DRS asks.
 
         The pauses are counted for each reason: a throttled call after a long wait for quota starts with the
@@ -205,6 +230,7 @@ class Timeline(_Frozen):
 
         :param why: the reason
         :param retry_after: the seconds that DRS asks to wait, if it does
+        :param until_one_of: jobs of which the first that ends also ends the pause
         """
         same = why == self.paused_why
         pauses = self.pauses if same else 0
@@ -216,6 +242,7 @@ class Timeline(_Frozen):
                 "paused_why": why,
                 "paused_since": self.paused_since if same and self.paused_since else now,
                 "paused_until": now + dt.timedelta(seconds=max(own, asked)),
+                "paused_by": tuple(sorted(until_one_of)),
             }
         )
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from drs.plan import Launch, Plan, Wave
 from drs.plan.naming import dag_id
 from drs.run.records import Resolution, ResolvedServer
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 FUNCTIONS = Path(__file__).with_name("functions.sh")
 
@@ -212,4 +213,4 @@ def _whole(span: dt.timedelta) -> int:
 
 def _comment(text: str) -> str:
     """Text that other people wrote, on one line, so that no part of it can become a command."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    return shown.line(text)

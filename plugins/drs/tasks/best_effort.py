@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import ParamSpec
 
 from drs.run.ledger import Ledger
+from drs.text import shown
 
 PATIENCE = 15.0
 """Seconds that a task waits for an endpoint that does not answer."""
@@ -48,12 +49,12 @@ def tried(what: str, work: Callable[[], object]) -> str | None:
     thread.join(PATIENCE)
     if thread.is_alive():
         return f"{what} failed: no answer within {PATIENCE:.0f} s"
-    return f"{what} failed: {type(failure[0]).__name__}: {failure[0]}" if failure else None
+    return f"{what} failed: {type(failure[0]).__name__}: {shown.line(failure[0])}" if failure else None
 
 
 def note(ledger: Ledger, task_id: str, text: str) -> None:
     """Write a failed best effort to the task's log and to the run's records."""
-    log.warning("%s. The run goes on.", text)
+    log.warning("%s. The run goes on.", text.rstrip("."))
     ledger.add_note(task_id, text)
 
 

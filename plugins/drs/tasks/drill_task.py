@@ -23,13 +23,15 @@ from airflow.sdk.exceptions import (
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
-from drs.aws.call_errors import explain
-from drs.errors import AirflowUnavailable, DrillError, DrillFailed, PlanChanged
+from drs.aws.call_errors import explain, unexplained
+from drs.errors import BEFORE_CLEAN_UP, AirflowUnavailable, DrillError, DrillFailed, PlanChanged
 from drs.run.ledger import BEGIN_TASK_ID, Ledger, ReadOnce
 from drs.run.proof import TERMINATE_TASK_ID
 from drs.run.records import FailureRecord, RunRecord, WaveResolution
 from drs.tasks.send_messages import notify_failure
-from drs.times import duration, utc_now
+from drs.tasks.task_log import explained, is_explained, quiet_process
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -161,10 +163,14 @@ class _RecordedFailures(_LoggedFailures):
 def _with_coded_failures(method: Callable[..., R], failures: _LoggedFailures) -> Callable[..., R]:
     @functools.wraps(method)
     def guarded(self: Any, context: Context, *args: Any, **kwargs: Any) -> R:
+        quiet_process()
         try:
             failures.begin(context)
             return method(self, context, *args, **kwargs)
-        except AirflowSkipException:
+        except AirflowSkipException as skipped:
+            if not is_explained(skipped):
+                self.log.info("Skipped: %s", skipped)
+                explained(skipped)
             raise
         except Exception as error:
             failure = _coded(error, context, connection=getattr(self, "aws_conn_id", None))
@@ -172,14 +178,34 @@ def _with_coded_failures(method: Callable[..., R], failures: _LoggedFailures) ->
                 failures.uncoded(context, error)
                 raise
         failures.coded(context, failure)
-        if failure.details:
-            self.log.error("What happened:\n%s", failure.details)
-        for line in str(failure).splitlines():
-            self.log.error(line)
+        log_failure(self.log, failure)
         raised = AirflowException if failure.retryable else AirflowFailException
-        raise raised(str(failure)) from None
+        raise explained(raised(str(failure)), _what_airflow_does(context, failure)) from None
 
     return guarded
+
+
+def log_failure(log: Any, failure: DrillError) -> None:
+    """Log a failure: the answer in one line, then what was seen, then how to go on."""
+    answer, _, more = failure.message.partition("\n")
+    log.error("[%s] %s", failure.code, shown.line(answer))
+    for part in (more, failure.details):
+        if part:
+            log.error("%s", shown.block(part))
+    if failure.remedy:
+        log.error("What to do: %s", shown.block(failure.remedy))
+
+
+def _what_airflow_does(context: Context, failure: DrillError) -> str:
+    """The last line of a failed try: its code, and whether Airflow tries the task again."""
+    ti: Any = context.get("ti")
+    if not failure.retryable or ti is None:
+        then = "Airflow does not try the task again: the result would be the same."
+    elif ti.try_number > ti.max_tries:
+        then = "This was the last try."
+    else:
+        then = f"Airflow tries the task again by itself (this was try {ti.try_number} of {ti.max_tries + 1})."
+    return f"Task failed: {failure.code}. {then}"
 
 
 def _coded(error: Exception, context: Context, *, connection: str | None) -> DrillError | None:
@@ -189,8 +215,19 @@ def _coded(error: Exception, context: Context, *, connection: str | None) -> Dri
     if isinstance(error, AirflowRuntimeError) and (why := _no_answer(error)):
         return AirflowUnavailable(f"Airflow's API did not answer task {context['ti'].task_id}: {why}")
     if isinstance(error, ClientError | BotoCoreError):
-        return explain(error, f"what task {context['ti'].task_id} asked for", connection=connection)
+        doing, then = f"what task {context['ti'].task_id} asked for", then_of(context["ti"].task_id)
+        return explain(error, doing, connection=connection, then=then) or unexplained(error, doing, then=then)
     return None
+
+
+def then_of(task_id: str) -> str:
+    """What to do once the cause of a task's failure is fixed.
+
+    A wave's task can be cleared until clean-up begins. Clean-up and what comes after it can be repeated.
+    """
+    if task_id.startswith("wave_"):
+        return f"Then, {BEFORE_CLEAN_UP}"
+    return "Then start a new run." if task_id in (BEGIN_TASK_ID, "preflight") else "Then clear this task."
 
 
 def _no_answer(error: AirflowRuntimeError) -> str:

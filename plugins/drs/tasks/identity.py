@@ -24,7 +24,7 @@ from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
 from drs.tasks.installation import kept_jobs, kept_run, known_installation
-from drs.times import SEARCH_CLOCK_SKEW
+from drs.text.times import SEARCH_CLOCK_SKEW
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -47,7 +47,7 @@ def notify_if_waves_lack(dag_id: str, run_id: str, state: str) -> None:
     lacking = list(waves_not_up(ledger, run))
     if objective is None or not lacking:
         return
-    notice = messages.rto_passed(run, settings.base_url(), objective, lacking)
+    notice = messages.rto_exceeded(run, settings.base_url(), objective, lacking)
     log.warning("%s", notice.message)
     # This callback belongs to no task, so the notice is recorded under the run's first task, which is done.
     send({}, ledger, BEGIN_TASK_ID, notice.event, notice, run)

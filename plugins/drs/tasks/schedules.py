@@ -17,7 +17,7 @@ from airflow.sdk.execution_time import task_runner
 from drs.plan import Plan
 from drs.run.ledger import BEGIN_TASK_ID
 from drs.run.ticks import KnownSchedule, schedule_of
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 SCHEDULES = "drs_schedules"
 log = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ again. A notifier that fails is noted in the run's records, and does not fail th
 from __future__ import annotations
 
 import datetime as dt
-import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from drs import settings
 from drs.notify import messages
@@ -24,6 +24,7 @@ from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import EVIDENCE_TASK_ID, VERDICT_TASK_ID
 from drs.run.records import FailureRecord, RunRecord
 from drs.tasks.best_effort import attempt, never_fails, tried
+from drs.tasks.own_code import notifier_class
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,7 +33,9 @@ TEMPLATE_NAME = "drs"
 """The name of the notice in a notifier's templates."""
 SOON = 3
 """The failed try of a task after which people are notified, even if Airflow goes on trying."""
-MadeNotifier = tuple[str, Callable[[], BaseNotifier]]
+Sender = Callable[[dict[str, Any]], None]
+"""Sends the notice that a context has."""
+MadeNotifier = tuple[str, Callable[[], Sender]]
 """A notifier's name for people, and a function that makes it."""
 
 
@@ -104,7 +107,7 @@ def notify_failure(context: Context, ledger: Ledger, failure: FailureRecord, *, 
         failure = failure.model_copy(update={"remedy": more.strip()})
     key = f"failed in try {ti.try_number}"
     if ti.task_id == VERDICT_TASK_ID:
-        compose = partial(messages.failed, failure=failure, evidence_hash=_evidence_hash(context))
+        compose = partial(messages.failed, failure=failure, evidence=told(context))
         _notify(context, ledger, key, compose)
     else:
         _notify(context, ledger, key, partial(messages.task_failed, task_id=ti.task_id, failure=failure))
@@ -120,7 +123,7 @@ def notify_pass(context: Context, ledger: Ledger, text: str, missed: Sequence[st
     if (run := ledger.begun()) is None or run.missed:
         return
     ti: Any = context["ti"]
-    compose = partial(messages.passed, text=text, missed=missed, evidence_hash=_evidence_hash(context))
+    compose = partial(messages.passed, text=text, missed=missed, evidence=told(context))
     _notify(context, ledger, f"passed in try {ti.try_number}", compose)
 
 
@@ -154,7 +157,7 @@ def _notify(context: Context, ledger: Ledger, key: str, compose: Callable[[RunRe
     send(parts, ledger, context["ti"].task_id, key, compose(run, settings.base_url()), run)
 
 
-def _call(make: Callable[[], BaseNotifier], context: dict[str, Any]) -> None:
+def _call(make: Callable[[], Sender], context: dict[str, Any]) -> None:
     make()(context)
 
 
@@ -185,11 +188,11 @@ def named_notifiers(wanted: Iterable[Notifier]) -> Iterator[MadeNotifier]:
         yield f"notifier {other.notifier}", partial(_other, other.notifier, other.parameters)
 
 
-def _sns(topic_arn: str, connection: str) -> BaseNotifier:
+def _sns(topic_arn: str, connection: str) -> Sender:
     from airflow.providers.amazon.aws.notifications.sns import SnsNotifier
 
     attributes = {name: f"{{{{ {TEMPLATE_NAME}.{name} }}}}" for name in ("event", "plan", "execution_type")}
-    notifier: BaseNotifier = SnsNotifier(
+    notifier = SnsNotifier(
         aws_conn_id=connection,
         region_name=topic_arn.split(":")[3],
         target_arn=topic_arn,
@@ -197,19 +200,28 @@ def _sns(topic_arn: str, connection: str) -> BaseNotifier:
         message=f"{{{{ {TEMPLATE_NAME}.message }}}}",
         message_attributes=attributes,
     )
-    return notifier
+    return partial(_send_by, notifier)
 
 
-def _other(path: str, parameters: Mapping[str, Any]) -> BaseNotifier:
-    module, _, name = path.rpartition(".")
-    notifier = getattr(importlib.import_module(module), name)(**parameters)
-    if not isinstance(notifier, BaseNotifier):
-        raise TypeError(f"{path} is not an Airflow notifier: it makes a {type(notifier).__name__}")
-    return notifier
+def _other(path: str, parameters: Mapping[str, Any]) -> Sender:
+    return partial(_send_by, notifier_class(path, settings.allowed_code())(**parameters))
 
 
-def _evidence_hash(context: Context) -> str:
-    """The hash of the run's evidence record; empty if none was written."""
+def _send_by(notifier: BaseNotifier, context: dict[str, Any]) -> None:
+    """Fill the notifier's templates, and have it send.
+
+    The templates come from the plan. So they see only texts: objects of Airflow, such as ``conn``, ``ti`` and
+    ``macros``, lead to passwords, to the run's records and to any Python module. The notifier itself is code,
+    and gets the whole context.
+    """
+    texts: Any = {name: value for name, value in context.items() if isinstance(value, str | Notice)}
+    notifier.render_template_fields(texts, ImmutableSandboxedEnvironment(cache_size=0))
+    given: Any = context
+    notifier.notify(given)
+
+
+def told(context: Context) -> Mapping[str, Any]:
+    """The run's evidence record in short, as its task returned it; empty if none was written."""
     ti: Any = context["ti"]
     given = ti.xcom_pull(task_ids=EVIDENCE_TASK_ID)
-    return str(given.get("hash") or "") if isinstance(given, dict) else ""
+    return given if isinstance(given, dict) else {}

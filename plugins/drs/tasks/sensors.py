@@ -33,13 +33,15 @@ from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, r
 from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
 from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
-from drs.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
+from drs.text import shown
+from drs.text.times import SEARCH_CLOCK_SKEW, clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 THEN_LAUNCH_AGAIN = (
-    "Before clean-up: clear this wave's start_recovery to launch again. After it: start a new run."
+    "Before clean-up: clear this wave's start_recovery with all tasks after it, which launches again what "
+    "did not launch. After clean-up: start a new run."
 )
 ONCE_ENDED = "Once the job has ended, start a new run."
 
@@ -90,7 +92,7 @@ class _WaveSensor(AwsBaseSensor[DrsHook]):
         :param job_ids: the jobs of which the trigger reads the logs
         """
         if event and event.get("status") == "error":
-            self.log.warning("The wait ended early: %s", event.get("message"))
+            self.log.warning("The wait ended early: %s", shown.line(event.get("message")))
             for job_id in job_ids:
                 self.hook.job_log(job_id)
             time.sleep(settings.poll_interval_near())
@@ -258,9 +260,7 @@ class DrsJobLaunchedSensor(_WaveSensor):
             until = min(now + step, named_by) + self.hook.clock_ahead
             event = wait(self, self._until(until), until, resume="execute_complete")
         if event is None:  # no trigger has logged the events
-            for job in jobs:
-                for item in self.hook.job_log(job.job_id):
-                    self.log.info("%s  %s", job.job_id, item.describe())
+            self._log_events(jobs, servers)
         outcome = WaveOutcome(servers=tuple(servers))
         before = ledger.outcome(self.wave)
         known = before is not None and before.same_launches(outcome)
@@ -273,6 +273,16 @@ class DrsJobLaunchedSensor(_WaveSensor):
         finally:  # only now: later waves count their delays from the gate
             measure_jobs(context, ledger, self.wave, jobs, outcome)
         return [server.model_dump(mode="json") for server in outcome.servers]
+
+    def _log_events(self, jobs: Sequence[Job], servers: Sequence[ServerRecord]) -> None:
+        """Log the events of the jobs, except for those that the failure of this task tells."""
+        failed = [server for server in servers if not server.launched]
+        fails = any(not server.optional for server in failed)
+        told = {server.server_id for server in failed} if fails else set[str]()
+        for job in jobs:
+            for item in self.hook.job_log(job.job_id):
+                if item.server_id not in told:
+                    self.log.info("%s  %s", job.job_id, item.describe())
 
     def _until_ended(self, launch: LaunchRecord, deadline: dt.datetime) -> DrsJobsEndedTrigger:
         return DrsJobsEndedTrigger(
@@ -340,15 +350,15 @@ class DrsJobLaunchedSensor(_WaveSensor):
     def _report(self, outcome: WaveOutcome, jobs: Sequence[Job], live: Sequence[Job], launch: Launch) -> None:
         """Log how the launch of each server ended; fail the task if a required server did not launch."""
         if all(server.launched for server in outcome.servers):
-            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            self._log_servers(outcome)
             return
         logs = {job.job_id: self.hook.job_log(job.job_id) for job in jobs}
         failed = failed_servers(outcome.servers, {job.job_id: job for job in jobs}, logs, utc_now())
         required = [each for each in failed if not each.server.optional]
         if not required:
-            self.log.info("Wave %s:\n%s", self.wave, servers_table(outcome.servers))
+            self._log_servers(outcome)
             for each in failed:
-                self.log.warning("%s: %s", each.where, each.raw_error or each.server.error)
+                self.log.warning("%s: %s", each.where, shown.line(each.raw_error or each.server.error))
                 self.log.warning("%s What to do: %s", each.explanation.cause, each.explanation.remedy)
             return
         listed = details(outcome.servers, failed)
@@ -360,9 +370,19 @@ class DrsJobLaunchedSensor(_WaveSensor):
             f"Wave {self.wave}: {len(required)} of {len(outcome.servers)} servers did not launch. "
             f"{causes(required)}"
         )
-        denied = any(each.explanation.action for each in required)
+        denied = any(each.explanation.denied for each in required)
         failure = AccessDenied if denied else ServerLaunchFailed
         raise failure(what, remedy=remedy(required, THEN_LAUNCH_AGAIN), details=listed)
+
+    def _log_servers(self, outcome: WaveOutcome) -> None:
+        launched = sum(server.launched for server in outcome.servers)
+        self.log.info(
+            "Wave %s: %d of %d servers launched.\n%s",
+            self.wave,
+            launched,
+            len(outcome.servers),
+            servers_table(outcome.servers),
+        )
 
     def _timed_out(
         self, live: Sequence[Job], logs: Mapping[str, Sequence[LogEvent]], bound: dt.timedelta

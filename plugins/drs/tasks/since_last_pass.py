@@ -8,7 +8,7 @@ from drs.evidence.since import LOOK_BACK, changed_keys, changed_servers, last_fu
 from drs.plan import Plan
 from drs.preflight import Report
 from drs.tasks.operators.evidence import store
-from drs.times import minute
+from drs.text.times import minute
 
 
 def since_last_full_pass(plan: Plan, report: Report) -> list[str]:

@@ -30,7 +30,8 @@ from drs.run.standing import (
     missing,
 )
 from drs.tasks.hook import DrsHook, Ec2Instances
-from drs.times import utc_now
+from drs.text import shown
+from drs.text.times import utc_now
 
 
 def require_standing(
@@ -64,7 +65,7 @@ def require_standing_before_question(ledger: Ledger, run: RunRecord, log: Log) -
     except (ClientError, BotoCoreError) as error:
         if not unavailable(error):
             raise
-        log.warning("AWS did not say whether the launched instances are still there: %s", error)
+        log.warning("AWS did not say whether the launched instances are still there: %s", shown.line(error))
 
 
 def find_losses(

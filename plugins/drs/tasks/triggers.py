@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import BotoCoreError, ClientError
 
+from drs import settings
 from drs.aws.call_errors import unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.aws.jobs import Job, JobWatch, LogEvent
 from drs.aws.states import JobStatus
 from drs.run.records import CheckResult
 from drs.tasks.shared_client import shared_client
-from drs.times import SEARCH_CLOCK_SKEW, utc_now
+from drs.tasks.task_log import quiet_trigger
+from drs.text import shown
+from drs.text.tables import named
+from drs.text.times import SEARCH_CLOCK_SKEW, utc_now
 from drs.validation.runner import Validation
 from drs.validation.wave_to_check import WaveToCheck
 
@@ -98,6 +102,7 @@ class _DrsPollTrigger(_DrsTrigger):
         return min(began + dt.timedelta(seconds=self.seconds), deadline + SEARCH_CLOCK_SKEW)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        quiet_trigger()
         ends = self._ends(utc_now())
         async with AsyncExitStack() as stack:
             client = None
@@ -112,7 +117,9 @@ class _DrsPollTrigger(_DrsTrigger):
                         # The resumed task gets the same refusal, and explains it.
                         yield TriggerEvent({"status": "error", "message": str(error)})
                         return
-                    self.log.warning("DRS did not answer (%s). The trigger looks again in 15 s.", error)
+                    self.log.warning(
+                        "DRS did not answer (%s). The trigger looks again in 15 s.", shown.line(error)
+                    )
                     pause = 15.0
                 if pause is None:
                     yield TriggerEvent({"status": "success"})
@@ -229,6 +236,7 @@ class DrsValidationTrigger(_DrsTrigger):
         self.poll = poll
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        quiet_trigger()
         async with AsyncExitStack() as stack:
             results = await self._validation(_OpenClients(stack, self._hook_parameters)).run()
         yield TriggerEvent(
@@ -240,23 +248,32 @@ class DrsValidationTrigger(_DrsTrigger):
 
         :param clients: the clients of the worker, which does not wait for a triggerer
         """
-        return await self._validation(clients).look_once()
+        # Nothing is logged: the task goes on at once, and shows these results in its table.
+        return await self._validation(clients, report=lambda _: None).look_once()
 
-    def _validation(self, clients: AsyncAwsClients) -> Validation:
+    def _validation(
+        self, clients: AsyncAwsClients, report: Callable[[CheckResult], None] | None = None
+    ) -> Validation:
         wave = WaveToCheck.model_validate(self.wave)
         self._names = {server.server_id: server.name for server in wave.servers}
-        return Validation(wave, clients, every=self.poll, report=self._log_result, now=utc_now)
+        return Validation(
+            wave,
+            clients,
+            every=self.poll,
+            report=report or self._log_result,
+            allowed=settings.allowed_code(),
+            now=utc_now,
+        )
 
     def _log_result(self, result: CheckResult) -> None:
         log = self.log.info if result.passed else self.log.warning
         log(
-            "%s of %s (%s): %s after %.0f s: %s",
+            "%s of %s: %s after %.0f s: %s",
             result.check,
-            result.server_id,
-            self._names[result.server_id],
+            named(result.server_id, self._names[result.server_id]),
             "passed" if result.passed else "FAILED",
             result.seconds,
-            result.seen,
+            shown.line(result.seen),
         )
 
 

@@ -29,7 +29,7 @@ from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.installation import INSTALLATION, KeptRun, kept_jobs, kept_run, runs_with_kept_jobs
 from drs.tasks.operators.evidence import store
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
 from drs.watch.compare import WatchResult, compare, suspects
 from drs.watch.findings import WatchFinding

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from drs.aws.access_denied import denied_action
-from drs.aws.call_errors import DENIED, error_code, unavailable
+from drs.aws.call_errors import DENIED, error_code, meaning, unavailable
 from drs.aws.clients import AsyncAwsClients
 from drs.plan.check_labels import ALWAYS, labelled
+from drs.run.own_code import AllowedCode
 from drs.run.records import CheckResult
-from drs.times import duration, utc_now
+from drs.text.times import duration, utc_now
 from drs.validation.checks import Look, look_at, recovery_instance
 from drs.validation.observation import Observation, failed, not_yet
 from drs.validation.server import Subject
@@ -27,6 +27,8 @@ NOT_KNOWN_YET = "InvalidInstanceID.NotFound"
 """A call of EC2 may not know a new instance yet that another call has listed already."""
 LAST_LOOK = 10.0
 """Seconds that a look has at least, even if it begins when the time-out has almost passed."""
+DENIES = "AWS denies the caller"
+"""How what was seen begins where AWS denied the call of a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Validation:
     :param clients: gives the clients of AWS
     :param every: seconds between two looks of one check
     :param report: called with each result as soon as it is known
+    :param allowed: the functions that checks of type ``python`` may call
     :param now: the clock
     """
 
@@ -56,9 +59,11 @@ class Validation:
         *,
         every: float,
         report: Callable[[CheckResult], None],
+        allowed: AllowedCode | None = None,
         now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._wave = wave
+        self._allowed = allowed or AllowedCode()
         self._every = every
         self._report = report
         self._now = now
@@ -87,7 +92,9 @@ class Validation:
             subject = Subject(self._wave, server, self._reader)
             yield _PendingCheck(ALWAYS, server, _always(subject), FOR_THE_INSTANCE)
             for label, asked in labelled(self._wave.checks[server.group]):
-                yield _PendingCheck(label, server, look_at(subject, label, asked), asked.timeout)
+                yield _PendingCheck(
+                    label, server, look_at(subject, label, asked, self._allowed), asked.timeout
+                )
 
     async def _repeated(self, check: _PendingCheck) -> CheckResult:
         deadline = self._wave.began_at + check.timeout
@@ -148,8 +155,9 @@ def _always(subject: Subject) -> Look:
 def _refused(error: ClientError | BotoCoreError) -> Observation:
     """What a refusal by AWS means for a check: whether a later look may get an answer."""
     if error_code(error) in DENIED:
-        action = denied_action(str(error)) or "an action"
-        return failed(f"AWS denies the caller {action}: {error}")
+        found = meaning(error)
+        action = found.action or "an action"
+        return failed(f"{DENIES} {action} ({found.phrase}): {error}")
     if error_code(error) == NOT_KNOWN_YET:
         return not_yet(f"EC2 does not know the instance yet: {error}")
     if unavailable(error):

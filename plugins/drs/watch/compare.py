@@ -15,7 +15,7 @@ from drs.errors import Code
 from drs.plan import Plan
 from drs.plan.naming import plan_name
 from drs.run.ownership import RUN_TAG, WAVE_TAG
-from drs.times import age
+from drs.text.times import age
 from drs.watch import messages
 from drs.watch.airflow_view import AirflowView, KeptJobs, RunInAirflow, TaskSeen
 from drs.watch.bounds import QUEUED, bound_of, wave_of

@@ -9,6 +9,7 @@ from typing import Any
 from drs.errors import Code, DrillError
 from drs.plan.naming import plan_name
 from drs.preflight import Finding
+from drs.run.records import InstanceRecord
 from drs.watch.view import AwsPlace, RunInAws
 
 CLASSES = {cls.code: cls for cls in DrillError.__subclasses__()}
@@ -24,6 +25,7 @@ class WatchFinding:
     :param message: what was seen, complete on its own
     :param remedy: what to do about it
     :param details: a table of what is concerned; empty if there is none
+    :param instances: the drill instances that the table lists
     :param place: where it was seen; ``None`` if it was seen in Airflow alone
     :param dag_id: the DAG of the plan that it concerns; empty if it concerns no plan
     :param run_id: the run that it concerns
@@ -38,6 +40,7 @@ class WatchFinding:
     message: str
     remedy: str
     details: str = ""
+    instances: tuple[InstanceRecord, ...] = ()
     place: AwsPlace | None = None
     dag_id: str = ""
     run_id: str = ""
@@ -54,9 +57,9 @@ class WatchFinding:
         details = f"\n{self.details}" if self.details else ""
         return f"[{self.code}] {self.message}{details}\nWhat to do: {self.remedy}"
 
-    def as_preflight(self) -> Finding:
+    def as_preflight(self, *, with_details: bool = True) -> Finding:
         """The finding as an error of preflight, for readiness and ``doctor``."""
-        details = f"\n{self.details}" if self.details else ""
+        details = f"\n{self.details}" if with_details and self.details else ""
         return Finding(code=self.code, seen=f"{self.message}{details}", remedy=self.remedy)
 
     def as_json(self) -> dict[str, Any]:

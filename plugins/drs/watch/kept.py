@@ -9,7 +9,7 @@ from drs.evidence.store import EvidenceStore
 from drs.plan.naming import plan_name
 from drs.run.ownership import tag_value
 from drs.run.records import CleanupRecord
-from drs.times import SEARCH_CLOCK_SKEW
+from drs.text.times import SEARCH_CLOCK_SKEW
 from drs.watch.airflow_view import KeptJobs
 from drs.watch.view import RunKey
 

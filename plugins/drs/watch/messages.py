@@ -10,8 +10,9 @@ from drs.errors import Code
 from drs.notify.messages import Notice, run_link, watch_found
 from drs.plan.naming import plan_name
 from drs.run.ownership import INSTALLATION_TAG
-from drs.tables import table
-from drs.times import age, duration, minute
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import age, duration, minute
 from drs.watch.airflow_view import DagInAirflow, RunInAirflow, TaskSeen
 from drs.watch.findings import WatchFinding
 from drs.watch.view import DrillInstance, RunInAws, Unreadable
@@ -27,8 +28,8 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
     real = run.record is not None and not run.record.is_drill
     kind = "RECOVERY" if real else "drill"
     message = (
-        f"Run {run.run_id} of plan {plan} (a {kind}) is active but does not go on, and neither does its "
-        f"clean-up: {why}."
+        f"Run {shown.line(run.run_id)} of plan {plan} (a {kind}) is active but does not go on, and neither "
+        f"does its clean-up: {why}."
     )
     return WatchFinding(
         code=Code.DRILL_FROZEN,
@@ -37,6 +38,7 @@ def frozen(run: RunInAirflow, why: str, remedy: str, left: RunInAws | None, now:
         message=" ".join((message, *_what_it_has(left))),
         remedy=remedy,
         details=cost_listing(left.records, now) if left and left.instances else "",
+        instances=tuple(left.records) if left else (),
         place=left.place if left else None,
         dag_id=run.dag_id,
         run_id=run.run_id,
@@ -140,8 +142,8 @@ def orphaned(
     :param remedy: what to do, in sentences
     :param orphan: whether it is certain that their run has ended
     """
-    plan = plan_name(left.key.dag_id)
-    run = left.key.run_id or "of an unknown id"
+    plan = shown.line(plan_name(left.key.dag_id))
+    run = shown.line(left.key.run_id or "of an unknown id")
     parts = []
     if left.instances:
         parts.append(f"{len(left.instances)} drill instance(s) of plan {plan}, run {run}, are left: {why}.")
@@ -158,6 +160,7 @@ def orphaned(
         message=" ".join(parts),
         remedy=" ".join(remedy),
         details=cost_listing(left.records, now) if left.instances else "",
+        instances=tuple(left.records),
         place=left.place,
         dag_id=left.key.dag_id,
         run_id=left.key.run_id,
@@ -179,10 +182,10 @@ def how_to_end(left: RunInAws, *, has_file: bool) -> Iterator[str]:
     if left.launching:
         yield "DRS cannot cancel a job: wait until it has ended."
     if has_file:
-        run = f" --run '{left.key.run_id}'" if left.key.run_id else ""
+        run = f" --run {shown.argument(left.key.run_id)}" if left.key.run_id else ""
+        plan = shown.argument(plan_name(left.key.dag_id))
         yield (
-            f"`python -m drs cleanup {plan_name(left.key.dag_id)}{run}` lists the instances, and terminates "
-            "them after you agree."
+            f"`python -m drs cleanup {plan}{run}` lists the instances, and terminates them after you agree."
         )
     elif left.instances:
         yield f"The plan's file is gone, so terminate them with the AWS CLI: {terminate_command(left)}"
@@ -221,10 +224,19 @@ def unreadable(blind: Unreadable) -> WatchFinding:
     )
 
 
-def facts_table(rows: Iterable[tuple[DrillInstance, str, str, str]], now: dt.datetime) -> str:
+FACTS_HEADER = ("recovery instance", "server", *COST_HEADER, "job", "plan", "run", "why it is no finding")
+Fact = tuple[DrillInstance, str, str, str]
+"""A drill instance that is no finding, its plan, its run, and why it is none."""
+
+
+def facts_table(rows: Iterable[Fact], now: dt.datetime) -> str:
     """Drill instances that are no findings: each with its plan, its run, and why it is none."""
-    header = ("recovery instance", "server", *COST_HEADER, "job", "plan", "run", "why it is no finding")
-    cells = [
+    return table(FACTS_HEADER, facts_rows(rows, now))
+
+
+def facts_rows(rows: Iterable[Fact], now: dt.datetime) -> list[tuple[str, ...]]:
+    """One row for each of these instances, below :data:`FACTS_HEADER`."""
+    return [
         (
             each.record.recovery_instance_id,
             each.record.server_id,
@@ -236,7 +248,6 @@ def facts_table(rows: Iterable[tuple[DrillInstance, str, str, str]], now: dt.dat
         )
         for each, plan, run, why in rows
     ]
-    return table(header, cells)
 
 
 def _cells(instance: DrillInstance, now: dt.datetime) -> tuple[str, str, str, str]:
@@ -256,7 +267,7 @@ def notice(finding: WatchFinding, base_url: str) -> Notice:
     facts = [
         ("What to do", finding.remedy),
         ("Where", place.describe() if place else "Airflow"),
-        ("Run", f"{finding.run_id}\n{link}" if finding.run_id else ""),
+        ("Run", f"{shown.line(finding.run_id)}\n{link}" if finding.run_id else ""),
     ]
     lines = [f"[{finding.code}] {finding.message}"]
     if finding.details:

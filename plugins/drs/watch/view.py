@@ -186,7 +186,8 @@ def read(place: AwsPlace, connect: Callable[[AwsPlace], Connected], now: dt.date
     except DrillError as error:
         return Unreadable(place, error, passing=error.retryable)
     except (ClientError, BotoCoreError) as error:
-        refused = CheckUnavailable(f"AWS refused a call: {error}", remedy="Read AWS's message above.")
+        found = call_errors.meaning(error)
+        refused = CheckUnavailable(f"AWS refused a call: {found.phrase}. {error}", remedy=found.remedy)
         return Unreadable(place, explain(error) or refused, passing=call_errors.unavailable(error))
 
 

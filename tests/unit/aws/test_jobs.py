@@ -15,7 +15,7 @@ from drs.aws.jobs import (
     judge,
     live_holders,
 )
-from drs.times import clock_time
+from drs.text.times import clock_time
 from tests.unit.drill import NOW, after, make_event, make_job
 
 A, B = ("s-" + "a" * 17, "s-" + "b" * 17)

@@ -921,6 +921,16 @@ def test_a_missing_permission_names_what_is_left(drill: Drill) -> None:
     assert '"Action": ["drs:TerminateRecoveryInstances"]' in failed.value.remedy
 
 
+def test_clean_up_is_cleared_once_it_has_the_permission(drill: Drill) -> None:
+    """As the remedy says: then everything is terminated."""
+    run = launched(drill)
+    run.simulation.arm(AccessDeniedFault(kind="access_denied", operations=TERMINATE, count=1))
+    with pytest.raises(AccessDenied) as failed:
+        run.clean_up()
+    assert failed.value.remedy.endswith("Then clear the task 'terminate'.")
+    assert_clean(run, run.clean_up(try_number=2))
+
+
 def live_launch(run: SimulatedDrill) -> Job:
     """Launch the other wave, whose job never ends."""
     run.simulation.arm(StuckConversion(kind="stuck_conversion", servers=APPLICATION))

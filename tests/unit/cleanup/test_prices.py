@@ -9,7 +9,7 @@ import pytest
 
 from drs.cleanup.prices import basis, cost_cells, cost_listing, cost_so_far, per_hour, prices, total
 from drs.run.records import InstanceRecord
-from drs.times import age
+from drs.text.times import age
 from tests.unit.drill import DATABASE, NOW, after
 
 DAY = dt.timedelta(days=1)

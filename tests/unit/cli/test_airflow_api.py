@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,7 +49,8 @@ def test_a_given_token_is_used_as_it_is(fake: FakeAirflow) -> None:
     fake.answers[RUN] = lambda _: (401, {"detail": "Token Expired"})
     with pytest.raises(NotAllowed, match=r"(?s)does not accept this login.*Token Expired.*DRS_AIRFLOW_TOKEN"):
         client(fake, Login(token="mine")).run_state("d", "r")
-    assert [(path, token) for _, path, token, _ in fake.asked] == [(RUN, "Bearer mine")]
+    asked = [(path, token) for _, path, token, _ in fake.asked]
+    assert asked == [(RUN, "Bearer mine"), ("/api/v2/monitor/health", None)]
 
 
 def test_an_expired_token_is_fetched_anew(fake: FakeAirflow) -> None:
@@ -137,6 +139,7 @@ def test_a_trigger_whose_reply_is_lost_is_asked_about_and_never_sent_again(fake:
     run_id = client(fake).trigger("d")
     assert [(method, path) for method, path, _, _ in fake.asked[1:]] == [
         ("POST", RUNS),
+        ("GET", "/api/v2/monitor/health"),
         ("GET", f"{RUNS}/{run_id}"),
     ]
 
@@ -186,3 +189,42 @@ def test_a_log_reads_as_lines_with_the_causes_of_failures() -> None:
     causes = [{"exc_type": "ValueError", "exc_value": "no", "frames": []}]
     failed = {"level": "error", "event": "Task failed", "error_detail": causes}
     assert as_text(failed) == "error Task failed\nValueError: no"
+
+
+# --- a database that is down ------------------------------------------------------------------------------
+
+
+def no_database(fake: FakeAirflow) -> None:
+    health = {part: {"status": "unhealthy"} for part in ("metadatabase", "scheduler", "triggerer")}
+    fake.answers["/api/v2/monitor/health"] = lambda _: (200, health)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/auth/token", (401, {"detail": "Invalid credentials"})),
+        (RUN, (401, {"detail": "Not authenticated"})),
+        (RUN, (403, {"detail": "Forbidden"})),
+        (RUN, (500, {"detail": {"reason": "Database error"}})),
+    ],
+)
+def test_a_database_that_is_down_is_no_wrong_login(fake: FakeAirflow, path: str, answer: Answer) -> None:
+    """Without it, Airflow finds no user, and some of its auth managers then say `Invalid credentials`."""
+    no_database(fake)
+    fake.answers[path] = lambda _: answer
+    with pytest.raises(Unreachable, match=r"(?s)does not reach its database \(.*nothing about your login"):
+        client(fake, Login(user="ada", password="right")).run_state("d", "r")
+
+
+def always(answer: Answer, _: Any) -> Answer:
+    return answer
+
+
+def test_a_wrong_login_is_one_while_the_database_answers(fake: FakeAirflow) -> None:
+    """The health report decides. Without one, the login is what the message is about."""
+    fake.answers["/auth/token"] = lambda _: (401, {"detail": "Invalid credentials"})
+    answers: list[Answer] = [(200, {"metadatabase": {"status": "healthy"}}), (404, {}), (500, "no")]
+    for health in answers:
+        fake.answers["/api/v2/monitor/health"] = functools.partial(always, health)
+        with pytest.raises(NotAllowed, match="Invalid credentials"):
+            client(fake, Login(user="ada", password="wrong")).run_state("d", "r")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from drs.cli import main
+from drs.cli import airflow_drill, airflow_stillness, main
 from drs.run.ledger import Ledger
 from drs.run.records import WaveOutcome
-from tests.unit.drill import APPLICATION, make_run
+from tests.unit.drill import APPLICATION, make_plan, make_run
 from tests.unit.evidence.runs import cleanup, outcome, passed_run
 from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
@@ -57,12 +58,12 @@ def run(dag_id: str, run_id: str, state: str = "success", **fields: Any) -> dict
 def test_only_what_was_asked_for_is_sent(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
     """The DAG's defaults apply to all other parameters.
 
-    With --no-wait, the command makes no call afterwards.
+    With --no-wait, the command only looks afterwards whether the run can begin.
     """
     argv = ["drill", "include/plans/billing.yaml", "--no-wait", "--json", "--waves", "database", "web"]
     argv += ["--exclude", "s-1", "--recovery-point", "latest", "--execution-type", "DRILL", "--token", "mine"]
     assert main(argv) == 0
-    method, path, token, body = fake.asked[-1]
+    (method, path, token, body) = next(each for each in fake.asked if each[0] == "POST")
     assert (method, path, token) == ("POST", f"/api/v2/dags/{DAG}/dagRuns", "Bearer mine")
     assert body["conf"] == {
         "waves": ["database", "web"],
@@ -212,8 +213,8 @@ def test_runs_are_those_of_plans(fake: FakeAirflow, capsys: pytest.CaptureFixtur
     assert main(["runs"]) == 0
     _, _, *rows = capsys.readouterr().out.splitlines()
     assert [row.split() for row in rows] == [
-        ["billing", "manual__2", "success", "2026-01-01", "00:00:00", "1", "min", "30", "s", "ada"],
-        ["web", "scheduled__1", "queued", "-", "-", "manual"],
+        ["billing", "manual__2", "DRILL", "success", "2026-01-01", "00:00:00", "1", "min", "30", "s", "ada"],
+        ["web", "scheduled__1", "DRILL", "queued", "-", "-", "manual"],
     ]
 
 
@@ -225,13 +226,171 @@ def test_a_missed_run_is_no_success(fake: FakeAirflow, capsys: pytest.CaptureFix
     path = f"/api/v2/dags/{DAG}/dagRuns/a/taskInstances/begin/xcomEntries/run"
     fake.answers[path] = lambda _: (200, {"value": record})
     assert main(["runs", "billing"]) == 0
-    assert [row.split()[2] for row in capsys.readouterr().out.splitlines()[2:]] == ["missed", "success"]
+    assert [row.split()[3] for row in capsys.readouterr().out.splitlines()[2:]] == ["missed", "success"]
     assert main(["runs", "billing", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(each["state"], each["missed"]) for each in told] == [
         ("success", "Missed: it was late."),
         ("success", None),
     ]
+
+
+def value_of(value: Any, _: dict[str, list[str]]) -> Answer:
+    """The answer to a request for an XCom with this value."""
+    return 200, {"value": value}
+
+
+def test_dry_and_partial_runs_are_marked(fake: FakeAirflow, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the run's own record: Airflow's form names every wave, which is a run of the whole plan. Without a
+    record, what was asked for decides.
+    """
+    waves = ["database", "application"]
+    asked: dict[str, dict[str, Any]] = {
+        "part": {"waves": waves[:1]},
+        "whole": {"waves": waves, "dry_run": False},
+        "excluded": {"waves": waves, "exclude_servers": [APPLICATION[0]]},
+        "dry": {"dry_run": True, "execution_type": "RECOVERY"},
+        "queued": {"waves": waves[:1]},
+    }
+    runs = [run(DAG, name, conf=conf) for name, conf in asked.items()]
+    fake.answers[f"/api/v2/dags/{DAG}/dagRuns"] = lambda _: (200, {"dag_runs": runs, "total_entries": 5})
+    for name in ("part", "whole", "excluded"):
+        conf = asked[name]
+        record = make_run(waves=conf["waves"], exclude_servers=tuple(conf.get("exclude_servers", ())))
+        path = f"/api/v2/dags/{DAG}/dagRuns/{name}/taskInstances/begin/xcomEntries/run"
+        fake.answers[path] = functools.partial(value_of, record.model_dump(mode="json"))
+    assert main(["runs", "billing"]) == 0
+    header, _, *rows = capsys.readouterr().out.splitlines()
+    assert "began (UTC)" in header
+    cells = [re.split(" {2,}", row) for row in rows]
+    assert {name: kind for _, name, kind, *_ in cells} == {
+        "part": "DRILL (partial)",
+        "whole": "DRILL",
+        "excluded": "DRILL (partial)",
+        "dry": "RECOVERY (dry run)",
+        "queued": "DRILL (partial)",
+    }
+
+
+@pytest.fixture
+def object_store(fake: FakeAirflow) -> FakeAirflow:
+    """An Airflow whose XCom backend keeps values in an object store, with one run that failed."""
+    ends_as(fake, passed_run(make_run()), "failed", "s3://bucket/xcom/evidence.json")
+    original = fake.answer
+
+    def answer(method: str, url: str, token: str | None, body: Any) -> Answer:
+        path = urlsplit(url).path
+        if "/xcomEntries/" in path:
+            return 200, {"value": f"s3://bucket/xcom/{path.rpartition('/')[2]}.json"}
+        if "/logs/" in path:
+            return 200, {"content": []}
+        if path.endswith("/taskInstances"):
+            tasks = [{"task_id": "preflight", "map_index": -1, "state": "failed", "try_number": 1}]
+            tasks[0] |= {"start_date": None, "end_date": "1"}
+            return 200, {"task_instances": tasks, "total_entries": 1}
+        if path.endswith("/dagRuns") and method == "GET":
+            runs = [run(DAG, "r", "failed", conf={"waves": ["web"]}), run(DAG, "s", run_type="scheduled")]
+            return 200, {"dag_runs": runs, "total_entries": 2}
+        return original(method, url, token, body)
+
+    fake.answer = answer  # type: ignore[method-assign]
+    return fake
+
+
+@pytest.mark.parametrize("command", ["drill billing", "drill billing --json", "runs billing", "runs --json"])
+def test_records_in_an_object_store_are_named_in_place_of_a_traceback(
+    object_store: FakeAirflow, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow's API has only the addresses of such values. What it has is shown."""
+    assert main(command.split()) == (1 if command.startswith("drill") else 0)
+    out, err = capsys.readouterr()
+    assert "Airflow keeps its records in an object store" in err
+    assert "s3://bucket/xcom/" in err
+    if "--json" not in command:
+        assert "preflight" in out
+        assert "not readable" in out
+    elif command.startswith("drill"):
+        printed = json.loads(out)
+        assert (printed["state"], printed["evidence"]) == ("failed", None)
+        assert printed["failures"][0]["code"] is None
+        assert "cannot be read" in printed["failures"][0]["message"]
+    else:
+        failed, scheduled = json.loads(out)
+        assert failed["failures"][0]["task_id"] == "preflight"
+        assert "object store" in failed["unreadable"]
+        assert "object store" in scheduled["unreadable"]
+
+
+@pytest.mark.parametrize(
+    ("options", "param", "says", "told"),
+    [
+        (
+            ["--waves", "databse", "web"],
+            "waves: 'databse' is not one of ['database']\n\nFailed validating 'enum' in schema['items']",
+            "--waves: plan billing has no wave databse. No run was triggered.",
+            "Its waves are: database, web. Did you mean database?",
+        ),
+        (
+            ["--exclude", "s-1"],
+            "exclude_servers: 's-1' does not match '^s-[0-9a-f]{17}$'\n\nFailed validating 'pattern'",
+            "--exclude: 's-1' does not match '^s-[0-9a-f]{17}$'. No run was triggered.",
+            "Correct --exclude.",
+        ),
+    ],
+)
+def test_a_refused_parameter_has_our_code(
+    fake: FakeAirflow,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    param: str,
+    says: str,
+    told: str,
+) -> None:
+    """Airflow answers with the error of a JSON Schema, of which only the first line is for people."""
+    fake.answers[f"POST /api/v2/dags/{DAG}/dagRuns"] = lambda _: (
+        400,
+        {"detail": f"Invalid input for param {param}"},
+    )
+    fake.answers[f"/api/v2/dags/{DAG}/details"] = lambda _: (
+        200,
+        {"params": {"waves": {"value": ["database", "web"], "schema": {}}}},
+    )
+    assert main(["drill", "billing", *options]) == 2
+    printed = capsys.readouterr().err
+    assert f"[INVALID_FIELD] {says}" in printed
+    assert told in printed
+    assert "schema" not in printed
+
+
+def test_airflow_refuses_a_wave_in_these_words() -> None:
+    """As long as it does, the command recognises it."""
+    from airflow.exceptions import ParamValidationError
+    from airflow.sdk.definitions.param import ParamsDict
+
+    from drs.dag_factory import run_parameters
+
+    params = ParamsDict(run_parameters(make_plan()))
+    with pytest.raises(ParamValidationError) as refused:
+        params["waves"] = ["nope"]
+    found = airflow_drill._REFUSED_PARAMETER.search(str(refused.value))
+    assert found
+    assert found[1] == "waves"
+
+
+def test_a_run_that_cannot_go_on_is_exit_code_3(
+    fake: FakeAirflow, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last lines do not say that it goes on."""
+    monkeypatch.setattr(airflow_stillness, "STILL", 0)
+    ends_as(fake, passed_run(make_run()), "running", None)
+    fake.answers["/api/v2/monitor/health"] = lambda _: (200, {"scheduler": {"status": "unhealthy"}})
+    assert main(["drill", "billing"]) == 3
+    out, err = capsys.readouterr()
+    assert "the run does not go on: Airflow's scheduler does not run" in out
+    assert "[DRILL_FROZEN] Run manual__" in err
+    assert "is still active in Airflow: http://" in err
+    assert main(["drill", "billing", "--no-wait"]) == 0
+    assert "The run does not begin: Airflow's scheduler does not run." in capsys.readouterr().err
 
 
 def test_a_failed_run_names_its_causes_and_not_its_verdict(

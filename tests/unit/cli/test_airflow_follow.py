@@ -10,6 +10,7 @@ import pytest
 
 from drs.cli.airflow_api import AirflowApi, Login, Unreachable
 from drs.cli.airflow_follow import SILENCE, Follower, launched
+from drs.cli.airflow_stillness import CHECK_EVERY, STILL, StandsStillError
 from drs.run.records import ServerRecord, WaveOutcome
 from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
@@ -214,6 +215,88 @@ def test_the_end_of_the_time_ends_the_following_alone(world: World) -> None:
         world.follower().follow(timeout=90)
     assert world.now == pytest.approx(90)
     assert {method for method, _, _, _ in world.fake.asked} == {"GET"}
+
+
+def airflow(world: World, *, paused: bool = False, stale: bool = False, down: str = "") -> None:
+    """The DAG, and Airflow's health, of which one component may be down."""
+    dag = {"dag_id": "d", "is_paused": paused, "is_stale": stale}
+    health = {
+        part: {"status": "unhealthy" if part == down else "healthy"} for part in ("scheduler", "triggerer")
+    }
+    world.fake.answers["/api/v2/dags/d"] = lambda _: (200, dag)
+    world.fake.answers["/api/v2/monitor/health"] = lambda _: (200, health)
+
+
+@pytest.mark.parametrize(
+    ("state", "broken", "why", "remedy"),
+    [
+        ("running", {"paused": True}, "the DAG d is paused", "python -m drs stop d"),
+        ("running", {"stale": True}, "Airflow has no DAG d any more", "Put the plan's file back"),
+        ("queued", {"down": "scheduler"}, "Airflow's scheduler does not run", "Start `airflow scheduler`"),
+        ("running", {"down": "triggerer"}, "Airflow's triggerer does not run", "Start `airflow triggerer`"),
+    ],
+)
+def test_a_run_that_cannot_go_on_is_told_and_not_followed_for_ever(
+    world: World, state: str, broken: dict[str, Any], why: str, remedy: str
+) -> None:
+    """It is reported at once, and after two minutes without any change following ends."""
+    airflow(world, **broken)
+    world.show((state, {"wave_web.wait_until_launched": "deferred"}))
+    with pytest.raises(StandsStillError) as ended:
+        world.follower().follow()
+    assert STILL <= world.now <= STILL + CHECK_EVERY + 1
+    assert any(f"the run does not go on: {why}" in text for text in world.said[:2])
+    assert ended.value.message.startswith("[DRILL_FROZEN] Run r does not go on")
+    assert why in ended.value.message
+    assert remedy in ended.value.remedy
+
+
+def test_a_run_that_goes_on_again_is_followed_to_its_end(world: World) -> None:
+    """Somebody unpauses the DAG within the two minutes."""
+    airflow(world, paused=True)
+    world.show(("running", {"begin": "success"}), *[("running", {"begin": "success"})] * 60, ("success", {}))
+
+    def sleep(seconds: float) -> None:
+        world.now += seconds
+        if world.now >= 30:
+            airflow(world)
+
+    follower = Follower(world.api, "d", "r", world.said.append, clock=lambda: world.now, sleep=sleep)
+    assert follower.follow() == "success"
+    told = [text for text in world.said if text.startswith("the run")]
+    assert [text.split(":")[0] for text in told] == ["the run does not go on", "the run goes on"]
+
+
+def test_a_paused_dag_whose_tasks_still_change_is_followed(world: World) -> None:
+    """A task that runs goes on, and so does the DRS job whose end it waits for."""
+    airflow(world, paused=True)
+    pictures = [("running", {"preflight": each}) for each in ("running", "deferred") * 200]
+    world.show(*pictures, ("success", {}))
+    assert world.follower().follow() == "success"
+    assert world.now > STILL
+
+
+def test_a_triggerer_that_nothing_waits_in_is_not_needed(world: World) -> None:
+    """An Airflow whose tasks wait in the worker may have none."""
+    airflow(world, down="triggerer")
+    world.show(*[("running", {"preflight": "running"})] * 200, ("success", {}))
+    assert world.follower().follow() == "success"
+    assert world.said == ["preflight: running"]
+
+
+def test_records_in_an_object_store_are_told_once(world: World) -> None:
+    """Airflow's API has only their addresses. The tasks are reported all the same."""
+    xcom(world, "launch.web", "s3://bucket/xcom/launch.json")
+    xcom(world, "failure.wave_web.validate", "s3://bucket/xcom/failure.json")
+    world.show(
+        ("running", {"wave_web.start_recovery": "running"}),
+        ("running", {"wave_web.start_recovery": "success"}),
+        ("failed", {"wave_web.start_recovery": "success", "wave_web.validate": "failed"}),
+    )
+    assert world.follower().follow() == "failed"
+    (told,) = [text for text in world.said if "cannot be read" in text]
+    assert "object store" in told
+    assert any(text.startswith("wave web: validate: failed") for text in world.said)
 
 
 def restarting(world: World, until: float) -> Callable[[Any], Answer]:

@@ -19,7 +19,7 @@ from drs.cleanup.clean_up import WaitForJobs
 from drs.cleanup.prices import prices
 from drs.cli import cleanup
 from drs.run.records import CleanupRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 from tests.unit.cli.plan_in_airflow import PlanInAirflow, RunInAirflow, mid_wave
 from tests.unit.cli.simulated_aws import REGION, WEB
 from tests.unit.drill import APPLICATION, DATABASE, NOW, make_plan

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.unit.cli.simulated_aws import REGION
 from tests.unit.drill import APPLICATION, DATABASE
 
 
@@ -91,6 +93,42 @@ def test_a_recovery_point_names_its_time_zone(aws: Any, plans: Path) -> None:
     options = ("--plans", str(plans))
     assert aws.run("doctor", "orders", "--recovery-point", "2026-03-01T06:00:00", *options).code == 2
     assert aws.run("doctor", "orders", "--recovery-point", "yesterday", *options).code == 2
+    year_1 = aws.run("doctor", "orders", "--recovery-point", "0001-01-01T00:00:00+23:59", *options)
+    assert (year_1.code, "first or after the last year" in year_1.err) == (2, True)
     result = aws.run("doctor", "orders", "--recovery-point", "2001-01-01T00:00:00Z", *options)
     assert result.code == 1
     assert "RECOVERY_POINT_NOT_FOUND" in result.out
+
+
+def test_code_that_the_plan_may_not_name_is_a_finding(aws: Any, plans: Path) -> None:
+    """A check that must be imported to be judged is not judged here, and a note says so."""
+    path = plans / "orders.yaml"
+    path.write_text(path.read_text() + "\nnotifications: {notifiers: [{notifier: subprocess.Popen}]}\n")
+    plan = yaml.safe_load(path.read_text())
+    plan["waves"][0]["validation"] = [{"type": "python", "function": "my_team.checks.orders"}]
+    path.write_text(yaml.safe_dump(plan))
+    result = aws.run("doctor", "orders", "--plans", str(plans), "--json")
+    assert result.code == 1
+    printed = json.loads(result.out)
+    (finding,) = [each for each in printed["findings"] if each["severity"] == "error"]
+    assert finding["code"] == "INVALID_FIELD"
+    assert (
+        "notifications.notifiers[0].notifier: The notifier subprocess.Popen is not allowed" in finding["seen"]
+    )
+    (note,) = [note for note in printed["notes"] if "my_team.checks.orders" in note]
+    assert "Airflow's own preflight" in note
+
+
+def test_the_key_that_signs_records_is_tried(aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key for encryption is a finding. A key that signs is none."""
+    kms = aws.client("kms", REGION)
+    good = kms.create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")["KeyMetadata"]["Arn"]
+    bad = kms.create_key(KeySpec="RSA_2048", KeyUsage="ENCRYPT_DECRYPT")["KeyMetadata"]["Arn"]
+    command = ("doctor", "orders", "--plans", str(plans))
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_KMS_KEY_ID", good)
+    assert aws.run(*command).code == 0
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_KMS_KEY_ID", bad)
+    result = aws.run(*command)
+    assert result.code == 1
+    assert "evidence_kms_key_id" in result.out
+    assert bad in result.out

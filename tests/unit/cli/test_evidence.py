@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,17 +14,19 @@ import boto3
 import jsonschema
 import pytest
 import yaml
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from drs.cli import main, report
 from drs.cli.evidence_show import shown
 from drs.evidence.record import Evidence, RunFindings
 from drs.evidence.schema import evidence_schema_text
-from drs.evidence.storage import LocalStorage
+from drs.evidence.storage import LARGEST_FILE, LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.run.records import FailureRecord, Stop
 from drs.run.ticks import MissedTick
 from tests.unit.cli.simulated_aws import REGION, Result, plan_text
 from tests.unit.drill import DATABASE, after, make_plan, make_run
+from tests.unit.evidence.keys import KEY, private_key, public_file, signing
 from tests.unit.evidence.records import copy, failed_record, instance_id, server_id
 from tests.unit.evidence.runs import GATE, found, outcome, passed_run, told
 from tests.unit.fake_airflow import fake_airflow
@@ -93,7 +97,8 @@ def test_records_are_listed_newest_first(kept: Commands) -> None:
     result = kept.run("evidence", "list", "orders")
     assert result.code == 0
     header, _, *rows = result.out.splitlines()
-    assert header.split() == ["record", "began", "kind", "result", "RTO", "validated", "RPO", "by", "failed"]
+    columns = ["record", "began (UTC)", "kind", "result", "RTO", "validated", "RPO", "by", "failed"]
+    assert re.split(" {2,}", header) == columns
     assert [row.split()[0] for row in rows] == [f"orders-{number:06d}" for number in (3, 2, 1)]
     assert rows[0].split()[4] == "failed"
     assert rows[0].rstrip().endswith("SERVER_LAUNCH_FAILED")
@@ -116,10 +121,73 @@ def test_a_plan_without_records_is_exit_code_2(kept: Commands, tmp_path: Path) -
     result = kept.run("evidence", "list", "web")
     assert (result.code, result.out) == (2, "")
     assert "Plans with records: billing, orders." in result.err
-    kept.path = tmp_path / "nowhere"
+    kept.path = tmp_path / "empty"
+    kept.path.mkdir()
     result = kept.run("evidence", "list")
     assert result.code == 2
     assert "AIRFLOW__DRS__EVIDENCE_PATH" in result.err
+
+
+@pytest.mark.parametrize(
+    "command", ["evidence list", "evidence verify", "evidence show orders-000001", "report", "report orders"]
+)
+def test_a_place_that_cannot_be_reached_is_exit_code_3(
+    kept: Commands, plans: Path, tmp_path: Path, command: str
+) -> None:
+    """A folder that is not mounted must not read as `never drilled`, although there is a plan file."""
+    kept.path = tmp_path / "not mounted"
+    folder = ["--plans", str(plans)] if command.startswith("report") else []
+    result = kept.run(*command.split(), *folder)
+    assert (result.code, result.out) == (3, "")
+    assert f"cannot be reached: there is no folder {kept.path} here" in result.err
+    assert "AIRFLOW__DRS__EVIDENCE_PATH" in result.err
+
+
+def test_an_empty_folder_of_records_is_a_plan_that_was_never_drilled(
+    kept: Commands, plans: Path, tmp_path: Path
+) -> None:
+    """That place answers."""
+    kept.path = tmp_path / "empty"
+    kept.path.mkdir()
+    result = kept.run("report", "--plans", str(plans))
+    assert result.code == 1
+    assert "orders: never drilled" in result.out
+
+
+def test_hostile_files_are_named_and_hold_nothing_up(kept: Commands, plans: Path) -> None:
+    """A pipe without a writer, an endless device, a folder, a link to itself, a file that is too large, JSON
+    that is nested too deep, and a number far ahead of the newest record. The other records are shown.
+    """
+    folder = kept.path / "orders"
+    (folder / "orders-000002.json").unlink()
+    os.mkfifo(folder / "orders-000002.json")
+    (folder / "orders-000004.json").symlink_to("/dev/zero")
+    with (folder / "orders-000005.json").open("wb") as large:
+        large.truncate(LARGEST_FILE + 1)
+    (folder / "orders-000006.json").write_bytes(b"[" * 1_000_000)
+    (folder / "orders-000007.json").mkdir()
+    (folder / "orders-000008.json").symlink_to("orders-000008.json")
+    (folder / "orders-100000000.json").write_bytes(b"{}")
+    bad = [f"orders-{number:06d}" for number in (8, 7, 6, 5, 4, 2)]
+    result = kept.run("report", "orders", "--plans", str(plans))
+    assert result.code == 1
+    assert f"cannot be read: {', '.join(bad)} (" in result.out
+    assert "orders-000003" in result.out
+    listed = json.loads(kept.run("evidence", "list", "orders", "--json").out)
+    said = {each["id"]: each["unreadable"] for each in listed if "unreadable" in each}
+    assert list(said) == bad
+    assert {said[f"orders-{number:06d}"] for number in (2, 4, 7, 8)} == {"it is no regular file"}
+    assert said["orders-000005"] == "it has more than 16 MiB"
+    (verified,) = json.loads(kept.run("evidence", "verify", "orders", "--json").out)["plans"]
+    kinds = {(each["id"], each["kind"]) for each in verified["problems"]}
+    assert {(each, "unreadable") for each in bad} <= kinds
+    assert ("orders-100000000", "changed") in kinds
+    assert ("orders-000009", "missing") in kinds
+    assert len(verified["problems"]) < 14
+    (gap,) = [each["says"] for each in verified["problems"] if each["kind"] == "missing"]
+    assert gap.startswith("99999991 records are missing (orders-000009 to orders-99999999)")
+    assert kept.run("evidence", "show", "orders-000002").code == 1
+    assert kept.run("evidence", "export", "orders-000004", "--to", str(kept.path)).code == 1
 
 
 def test_a_record_that_cannot_be_read_is_listed_as_such(kept: Commands) -> None:
@@ -214,13 +282,47 @@ def test_a_file_that_cannot_be_written_is_exit_code_2(kept: Commands, tmp_path: 
 
 
 def test_whole_chains_are_confirmed(kept: Commands) -> None:
-    """Each plan has one line."""
+    """Each plan has one line. What was not covered follows: these records have no pages and no signatures."""
     result = kept.run("evidence", "verify")
     assert result.code == 0
-    assert result.out.splitlines() == [
+    assert [line for line in result.out.splitlines() if not line.startswith(" ")] == [
         "ok  billing: 1 record, none missing or changed",
         "ok  orders: 3 records, none missing or changed",
     ]
+    assert "    Not covered: the HTML pages of 3 records, orders-000001 to orders-000003" in result.out
+    (billing, _) = json.loads(kept.run("evidence", "verify", "--json").out)["plans"]
+    assert [note.split(":")[0] for note in billing["not_covered"]] == ["Not covered", "Not covered"]
+
+
+def test_a_changed_page_is_named(kept: Commands) -> None:
+    """The exit code is 1."""
+    EvidenceStore(LocalStorage(kept.path), lambda record: f"<p>{record.result}").keep(drill(0, plan="web"))
+    assert kept.run("evidence", "verify", "web").code == 0
+    page = kept.path / "web" / "web-000001.html"
+    page.write_bytes(page.read_bytes().replace(b"passed", b"PASSED"))
+    result = kept.run("evidence", "verify", "web")
+    assert result.code == 1
+    assert "web-000001.html  changed" in result.out
+
+
+def test_signatures_are_checked_with_a_public_key(kept: Commands, tmp_path: Path) -> None:
+    """The key of somebody else is exit code 1, a file that is no key exit code 2. No AWS is reached."""
+    EvidenceStore(LocalStorage(kept.path), None, signing(private_key())).keep(drill(0, plan="web"))
+    own, other, none = (tmp_path / name for name in ("own.pem", "other.der", "none.pem"))
+    own.write_bytes(public_file(private_key()))
+    other.write_bytes(public_file(private_key(number=1), Encoding.DER))
+    none.write_text("no key")
+    verify = ("evidence", "verify", "web", "--public-key")
+    assert kept.run(*verify, str(own)).code == 0
+    assert kept.run(*verify, str(other), "--public-key", str(own)).code == 0
+    result = kept.run(*verify, str(other))
+    assert result.code == 1
+    assert "web-000001  wrong signature" in result.out
+    for file in (none, tmp_path / "nowhere.pem"):
+        result = kept.run(*verify, str(file))
+        assert result.code == 2
+        assert str(file) in result.err
+    assert f"Signed with: {KEY} (ECDSA_SHA_256)" in kept.run("evidence", "show", "web-000001").out
 
 
 def test_a_changed_byte_and_a_missing_record_are_named(kept: Commands) -> None:
@@ -269,7 +371,10 @@ def test_records_in_a_bucket_are_verified(
     assert main(["evidence", "verify", "--path", "s3://audit/drills"]) == 1
     assert "orders-000001  missing" in capsys.readouterr().out
     assert main(["evidence", "verify", "--path", "nothing://audit"]) == 3
-    assert "nothing://audit cannot be read" in capsys.readouterr().err
+    assert "nothing://audit cannot be reached" in capsys.readouterr().err
+    assert main(["report", "--path", "s3://no-such-bucket/drills"]) == 3
+    assert "there is no bucket no-such-bucket" in capsys.readouterr().err
+    assert main(["evidence", "list", "--path", "s3://audit/empty"]) == 2
 
 
 # --- report -----------------------------------------------------------------------------------------------
@@ -297,8 +402,8 @@ def test_a_plans_history_is_told(kept: Commands, plans: Path) -> None:
     lines = result.out.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == [f"orders-{number:06d}" for number in (3, 2, 1)]
     assert lines[-2] == (
-        "orders: last full pass 2026-03-31 06:00:00, 30 d 0 h ago (orders-000002); next run 2026-05-02 "
-        "05:00:00"
+        "orders: last full pass 2026-03-31 06:00:00 UTC, 30 d 0 h ago (orders-000002); next run 2026-05-02 "
+        "05:00:00 UTC"
     )
 
 
@@ -310,10 +415,10 @@ def test_all_plans_are_told_those_never_drilled_too(kept: Commands, plans: Path)
     assert result.code == 1
     lines = result.out.splitlines()
     assert lines[-4] == (
-        "billing: last full pass 2026-03-01 06:00:00, 60 d 0 h ago (billing-000001); next run 2026-05-01 "
-        "06:00:00"
+        "billing: last full pass 2026-03-01 06:00:00 UTC, 60 d 0 h ago (billing-000001); next run "
+        "2026-05-01 06:00:00 UTC"
     )
-    assert lines[-3].startswith("orders: last full pass 2026-03-31 06:00:00, ")
+    assert lines[-3].startswith("orders: last full pass 2026-03-31 06:00:00 UTC, ")
     assert lines[-1] == "web: never drilled; no schedule"
     assert "orders-000001 " not in result.out
 
@@ -388,7 +493,7 @@ def test_losses_and_fates_are_shown(kept: Commands) -> None:
     stop = Stop(by="ada", at=after(700), reason="wrong day")
     lines = "\n".join(shown(copy(record, run=copy(record.run, stop=stop))))
     for words in (
-        "  stopped   by ada at 2026-03-01 06:11:40: wrong day",
+        "  stopped   by ada at 2026-03-01 06:11:40 UTC: wrong day",
         "Instances that somebody else ended during the drill:",
         "is gone: drsjob-0cc of plan billing, run manual__2026-03-01, ended it; last seen as it should be at",
         "Clean-up: NOT proven. Instances: 4 launched: 1 lost, 2 terminated, 1 not proven gone",
@@ -432,8 +537,8 @@ def test_scheduled_runs_that_launched_nothing_are_reported(kept: Commands, plans
     result = kept.run("report", "billing", "--plans", str(plans))
     assert result.code == 0
     assert result.out.splitlines()[-3:] == [
-        "  2026-03-09 06:00:00 refused, PLAN_ALREADY_EXECUTING: Run run-0 is active.",
-        "  2026-03-02 06:00:00 missed: Missed: late.",
+        "  2026-03-09 06:00:00 UTC refused, PLAN_ALREADY_EXECUTING: Run run-0 is active.",
+        "  2026-03-02 06:00:00 UTC missed: Missed: late.",
         "  To make up for it, trigger a run by hand: `python -m drs drill billing --reason "
         '"makes up for 2026-03-09 06:00 UTC"`.',
     ]
@@ -458,19 +563,19 @@ def test_a_tick_that_cannot_be_read_is_told_in_the_report(kept: Commands, plans:
     [
         (
             [{"dag_id": "drs_drill__billing", "is_paused": False}],
-            "next run 2026-05-01 06:00:00",
+            "next run 2026-05-01 06:00:00 UTC",
             "2026-05-01T06:00:00+00:00",
             "active",
         ),
         (
             [{"dag_id": "drs_drill__billing", "is_paused": True}],
-            "no next run: its DAG is paused (its schedule names 2026-05-01 06:00:00)",
+            "no next run: its DAG is paused (its schedule names 2026-05-01 06:00:00 UTC)",
             None,
             "paused",
         ),
         (
             [{"dag_id": "billing", "is_paused": False}],
-            "no next run: Airflow has no DAG of it (its schedule names 2026-05-01 06:00:00)",
+            "no next run: Airflow has no DAG of it (its schedule names 2026-05-01 06:00:00 UTC)",
             None,
             "absent",
         ),
@@ -499,7 +604,7 @@ def test_a_plan_that_is_paused_has_no_next_run(
     assert (told_of["next_run"], told_of["in_airflow"]) == (next_run, in_airflow)
     alone = kept.run("report", "billing", "--plans", str(plans), "--airflow-url", "http://127.0.0.1:9")
     assert alone.code == 0
-    assert alone.out.splitlines()[-1].endswith("; next run 2026-05-01 06:00:00")
+    assert alone.out.splitlines()[-1].endswith("; next run 2026-05-01 06:00:00 UTC")
     assert "Airflow at http://127.0.0.1:9 did not say which plans are paused." in alone.err
 
 
@@ -516,7 +621,8 @@ def test_a_report_on_an_unknown_plan_is_exit_code_2(kept: Commands, plans: Path,
     result = kept.run("report", "web", "--plans", str(plans))
     assert result.code == 2
     assert "The plans are: billing, orders." in result.err
-    kept.path = tmp_path / "nowhere"
+    kept.path = tmp_path / "empty"
+    kept.path.mkdir()
     assert kept.run("report", "--plans", str(tmp_path / "none")).code == 2
 
 

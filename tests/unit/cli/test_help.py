@@ -112,9 +112,9 @@ COMMANDS_WITHOUT_ACCESS = {
     "logs last": 3,
     "drill single-server": 3,
     "stop single-server": 3,
-    "evidence list": 2,
-    "evidence verify single-server": 2,
-    "report": 1,
+    "evidence list": 3,
+    "evidence verify single-server": 3,
+    "report": 3,
 }
 """The exit code of each command when AWS has no credentials, Airflow no server and the records no folder."""
 
@@ -136,7 +136,7 @@ for command in json.loads(sys.argv[1]):
 
 
 @pytest.fixture(scope="module")
-def without_access() -> dict[str, tuple[int, list[str], str]]:
+def without_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, list[str], str]]:
     """The exit code of each command, the Airflow modules in its process, and what it printed.
 
     One process runs all commands, since starting Python and importing boto3 takes longer than any of them.
@@ -146,6 +146,7 @@ def without_access() -> dict[str, tuple[int, list[str], str]]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "DRS_AIRFLOW_URL": "http://127.0.0.1:9",
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow") / "home"),
     }
     done = subprocess.run(
         [sys.executable, "-c", RUN_EACH_COMMAND, json.dumps(list(COMMANDS_WITHOUT_ACCESS))],
@@ -170,18 +171,64 @@ def test_no_command_has_airflow_in_its_process(
     assert "Traceback" not in printed
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    """The reader may close the pipe before the end, as `head` does."""
+@pytest.mark.parametrize(
+    ("command", "closed", "unbuffered"),
+    [
+        ("schema", "stdout", ""),
+        ("--help", "stdout", ""),
+        ("report --path include/plans", "stdout", "yes"),
+        ("jobs", "stderr", ""),
+    ],
+)
+def test_a_reader_that_goes_away_is_no_error(command: str, closed: str, unbuffered: str) -> None:
+    """The reader may close the pipe before the end, as `head` does. The exit code is that of a program which
+    the signal for this has ended. It makes no difference which of the two streams was closed, and whether
+    Python notices it while the command writes or at its end.
+    """
+    environment = {**os.environ, "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": "us-east-1"}
+    environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    environment["PYTHONUNBUFFERED"] = unbuffered
     process = subprocess.Popen(
-        [sys.executable, "-m", "drs", "schema"],
+        [sys.executable, "-m", "drs", *command.split()],
         cwd=ROOT,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout
-    process.stdout.close()
-    assert process.stderr
-    assert process.stderr.read() == ""
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    gone = streams.pop(closed)
+    (other,) = streams.values()
+    assert gone
+    assert other
+    gone.close()
+    assert "Traceback" not in other.read()
     assert process.wait() == 141
-    process.stderr.close()
+    other.close()
+
+
+@pytest.mark.parametrize("command", ["validate", "groups", "doctor", "runbook"])
+def test_the_folder_of_plans_is_the_environments(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands read the same variable as Airflow."""
+    monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(tmp_path))
+    (tmp_path / "broken.yaml").write_text("name: broken\n")
+    assert main([command, *(["broken"] if command != "validate" else [])]) == 1
+    out, err = capsys.readouterr()
+    assert str(tmp_path / "broken.yaml") in out + err
+
+
+def test_every_command_with_plans_has_that_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No command keeps a default of its own."""
+    monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", "/srv/plans")
+    defaults = {
+        name: action.default
+        for name, parser in commands().items()
+        for action in parser._actions
+        if "--plans" in action.option_strings
+    }
+    assert set(defaults.values()) == {Path("/srv/plans")}
+    assert {"accounts", "cleanup", "doctor", "groups", "jobs", "report", "servers", "status", "watch"} <= set(
+        defaults
+    )

@@ -19,7 +19,7 @@ def test_jobs_are_listed_newest_first_with_their_run(aws: Any) -> None:
     newest, oldest = result.out.splitlines()[2:]
     assert newest.startswith(f"{second}  START_DRILL   COMPLETED")
     assert oldest.startswith(first)
-    assert "2 LAUNCHED  orders manual__1" in oldest
+    assert "2 LAUNCHED     orders manual__1" in oldest
 
 
 def test_active_jobs_are_those_that_hold_servers(aws: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from drs.cli import main
 from drs.plan.schema import schema_text
@@ -93,10 +95,49 @@ def test_json_tells_the_same(broken: Path, capsys: pytest.CaptureFixture[str]) -
         "key": "target.region",
         "code": "INVALID_FIELD",
         "message": '"Virginia" is not allowed here. Wanted: The AWS Region of the drill.',
-        "remedy": "Write it like this: region: us-east-1",
+        "remedy": "Write region: us-east-1",
     }
     assert (good["name"], good["ok"], len(good["digest"])) == ("single-server", True, 64)
     assert good["waves"] == [{"name": "single", "depends_on": [], "listed_servers": ["s-3c1730a9e0771ea14"]}]
+
+
+# --- schedules and warnings ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scheduled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A plan that runs on days of either kind, in Berlin, shortly before its clocks change."""
+    now = dt.datetime(2026, 3, 28, 6, tzinfo=dt.UTC)
+    monkeypatch.setattr("drs.cli.plans.utc_now", lambda: now)
+    text = (EXAMPLES / "single-server.yaml").read_text()
+    more = 'schedule: "0 6 30 * 0"\ntimezone: Europe/Berlin\n'
+    (tmp_path / "single-server.yaml").write_text(text + more)
+    return tmp_path
+
+
+def test_a_schedule_is_told_in_words_with_its_next_runs(
+    scheduled: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The times are those of clocks in the plan's zone. A warning does not change the exit code."""
+    assert main(["validate", str(scheduled)]) == 0
+    _, words, times, warning = capsys.readouterr().out.splitlines()
+    assert words == "      At 06:00, on day 30 of the month, and also every Sunday, time zone Europe/Berlin"
+    assert times == (
+        "      Next: Sun 2026-03-29 06:00 +02:00, Mon 2026-03-30 06:00 +02:00, Sun 2026-04-05 06:00 +02:00"
+    )
+    assert warning.startswith("warning  single-server  schedule: Day of month and day of week are both set")
+
+
+def test_json_has_the_next_runs_and_the_warnings(scheduled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Programs get the times in UTC."""
+    assert main(["validate", "--json", str(scheduled)]) == 0
+    (plan,) = json.loads(capsys.readouterr().out)
+    assert plan["schedule"]["next_runs"] == [
+        "2026-03-29T04:00:00+00:00",
+        "2026-03-30T04:00:00+00:00",
+        "2026-04-05T04:00:00+00:00",
+    ]
+    assert [doubt["key"] for doubt in plan["warnings"]] == ["schedule"]
 
 
 # --- plans that share servers ---------------------------------------------------------------------------
@@ -215,3 +256,45 @@ def test_validation_runs_as_a_module_and_without_airflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.splitlines()[-1] == "0 False False", done.stderr
+
+
+@pytest.fixture
+def coded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a valid plan, and one that names a notifier of its own and functions as checks."""
+    for name in ("NOTIFIERS", "CHECKS"):
+        monkeypatch.delenv(f"AIRFLOW__DRS__ALLOWED_{name}", raising=False)
+    text = (EXAMPLES / "single-server.yaml").read_text()
+    (tmp_path / "single-server.yaml").write_text(text)
+    plan = yaml.safe_load(text) | {"name": "coded"}
+    plan["notifications"] = {"notifiers": [{"notifier": "subprocess.Popen", "parameters": {"args": "date"}}]}
+    plan["waves"][0]["validation"] = [
+        {"type": "python", "function": "os.abort"},
+        {"type": "python", "function": "my_team.checks.orders"},
+    ]
+    (tmp_path / "coded.yaml").write_text(yaml.safe_dump(plan))
+    return tmp_path
+
+
+def test_code_that_a_plan_may_not_name_is_told(coded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As far as that can be said without importing it. The message says where the setting was read from."""
+    assert main(["validate", str(coded), "--json"]) == 1
+    broken, good = json.loads(capsys.readouterr().out)
+    assert (broken["name"], good["ok"]) == ("coded", True)
+    assert [(each["key"], each["code"]) for each in broken["problems"]] == [
+        ("waves[0].validation[0].function", "INVALID_FIELD"),
+        ("notifications.notifiers[0].notifier", "INVALID_FIELD"),
+    ]
+    assert {each["file"] for each in broken["problems"]} == {str(coded / "coded.yaml")}
+    assert "from AIRFLOW__DRS__ALLOWED_NOTIFIERS, which is not set here" in broken["problems"][1]["message"]
+
+
+def test_the_environment_allows_code(
+    coded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the variables that Airflow reads too."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*")
+    assert main(["validate", str(coded / "coded.yaml")]) == 1
+    assert "allows: airflow.*." in capsys.readouterr().out
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "subprocess.*")
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_CHECKS", "os.abort")
+    assert main(["validate", str(coded / "coded.yaml")]) == 0

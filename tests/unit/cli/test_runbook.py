@@ -401,7 +401,7 @@ def test_what_others_wrote_stays_in_its_comment(aws: Any, plans: Path, written: 
     }
     aws.drs.tag_resource(resourceArn=arns[DATABASE[0]], tags={"Name": "db\nrm -rf y"})
     lines = [line.strip() for line in written().text.splitlines() if "rm -rf" in line]
-    assert lines == ["# a rm -rf x", "# db rm -rf y"]
+    assert lines == ["# a\\nrm -rf x", "# db\\nrm -rf y"]
 
 
 def test_waves_come_after_those_they_depend_on(aws: Any, plans: Path, written: Any) -> None:

@@ -254,7 +254,7 @@ def test_records_of_another_version_prove_nothing(
     drill.store.set("run", {**drill.store.get("run"), "new": 1})
     told = Told(capsys)
     assert (told.code, airflow.marked()) == (1, ["manual__1"])
-    assert "another version of drs-drills wrote them" in told.out
+    assert "another version of drs-drills wrote its records" in told.out
 
 
 def test_a_dry_run_has_nothing_to_leave(airflow: PlanInAirflow, capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,7 +275,7 @@ def test_no_active_run_is_exit_code_0(airflow: PlanInAirflow, capsys: pytest.Cap
     assert told.code == 0
     assert told.out.splitlines() == [
         "Nothing to stop: no run of plan orders is active.",
-        "Run manual__1 ended at 2026-03-01T06:30:00Z: failed.",
+        "Run manual__1 ended at 2026-03-01 06:30:00 UTC: failed.",
         "To see whether an instance of it is left in AWS: python -m drs cleanup orders --run manual__1",
     ]
     assert json.loads(Told(capsys, "--json").out)["last_run"]["dag_run_id"] == "manual__1"

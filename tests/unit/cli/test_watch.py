@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from drs.run.records import CleanupRecord
-from drs.times import utc_now
+from drs.text.times import utc_now
 from tests.unit.cli.simulated_aws import ACCOUNT, OTHER_REGION, REGION, WEB, Aws, plan_text, run_of
 from tests.unit.drill import APPLICATION, DATABASE, make_plan, make_run
 from tests.unit.fake_airflow import FakeAirflow, fake_airflow
@@ -101,7 +101,7 @@ def test_without_airflow_the_age_decides(aws: Aws, watch: Any) -> None:
     old = watch("--no-airflow", "--older-than", "0s", "--quiet")
     assert old.code == 1
     assert old.out.startswith(f"[ORPHANED_DRILL_INSTANCE] 1 drill instance(s) of plan orders, run {RUN}")
-    assert f"`python -m drs cleanup orders --run '{RUN}'`" in old.out
+    assert f"`python -m drs cleanup orders --run {RUN}`" in old.out
     assert aws.left(job) == 1
 
 

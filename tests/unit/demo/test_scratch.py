@@ -39,15 +39,6 @@ def test_a_full_disk_is_told_before_anything_starts(tmp_path: Path, monkeypatch:
         pass
 
 
-def test_emptying_a_home_keeps_its_lock(tmp_path: Path) -> None:
-    """A fresh start must not let a second claimant in."""
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "airflow.db").touch()
-    with scratch.claimed(tmp_path) as home:
-        scratch.emptied(home)
-        assert [entry.name for entry in home.iterdir()] == ["lock"]
-
-
 def test_of_old_homes_the_newest_are_kept(tmp_path: Path) -> None:
     """With the new one there are as many as are kept; the oldest are gone."""
     homes = [scratch.new_home(tmp_path) for _ in range(scratch.KEPT)]

@@ -11,7 +11,7 @@ from drs.evidence.axis import LEFT, RIGHT, TICK_ROOM
 from drs.evidence.drawing import ROWS_OF_A_PAGE, Figure, Row, draw
 from drs.evidence.record import Evidence, Measure
 from drs.run.records import ApprovalRecord
-from drs.times import duration
+from drs.text.times import duration
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
     LAUNCH_SECONDS,

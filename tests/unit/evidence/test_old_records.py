@@ -15,11 +15,13 @@ import pytest
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence
 from drs.evidence.schema import evidence_schema_text
+from drs.evidence.signatures import load_public_key
 from drs.evidence.since import changed_keys, last_full_pass
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import kind
 from tests.unit.drill import make_plan, make_run
+from tests.unit.evidence.keys import private_key, public_file, signing
 from tests.unit.evidence.runs import found, passed_run
 
 DATA = Path(__file__).parent / "data"
@@ -82,3 +84,22 @@ def test_a_key_that_a_new_version_adds_is_no_change_of_the_plan(store: EvidenceS
     assert record.plan.digest != plan.digest
     assert changed_keys(record, plan) == []
     assert changed_keys(record, make_plan(objectives={"rto": "10m", "rpo": "1m"})) == ["objectives.rto"]
+
+
+def test_what_they_do_not_cover_is_said(store: EvidenceStore) -> None:
+    """They name no page, and they are not signed. That is no problem."""
+    examined = store.examine("orders")
+    assert examined.problems == []
+    pages, signatures = examined.notes
+    assert pages.startswith(f"Not covered: the HTML pages of {len(IDS)} records, {IDS[0]} to {IDS[-1]}")
+    assert signatures.startswith("Not covered: who wrote the records. None is signed")
+
+
+def test_a_new_record_may_follow_them(store: EvidenceStore) -> None:
+    """It is signed, and so covers them as they are now."""
+    signed = EvidenceStore(store._place, render_page, signing(private_key()))
+    record = signed.keep(found(passed_run(make_run(run_id="run-5")))).record
+    assert record.sequence == len(IDS) + 1
+    examined = store.examine("orders", keys=[load_public_key(public_file(private_key()))])
+    assert examined.problems == []
+    assert f"Not signed: {len(IDS)} records" in examined.notes[1]

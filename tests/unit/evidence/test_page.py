@@ -14,7 +14,7 @@ import pytest
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence, ServerEvidence
 from drs.run.records import ApprovalRecord, Stop
-from drs.times import duration, instant
+from drs.text.times import duration, instant
 from tests.unit.drill import after
 from tests.unit.evidence.records import (
     LAUNCH_SECONDS,
@@ -171,7 +171,7 @@ def test_characters_that_nobody_sees_are_spelt_out() -> None:
     """A character that reverses the text direction could make a failure read as something else."""
     record = make_record(summary="pass\u202eed\x00 \u200bnow", remarks=("line one\r\nline two",))
     page = render_page(record)
-    assert "pass\\u202eed\\u0000 \\u200bnow" in page
+    assert "pass\\u202eed\\x00 \\u200bnow" in page
     assert not re.search("[\x00\u200b\u202e\r]", page)
 
 

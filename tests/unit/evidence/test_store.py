@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import boto3
 import pytest
 
 from drs.errors import Code, EvidenceIncomplete
-from drs.evidence import chain
+from drs.evidence import chain, storage
 from drs.evidence.record import Evidence, RunFindings
 from drs.evidence.storage import (
     LocalStorage,
@@ -324,6 +327,104 @@ def test_records_of_other_names_do_not_disturb(tmp_path: Path) -> None:
     assert [problem.id for problem in store.verify("orders")] == ["orders-eu-000001"]
 
 
+def test_a_planted_number_far_ahead_is_not_followed(place: RecordStorage, store: EvidenceStore) -> None:
+    """The next record has the next number. Every run is red and names the file until somebody moves it."""
+    store.keep(run(0))
+    place.create("orders/orders-100000000.json", b"{}")
+    with pytest.raises(EvidenceIncomplete, match=r"orders-100000000\.json is no record of it.*Move the file"):
+        store.keep(run(1))
+    assert store.ids("orders") == ["orders-000001", "orders-000002"]
+    assert store.read("orders", "orders-000002").previous == chain.link(store.read("orders", "orders-000001"))
+
+
+def test_a_head_with_any_number_is_verified_at_once(place: RecordStorage, store: EvidenceStore) -> None:
+    """The records that it promises are counted, not listed."""
+    store.keep(run(0))
+    head = {"plan": "orders", "sequence": 10**12, "id": f"orders-{10**12}", "hash": "x"}
+    place.replace("orders/head.json", chain.render(head))
+    (problem,) = store.verify("orders")
+    assert (problem.id, problem.kind) == ("orders-000002", "missing")
+    assert problem.says.startswith("999999999999 records are missing (orders-000002 to orders-1000000000000)")
+
+
+def test_records_that_were_moved_elsewhere_do_not_end_the_chain(
+    place: RecordStorage, store: EvidenceStore
+) -> None:
+    """The head says how far the chain had come."""
+    last = chain.seal(run(0), None, 5000)
+    place.create("orders/orders-005000.json", chain.render(last.model_dump(mode="json")))
+    place.replace("orders/head.json", chain.render(chain.head_of(last).model_dump(mode="json")))
+    assert store.keep(run(1)).record.previous == chain.link(last)
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_folder_without_hard_links_keeps_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """FAT and many network file systems have none. A record is not overwritten there either."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr("os.link", refuse)
+    place = LocalStorage(tmp_path)
+    store = EvidenceStore(place, page)
+    store.keep(run(0))
+    assert store.keep(run(1)).record.id == "orders-000002"
+    assert store.verify("orders") == []
+    with pytest.raises(FileExistsError):
+        place.create("orders/orders-000001.json", b"second")
+    assert not [path for path in (tmp_path / "orders").iterdir() if path.name.startswith(".")]
+
+
+def test_another_failure_of_a_link_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example a full disk: then no file of the record's name is left."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.link", refuse)
+    with pytest.raises(EvidenceIncomplete, match="No space left on device"):
+        EvidenceStore(LocalStorage(tmp_path), page).keep(run(0))
+    assert list((tmp_path / "orders").iterdir()) == []
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o640), (0o000, 0o640), (0o077, 0o600)])
+def test_records_and_pages_are_not_for_everybody(tmp_path: Path, umask: int, mode: int) -> None:
+    """The owner's group may read them, if the umask allows that."""
+    before = os.umask(umask)
+    try:
+        EvidenceStore(LocalStorage(tmp_path), page).keep(run(0))
+    finally:
+        os.umask(before)
+    files = list((tmp_path / "orders").iterdir())
+    assert {path.name for path in files} == {"head.json", "orders-000001.html", "orders-000001.json"}
+    assert {path.stat().st_mode & 0o777 for path in files} == {mode}
+
+
+def test_a_pipe_in_the_place_of_a_file_holds_no_run_up(tmp_path: Path) -> None:
+    """The next run takes the next number, is red, and names the file."""
+    store = EvidenceStore(LocalStorage(tmp_path), page)
+    store.keep(run(0))
+    os.mkfifo(tmp_path / "orders" / "orders-000002.json")
+    os.mkfifo(tmp_path / "orders" / "orders-000003.html")
+    with pytest.raises(
+        EvidenceIncomplete, match=r"orders-000002\.json cannot be read: it is no regular file"
+    ):
+        store.keep(run(1))
+    assert store.ids("orders")[-1] == "orders-000003"
+    assert (tmp_path / "orders" / "orders-000003.html").read_bytes() == b"<p>orders-000003</p>"
+    (tmp_path / "orders" / "head.json").unlink()
+    os.mkfifo(tmp_path / "orders" / "head.json")
+    assert ("head.json", "unreadable") in {(each.id, each.kind) for each in store.verify("orders")}
+
+
+def test_an_empty_object_is_an_empty_file(place: RecordStorage) -> None:
+    """It is read like any other, and is no record."""
+    place.create("orders/orders-000001.json", b"")
+    assert place.read("orders/orders-000001.json") == b""
+
+
 def test_places_by_their_names(tmp_path: Path) -> None:
     """A path, also with file://, is a folder; a URL is an object store; the default is in Airflow's home."""
     assert isinstance(open_storage(f"file://{tmp_path}"), LocalStorage)
@@ -343,3 +444,131 @@ def test_what_cannot_be_told_of_a_record_is_said_in_its_place(tmp_path: Path) ->
     assert newest == "orders-000002"
     assert isinstance(why, str)
     assert record == first
+
+
+# --- replies that are lost, and writers that meet ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [FileExistsError, ConnectionError])
+def test_a_reply_of_s3_that_is_lost_seals_no_second_record(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
+) -> None:
+    """S3 wrote the record. s3fs sent the request again and was refused, or gave up. Its cached listing of the
+    folder does not have the file.
+    """
+    place = open_storage(f"{s3}/{tmp_path.name}")
+    store = EvidenceStore(place, page)
+    store.keep(run(0))
+    fs = place._fs  # type: ignore[attr-defined]
+    written = fs.pipe_file
+    lost: list[str] = []
+
+    def pipe_file(path: str, data: bytes, **options: Any) -> None:
+        if lost or not path.endswith("orders-000002.json"):
+            written(path, data, **options)
+            return
+        lost.append(path)
+        bucket, key = path.split("/", 1)
+        boto3.client("s3", region_name=REGION).put_object(Bucket=bucket, Key=key, Body=data)
+        raise error(path)
+
+    monkeypatch.setattr(fs, "pipe_file", pipe_file)
+    kept = store.keep(run(1))
+    assert len(lost) == 1
+    assert (kept.record.id, kept.new) == ("orders-000002", True)
+    assert store.ids("orders") == ["orders-000001", "orders-000002"]
+    assert store.verify("orders") == []
+
+
+def test_a_request_that_failed_is_not_taken_for_written(
+    place: RecordStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is not there, so the task fails and is tried again."""
+
+    def refused(*_: Any) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(place, "create", refused)
+    with pytest.raises(EvidenceIncomplete, match="ConnectionError: no route"):
+        EvidenceStore(place).keep(run(0))
+
+
+def head_id(place: RecordStorage) -> str:
+    return str(json.loads(place.read("orders/head.json") or b"")["id"])
+
+
+@pytest.mark.parametrize("earlier", [0, 1])
+def test_a_slower_writer_does_not_set_the_head_back(place: RecordStorage, earlier: int) -> None:
+    """Between its look at the head and its writing, another run writes a later record and its head."""
+    for number in range(earlier):
+        EvidenceStore(place).keep(run(number))
+
+    class Slow:
+        def __init__(self) -> None:
+            self.others = [run(8)]
+
+        def swap(self, name: str, data: bytes, seen: bytes | None) -> None:
+            if self.others:
+                EvidenceStore(place).keep(self.others.pop())
+            place.swap(name, data, seen)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(place, name)
+
+        __str__ = place.__str__
+
+    kept = EvidenceStore(Slow()).keep(run(5))
+    assert kept.record.sequence == earlier + 1
+    assert head_id(place) == f"orders-{earlier + 2:06d}"
+    assert EvidenceStore(place).verify("orders") == []
+
+
+def test_a_file_that_somebody_wrote_since_is_not_swapped(place: RecordStorage) -> None:
+    """Nor one that is there although it was not, or is not there although it was."""
+    place.create("orders/head.json", b"first")
+    place.swap("orders/head.json", b"second", b"first")
+    for seen in (b"first", None):
+        with pytest.raises(FileExistsError):
+            place.swap("orders/head.json", b"third", seen)
+    assert place.read("orders/head.json") == b"second"
+
+
+def test_s3_itself_refuses_a_swap_that_comes_too_late(
+    s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another writer comes between the comparison and the request."""
+    place = open_storage(f"{s3}/{tmp_path.name}")
+    place.create("orders/head.json", b"first")
+
+    def read(name: str) -> bytes:
+        place.replace(name, b"of the other writer")
+        return b"first"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, "read", read)
+        with pytest.raises(FileExistsError, match="written by somebody else"):
+            place.swap("orders/head.json", b"second", b"first")
+    assert place.read("orders/head.json") == b"of the other writer"
+
+
+def test_a_swap_in_a_folder_locks_out_other_processes(tmp_path: Path) -> None:
+    """The lock is that of the folder, and ends with its file descriptor."""
+    with storage._locked(tmp_path):
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+    with storage._locked(tmp_path):
+        pass
+
+
+def test_a_page_that_a_newer_version_would_draw_otherwise_is_not_written(tmp_path: Path) -> None:
+    """It would not be the page that the record covers. The check names the missing page instead."""
+    store = EvidenceStore(LocalStorage(tmp_path), page)
+    store.keep(run(0))
+    (tmp_path / "orders" / "orders-000001.html").unlink()
+    newer = EvidenceStore(LocalStorage(tmp_path), lambda record: f"<h1>{record.id}</h1>")
+    newer.keep(run(0))
+    assert [(each.id, each.kind) for each in newer.verify("orders")] == [("orders-000001.html", "missing")]

@@ -17,7 +17,7 @@ from drs.evidence.texts import (
     server_result,
     verdict,
 )
-from drs.times import duration, instant
+from drs.text.times import duration, instant
 from tests.unit.evidence.records import (
     RAW_ERROR,
     copy,

@@ -10,12 +10,29 @@ from pathlib import Path
 import pytest
 
 from drs.aws.access_denied import statement
+from drs.aws.refusals import ErrorKind
+from drs.aws.refusals.meaning import OTHERWISE
 from drs.explain import MEANINGS, PATTERNS, LaunchExplanation, Pattern, explain_failure
 from drs.explain.pattern import Example
 from tests.unit.drill import DATABASE, make_event
 
 A = DATABASE[0]
-CASES = [(pattern, example) for pattern in PATTERNS for example in pattern.examples]
+CASES = [
+    (pattern, Example(example) if isinstance(example, str) else example)
+    for pattern in PATTERNS
+    for example in pattern.examples
+]
+WORDS = {
+    "action": "*the action*",
+    "statement": "*the statement*",
+    "denies": "explicitly denies (or does not allow)",
+    "policy": "",
+    "otherwise": OTHERWISE,
+    "operation": "",
+    "code": "*the code*",
+    "said": "*AWS's words*",
+}
+"""What the page says in place of each placeholder."""
 JOB_EVENTS = {"JOB_START", "JOB_END"}
 
 
@@ -39,24 +56,25 @@ def explained(example: Example) -> LaunchExplanation:
     CASES,
     ids=[f"{pattern.id}: {number}" for number, (pattern, _) in enumerate(CASES)],
 )
-def test_an_example_is_explained_by_its_own_pattern(pattern: Pattern, example: Example) -> None:
+def test_an_example_is_explained_by_its_own_pattern(pattern: Pattern | ErrorKind, example: Example) -> None:
     """No earlier pattern fits the example. Every placeholder in the texts is replaced."""
     explanation = explained(example)
     assert explanation.pattern == pattern.id
     assert explanation.retry_is_safe == pattern.retry_is_safe
     for text in (explanation.cause, explanation.remedy, explanation.phrase):
         assert text
-        assert "{action}" not in text
-        assert "{statement}" not in text
+        assert not re.search(r"\{\w+\}", text)
 
 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=lambda pattern: str(pattern.id))
-def test_a_pattern_matches_in_one_way_and_has_an_example(pattern: Pattern) -> None:
-    """It matches by the raw error, by an event, or by a condition that is also given in words."""
+def test_a_pattern_matches_in_one_way_and_has_an_example(pattern: Pattern | ErrorKind) -> None:
+    """A sign matches by an event, or by a condition. What is no code and no event is also given in words."""
     assert pattern.examples
-    ways = [pattern.raw_error is not None, bool(pattern.events), pattern.when is not None]
-    assert sum(ways) == 1
-    assert bool(pattern.matches) is (pattern.when is not None)
+    if isinstance(pattern, Pattern):
+        assert (bool(pattern.events), pattern.when is not None) in ((True, False), (False, True))
+        assert bool(pattern.matches) is (pattern.when is not None)
+    else:
+        assert pattern.codes or pattern.vague_codes or pattern.matches
 
 
 def test_ids_are_unique() -> None:
@@ -75,7 +93,7 @@ def test_a_missing_permission_is_named_with_the_statement_to_paste() -> None:
 def test_a_permission_that_is_not_named_is_not_invented() -> None:
     """The cause says that the error does not name the action."""
     explanation = explain_failure("UnauthorizedOperation", [])
-    assert explanation.action is None
+    assert (explanation.action, explanation.denied) == (None, True)
     assert "an action that the error does not name" in explanation.cause
 
 
@@ -83,7 +101,9 @@ def test_a_raw_error_is_tried_before_events() -> None:
     """A conversion that failed because of a missing permission is explained as a missing permission."""
     events = [make_event(1, "CONVERSION_FAIL", A)]
     assert explain_failure("not authorized to perform: ec2:AttachVolume", events).pattern == "permission"
-    assert explain_failure("Something odd", events).pattern == "conversion_failed"
+    odd = explain_failure("Something odd", events)
+    assert odd.pattern == "conversion_failed"
+    assert odd.cause.startswith('"Something odd": this error is unknown')
 
 
 def test_a_fallback_that_was_followed_by_another_failure_is_not_the_cause() -> None:
@@ -108,14 +128,19 @@ def test_the_page_of_failures_lists_every_pattern() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [re.findall(r"`(\w+)`", row)[0] for row in rows] == [pattern.id for pattern in PATTERNS]
     for pattern, row in itertools.zip_longest(PATTERNS, rows):
-        cells = [cell.strip() for cell in row.strip("|").split("|")]
-        assert cells[1:] == [
-            plain(pattern.cause),
-            plain(pattern.remedy),
-            "yes" if pattern.retry_is_safe else "no",
-        ]
+        assert row == page_row(pattern)
 
 
-def plain(text: str) -> str:
-    """The text with readable words in place of its placeholders."""
-    return text.replace("{action}", "*the action*").replace("{statement}", "*the statement*")
+def page_row(pattern: Pattern | ErrorKind) -> str:
+    """The row of the page, with readable words in place of placeholders."""
+    cells = [f"`{pattern.id}`", recognised(pattern), pattern.cause, pattern.remedy]
+    cells = [re.sub(r"\{(\w+)\}", lambda found: WORDS[found[1]], cell) for cell in cells]
+    return f"| {' | '.join([*cells, 'yes' if pattern.retry_is_safe else 'no'])} |"
+
+
+def recognised(pattern: Pattern | ErrorKind) -> str:
+    """By what a pattern is recognised."""
+    if isinstance(pattern, Pattern):
+        return pattern.matches or ", ".join(sorted(pattern.events))
+    codes = ", ".join((*pattern.codes, *pattern.vague_codes))
+    return "; ".join(filter(None, (codes, pattern.matches)))

@@ -19,6 +19,17 @@ LINK = "http://airflow.example:8080/dags/drs_drill__orders/runs/manual__2026-03-
 FAILURE = FailureRecord(
     code="SERVER_LAUNCH_FAILED", message="db-1: no capacity", remedy="Try later.", details="a\nb"
 )
+EVIDENCE = {
+    "id": "orders-000007",
+    "path": "s3://proofs/orders/orders-000007.json",
+    "hash": "abc123",
+    "rto_target_seconds": 3600.0,
+    "rto_launched_seconds": 2282.0,
+    "rto_validated_seconds": 2460.0,
+    "rpo_target_seconds": 60.0,
+    "rpo_seconds": 75.0,
+}
+"""What the task evidence returns."""
 
 
 def server(name: str, *, launched: bool = True) -> ServerRecord:
@@ -49,9 +60,9 @@ def every(run: RunRecord) -> list[Notice]:
         messages.approval_wanted(run, URL, what="wave web", **question),
         messages.wave_completed(run, URL, "database", outcome),
         messages.task_failed(run, URL, "wave_database.wait_until_launched", FAILURE),
-        messages.rto_passed(run, URL, dt.timedelta(hours=1), ["application"]),
-        messages.passed(run, URL, "The drill passed: 4 servers.", "abc123"),
-        messages.failed(run, URL, FAILURE, "abc123"),
+        messages.rto_exceeded(run, URL, dt.timedelta(hours=1), ["application"]),
+        messages.passed(run, URL, "The drill passed: 4 servers.", EVIDENCE),
+        messages.failed(run, URL, FAILURE, EVIDENCE),
     ]
 
 
@@ -94,9 +105,8 @@ def test_each_event_tells_its_own() -> None:
     assert "Details:\na\nb" in failed.message
     assert "not launched and validated: application" in late.message
     assert "Result: The drill passed: 4 servers." in passed.message
-    for end in (passed, over):
-        assert "Evidence SHA-256: abc123" in end.message
-        assert end.evidence_hash == "abc123"
+    assert "Evidence SHA-256: abc123" in passed.message
+    assert [end.evidence_hash for end in (passed, over)] == ["abc123", "abc123"]
     assert (over.code, failed.code) == ("SERVER_LAUNCH_FAILED", "SERVER_LAUNCH_FAILED")
 
 
@@ -155,10 +165,10 @@ def test_a_missed_objective_stands_in_subject_and_first_line() -> None:
     """The run passed all the same, because its plan does not enforce its objectives."""
     rto = "the RTO was missed by 12 min: all servers were validated after 1 h 12 min, the target is 1 h"
     rpo = "the RPO was missed by 15 s: the data of the worst server was 75 s old, the target is 1 min"
-    notice = messages.passed(make_run(), URL, "The drill passed.", "abc", [rto])
+    notice = messages.passed(make_run(), URL, "The drill passed.", EVIDENCE, [rto])
     assert notice.subject == "DRILL of orders: passed, but the RTO was missed by 12 min"
     assert notice.message.splitlines()[0] == f"DRILL of plan orders has passed, but {rto}."
-    both = messages.passed(make_run(), URL, "The drill passed.", "abc", [rto, rpo])
+    both = messages.passed(make_run(), URL, "The drill passed.", EVIDENCE, [rto, rpo])
     assert both.subject == (
         "DRILL of orders: passed, but the RTO was missed by 12 min and the RPO was missed by 15 s"
     )
@@ -182,11 +192,64 @@ def test_a_subject_is_one_line_of_ascii_that_sns_takes() -> None:
     assert notice.subject.endswith("...")
 
 
+def test_a_pass_is_told_with_measures_targets_scope_and_record() -> None:
+    """A manager who reads nothing else knows what was proven."""
+    lines = messages.passed(make_run(), URL, "The drill passed.", EVIDENCE).message.splitlines()
+    for line in (
+        "RTO, to the last server launched: 38 min 2 s (target 1 h: met)",
+        "RTO, to the last wave validated: 41 min (target 1 h: met)",
+        "RPO, of the worst server: 1 min 15 s (target 1 min: MISSED)",
+        "Scope: full: all 2 waves of the plan",
+        "Record: orders-000007 in s3://proofs/orders/orders-000007.json",
+    ):
+        assert line in lines
+    part = messages.passed(make_run(waves=["database"]), URL, "The drill passed.", {}).message
+    assert "Scope: partial: 1 of 2 waves\n" in part
+    assert "RTO, to the last wave validated: not measured (the plan has no target)" in part
+    assert "Record: none was written" in part
+    dry = messages.passed(make_run(dry_run=True), URL, "Dry run.", EVIDENCE).message
+    assert "Scope: dry run: preflight alone, nothing was launched" in dry
+    assert "RTO" not in dry
+
+
+def test_a_failure_at_the_end_is_told_with_its_cause_and_what_is_left() -> None:
+    """The subject has the cause's code, and the message what to do and whether everything is terminated."""
+    verdict = FailureRecord(
+        code="DRILL_FAILED",
+        message="The drill did not pass: SERVER_LAUNCH_FAILED in wave_web.wait_until_launched.\n- it failed",
+        remedy="Raise the quota.",
+        details="Everything terminated: yes: all 4 instance(s), proven in DRS and EC2",
+    )
+    notice = messages.failed(make_run(), URL, verdict, EVIDENCE)
+    assert notice.subject == "DRILL of orders: FAILED: SERVER_LAUNCH_FAILED in wave_web.wait_until_launched"
+    assert "What to do: Raise the quota.\nEverything terminated: yes: all 4" in notice.message
+    plain = messages.failed(make_run(), URL, FailureRecord(code="STOPPED_BY_HAND", message="x"), {})
+    assert plain.subject == "DRILL of orders: FAILED: STOPPED_BY_HAND"
+
+
+def test_the_alarm_at_the_rto_does_not_read_like_a_pass() -> None:
+    """A pager shows the subject alone."""
+    notice = messages.rto_exceeded(make_run(), URL, dt.timedelta(hours=1), ["application"])
+    assert notice.subject == "DRILL of orders: RTO exceeded"
+    assert "passed" not in f"{notice.subject}{notice.message}"
+
+
+def test_a_run_of_the_schedule_names_the_schedule() -> None:
+    """Nobody is called scheduled."""
+    plan = make_plan(schedule="0 6 1 * *", timezone="Europe/Berlin")
+    for initiator in ("scheduled", ""):
+        run = make_run(plan, run_type="scheduled", initiator=initiator)
+        begun = "Begun: 2026-03-01 06:00:00 UTC by the plan's schedule (0 6 1 * *, Europe/Berlin)\n"
+        assert begun in messages.started(run, URL).message
+    backfill = make_run(plan, run_type="backfill", initiator="backfill")
+    assert "UTC by a backfill\n" in messages.started(backfill, URL).message
+
+
 @pytest.mark.parametrize("char", ["x", "é", '"', "😀", "\x00"])
 def test_a_message_fits_into_sns_as_it_is_sent(char: str) -> None:
     """SNS counts the bytes of the text within JSON."""
     long = FailureRecord(code="DRILL_FAILED", message=char * 300_000)
-    message = messages.failed(make_run(), URL, long, "").message
+    message = messages.failed(make_run(), URL, long, {}).message
     assert MAX_MESSAGE - 200 < len(json.dumps({"default": message})) <= MAX_MESSAGE < 256 * 1024
     assert message.endswith("The rest is in the run's log.")
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from drs.errors import Code
-from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan, source
+from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, files, load_folder, load_plan, source
 
 Load = Callable[..., Plan]
 Problems = Callable[..., tuple[PlanProblem, ...]]
@@ -196,13 +196,13 @@ def test_a_folder_gives_good_and_broken_plans_by_name(folder: Path) -> None:
 def test_one_plan_of_a_folder_can_be_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that runs one drill does not read the other plans' files."""
     read: list[str] = []
-    read_bytes = Path.read_bytes
+    read_file = files.read
 
     def recorded(file: Path) -> bytes:
         read.append(file.name)
-        return read_bytes(file)
+        return read_file(file)
 
-    monkeypatch.setattr(Path, "read_bytes", recorded)
+    monkeypatch.setattr(files, "read", recorded)
     (plan,) = load_folder(folder, only="web")
     assert isinstance(plan, Plan)
     assert read == ["web.yml"]

@@ -83,8 +83,8 @@ def places(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
         yield from places(child, f"{path}[]")
 
 
-def test_every_place_of_a_plan_has_an_example_for_its_messages() -> None:
-    """The remedy "Write it like this" needs an example."""
+def test_every_place_of_a_plan_has_a_default_or_an_example() -> None:
+    """An editor offers it. Messages about a plan do not use it."""
     bare = [path for path, node in places(plan_schema()) if not (node.get("default") or node.get("examples"))]
     fixed = [path for path, node in places(plan_schema()) if "enum" in node or "const" in node]
     assert [path for path in bare if path not in fixed] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,58 +12,11 @@ import pytest
 from moto import mock_aws
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from drs.preflight.actions import DIRECT, FORWARDED, POLICIES, document
+from drs.preflight.actions import FORWARDED, POLICIES, document
 
 FOLDER = Path(__file__).parents[3] / "include" / "iam"
 LONGEST = 6144
 """Characters in a managed policy, without white space (IAM's quota)."""
-
-# The dependent actions of StartRecovery and of TerminateRecoveryInstances, copied by hand from the Service
-# Authorization Reference.
-ON_LAUNCH = {
-    "drs:CreateRecoveryInstanceForDrs",
-    "drs:ListTagsForResource",
-    "ec2:AttachVolume",
-    "ec2:AuthorizeSecurityGroupEgress",
-    "ec2:AuthorizeSecurityGroupIngress",
-    "ec2:CreateLaunchTemplate",
-    "ec2:CreateLaunchTemplateVersion",
-    "ec2:CreateSnapshot",
-    "ec2:CreateTags",
-    "ec2:CreateVolume",
-    "ec2:DeleteLaunchTemplateVersions",
-    "ec2:DeleteSnapshot",
-    "ec2:DeleteVolume",
-    "ec2:DescribeAccountAttributes",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeImages",
-    "ec2:DescribeInstanceAttribute",
-    "ec2:DescribeInstanceStatus",
-    "ec2:DescribeInstanceTypes",
-    "ec2:DescribeInstances",
-    "ec2:DescribeLaunchTemplateVersions",
-    "ec2:DescribeLaunchTemplates",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSnapshots",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVolumes",
-    "ec2:DetachVolume",
-    "ec2:ModifyInstanceAttribute",
-    "ec2:ModifyLaunchTemplate",
-    "ec2:RevokeSecurityGroupEgress",
-    "ec2:RunInstances",
-    "ec2:StartInstances",
-    "ec2:StopInstances",
-    "ec2:TerminateInstances",
-    "iam:PassRole",
-}
-ON_TERMINATION = {
-    "drs:DescribeSourceServers",
-    "ec2:DeleteVolume",
-    "ec2:DescribeInstances",
-    "ec2:DescribeVolumes",
-    "ec2:TerminateInstances",
-}
 
 Statement = dict[str, Any]
 
@@ -113,24 +67,17 @@ def test_iam_takes_a_policy(name: str) -> None:
         boto3.client("iam").create_policy(PolicyName=name, PolicyDocument=text)
 
 
-def test_what_drs_does_for_the_caller_is_what_aws_lists() -> None:
-    """The lists are equal. A termination needs nothing more than a launch and our own reads."""
-    forwarded = {action for grant in FORWARDED for action in grant.actions}
-    assert forwarded == ON_LAUNCH
-    assert forwarded | {action for grant in DIRECT for action in grant.actions} >= ON_TERMINATION
-
-
 def test_what_drs_does_is_allowed_under_awss_own_conditions() -> None:
     """AWS's policy for users of the DRS console allows each of these actions on the same resources, under the
     same conditions.
     """
-    managed = json.loads(aws_managed_policies_data)["AWSElasticDisasterRecoveryConsoleFullAccess_v2"]
+    theirs = managed(CONSOLE)
     uncovered = [
         (action, resource)
         for statement in document(FORWARDED)["Statement"]
         for action in statement["Action"]
         for resource in listed(statement["Resource"])
-        if not any(covers(each, action, resource, statement) for each in managed["Document"]["Statement"])
+        if not any(covers(each, action, resource, statement) for each in theirs)
     ]
     assert uncovered == []
 
@@ -153,12 +100,12 @@ def test_every_change_of_ec2_goes_through_drs() -> None:
 
 
 def test_the_policy_for_readers_changes_nothing() -> None:
-    """It allows what preflight reads, and it does not allow asking IAM about other principals."""
+    """It allows what preflight reads, and asks IAM as preflight does."""
     readers, drill = (
         {action for statement in published(name)["Statement"] for action in statement["Action"]}
         for name in ("readonly", "drill")
     )
-    assert all(action.split(":")[1].startswith(("Describe", "Get", "List")) for action in readers)
+    assert all(action.split(":")[1].startswith(("Describe", "Get", "List", "Simulate")) for action in readers)
     assert readers < drill
 
 
@@ -177,3 +124,71 @@ def test_the_readme_names_every_policy() -> None:
     """The readme in the same folder names each file."""
     text = (FOLDER / "README.md").read_text()
     assert [path.name for path in sorted(FOLDER.glob("*.json")) if f"`{path.name}`" not in text] == []
+
+
+# --- docs/permissions.md, compared with AWS's own policies ------------------------------------------------
+
+CONSOLE = "AWSElasticDisasterRecoveryConsoleFullAccess_v2"
+READ_ONLY = "AWSElasticDisasterRecoveryReadOnlyAccess"
+
+
+@functools.cache
+def awss_policies() -> dict[str, Any]:
+    """AWS's managed policies, as moto has them."""
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
+def managed(name: str) -> list[Statement]:
+    statements: list[Statement] = awss_policies()[name]["Document"]["Statement"]
+    return statements
+
+
+def in_words(condition: tuple[str, str, str]) -> str:
+    operator, key, value = condition
+    if operator == "Null":
+        return f"`{key}` is there" if value == "false" else f"`{key}` is not there"
+    return f"`{key}` is `{value}`"
+
+
+def kind(resource: str) -> str:
+    """``instance`` of the ARN of all instances; the name of a role"""
+    return resource.removesuffix("/*").rsplit("/" if "role/" in resource else ":", 1)[-1]
+
+
+def comparison() -> str:
+    """The table of docs/permissions.md: each condition of ours beside those of AWS's policy."""
+    rows = []
+    for statement in document(FORWARDED)["Statement"]:
+        own = conditions(statement)
+        theirs = {
+            frozenset(conditions(each))
+            for each in managed(CONSOLE)
+            for action in statement["Action"]
+            for resource in listed(statement["Resource"])
+            if covers(each, action, resource, statement)
+        }
+        more = sorted({each for one in theirs for each in one} - own)
+        actions = ", ".join(f"`{action.removeprefix('ec2:')}`" for action in statement["Action"])
+        on = ", ".join(kind(each) for each in listed(statement["Resource"]))
+        said = "; ".join(sorted(map(in_words, own))) or "none"
+        values = ", ".join(f"`{value}`" for _, _, value in more)
+        aws = f"the same, or `{more[0][1]}` is {values}" if more else "the same"
+        rows.append(f"| {actions} | {'all' if on == '*' else on} | {said} | {aws} |")
+    return "\n".join(rows)
+
+
+def test_the_documentation_compares_each_condition_with_that_of_aws() -> None:
+    """The table is made from the policies. If this test fails, it shows the table to paste."""
+    text = (FOLDER.parents[1] / "docs" / "permissions.md").read_text()
+    assert comparison() in text, f"docs/permissions.md should have these rows:\n{comparison()}"
+    version = awss_policies()[CONSOLE]["DefaultVersionId"]
+    assert f"`{CONSOLE}` ({version})" in " ".join(text.split())
+
+
+def test_the_documentation_names_what_awss_policy_for_readers_lacks() -> None:
+    """AWS's read-only policy for DRS is not enough for doctor."""
+    allowed = {action for statement in managed(READ_ONLY) for action in listed(statement["Action"])}
+    own = {action for statement in published("readonly")["Statement"] for action in statement["Action"]}
+    lacking = ", ".join(f"`{action}`" for action in sorted(own - allowed))
+    assert lacking in " ".join((FOLDER.parents[1] / "docs" / "permissions.md").read_text().split()), lacking

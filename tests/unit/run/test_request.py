@@ -73,6 +73,13 @@ def test_a_plan_must_allow_a_recovery() -> None:
     assert "allow_recovery: true" in refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
 
 
+def test_a_plan_that_allows_a_recovery_is_recovered_by_a_new_run() -> None:
+    """The key and the parameters are those of the remedy."""
+    told = refused(InvalidExecutionType, execution_type="RECOVERY", reason="fire")
+    assert "write `allow_recovery: true` into the plan's file, then trigger a new run" in told
+    assert read(RECOVERABLE, execution_type="RECOVERY", reason="fire").execution_type == "RECOVERY"
+
+
 @pytest.mark.parametrize(
     "run_type", ["scheduled", "backfill", "operator_triggered", "asset_triggered", "asset_materialization"]
 )
@@ -113,12 +120,17 @@ def test_a_recovery_point_is_a_moment(asked: str) -> None:
         ("2026-03-01T05:00", "has no time zone"),
         ("2026-03-01", "has no time zone"),
         ("2026-03-01T06:00:01Z", "is in the future; it is now 2026-03-01T06:00:00Z"),
+        ("9999-12-31T23:59:59-23:59", "is in the future"),
+        ("0001-01-01T00:00:00+23:59", "is before November 2021, when AWS opened DRS"),
+        ("2021-10-31T23:59Z", "is before November 2021"),
+        ("2" * 1_000_000, "has 1000000 characters, and is not an ISO 8601 time"),
     ],
 )
 def test_what_is_no_moment_of_the_past_is_refused_with_an_example(asked: str, told: str) -> None:
     """The example in the message would be accepted."""
     text = refused(InvalidField, recovery_point=asked)
     assert told in text
+    assert len(text) < 500
     assert "such as 2026-03-01T05:00Z" in text
     assert read(recovery_point="2026-03-01T05:00Z")
 

@@ -249,6 +249,22 @@ def test_each_reason_for_a_pause_has_a_span_of_its_own() -> None:
     assert (throttled.paused_for(after(901)), throttled.paused_until) == (0, after(906))
 
 
+def test_a_used_up_quota_is_waited_for_until_a_job_ends() -> None:
+    """The pause ends with the first of the jobs that were in progress. The next pause is longer."""
+    line = timeline(A).paused(NOW, "quota", until_one_of=["drsjob-2", "drsjob-1"])
+    assert line.next_step(after(1)) == WaitUntil(at=after(5), holders=("drsjob-1", "drsjob-2"))
+    assert line.released(["drsjob-9"], after(2)) == line
+    released = line.released(["drsjob-1"], after(2))
+    assert released.next_step(after(2)) == CallNow(server_ids=(A,))
+    assert released.waits_for(after(2)) == frozenset()
+    again = released.paused(after(2), "quota", until_one_of=["drsjob-2"])
+    assert again.paused_until == after(12)
+    assert again.paused_for(after(12)) == 12
+    assert line.waits_for(after(6)) == frozenset()
+    assert line.started([A], "drsjob-3").paused_by == ()
+    assert line.paused(after(3), "throttled").paused_by == ()
+
+
 def test_an_absurd_retry_after_is_cut_to_the_bound() -> None:
     assert timeline(A).paused(NOW, "throttled", retry_after=86400).paused_until == after(600)
 

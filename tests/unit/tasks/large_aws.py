@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.validation.checks.http_get import BODY
 
 JOBS = 5

@@ -25,6 +25,7 @@ from drs.run.records import (
     WaveOutcome,
     WaveResolution,
 )
+from drs.tasks import question_text
 from drs.tasks.operators import approve, question
 from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
@@ -65,7 +66,7 @@ def resolve(servers: tuple[str, ...]) -> WaveResolution:
 
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (approve, question):
+    for module in (approve, question, question_text):
         monkeypatch.setattr(module, "utc_now", lambda: NOW)
 
 
@@ -167,15 +168,16 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     assert question["options"] == ["Approve", "Reject"]
     lines = question["body"].splitlines()
     for told in (
-        "Started by ada (manual); reason: audit {{ ds }}.",
-        "Account 111122223333, Region us-east-1.",
-        "Recovery point: the latest state.",
-        "Without an answer by 2026-03-01 10:00:00 UTC wave application is rejected.",
-        f"- wave application, 2: {', '.join(f'{s} (name of {s})' for s in APPLICATION)}",
-        "- warning [AGENT_NOT_REPORTING] silent for 2 h",
-        "- warning [CHECK_UNAVAILABLE] of the account",
+        "- Started by `ada (manual)`.",
+        "- Reason: `audit {{ ds }}`.",
+        "- Account 111122223333, Region us-east-1.",
+        "- Recovery point: the latest state.",
+        "- Without an answer by 2026-03-01 10:00:00 UTC wave application is rejected.",
+        *(f"| `application` | `{server}` | `name of {server}` |  |" for server in APPLICATION),
+        "| `warning` | `AGENT_NOT_REPORTING` | `application` |  | silent for 2 h |",
+        "| `warning` | `CHECK_UNAVAILABLE` | `the run` |  | of the account |",
         "- wave database: 1 of 2 servers launched",
-        f"- wave database: {DATABASE[1]} (db) did not launch: no capacity",
+        f"- wave database: {DATABASE[1]} (`db`) did not launch: `no capacity`",
     ):
         assert told in lines
     assert "not shown" not in question["body"]
@@ -213,7 +215,7 @@ def test_a_recovery_s_question_says_that_it_is_real(begin: Any, asked: list[dict
     waiting = ask(recovery_task())
     (question,) = asked
     assert question["subject"] == "RECOVERY of plan orders: approve the real recovery?"
-    assert "**This is a real recovery (isDrill false).**" in question["body"]
+    assert "**This is a real recovery (isDrill false). DRS cleans up" in question["body"]
     assert "Recovery point: at or before 2026-03-01T05:50:00Z." in question["body"]
     for server in (*DATABASE, *APPLICATION):
         assert server in question["body"]
@@ -338,6 +340,23 @@ def test_no_answer_fails_and_goes_on_record(begin: Any, ledger: Ledger) -> None:
     assert (record.approved, record.answered) == (False, "by time-out")
 
 
+@pytest.mark.parametrize(
+    "fields", [{"option": "Reject"}, {"responded_by_user": None, "timedout": True, **SILENCE}]
+)
+def test_after_a_no_or_no_answer_a_new_run_asks_again(
+    begin: Any, ledger: Ledger, fields: dict[str, Any]
+) -> None:
+    """As the remedies of APPROVAL_REJECTED and APPROVAL_TIMEOUT say."""
+    begin()
+    with pytest.raises(AirflowFailException, match=r"[Ss]tart a new run"):
+        answer(wave_task(), **fields)
+    begin(run_id="manual__2", token="fedcba9876543210")
+    answer(wave_task())
+    record = ledger.approval("application")
+    assert record is not None
+    assert record.approved
+
+
 def test_silence_that_approves_goes_on_record_as_silence(begin: Any, ledger: Ledger) -> None:
     """The record names no person."""
     begin(plan_asking(on_timeout="approve"))
@@ -375,7 +394,7 @@ def test_a_question_that_is_asked_again_says_so_and_is_sent_again(
     ask(recovery_task())
     monkeypatch.setattr(AskingTaskInstance, "try_number", 2)
     ask(recovery_task())
-    again = ["This question is asked again** (try 2)" in each["body"] for each in asked]
+    again = ["**This question is asked again (try 2). An" in each["body"] for each in asked]
     assert again == [False, True]
     assert len(set(sent)) == 2
 

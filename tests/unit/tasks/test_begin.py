@@ -469,6 +469,18 @@ def test_a_plan_runs_once_at_a_time(
     assert ledger.begun() is None
 
 
+@pytest.mark.parametrize("ended", ["failed", "success"], ids=["it was stopped", "it ended"])
+def test_a_plan_is_free_once_its_active_run_has_ended(
+    begin_run: Begin, variables: FakeVariables, ended: str
+) -> None:
+    """As the remedy of PLAN_ALREADY_EXECUTING says: ``python -m drs stop`` marks the run failed."""
+    variables.values[OWNER] = "run-0"
+    with pytest.raises(AirflowFailException, match="PLAN_ALREADY_EXECUTING"):
+        begin_run(runs={"run-0": "running"})
+    begin_run(runs={"run-0": ended})
+    assert variables.values[OWNER] == RUN
+
+
 # --- cleared ----------------------------------------------------------------------------------------------
 
 

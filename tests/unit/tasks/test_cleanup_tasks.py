@@ -27,12 +27,13 @@ from drs.cleanup.lost import NOT_BY_THIS_RUN
 from drs.run.proof import doubts, lost_instances
 from drs.run.records import CLEANUP_APPROVAL, Resolution, WaveResolution
 from drs.run.standing import describe
-from drs.tasks import drill_task, standing, triggers
+from drs.tasks import drill_task, question_text, standing, triggers
 from drs.tasks.hook import DrsHook
 from drs.tasks.links import DrsJobHistoryLink
-from drs.tasks.operators import approve_cleanup, terminate
+from drs.tasks.operators import question, terminate
 from drs.tasks.operators.approve_cleanup import DrsApproveCleanupOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
+from drs.text import shown
 from simulator.engine.faults import StuckConversion
 from tests.unit.drill import DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import SimulatedDrill, describe_ec2
@@ -66,12 +67,12 @@ def begin(drill: Begin, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> B
         async def get_async_conn(_: DrsHook) -> AsyncClient:
             return AsyncClient(run.hook.conn)
 
-        for module in (drill_task, terminate, triggers, approve_cleanup, standing):
+        for module in (drill_task, terminate, triggers, question, question_text, standing):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
         monkeypatch.setattr(terminate, "CleanUp", functools.partial(CleanUp, now=run.clock.now))
-        for module in (terminate, approve_cleanup, standing):
+        for module in (terminate, question, standing):
             monkeypatch.setattr(module, "Ec2Instances", lambda **_: describe_ec2)
-        for module in (approve_cleanup, standing):
+        for module in (question, standing):
             monkeypatch.setattr(module, "DrsHook", lambda **_: run.hook)
         monkeypatch.setattr(asyncio, "sleep", sleep)
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)
@@ -349,21 +350,50 @@ def test_the_question_shows_the_instances_and_what_they_cost(
     run.pass_time(3600)
     with pytest.raises(TaskAwaitingInput) as waiting:
         task().execute(context())
-    (question,) = asked
-    assert question["subject"] == "Drill of plan orders: terminate the 2 drill instance(s) of this run?"
-    assert (question["options"], question["defaults"]) == (["Terminate", "Keep"], ["Terminate"])
-    assert question["assigned_users"] == [{"id": "ada", "name": "ada"}]
+    (sent,) = asked
+    assert sent["subject"] == "Drill of plan orders: terminate the 2 drill instance(s) of this run?"
+    assert (sent["options"], sent["defaults"]) == (["Terminate", "Keep"], ["Terminate"])
+    assert sent["assigned_users"] == [{"id": "ada", "name": "ada"}]
     assert waiting.value.timeout == dt.timedelta(hours=2)
+    body = sent["body"]
     for told in (*run.instances(), "m5.large", "0.19 USD an hour", "wave database: 2 of 2 servers launched"):
-        assert told in question["body"]
-    assert "the instances are terminated" in question["body"]
-    assert f"python -m drs cleanup orders --run {run.run.run_id}" in question["body"]
+        assert told in body
+    assert "the instances are terminated" in body
+    assert f"`python -m drs cleanup orders --run {run.run.run_id}`" in body
+
+
+def test_the_question_shows_the_instances_as_they_are_now_and_what_preflight_warned_of(
+    begin: Begin, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As tables that Airflow's page draws. An instance may have been stopped since its wave was validated."""
+    launched(begin(ASK))
+    asking = context()
+    finding = {"severity": "warning", "code": "LEFTOVER_DRILL_INSTANCE", "wave": None, "server_id": None}
+    asking["ti"].pushed["preflight", "findings"] = [{**finding, "seen": "Server *s-1* has one."}]
+
+    def stopped(filters: Any) -> Iterator[dict[str, Any]]:
+        for item in describe_ec2(filters):
+            yield {**item, "State": {"Name": "stopped"}}
+
+    monkeypatch.setattr(question, "Ec2Instances", lambda **_: stopped)
+    with pytest.raises(TaskAwaitingInput):
+        task().execute(asking)
+    lines = asked[0]["body"].splitlines()
+    (table,) = [n for n, line in enumerate(lines) if line.startswith("| server | name | instance | state |")]
+    assert lines[table - 1] == ""
+    assert lines[table + 1].replace("-", "").replace("|", "").split() == []
+    rows = [line for line in lines[table + 2 :] if line.startswith("| `s-") and "`i-" in line]
+    assert {row.split(" | ")[0].strip("| `") for row in rows} == set(DATABASE)
+    assert all("| `db-" in row and "| `stopped` |" in row for row in rows)
+    assert "| `warning` | `LEFTOVER_DRILL_INSTANCE` | `the run` |  | Server \\*s-1\\* has one. |" in lines
+    assert "```" not in asked[0]["body"]
 
 
 def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
-    begin: Begin, asked: list[dict[str, Any]]
+    begin: Begin, asked: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A retry of the task sends no second notification."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "tests.*")
     Noted.said = []
     launched(begin(ASK, notifications=noted()))
     for _ in range(2):
@@ -379,7 +409,8 @@ def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:
     (job,) = run.launch().jobs
     with pytest.raises(TaskAwaitingInput):
         task().execute(context())
-    assert f"1 job(s) are still live and may launch more instances: {job}" in asked[0]["body"]
+    told = f"1 job(s) are still live and may launch more instances: {job}."
+    assert shown.markdown_sentence(told) in asked[0]["body"]
 
 
 def test_keep_is_recorded_with_who_and_why(begin: Begin) -> None:

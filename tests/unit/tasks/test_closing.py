@@ -191,7 +191,7 @@ def doubts(states: dict[str, str | None] | None = None, code: type[DrillError] =
     with pytest.raises(AirflowFailException) as failed:
         verdict(states)
     first, *lines = str(failed.value).splitlines()
-    assert first == f"[{code.code}] The drill did not pass:"
+    assert first.startswith(f"[{code.code}] The drill did not pass:")
     assert lines[-1] == f"What to do: {code.remedy}"
     return [line.removeprefix("- ") for line in lines[:-1]]
 
@@ -699,6 +699,84 @@ def test_a_job_that_may_be_the_run_s_is_red(proven: Ledger, fields: dict[str, An
     assert "Their instances were not touched and cost money" in doubt
 
 
+# --- the verdict: how to go on ----------------------------------------------------------------------------
+
+
+def failed_verdict(states: dict[str, str | None]) -> str:
+    """The failure of a verdict after these states."""
+    with pytest.raises(AirflowFailException) as failed:
+        verdict(states)
+    return str(failed.value)
+
+
+def test_the_verdict_names_the_cause_and_its_remedy(
+    proven: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In its first line, and at its end. The log also says whether everything is terminated."""
+    gate = "wave_database.wait_until_launched"
+    failure = FailureRecord(code="SERVER_LAUNCH_FAILED", message="1 of 2.", remedy="Raise the quota.")
+    proven.save_failure(gate, failure)
+    text = failed_verdict({gate: "failed"}).splitlines()
+    assert text[0] == f"[DRILL_FAILED] The drill did not pass: SERVER_LAUNCH_FAILED in {gate}."
+    assert text[1] == f"- {gate} failed: [SERVER_LAUNCH_FAILED] 1 of 2."
+    assert text[-1] == "What to do: Raise the quota."
+    log = capsys.readouterr().out
+    assert (
+        log.index(text[0])
+        < log.index("Everything terminated: yes: all 4 instance(s), proven")
+        < log.index(text[-1])
+    )
+    assert log.count("Raise the quota.") == 1
+
+
+def test_the_verdict_names_every_remedy_and_the_first_failure_as_the_cause(proven: Ledger) -> None:
+    """What clean-up has left costs money, so its remedy must not be hidden behind that of the wave."""
+    for task_id, remedy in (
+        ("terminate", "Terminate i-1."),
+        ("wave_application.validate", "Mount the disk."),
+    ):
+        proven.save_failure(task_id, FailureRecord(code="X", message="x", remedy=remedy))
+    text = failed_verdict({"terminate": "failed", "wave_application.validate": "failed"})
+    assert "The drill did not pass: X in wave_application.validate.\n" in text
+    assert text.endswith(
+        "What to do: - wave_application.validate: Mount the disk.\n- terminate: Terminate i-1."
+    )
+
+
+def test_a_code_of_the_verdict_s_own_keeps_its_remedy(proven: Ledger) -> None:
+    """The failures of tasks come after it."""
+    proven.save_losses(
+        (
+            Loss(
+                wave="database",
+                server_id=A,
+                name="db",
+                optional=False,
+                instance_id="i-1",
+                what="is gone",
+                last_seen=NOW,
+                found_at=NOW,
+                by="a job",
+            ),
+        )
+    )
+    proven.save_failure("terminate", FailureRecord(code="X", message="x", remedy="Terminate i-1."))
+    text = failed_verdict({"terminate": "failed"})
+    assert text.endswith(f"What to do: {RecoveryInstanceLost.remedy}\n- terminate: Terminate i-1.")
+
+
+def test_a_pass_is_logged_with_measures_scope_and_record(
+    proven: Ledger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The answer comes first."""
+    verdict_after({"not_met": [], "hash": "abc", "id": "orders-000001", "path": "/e/1.json"})
+    log = capsys.readouterr().out
+    places = [
+        log.index(each) for each in ("The drill passed", "RTO, to the", "Scope: full", "/e/1.json", "abc")
+    ]
+    assert places == sorted(places)
+
+
 # --- objectives -------------------------------------------------------------------------------------------
 
 RTO = {"code": "RTO_MISSED", "says": "the RTO was missed"}
@@ -720,7 +798,9 @@ def test_a_missed_objective_is_told_with_the_pass(proven: Ledger, capsys: pytest
         "The drill passed, but the RTO was missed. 4 server(s) launched in 2 wave(s); all of them are "
         "terminated."
     )
-    assert "An objective of the plan was missed: the RTO was missed." in capsys.readouterr().out
+    log = capsys.readouterr().out
+    assert log.count("the RTO was missed") == 1
+    assert "warning" in next(line for line in log.splitlines() if "the RTO was missed" in line).lower()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,14 @@ from airflow.sdk.execution_time.comms import ErrorResponse
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from drs.errors import AirflowUnavailable, DrillFailed, DrsUnavailable, PlanChanged, ServerConflict
+from drs.errors import (
+    BEFORE_CLEAN_UP,
+    AirflowUnavailable,
+    DrillFailed,
+    DrsUnavailable,
+    PlanChanged,
+    ServerConflict,
+)
 from drs.run.ledger import Ledger
 from drs.run.records import FailureRecord, Resolution, WaveResolution
 from drs.tasks import drill_task
@@ -190,6 +197,26 @@ def test_what_a_retry_can_help_is_left_to_airflow_s_retries(ledger: Ledger, erro
     assert failure.code == "DRS_UNAVAILABLE"
 
 
+def test_a_task_that_is_cleared_once_airflow_answers_succeeds(ledger: Ledger) -> None:
+    """As the remedy says. The reason of the try before is forgotten."""
+    with pytest.raises(AirflowException, match="clear it once the API answers"):
+        FakeTask(AirflowUnavailable("Airflow's API did not answer.")).execute(make_context())
+    cleared = make_context()
+    cleared["ti"].try_number = 2
+    assert FakeTask("done").execute(cleared) == "done"
+    assert ledger.failure(FakeTaskInstance.task_id) is None
+
+
+def test_a_refusal_that_has_no_code_of_its_own_says_what_to_do(ledger: Ledger) -> None:
+    """Airflow may try the task again, as it would after any error that nobody knows."""
+    with pytest.raises(AirflowException, match=r"DRILL_FAILED.*AWS refused a value of the request") as raised:
+        FakeTask(refusal("ValidationException")).execute(make_context())
+    assert not isinstance(raised.value, AirflowFailException)
+    failure = ledger.failure(FakeTaskInstance.task_id)
+    assert failure is not None
+    assert failure.remedy.endswith(f"Then, {BEFORE_CLEAN_UP}")
+
+
 def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) -> None:
     """The message names the task that made the call."""
     with pytest.raises(AirflowFailException, match=r"ACCESS_DENIED.*wave_database\.start_recovery"):
@@ -203,7 +230,6 @@ def test_a_refusal_of_drs_is_coded_where_it_was_not_explained(ledger: Ledger) ->
         LookupError("no record"),
         AirflowSkipException("left out"),
         TaskDeferred(trigger=FakeTrigger(), method_name="resume"),
-        refusal("ValidationException"),
     ],
 )
 def test_what_has_no_code_passes_through(ledger: Ledger, error: BaseException) -> None:

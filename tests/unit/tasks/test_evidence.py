@@ -28,7 +28,7 @@ from drs.tasks.operators import evidence as module
 from drs.tasks.operators.evidence import DrsDrillEvidenceOperator, software
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.version import VERSION
 from simulator.engine.faults import InternalError
 from tests.unit.drill import APPLICATION, DATABASE, NOW, after, make_event, make_plan, make_run
@@ -311,6 +311,18 @@ def test_evidence_that_cannot_be_written_fails_the_task(
     failure = drilled.ledger.failure("wave_database.start_recovery")  # the id of every task in these tests
     assert failure is not None
     assert failure.code == "EVIDENCE_INCOMPLETE"
+
+
+def test_evidence_is_written_by_the_cleared_task_once_its_place_is_there(
+    drilled: SimulatedDrill, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the remedy says."""
+    with monkeypatch.context() as wrong:
+        wrong.setenv("AIRFLOW__DRS__EVIDENCE_PATH", "/proc/nowhere")
+        with pytest.raises(AirflowException, match="Then clear the task 'evidence'"):
+            execute(drilled)
+    assert execute(drilled)["result"] == "passed"
+    assert record_in(folder).result == "passed"
 
 
 def test_a_chain_that_was_touched_fails_the_task_at_once(drilled: SimulatedDrill, folder: Path) -> None:

@@ -18,9 +18,9 @@ from botocore.exceptions import (
 )
 from botocore.stub import ANY, Stubber
 
-from drs.aws.access_denied import denied_action
-from drs.aws.call_errors import error_code, explain, retry_after
+from drs.aws.call_errors import error_code, explain, meaning, retry_after, unexplained
 from drs.errors import Code
+from drs.explain import explain_failure
 from drs.tasks.hook import DrsHook
 from tests.unit.drill import NOW
 
@@ -195,25 +195,103 @@ def test_a_refusal_becomes_the_failure_that_it_stands_for(
         assert "to start s-1" in failure.message
 
 
-@pytest.mark.parametrize(
-    ("message", "action"),
-    [
-        (DENIAL.format("drs:StartRecovery"), "drs:StartRecovery"),
-        ("is not authorized to perform ec2:RunInstances", "ec2:RunInstances"),
-        ("(AccessDenied) when calling the DescribeJobs operation: no", "drs:DescribeJobs"),
-        ("no", None),
-    ],
-)
-def test_the_missing_action_is_read_from_the_message(message: str, action: str | None) -> None:
-    """AWS's message names it; otherwise it is the action of the call."""
-    assert denied_action(message) == action
-
-
 def test_a_missing_permission_is_told_as_a_statement_to_paste() -> None:
     """The statement has the action that AWS named, which may differ from the call's own."""
     failure = explain(refusal("AccessDeniedException", DENIAL.format("ec2:CreateTags")), "to start s-1")
     assert failure is not None
     assert '{"Effect": "Allow", "Action": ["ec2:CreateTags"], "Resource": "*"}' in failure.remedy
+
+
+def called(operation: str, code: str, message: str = "no", **fields: Any) -> ClientError:
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": 400, "HTTPHeaders": {}},
+        **fields,
+    }
+    return ClientError(response, operation)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (
+            called(
+                "DescribeJobLogItems", "ResourceNotFoundException", resourceType="Job", resourceId="drsjob-1"
+            ),
+            None,
+        ),
+        (called("DescribeJobLogItems", "ResourceNotFoundException", "Job drsjob-1 not found"), None),
+        (
+            called(
+                "TerminateRecoveryInstances", "ResourceNotFoundException", resourceType="RecoveryInstance"
+            ),
+            None,
+        ),
+        (
+            called("TagResource", "ResourceNotFoundException", f"Source server {server(1)} not found"),
+            Code.SOURCE_SERVER_NOT_FOUND,
+        ),
+        (
+            called("StartRecovery", "ResourceNotFoundException", resourceType="SourceServer"),
+            Code.SOURCE_SERVER_NOT_FOUND,
+        ),
+    ],
+)
+def test_only_a_missing_source_server_is_a_source_server_that_is_not_found(
+    error: ClientError, code: Code | None
+) -> None:
+    """A job, a recovery instance or a snapshot that DRS does not know is not told as one."""
+    failure = explain(error, "to look")
+    assert (failure and failure.code) == code
+    if failure is None:
+        assert unexplained(error, "to look").code is Code.DRILL_FAILED
+        assert str(error) in unexplained(error, "to look").message
+
+
+@pytest.mark.parametrize(
+    ("operation", "action"),
+    [
+        ("DescribeSubnets", "ec2:DescribeSubnets"),
+        ("PutMetricData", "cloudwatch:PutMetricData"),
+        ("Publish", "sns:Publish"),
+        ("GetRole", "iam:GetRole"),
+    ],
+)
+def test_the_denial_of_another_service_is_not_told_as_drs_s(operation: str, action: str) -> None:
+    """The statement has the service's own prefix."""
+    failure = explain(called(operation, "AccessDenied", "Access Denied"), "to look")
+    assert failure is not None
+    assert f'"Action": ["{action}"]' in failure.remedy
+    assert "drs:" not in failure.remedy
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        called("DescribeJobs", "UnrecognizedClientException"),
+        called("DescribeJobs", "InvalidClientTokenId"),
+        called("DescribeInstances", "AuthFailure"),
+        EndpointConnectionError(endpoint_url="https://drs.us-est-1.amazonaws.com"),
+    ],
+    ids=error_code,
+)
+def test_a_wrong_region_is_named_as_a_possible_cause(error: ClientError | BotoCoreError) -> None:
+    """Opt-in Regions and misspelt ones are told by the same table as inside a job."""
+    failure = explain(error, "to look")
+    assert failure is not None
+    assert "Region" in failure.remedy
+    assert "opt-in" in failure.message + failure.remedy
+
+
+def test_a_policy_of_the_organisation_is_not_corrected_in_the_role() -> None:
+    """The same denial is told in the same words inside a job and of a direct call."""
+    message = DENIAL.format("drs:StartRecovery") + " because no service control policy allows the action"
+    error = called("StartRecovery", "AccessDeniedException", message)
+    failure = explain(error, "to start s-1", then="Then clear this task.")
+    assert failure is not None
+    assert failure.remedy == f"{meaning(error).remedy} Then clear this task."
+    assert "Add this statement" not in failure.remedy
+    assert explain_failure(message, []).remedy == meaning(error).remedy
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from drs.tasks.triggers import (
     DrsJobStartedTrigger,
     DrsValidationTrigger,
 )
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 from tests.unit.tasks.large_aws import JOBS, SERVERS, LargeAws, instance_id, job_id, numbers_of, server_id
 from tests.unit.tasks.loop_monitor import LoopMonitor
@@ -43,11 +43,14 @@ OWN = own_checks.__name__
 SLOW_TO_IMPORT = """\
 import time
 
+from drs.validation import drs_check
+
 ends = time.thread_time() + 0.15
 while time.thread_time() < ends:
     pass
 
 
+@drs_check
 def says(server):
     return server.name
 """

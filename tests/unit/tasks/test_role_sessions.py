@@ -23,7 +23,7 @@ from drs.tasks.hook import DrsHook
 from drs.tasks.operators.preflight import clients
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import utc_now
+from drs.text.times import utc_now
 
 PARAMETERS = {"aws_conn_id": "aws_dr", "region_name": "eu-central-1", "verify": None, "botocore_config": None}
 STS_REPLY = """\

@@ -22,6 +22,7 @@ PLAN = make_plan(objectives={"rto": "1h"}, notifications=noted(text="{{ drs.mess
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch, xcom: Any) -> list[Any]:
     monkeypatch.setattr(rto_alarm, "_XComStore", lambda dag_id, run_id: xcom)
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "tests.*")
     Noted.said = []
     return Noted.said
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.execution_time import macros
 from moto import mock_aws
 
 from drs.errors import DrillFailed, DrsUnavailable
@@ -34,6 +37,12 @@ from tests.unit.task_harness import make_context
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:drills"
 HERE = "tests.unit.tasks.test_send_messages"
 FAILURE = FailureRecord(code="SERVER_LAUNCH_FAILED", message="no capacity")
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans may name the notifiers below, and some that do not exist."""
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*, tests.*, no.such.*, builtins.dict")
 
 
 class Noted(BaseNotifier):
@@ -96,6 +105,52 @@ def test_a_notifier_fills_its_own_templates_from_the_notice(ledger: Ledger, said
     assert second["a"].startswith("111122223333 us-east-1 http")
 
 
+HOSTILE = [
+    "{{ macros.uuid.os.system('touch TOUCHED') }}",
+    "{{ conn.aws_default.password }}",
+    "{{ var.value.get('drs_installation') }}",
+    "{{ ti.xcom_push(key='run', value=1) }}",
+    "{{ dag.get_template_env().globals }}",
+    "{{ self._TemplateReference__context.environment.add_extension('armed_extension.Any') }}",
+    "{{ drs.__class__.__init__.__globals__ }}",
+    "{{ drs.message.__class__.__mro__[1].__subclasses__() }}",
+]
+"""What a template could do that sees Airflow's objects, or that leaves the sandbox."""
+
+
+@pytest.mark.parametrize("template", HOSTILE)
+def test_a_template_of_a_plan_runs_no_code_and_reads_no_secret(
+    ledger: Ledger, said: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    """It sees the notice, and texts such as the run's id. A plan is configuration, and not code."""
+    touched = tmp_path / "touched"
+    (tmp_path / "armed_extension.py").write_text(f"open({str(touched)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "armed_extension", raising=False)
+    seen: Any = {
+        **context("begin"),
+        "macros": macros,
+        "conn": Secrets(),
+        "var": Secrets(),
+        "run_id": "manual__1",
+    }
+    begin(ledger, noted(text=f"{{{{ run_id }}}} {template}".replace("TOUCHED", str(touched))))
+    pushed: list[Any] = []
+    seen["ti"].xcom_push = lambda **value: pushed.append(value)
+    notify_start(seen, ledger)
+    assert (touched.exists(), pushed) == (False, [])
+    # A template that cannot be filled is a failure of its notifier; one that gives nothing is sent.
+    assert said in ([], ["manual__1 "])
+    assert bool(ledger.notes("begin")) == (said == [])
+
+
+class Secrets:
+    """Stands in for Airflow's connections and Variables."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"read {name}")
+
+
 def test_braces_in_what_is_told_are_text(ledger: Ledger, said: list[Any]) -> None:
     """A reason, or an error of DRS, must never run as a template."""
     begin(ledger, noted(text="{{ drs.message }}"), reason="{{ 6 * 7 }} {% raise")
@@ -125,7 +180,10 @@ def test_sns_is_told_in_the_region_of_its_arn(ledger: Ledger) -> None:
     [
         (f"{HERE}.Nobody", "AttributeError"),
         ("no.such.Module", "ModuleNotFoundError"),
-        ("builtins.dict", "TypeError: builtins.dict is not an Airflow notifier: it makes a dict"),
+        (
+            "builtins.dict",
+            "InvalidField: [INVALID_FIELD] builtins.dict is not an Airflow notifier, so it was",
+        ),
     ],
 )
 def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
@@ -136,7 +194,31 @@ def test_a_failing_notifier_is_noted_and_the_next_one_is_used(
     notify_start(context("begin"), ledger)
     (note,) = ledger.notes("begin")
     assert note.startswith(f"Notice 'started' by notifier {notifier} failed: {cause}")
-    assert f"{note}. The run goes on." in caplog.text
+    assert f"{note.rstrip('.')}. The run goes on." in caplog.text
+    assert said == ["DRILL of orders: begun"]
+
+
+def test_a_notifier_that_is_not_allowed_is_neither_imported_nor_called(
+    ledger: Ledger, said: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other notifiers are used, and the run goes on. Preflight then refuses the plan."""
+    (tmp_path / "armed_notifier.py").write_text("raise SystemExit")
+    monkeypatch.syspath_prepend(tmp_path)
+    touched = tmp_path / "touched"
+    begin(
+        ledger,
+        noted(
+            {"notifier": "armed_notifier.Notifier"},
+            {"notifier": "subprocess.Popen", "parameters": {"args": ["touch", str(touched)]}},
+        ),
+    )
+    notify_start(context("begin"), ledger)
+    assert [note.split(" failed: ")[1].split(".")[0] for note in ledger.notes("begin")] == [
+        "InvalidField: [INVALID_FIELD] The notifier armed_notifier",
+        "InvalidField: [INVALID_FIELD] The notifier subprocess",
+    ]
+    assert "armed_notifier" not in sys.modules
+    assert not touched.exists()
     assert said == ["DRILL of orders: begun"]
 
 

@@ -30,12 +30,13 @@ from simulator.engine.faults import AccessDenied as AccessDeniedFault
 from simulator.engine.faults import LaunchFailed, NoRecoveryInstanceId, StuckConversion, StuckPending
 from simulator.engine.timings import Timings
 from simulator.engine.world import Process
-from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan
+from tests.unit.drill import APPLICATION, DATABASE, MemoryStore, make_event, make_plan, make_run
 from tests.unit.simulated import REGION, SimulatedDrill
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
 
 Begin = Callable[..., SimulatedDrill]
 A, B = DATABASE
+HOUR = dt.timedelta(hours=1)
 ONE_OPTIONAL = {
     "protection_groups": {
         "spare": {"source_servers": [A], "optional": True},
@@ -290,7 +291,7 @@ def test_a_launched_server_s_times_and_the_age_of_its_data_are_recorded(begin: B
 def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting: bool) -> None:
     """The message quotes DRS. The other server's result is recorded too, and the gate stays closed."""
     run = begin(launch={"jobs": "per_wave"})
-    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="No capacity in zone a"))
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error="Something odd in zone a"))
     run.launch()
     (job,) = run.drills()
     with pytest.raises(AirflowFailException, match="SERVER_LAUNCH_FAILED"):
@@ -298,7 +299,7 @@ def test_a_failed_server_in_a_completed_job_fails_the_wave(begin: Begin, waiting
     assert job.status == "COMPLETED"
     told = failure(run).message
     assert told == (
-        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: No capacity in zone a"
+        f"Wave database: 1 of 2 servers did not launch. {A} (db-1) in job {job.id}: Something odd in zone a"
     )
     outcome = run.ledger.outcome("database")
     assert outcome is not None
@@ -328,7 +329,7 @@ def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
     lines = told.splitlines()
     explanation = explain_failure(raw, [])
     assert lines[0] == f"{A} (db-1) in job {job.id}"
-    assert [line.split()[-1] for line in lines[1:-4]] == [
+    assert [line.split()[-1] for line in lines[1:-3]] == [
         "JOB_START",
         "SNAPSHOT_START",
         "SNAPSHOT_END",
@@ -338,10 +339,9 @@ def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
         "LAUNCH_FAILED",
         "JOB_END",
     ]
-    assert lines[-4:] == [
+    assert lines[-3:] == [
         f"  raw error: {raw}",
         f"  cause: {explanation.cause}",
-        f"  what to do: {explanation.remedy}",
         f"  retry: {explanation.retry}",
     ]
     assert record.message == (
@@ -349,7 +349,8 @@ def test_the_log_of_a_failed_wave_ends_with_what_a_reader_needs(
         f"EC2 has no capacity for the instance type ({raw})"
     )
     log = capsys.readouterr().out
-    assert log.index(lines[-1]) < log.index("[SERVER_LAUNCH_FAILED]") < log.index("What to do: Launch again")
+    assert log.index("[SERVER_LAUNCH_FAILED]") < log.index(lines[-1]) < log.index("What to do: Launch again")
+    assert log.count(explanation.remedy) == 1
 
 
 def test_servers_that_failed_for_one_cause_are_told_together(begin: Begin) -> None:
@@ -381,6 +382,87 @@ def test_a_permission_that_drs_lacked_inside_the_job_is_access_denied(begin: Beg
     assert '"Action": ["ec2:RunInstances"]' in failure(run).remedy
 
 
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        ("You are not authorized to perform: ec2:RunInstances", "ACCESS_DENIED"),
+        (
+            "User: arn:aws:sts::111122223333:assumed-role/drs/x is not authorized to perform: "
+            "ec2:RunInstances "
+            "because no service control policy allows the ec2:RunInstances action",
+            "ACCESS_DENIED",
+        ),
+        ("VcpuLimitExceeded: 32", "SERVER_LAUNCH_FAILED"),
+    ],
+    ids=["role", "organisation", "quota"],
+)
+def test_a_failed_launch_is_repeated_as_its_remedy_says(begin: Begin, raw: str, code: str) -> None:
+    """To clear the gate alone judges the same job again. To clear the wave's start_recovery, with the tasks
+    after it, launches again what did not launch, and nothing else.
+    """
+    run = begin(launch={"jobs": "per_wave"})
+    run.simulation.arm(LaunchFailed(kind="launch_failed", servers=(A,), raw_error=raw, count=1))
+    run.launch()
+    for _ in range(2):
+        with pytest.raises(AirflowFailException, match=code):
+            pass_gate(DrsJobLaunchedSensor, run)
+    told = failure(run).remedy
+    assert told.endswith(sensors.THEN_LAUNCH_AGAIN)
+    assert "clear this wave's start_recovery with all tasks after it" in told
+    assert "clear this task" not in told
+    run.launch(retry=True)
+    servers = pass_gate(DrsJobLaunchedSensor, run)
+    assert [server["launched"] for server in servers] == [True, True]
+    assert [job.server_ids for job in run.drills()] == [[A, B], [A]]
+
+
+def begin_another(run: SimulatedDrill) -> None:
+    """A new run of the plan, which has passed preflight."""
+    run.run = make_run(run.plan, run_id="manual__2", token="fedcba9876543210", began_at=run.clock.now())
+    assert isinstance(run.store, MemoryStore)
+    run.store.values.clear()
+    run.ledger.save_run(run.run)
+    waves = {name: WaveResolution(servers=tuple(run.resolved(name))) for name in run.run.waves}
+    run.ledger.save_resolution(Resolution(waves=waves))
+
+
+@pytest.mark.parametrize(
+    ("gate", "fault", "code"),
+    [
+        (DrsJobStartedSensor, StuckPending(kind="stuck_pending", seconds=HOUR), "JOB_START_TIMEOUT"),
+        (DrsJobLaunchedSensor, StuckConversion(kind="stuck_conversion", seconds=HOUR), "JOB_TIMEOUT"),
+    ],
+    ids=["JOB_START_TIMEOUT", "JOB_TIMEOUT"],
+)
+def test_a_new_run_is_started_once_a_late_job_has_ended(
+    begin: Begin, gate: Any, fault: Any, code: str
+) -> None:
+    """As the remedy says: before that, the job holds its servers."""
+    run = begin(launch={"jobs": "per_wave", "start_timeout": "2m", "job_timeout": "10m"})
+    armed = run.simulation.arm(fault)
+    run.launch()
+    with pytest.raises(AirflowFailException, match=code):
+        pass_gate(gate, run)
+    assert failure(run).remedy.endswith(sensors.ONCE_ENDED)
+    run.finish_jobs()
+    run.simulation.disarm(armed.id)
+    begin_another(run)
+    run.launch()
+    assert [server["launched"] for server in pass_gate(DrsJobLaunchedSensor, run)] == [True, True]
+
+
+def test_a_new_run_is_started_after_somebody_has_ended_an_instance(begin: Begin) -> None:
+    """As the remedy of RECOVERY_INSTANCE_LOST says."""
+    run = begin(launch={"jobs": "per_wave"})
+    run.launch()
+    pass_gate(DrsJobLaunchedSensor, run)
+    run.hook.terminate_recovery_instances([next(iter(run.instances()))])
+    run.finish_jobs()
+    begin_another(run)
+    run.launch()
+    assert [server["launched"] for server in pass_gate(DrsJobLaunchedSensor, run)] == [True, True]
+
+
 def test_an_optional_server_that_failed_is_a_warning(
     begin: Begin, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,7 +479,7 @@ def test_an_optional_server_that_failed_is_a_warning(
     log = capsys.readouterr().out
     assert "not launched (optional)" in log
     assert re.search(rf"\[warning  \] {A} \(db-1\) in job drsjob-\w+: No capacity", log)
-    assert "What to do: Read the raw error" in log
+    assert f"What to do: {explain_failure('No capacity', []).remedy}" in log
 
 
 def test_a_launch_without_any_instance_is_a_failure(begin: Begin) -> None:

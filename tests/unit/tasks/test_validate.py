@@ -175,7 +175,7 @@ def test_the_checks_that_the_plan_asks_are_made_too(
     assert {server.job_id for server in own_checks.asked} == {run.drills()[0].id}
     log = capsys.readouterr().out
     assert f"{python} of {A} (db-1): passed after 0 s: db-1: all is well" in log
-    table = log[log.index("Validation of wave database:") :].splitlines()
+    table = log[log.index("Wave database: 5 of 5 checks of 2 server(s) passed.") :].splitlines()
     assert table[1].split() == ["server", "name", "check", "result", "seen", "took"]
     assert f"{A}  db-1  {python}" in table[4]
 
@@ -201,10 +201,11 @@ def test_a_check_that_fails_makes_the_drill_red_and_says_all(
     assert details.splitlines()[0].split() == ["server", "name", "check", "result", "seen", "took"]
     assert f"{A}  db-1  {check}  FAILED  {seen}  60 s" in details
     assert ALWAYS not in details
-    assert f"{check} of {A} (db-1) printed:\nLookupError: 42 orders are missing\nof 1000" in details
+    assert f"{check} of {A} (db-1) printed:\n  | LookupError: 42 orders are missing\n  | of 1000" in details
     assert run.ledger.reached("database", "validated") is None
     log = capsys.readouterr().out
-    assert log.index("Validation of wave database:") < log.index("What happened:") < log.index("[VALIDATION_")
+    assert log.index("[VALIDATION_FAILED] Wave") < log.index("  FAILED  ") < log.index("What to do: ")
+    assert log.count(f"{A}  db-1  {check}") == 1
 
 
 def test_many_failed_checks_are_told_in_full_by_the_table_alone(begin: Begin) -> None:

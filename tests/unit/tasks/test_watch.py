@@ -137,6 +137,7 @@ def watched(
     plans = tmp_path / "plans"
     plans.mkdir()
     monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(plans))
+    monkeypatch.setenv("AIRFLOW__DRS__ALLOWED_NOTIFIERS", "airflow.*, tests.*, no.such.*")
     monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_PATH", str(tmp_path / "evidence"))
     Noted.said = []
 
@@ -262,7 +263,7 @@ def test_what_a_deleted_dag_has_left_is_red_and_by_default_stays(watched: Watch)
     for _ in range(2):
         failure = seen.look()
         assert failure.startswith(f"[ORPHANED_DRILL_INSTANCE] 2 drill instance(s) of plan orders, run {RUN}")
-        assert f"`python -m drs cleanup orders --run '{RUN}'`" in failure
+        assert f"`python -m drs cleanup orders --run {RUN}`" in failure
         hour(seen)
     assert said() == ["ORPHANED_DRILL_INSTANCE: 2 drill instance(s) of orders left"]
     assert terminations(seen) == 0

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from drs.plan.checks import Check
 from drs.plan.model import Network
+from drs.run.own_code import AllowedCode
 from drs.run.records import CheckResult
 from drs.validation.checks import look_at
 from drs.validation.observation import Observation
@@ -188,14 +189,24 @@ def validate(aws: FakeAws, wave: WaveToCheck, reported: list[CheckResult] | None
     return list(run(validating(), aws.pass_time))
 
 
-def look(aws: FakeAws, check: Mapping[str, Any], times: int = 1, **fields: Any) -> Observation:
-    """Look at server A for one check, and return what the last look saw; ``fields`` are the wave's."""
+def look(
+    aws: FakeAws,
+    check: Mapping[str, Any],
+    times: int = 1,
+    *,
+    allowed: AllowedCode | None = None,
+    **fields: Any,
+) -> Observation:
+    """Look at server A for one check, and return what the last look saw; ``fields`` are the wave's.
+
+    :param allowed: the functions that plans may name; by default only those that are marked
+    """
 
     async def looking() -> Observation:
         wave = make_wave(check, servers=1, **fields)
         subject = Subject(wave, wave.servers[0], WaveReader(wave.servers, aws, max_age=0))
         parsed = CHECK.validate_python(check)
-        once = look_at(subject, parsed.label, parsed)
+        once = look_at(subject, parsed.label, parsed, allowed or AllowedCode())
         for _ in range(times - 1):
             await once()
         return await once()

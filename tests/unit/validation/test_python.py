@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from drs.validation.server import LaunchedServer
+from drs.run.own_code import AllowedCode
+from drs.validation import LaunchedServer
 from tests.unit.validation import own_checks
 from tests.unit.validation.aws import JOB, A, FakeAws, instance, look, make_wave, validate
 
@@ -64,7 +65,6 @@ def test_what_the_function_raises_is_what_was_seen_and_may_pass_later(aws: FakeA
     [
         ("nowhere.to_be.found", "ModuleNotFoundError"),
         (f"{OWN}.forgotten", "AttributeError"),
-        (f"{OWN}.not_callable", "TypeError"),
     ],
 )
 def test_a_function_that_cannot_be_imported_fails_at_once(aws: FakeAws, function: str, why: str) -> None:
@@ -72,6 +72,26 @@ def test_a_function_that_cannot_be_imported_fails_at_once(aws: FakeAws, function
     seen = look(aws, {"type": "python", "function": function})
     assert (seen.passed, seen.final) == (False, True)
     assert seen.text.startswith(f"{function} cannot be imported here: {why}: ")
+
+
+@pytest.mark.parametrize("name", ["drops_the_table", "not_callable"])
+def test_what_is_not_marked_as_a_check_is_not_called(aws: FakeAws, name: str) -> None:
+    """It fails at once, and says how to allow it."""
+    own_checks.asked.clear()
+    seen = look(aws, named(name))
+    assert (seen.passed, seen.final, own_checks.asked) == (False, True, [])
+    assert seen.text.startswith(f"it was not called: {OWN}.{name} is not a")
+
+
+def test_a_function_of_the_standard_library_is_not_called(aws: FakeAws) -> None:
+    """``os.abort`` would end the process."""
+    assert "standard library" in look(aws, {"type": "python", "function": "os.abort"}).text
+
+
+def test_the_setting_allows_a_function_that_is_not_marked(aws: FakeAws) -> None:
+    """For functions of others, which cannot be marked."""
+    allowed = AllowedCode(checks=(f"{OWN}.drops_*",))
+    assert look(aws, named("drops_the_table"), allowed=allowed).text == "dropped"
 
 
 def test_a_function_that_hangs_is_given_up_at_its_time_out(aws: FakeAws) -> None:

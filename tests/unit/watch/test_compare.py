@@ -196,7 +196,7 @@ def test_what_an_ended_run_has_left_is_nobody_s(state: str) -> None:
     finding = only(compare([view(instance(job=launch()))], [], airflow(in_airflow(state)), hours(1)))
     assert finding.code == Code.ORPHANED_DRILL_INSTANCE
     assert f"the run has ended ({state})" in finding.message
-    assert f"`python -m drs cleanup orders --run '{RUN.run_id}'`" in finding.remedy
+    assert f"`python -m drs cleanup orders --run {RUN.run_id}`" in finding.remedy
     assert "i-1" in finding.details
     assert "drsjob-1" in finding.details
     assert "0.10 USD" in finding.details

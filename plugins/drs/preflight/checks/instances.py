@@ -11,7 +11,8 @@ from drs.preflight.inputs import PreflightInputs
 from drs.preflight.own_jobs import own_jobs
 from drs.preflight.servers import Servers
 from drs.run.other_drills import OtherDrill, why_held
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 
 def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:
@@ -41,7 +42,7 @@ def earlier_instances(facts: Facts, inputs: PreflightInputs, servers: Servers) -
                 code=Code.LEFTOVER_DRILL_INSTANCE,
                 seen=f"Server {label} has a drill's {_described(instance)}{_of_run(instance, facts)}. This "
                 f"launch replaces it.{'' if inputs.activity else _UNASKED}",
-                remedy="Nothing to do for this run. `python -m drs cleanup PLAN` removes what drills left.",
+                remedy=_to_remove(instance, facts, inputs),
                 severity="warning",
             )
         else:
@@ -75,6 +76,20 @@ def _held(instance: RecoveryInstance, facts: Facts, inputs: PreflightInputs, ser
 def _of_run(instance: RecoveryInstance, facts: Facts) -> str:
     run = OtherDrill(instance.instance_id, facts.launched_by.get(instance.job_id or ""), None).run
     return f", of {run}" if run else ""
+
+
+def _to_remove(instance: RecoveryInstance, facts: Facts, inputs: PreflightInputs) -> str:
+    """How a leftover is removed: by the command line if a run of a plan left it, else in DRS."""
+    nothing = "Nothing to do for this run: its launch replaces the instance. To remove it now:"
+    origin = OtherDrill(instance.instance_id, facts.launched_by.get(instance.job_id or ""), None).plan_and_run
+    if origin:
+        plan, run = origin
+        return f"{nothing} `python -m drs cleanup {shown.argument(plan)} --run {shown.argument(run)}`."
+    return (
+        f"{nothing} `aws drs terminate-recovery-instances --region {inputs.plan.target.region} "
+        f"--recovery-instance-ids {instance.instance_id}`. No run of a plan launched it, so `python -m drs "
+        "cleanup` leaves it alone: ask first whether somebody needs it."
+    )
 
 
 def _described(instance: RecoveryInstance) -> str:

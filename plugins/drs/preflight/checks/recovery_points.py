@@ -10,7 +10,7 @@ from drs.preflight.facts import Facts, Snapshot
 from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
-from drs.times import minute
+from drs.text.times import minute
 
 
 def recovery_points(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iterator[Finding]:

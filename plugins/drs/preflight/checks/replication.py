@@ -11,7 +11,8 @@ from drs.preflight.facts import Facts, SourceServer
 from drs.preflight.findings import Finding
 from drs.preflight.inputs import PreflightInputs
 from drs.preflight.servers import Servers
-from drs.times import minute
+from drs.text import shown
+from drs.text.times import minute
 
 AGENT_SILENT_AFTER = dt.timedelta(minutes=15)
 """An agent contacts DRS about every 10 minutes or more often: DisconnectSourceServer relies on that when it
@@ -26,7 +27,7 @@ def replication(facts: Facts, inputs: PreflightInputs, servers: Servers) -> Iter
         server = facts.servers[resolved.server_id]
         label = servers.label(server.server_id)
         if not server.is_continuous:
-            error = f" DRS's error: {server.error}." if server.error else ""
+            error = f" DRS's error: {shown.line(server.error)}." if server.error else ""
             finding = Finding.of(
                 UnhealthyServerReplication(
                     f"Replication of server {label} is {server.state}, not CONTINUOUS{_since(facts, server)}."

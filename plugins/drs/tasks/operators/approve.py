@@ -10,17 +10,27 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
+from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.errors import ApprovalRejected, ApprovalTimeout
 from drs.plan import Approval, Plan
 from drs.run.ledger import Ledger
-from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RECOVERY_APPROVAL, ApprovalRecord, RunRecord
+from drs.tasks import question_text
 from drs.tasks.drill_task import chosen_wave, coded_failures, run_ledger
-from drs.tasks.operators.preflight import FINDINGS_KEY
-from drs.tasks.operators.question import DrsQuestionOperator, answered
+from drs.tasks.operators.question import (
+    DrsQuestionOperator,
+    Facts,
+    InstancesNow,
+    answered,
+    findings_of_preflight,
+    look_at_instances,
+    server_names,
+)
+from drs.tasks.question_text import Medium
 from drs.tasks.standing import require_standing_before_question
-from drs.times import duration, utc_now
+from drs.text import shown
+from drs.text.times import duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -66,8 +76,7 @@ class _ApprovalOperator(DrsQuestionOperator):
         ledger.forget_approval(self.about)
         rule = self._rule(ledger, run)
         require_standing_before_question(ledger, run, self.log)
-        ti: Any = context["ti"]
-        findings = ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or []
+        facts = self._facts(context, ledger, run)
         passes = silence_approves(rule, run)
         self.subject = f"{run.execution_type} of plan {run.read_plan().name}: approve {self.what}?"
         self.defaults = [APPROVE] if passes else None
@@ -80,11 +89,27 @@ class _ApprovalOperator(DrsQuestionOperator):
             rule=rule,
             passes=passes,
             silence=f"{self.what} is {'approved' if passes else 'rejected'}",
-            facts=[
-                *_servers(ledger, self._waves(run)),
-                *_findings(findings, self._waves(run)),
-            ],
+            facts=facts,
         )
+
+    def _facts(self, context: Context, ledger: Ledger, run: RunRecord) -> Facts:
+        """The servers that are to be launched, what preflight found, and what the run has launched so far."""
+        findings, names = findings_of_preflight(context), server_names(ledger)
+        resolution, chosen = ledger.resolution(), self._waves(run)
+        waves = {name: resolution.waves.get(name) if resolution else None for name in chosen}
+        try:
+            seen = look_at_instances(ledger, run)
+        except (ClientError, BotoCoreError) as error:
+            seen = InstancesNow(notes=[f"AWS did not say how they are now: {shown.line(error)}."])
+        launched = bool(seen.instances or seen.live or seen.notes)
+
+        def facts(medium: Medium) -> Iterator[str]:
+            yield from question_text.servers(medium, waves)
+            yield from question_text.preflight(medium, findings, chosen)
+            if launched:
+                yield from question_text.instances_now(medium, seen.instances, names, seen.notes)
+
+        return facts
 
     @coded_failures
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -107,9 +132,10 @@ class _ApprovalOperator(DrsQuestionOperator):
         record = answer.model_copy(update={"approved": answer.approved and may})
         ledger.save_approval(self.about, record)
         if not may:
+            named = ", ".join(map(shown.line, rule.approvers))
             raise ApprovalRejected(
                 f"The answer about {self.what} came from somebody who may not answer "
-                f"({answered(record)}); the plan's approvers are {', '.join(rule.approvers)}.",
+                f"({answered(record)}); the plan's approvers are {named}.",
                 remedy="Clear this task with all tasks after it, and have one of the named approvers answer.",
             )
         if not record.approved:
@@ -177,22 +203,3 @@ def recovery_approval(plan: Plan) -> Approval:
 def silence_approves(rule: Approval, run: RunRecord) -> bool:
     """Whether no answer in time counts as approval. In a real recovery it never does."""
     return rule.on_timeout == "approve" and run.is_drill
-
-
-def _servers(ledger: Ledger, waves: Sequence[str]) -> Iterator[str]:
-    resolution = ledger.resolution()
-    yield "\n**Servers**\n"
-    for name in waves:
-        wave = resolution.waves.get(name) if resolution else None
-        servers = wave.servers if wave else ()
-        listed = ", ".join(f"{server.server_id} ({server.name})" for server in servers)
-        yield f"- wave {name}, {len(servers)}: {listed or 'none'}"
-
-
-def _findings(findings: Sequence[dict[str, Any]], waves: Sequence[str]) -> Iterator[str]:
-    concerned = [finding for finding in findings if finding["wave"] is None or finding["wave"] in waves]
-    yield "\n**What preflight found**\n"
-    for finding in concerned:
-        yield f"- {finding['severity']} [{finding['code']}] {finding['seen']}"
-    if not concerned:
-        yield "- nothing"

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from drs.cleanup.drill_instances import drill_instances, with_types
-from drs.cleanup.prices import cost_listing
 from drs.errors import ApprovalRejected
 from drs.plan import Approval
-from drs.run.ledger import Ledger
-from drs.run.records import CLEANUP_APPROVAL, InstanceRecord, RunRecord
+from drs.run.records import CLEANUP_APPROVAL, RunRecord
+from drs.tasks import question_text
 from drs.tasks.drill_task import coded_failures, run_ledger
-from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.identity import find_run
-from drs.tasks.operators.question import DrsQuestionOperator, answered
+from drs.tasks.operators.question import (
+    DrsQuestionOperator,
+    Facts,
+    InstancesNow,
+    answered,
+    findings_of_preflight,
+    look_at_instances,
+    server_names,
+)
+from drs.tasks.question_text import Medium
 from drs.tasks.standing import require_standing_before_question
-from drs.times import utc_now
+from drs.text import shown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -46,11 +52,11 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
         if why := _need_not_ask(run):
             raise AirflowSkipException(why)
         require_standing_before_question(ledger, run, self.log)
-        instances, live, no_price = _left(ledger, run)
-        if not (instances or live):
+        seen = look_at_instances(ledger, run)
+        if not (seen.instances or seen.live):
             raise AirflowSkipException("This run has no drill instances, so there is nothing to ask about.")
         rule = run.read_plan().cleanup
-        what = f"the {len(instances)} drill instance(s) of this run"
+        what = f"the {len(seen.instances)} drill instance(s) of this run"
         self.subject = f"Drill of plan {run.read_plan().name}: terminate {what}?"
         self._ask(
             context,
@@ -61,10 +67,7 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
             rule=Approval(timeout=rule.approval_timeout, on_timeout="approve", approvers=rule.approvers),
             passes=True,
             silence="the instances are terminated",
-            facts=[
-                *_instance_lines(instances, run, no_price),
-                *_live_lines(live),
-            ],
+            facts=_facts(run, seen, server_names(ledger), findings_of_preflight(context)),
         )
 
     @coded_failures
@@ -77,10 +80,10 @@ class DrsApproveCleanupOperator(DrsQuestionOperator):
         approvers = ledger.run().read_plan().cleanup.approvers
         record, may = self._answer(context, event, yes=TERMINATE, approvers=approvers)
         if not may:
+            named = ", ".join(map(shown.line, approvers))
             raise ApprovalRejected(
-                f"The answer about clean-up came from somebody who may not answer "
-                f"({answered(record)}); the plan's approvers are {', '.join(approvers)}. The instances "
-                "are terminated.",
+                f"The answer about clean-up came from somebody who may not answer ({answered(record)}); the "
+                f"plan's approvers are {named}. The instances are terminated.",
                 remedy="In the next run, have one of the named approvers answer.",
             )
         ledger.save_approval(CLEANUP_APPROVAL, record)
@@ -107,33 +110,18 @@ def _need_not_ask(run: RunRecord) -> str | None:
     return None
 
 
-def _left(ledger: Ledger, run: RunRecord) -> tuple[list[InstanceRecord], list[str], str | None]:
-    """The run's instances, its jobs that are still live, and why the cost of the instances is not known."""
-    launches = [launch for wave in run.waves if (launch := ledger.launch(wave))]
-    jobs = frozenset[str]().union(*(launch.all_job_ids for launch in launches))
-    if not jobs:
-        return [], [], None
-    servers = {server for launch in launches for call in launch.calls for server in call.servers}
-    target = run.read_plan().target
-    hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
-    live = [job.job_id for job in hook.describe_jobs(jobs) if job.live]
-    instances, no_price = with_types(drill_instances(hook, servers, jobs), Ec2Instances(hook=hook))
-    return instances, live, no_price
+def _facts(
+    run: RunRecord, seen: InstancesNow, names: Mapping[str, str], findings: Sequence[Mapping[str, Any]]
+) -> Facts:
+    """The instances as they are now, what it means to keep them, and what preflight warned of."""
+    command = f"python -m drs cleanup {run.read_plan().name} --run {shown.argument(run.run_id)}"
 
+    def facts(medium: Medium) -> Iterator[str]:
+        yield from question_text.instances_now(medium, seen.instances, names, seen.notes)
+        yield (
+            "\nIf they are kept, they cost money until somebody terminates them with this command: "
+            f"{medium.value(command)}"
+        )
+        yield from question_text.preflight(medium, findings, run.waves)
 
-def _instance_lines(
-    instances: Sequence[InstanceRecord], run: RunRecord, no_price: str | None
-) -> Iterator[str]:
-    yield "\n**Instances**\n"
-    yield f"```\n{cost_listing(instances, utc_now()) if instances else 'none yet'}\n```"
-    if no_price:
-        yield no_price
-    yield (
-        "\nIf they are kept, they cost money until somebody terminates them: "
-        f"`python -m drs cleanup {run.read_plan().name} --run {run.run_id}`"
-    )
-
-
-def _live_lines(live: Sequence[str]) -> Iterator[str]:
-    if live:
-        yield f"\n{len(live)} job(s) are still live and may launch more instances: {', '.join(live)}"
+    return facts

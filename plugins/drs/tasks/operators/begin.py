@@ -25,7 +25,9 @@ from drs.tasks.identity import restore_launches
 from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.schedules import known_schedule
 from drs.tasks.send_messages import notify_missed, notify_start
-from drs.times import utc_now
+from drs.tasks.task_log import explained
+from drs.text import shown
+from drs.text.times import utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -94,8 +96,8 @@ class DrsBeginDrillOperator(BaseOperator):
         run_ledger(context).save_run(record)
         if record.missed:
             self._tell(context, record, record.missed.removeprefix(MISSED), remedy)
-            self.log.warning("%s %s", record.missed, remedy)
-            raise AirflowSkipException(record.missed)
+            self.log.warning("Skipped: %s %s", record.missed, remedy)
+            raise explained(AirflowSkipException(record.missed))
         self._log_run(record)
         if not before:
             notify_start(context, run_ledger(context))
@@ -163,10 +165,10 @@ class DrsBeginDrillOperator(BaseOperator):
             record.digest[:12],
             target.region,
             target.account_id,
-            record.initiator,
+            record.started_by,
             ", ".join(record.waves),
             record.recovery_point.isoformat() if record.recovery_point else "latest",
-            record.reason or "none given",
+            shown.line(record.reason or "none given"),
         )
 
 
@@ -202,7 +204,7 @@ class DrsRefuseDrillOperator(BaseOperator):
         restore(context)
         raise InvalidField(
             f"The plan's file is broken, so no drill can begin:\n{self.problems}",
-            remedy="Fix the file (`python -m drs validate` lists every error), then trigger a new run.",
+            remedy="Fix the file (`python -m drs validate` lists its errors), then trigger a new run.",
         )
 
 
@@ -238,12 +240,12 @@ def claim(context: Context) -> None:
         return
     if owner and is_active(ti, ti.dag_id, owner):
         raise PlanAlreadyExecuting(
-            f"Run {owner} of {ti.dag_id} is active, and only one run of a plan may be active. "
+            f"Run {shown.line(owner)} of {ti.dag_id} is active, and only one run of a plan may be active. "
             "This run changed nothing.",
             remedy=(
-                f"Wait for {owner} to end, or stop it with `python -m drs stop {plan_name(ti.dag_id)} --run "
-                f"{owner}` (or mark it failed in the Airflow UI): it then terminates what it launched and "
-                "ends."
+                f"Wait for {shown.line(owner)} to end, or stop it with `python -m drs stop "
+                f"{plan_name(ti.dag_id)} --run {shown.argument(owner)}` (or mark it failed in the Airflow "
+                "UI): it then terminates what it launched and ends."
             ),
         )
     Variable.set(key, ti.run_id, description="The run that owns this recovery plan")

@@ -34,12 +34,14 @@ from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
 from drs.run.request import MANUAL
 from drs.run.ticks import MISSED, MissedTick
-from drs.tables import table
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
 from drs.tasks.hook import DrsHook
 from drs.tasks.identity import find_run
 from drs.tasks.operators.preflight import FINDINGS_KEY
-from drs.times import utc_now
+from drs.tasks.signing import signer
+from drs.text import shown
+from drs.text.tables import table
+from drs.text.times import utc_now
 from drs.version import VERSION
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         due = dag_run.run_after
         tick = MissedTick(run_id=dag_run.run_id, run_type=run_type, due=due, at=at, code=code, why=why)
         path = store().keep_tick(plan_name(dag_run.dag_id), tick)
-        self.log.info("Kept in %s, for `report` and the plan's next record: %s", path, why)
+        self.log.info("Kept in %s, for `report` and the plan's next record: %s", path, shown.line(why))
 
     def _account(self, context: Context, ledger: Ledger, run: RunRecord, evidence: EvidenceStore) -> Account:
         """What Airflow and DRS say of the run. If DRS does not answer, the record lacks details but is
@@ -125,7 +127,9 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         try:
             return evidence.ticks_before(run.read_plan().name, run.run_id, MOST_MISSED)
         except Exception as error:  # every kind of store raises its own errors
-            self._remark(remarks, f"Missed runs before this one could not be read from {evidence}: {error}")
+            self._remark(
+                remarks, f"Missed runs before this one could not be read from {evidence}: {shown.line(error)}"
+            )
             return ()
 
     def _jobs(self, ledger: Ledger, remarks: list[str]) -> tuple[list[Job], dict[str, list[LogEvent]]]:
@@ -138,7 +142,7 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
             for job in jobs:
                 logs[job.job_id] = self.hook.job_log(job.job_id)
         except NO_ANSWER as error:
-            self._remark(remarks, f"The jobs' logs could not be read from DRS: {error}")
+            self._remark(remarks, f"The jobs' logs could not be read from DRS: {shown.line(error)}")
         return jobs, logs
 
     def _listed(self, ledger: Ledger, run: RunRecord, remarks: list[str]) -> frozenset[str] | None:
@@ -152,12 +156,14 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         try:
             items = self.hook.recovery_instances(launched)
         except NO_ANSWER as error:
-            self._remark(remarks, f"The instances that are left could not be read from DRS: {error}")
+            self._remark(
+                remarks, f"The instances that are left could not be read from DRS: {shown.line(error)}"
+            )
             return None
         return frozenset(str(item["recoveryInstanceID"]) for item in items)
 
     def _remark(self, remarks: list[str], text: str) -> None:
-        self.log.warning(text)
+        self.log.warning("%s", text)
         remarks.append(text)
 
     def _log_record(self, kept: Kept) -> None:
@@ -177,15 +183,18 @@ class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
         ]
         header = ("wave", "server", "name", "launch", "instance", "took", "data age")
         self.log.info(
-            "Servers of this run:\n%s", table(header, rows) if rows else "none: preflight resolved no server"
+            "%s\n%s",
+            shown.block(record.summary),
+            table(header, rows) if rows else "Preflight resolved no server.",
         )
         objectives = record.objectives
         self.log.info("RTO, to the last server launched: %s", judged(objectives.rto_launched))
         self.log.info("RTO, to the last wave validated: %s", judged(objectives.rto_validated))
         self.log.info("RPO, of the worst server: %s", judged(objectives.rpo))
-        self.log.info("%s", record.summary)
         self.log.info("%s: %s", "Evidence" if kept.new else "Evidence (already written before)", kept.path)
         self.log.info("Evidence SHA-256: %s (keep it: it proves that the record is unchanged)", record.hash)
+        if record.signature:
+            self.log.info("Signed with %s (%s)", record.signature.key_id, record.signature.algorithm)
 
     def _emit_asset_event(self, context: Context, record: Evidence) -> None:
         for outlet in self.outlets:
@@ -219,11 +228,13 @@ def store() -> EvidenceStore:
     """
     path = settings.evidence_path()
     try:
-        return EvidenceStore(place(path), render_page)
+        return EvidenceStore(place(path), render_page, signer())
     except (
         Exception
     ) as error:  # a missing connection or library, a wrong URL: every kind of store raises its own
-        raise EvidenceIncomplete(f"{path} cannot be reached: {type(error).__name__}: {error}") from error
+        raise EvidenceIncomplete(
+            f"{path} cannot be reached: {type(error).__name__}: {shown.line(error)}"
+        ) from error
 
 
 def place(path: str) -> RecordStorage:

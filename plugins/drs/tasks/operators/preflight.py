@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-from airflow.providers.amazon.aws.utils.mixins import aws_template_fields
 
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
@@ -18,7 +18,6 @@ from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
-from drs.tables import table
 from drs.tasks.active_run import activity_of_runs
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
@@ -29,8 +28,11 @@ from drs.tasks.drill_task import (
     wait,
 )
 from drs.tasks.hook import DrsHook
+from drs.tasks.own_code import code_findings
+from drs.tasks.signing import key_findings
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, utc_now
+from drs.text.tables import table
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -49,7 +51,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     """
 
     aws_hook_class = DrsHook
-    template_fields: Sequence[str] = aws_template_fields()
+    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -65,16 +67,19 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         ledger = run_ledger(context)
         run = ledger.run()
         use_target(self, run)
-        inputs = inputs_of(run, ledger, activity_of_runs(context["ti"]))
+        inputs = with_findings(inputs_of(run, ledger, activity_of_runs(context["ti"])))
         while True:
             report = inspect(inputs, clients(self.hook))
-            self._log_report(context, report)
+            until = None
+            if report.heals and not run.dry_run:
+                launch = launch_to_wait_by(inputs.plan, report, run.waves)
+                until = patience.next_look(launch, utc_now())
+            self._log_report(context, report, fails=bool(report.errors) and until is None)
             if not report.errors:
                 assert report.resolution is not None
                 ledger.save_resolution(report.resolution)
                 return report.resolution.model_dump(mode="json")
-            until = patience.next_look(launch_to_wait_by(inputs.plan, report, run.waves), utc_now())
-            if run.dry_run or not report.heals or until is None:
+            if until is None:
                 if report.heals and patience.looks:
                     self.log.error(
                         "The task waited from %s until conflict_timeout was over. The errors did not clear.",
@@ -99,22 +104,33 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         )
         wait(self, trigger, until, resume="resume")
 
-    def _log_report(self, context: Context, report: Report) -> None:
+    def _log_report(self, context: Context, report: Report, *, fails: bool) -> None:
+        """Log what was found, and keep it for others.
+
+        :param fails: the task fails now, and its failure tells every error with its remedy
+        """
         ti: Any = context["ti"]
         ti.xcom_push(key=FINDINGS_KEY, value=report.as_json())
+        if fails and report.warnings:
+            self.log.warning(
+                "Preflight found %d error(s), which are told below, and %d warning(s):\n%s",
+                len(report.errors),
+                len(report.warnings),
+                findings_table(report.warnings),
+            )
+        elif not fails and report.findings:
+            self.log.warning(
+                "Preflight found %d error(s) and %d warning(s):\n%s",
+                len(report.errors),
+                len(report.warnings),
+                findings_table((*report.errors, *report.warnings)),
+            )
+        elif not fails:
+            self.log.info("Preflight found no errors and no warnings.")
         if report.resolution is not None:
             self._log_servers(report.resolution)
         for note in report.notes:
-            self.log.info(note)
-        if not report.findings:
-            self.log.info("Preflight found no errors and no warnings.")
-            return
-        self.log.warning(
-            "Preflight found %d error(s) and %d warning(s):\n%s",
-            len(report.errors),
-            len(report.warnings),
-            findings_table((*report.errors, *report.warnings)),
-        )
+            self.log.info("%s", note)
 
     def _log_servers(self, resolution: Resolution) -> None:
         rows = [
@@ -162,6 +178,19 @@ def inputs_of(run: RunRecord, ledger: Ledger, activity: Activity) -> PreflightIn
         activity=activity,
         resolved=ledger.resolution(),
     )
+
+
+def with_findings(inputs: PreflightInputs) -> PreflightInputs:
+    """The inputs with what is found outside AWS's DRS: about the code that the plan names, and about the key
+    that signs the records. In a RECOVERY the key is only a warning.
+    """
+    found = list(code_findings(inputs))
+    if key_id := settings.evidence_kms_key_id():
+        about_key = key_findings(key_id)
+        if inputs.execution_type == "RECOVERY":
+            about_key = [finding.as_warning() for finding in about_key]
+        found += about_key
+    return dataclasses.replace(inputs, found=tuple(found))
 
 
 def launch_to_wait_by(plan: Plan, report: Report, waves: Sequence[str]) -> Launch:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -11,14 +12,25 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.execution_time.hitl import HITLUser
 
+from drs.cleanup.drill_instances import drill_instances, instances_to_show, with_types
 from drs.plan import Approval
 from drs.run.ledger import Ledger
-from drs.run.records import ApprovalRecord, RunRecord
+from drs.run.proof import PREFLIGHT_TASK_ID
+from drs.run.records import ApprovalRecord, InstanceRecord, RunRecord
+from drs.tasks import question_text
+from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.operators.preflight import FINDINGS_KEY
+from drs.tasks.question_text import Medium
 from drs.tasks.send_messages import notify_question
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+
+Facts = Callable[[Medium], Iterable[str]]
+"""Gives what a person needs to know before answering, for the place where it is shown."""
 
 
 class DrsQuestionOperator(HITLOperator):
@@ -37,7 +49,7 @@ class DrsQuestionOperator(HITLOperator):
         rule: Approval,
         passes: bool,
         silence: str,
-        facts: Iterable[str],
+        facts: Facts,
     ) -> None:
         """Ask ``subject``, and defer until there is an answer or the time is over.
 
@@ -45,21 +57,33 @@ class DrsQuestionOperator(HITLOperator):
         :param what: what is approved, in the words of a sentence
         :param passes: whether no answer means yes
         :param silence: what no answer means, as the end of a sentence
-        :param facts: what a person needs to know before answering, in Markdown; the run itself and the state
-            of its waves are added
+        :param facts: what a person needs to know before answering; the run itself and the state of its waves
+            are added
         """
         number = context["ti"].try_number
         until = utc_now() + rule.timeout
-        without = f"Without an answer by {until:%Y-%m-%d} {clock_time(until)} {silence}."
-        self.body = "\n".join(
-            [*_asked_again(number), *_run_lines(run), without, *facts, *_wave_lines(ledger, run)]
-        )
+        without = f"- Without an answer by {until:%Y-%m-%d} {clock_time(until)} {silence}."
+        waves = [(name, ledger.launch(name), ledger.outcome(name)) for name in run.waves]
+
+        def body(medium: Medium) -> str:
+            return "\n".join(
+                [
+                    *question_text.asked_again(medium, number),
+                    *question_text.about_run(medium, run),
+                    without,
+                    *facts(medium),
+                    *question_text.so_far(medium, waves),
+                ]
+            )
+
+        self.body = body(question_text.MARKDOWN)
         self.response_timeout = rule.timeout
         self.assigned_users = [HITLUser(id=user, name=user) for user in rule.approvers]
         # Added here and not when the DAG is built, because it would make the DAG larger for each question.
         comment = Param(None, type=["null", "string"], maxLength=500, title="Comment")
         self.params = ParamsDict({"comment": comment})
-        self.log.info("%s\n%s", self.subject, self.body)
+        plain = body(question_text.PLAIN)
+        self.log.info("%s\n%s", self.subject, shown.block(plain))
         notify_question(
             context,
             ledger,
@@ -68,7 +92,7 @@ class DrsQuestionOperator(HITLOperator):
             rule=rule,
             until=until,
             passes=passes,
-            body=self.body,
+            body=plain,
         )
         super().execute(context)
 
@@ -102,46 +126,52 @@ def _may_answer(user: Any, approvers: Sequence[str]) -> bool:
 def answered(record: ApprovalRecord) -> str:
     """Who answered, when, and with which comment."""
     who = record.by or record.answered.removeprefix("by ")
-    return f"{who} at {clock_time(record.at)}, comment: {record.comment or 'none'}"
+    return f"{shown.line(who)} at {clock_time(record.at)}, comment: {shown.line(record.comment or 'none')}"
 
 
-def _asked_again(try_number: int) -> Iterator[str]:
-    """That an earlier answer is void: its task was tried again, or somebody cleared it."""
-    if try_number > 1:
-        yield (
-            f"**This question is asked again** (try {try_number}). An answer that was given before does not "
-            "count: Airflow lost it, or somebody cleared the task.\n"
-        )
+@dataclass(frozen=True)
+class InstancesNow:
+    """What a run has in AWS at the moment of a question.
+
+    :param instances: its instances, as EC2 has them
+    :param live: the jobs that may launch more
+    :param notes: what could not be read, and what may come; a sentence each
+    """
+
+    instances: Sequence[InstanceRecord] = ()
+    live: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
 
-def _run_lines(run: RunRecord) -> Iterator[str]:
-    """Who started the run and why, and the account and Region in which it acts."""
+def look_at_instances(ledger: Ledger, run: RunRecord) -> InstancesNow:
+    """The run's instances and its live jobs.
+
+    :raises botocore.exceptions.ClientError: DRS refused to list them
+    """
+    launches = [launch for wave in run.waves if (launch := ledger.launch(wave))]
+    jobs = frozenset[str]().union(*(launch.all_job_ids for launch in launches))
+    if not jobs:
+        return InstancesNow()
+    ids = {server for launch in launches for call in launch.calls for server in call.servers}
     target = run.read_plan().target
-    if not run.is_drill:
-        yield (
-            "**This is a real recovery (isDrill false).** DRS cleans up earlier recovery instances of these "
-            "servers, and this run terminates none of the instances that it launches.\n"
-        )
-    yield f"Started by {run.initiator}; reason: {run.reason or 'none given'}."
-    yield f"Account {target.account_id}, Region {target.region}."
-    point = run.recovery_point
-    yield f"Recovery point: {f'at or before {point:%Y-%m-%dT%H:%M:%SZ}' if point else 'the latest state'}."
+    hook = DrsHook(aws_conn_id=target.aws_conn_id, region_name=target.region)
+    live = [job.job_id for job in hook.describe_jobs(jobs) if job.live]
+    shows = drill_instances if run.is_drill else instances_to_show
+    instances, no_price = with_types(shows(hook, ids, jobs), Ec2Instances(hook=hook))
+    notes = [no_price] if no_price else []
+    if live:
+        notes.append(f"{len(live)} job(s) are still live and may launch more instances: {', '.join(live)}.")
+    return InstancesNow(instances, live, notes)
 
 
-def _wave_lines(ledger: Ledger, run: RunRecord) -> Iterator[str]:
-    """The state of each wave."""
-    yield "\n**So far**\n"
-    nothing = True
-    for name in run.waves:
-        outcome, launch = ledger.outcome(name), ledger.launch(name)
-        if outcome:
-            launched = [server for server in outcome.servers if server.launched]
-            yield f"- wave {name}: {len(launched)} of {len(outcome.servers)} servers launched"
-            for server in outcome.servers:
-                if not server.launched:
-                    yield f"- wave {name}: {server.server_id} ({server.name}) {server.result}: {server.error}"
-        elif launch:
-            yield f"- wave {name}: {len(launch.jobs)} launch job(s) started, not ended yet"
-        nothing = nothing and not launch
-    if nothing:
-        yield "- nothing has been launched"
+def server_names(ledger: Ledger) -> dict[str, str]:
+    """The names of the run's servers, by id."""
+    resolution = ledger.resolution()
+    waves = resolution.waves.values() if resolution else ()
+    return {server.server_id: server.name for wave in waves for server in wave.servers}
+
+
+def findings_of_preflight(context: Context) -> Sequence[Mapping[str, Any]]:
+    """What preflight found, errors and warnings."""
+    ti: Any = context["ti"]
+    return ti.xcom_pull(task_ids=PREFLIGHT_TASK_ID, key=FINDINGS_KEY) or []

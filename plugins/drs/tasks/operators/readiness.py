@@ -18,7 +18,7 @@ from drs.tasks.active_run import activity_of_runs, jobs_of_active_run
 from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.installation import known_installation
-from drs.tasks.operators.preflight import clients
+from drs.tasks.operators.preflight import clients, with_findings
 from drs.tasks.since_last_pass import since_last_full_pass
 from drs.tasks.watching import findings_about
 
@@ -107,7 +107,7 @@ def read_plan(name: str) -> Plan:
         if isinstance(plan, BrokenPlan):
             raise InvalidField(
                 f"The plan's file is broken, so no drill can begin:\n{plan.describe()}",
-                remedy="Fix the file (`python -m drs validate` lists every error).",
+                remedy="Fix the file (`python -m drs validate` lists its errors).",
             )
         return plan
     raise RecoveryPlanNotFound(
@@ -134,7 +134,9 @@ def check_plan(
     """
     aws = clients(DrsHook(aws_conn_id=plan.target.aws_conn_id, region_name=plan.target.region))
     installation = known_installation() if activity else ""
-    inputs = dataclasses.replace(PreflightInputs.whole(plan), activity=activity, installation=installation)
+    inputs = with_findings(
+        dataclasses.replace(PreflightInputs.whole(plan), activity=activity, installation=installation)
+    )
     while True:
         own = own_jobs()
         report = inspect(dataclasses.replace(inputs, own_jobs=own), aws)

@@ -39,7 +39,7 @@ from drs.tasks.operators.begin import claim
 from drs.tasks.publish_measures import measure_calls
 from drs.tasks.standing import require_standing
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, duration, utc_now
+from drs.text.times import clock_time, duration, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

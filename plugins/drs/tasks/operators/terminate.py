@@ -30,7 +30,8 @@ from drs.tasks.identity import find_run
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.standing import find_losses
 from drs.tasks.triggers import DrsHoldersTrigger
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.times import clock_time, utc_now
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -125,7 +126,9 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
         try:
             _, again = find_losses(ledger, run, self.hook, Ec2Instances(hook=self.hook), self.log)
         except (ClientError, BotoCoreError) as error:
-            self.log.warning("AWS did not say whether the launched instances are still there: %s", error)
+            self.log.warning(
+                "AWS did not say whether the launched instances are still there: %s", shown.line(error)
+            )
             return None
         if again:
             return again
@@ -176,7 +179,7 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
             "To terminate them at once: python -m drs cleanup %s --run %s",
             f"{until:%Y-%m-%d} {clock_time(until)}",
             run.read_plan().name,
-            run.run_id,
+            shown.argument(run.run_id),
         )
         self._wait((), until, resume="resume_kept")
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 
 from drs import settings
-from drs.aws.access_denied import allow, denied_action
-from drs.errors import DrillFailed, ValidationFailed
+from drs.aws.access_denied import allow
+from drs.aws.refusals import meaning_of
+from drs.errors import BEFORE_CLEAN_UP, DrillFailed, ValidationFailed
 from drs.run.ledger import Ledger
 from drs.run.records import (
     CheckResult,
@@ -23,7 +24,6 @@ from drs.run.records import (
     WaveResolution,
     WaveValidation,
 )
-from drs.tables import table
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     chosen_wave,
@@ -37,9 +37,11 @@ from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
 from drs.tasks.worker_clients import WorkerClients
-from drs.times import clock_time, utc_now
+from drs.text import shown
+from drs.text.tables import named, table
+from drs.text.times import clock_time, utc_now
 from drs.validation.observation import first_line
-from drs.validation.runner import failures, last_deadline
+from drs.validation.runner import DENIES, failures, last_deadline
 from drs.validation.wave_to_check import ServerToCheck, WaveToCheck
 
 if TYPE_CHECKING:
@@ -122,14 +124,13 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
             if record is None:
                 if not server.optional:
                     raise DrillFailed(
-                        f"Wave {self.wave}: no record says that server {server.server_id} ({server.name}) "
-                        "launched, so it cannot be validated.",
+                        f"Wave {self.wave}: no record says that server "
+                        f"{named(server.server_id, server.name)} launched, so it cannot be validated.",
                         remedy="Clear the wave's task 'start_recovery' with all tasks after it.",
                     )
                 self.log.warning(
-                    "No record says that optional server %s (%s) launched, so it is not checked.",
-                    server.server_id,
-                    server.name,
+                    "No record says that optional server %s launched, so it is not checked.",
+                    named(server.server_id, server.name),
                 )
                 continue
             assert record.job_id is not None
@@ -199,18 +200,28 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         validation = WaveValidation(began_at=begin.began_at, ended_at=ended_at, results=tuple(results))
         ledger.save_validation(self.wave, validation)
         names = {server.server_id: server.name for server in resolution.servers}
-        self._log_results(results, names)
-        if required := [result for result in failures(results) if not result.optional]:
+        required = [result for result in failures(results) if not result.optional]
+        self._log_results(results, names, passed=not required)
+        if required:
             raise self._failed(results, required, names)
         ledger.save_reached(self.wave, "validated", ended_at)
         notify_wave(context, ledger, self.wave)
         return [result.model_dump(mode="json", exclude={"output"}) for result in results]
 
-    def _log_results(self, results: Sequence[CheckResult], names: Mapping[str, str]) -> None:
+    def _log_results(self, results: Sequence[CheckResult], names: Mapping[str, str], *, passed: bool) -> None:
+        """Log the results, and warn of optional servers. The failure of the task shows its own table."""
         if not results:
             self.log.warning("No server of wave %s launched, so there is nothing to check.", self.wave)
             return
-        self.log.info("Validation of wave %s:\n%s", self.wave, table(HEADER, _rows(results, names)))
+        if passed:
+            self.log.info(
+                "Wave %s: %d of %d checks of %d server(s) passed.\n%s",
+                self.wave,
+                sum(result.passed for result in results),
+                len(results),
+                len({result.server_id for result in results}),
+                table(HEADER, _rows(results, names)),
+            )
         for result in failures(results):
             if result.optional:
                 self.log.warning("Optional: %s", _described(result, names))
@@ -221,13 +232,14 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
         described = "; ".join(_described(result, names) for result in required[:NAMED])
         more = f"; and {len(required) - NAMED} more" if len(required) > NAMED else ""
         outputs = "".join(
-            f"\n\n{result.check} of {result.server_id} ({names[result.server_id]}) printed:\n{result.output}"
+            f"\n\n{result.check} of {named(result.server_id, names[result.server_id])} printed:\n"
+            f"{shown.quoted(result.output)}"
             for result in required
             if result.output
         )
         remedy = ValidationFailed.remedy
-        if actions := sorted({action for each in required if (action := denied_action(each.seen))}):
-            remedy = f"{allow(actions)} {remedy}"
+        if denied := _about_denials(required):
+            remedy = f"{denied} {remedy}"
         return ValidationFailed(
             f"Wave {self.wave}: {len(required)} of {len(results)} checks failed. {described}{more}",
             remedy=remedy,
@@ -256,6 +268,15 @@ def _last_launch(server: ResolvedServer, launch: LaunchRecord, outcome: WaveOutc
     )
 
 
+def _about_denials(results: Sequence[CheckResult]) -> str:
+    """What to do about the checks whose calls AWS denied; empty if there are none."""
+    denied = [meaning_of(each.seen) for each in results if each.seen.startswith(DENIES)]
+    actions = sorted({str(each.action) for each in denied if each.statement_helps})
+    others = dict.fromkeys(each.remedy for each in denied if not each.statement_helps)
+    allowed = [f"{allow(actions)}, then {BEFORE_CLEAN_UP}"] if actions else []
+    return " ".join([*allowed, *others])
+
+
 def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tuple[str, ...]]:
     return [
         (
@@ -272,5 +293,5 @@ def _rows(results: Sequence[CheckResult], names: Mapping[str, str]) -> list[tupl
 
 def _described(result: CheckResult, names: Mapping[str, str]) -> str:
     """``http :80/health of s-… (web-1), i-…: …``"""
-    name = names[result.server_id]
-    return f"{result.check} of {result.server_id} ({name}), {result.instance_id}: {result.seen}"
+    server = named(result.server_id, names[result.server_id])
+    return f"{shown.line(result.check)} of {server}, {result.instance_id}: {shown.line(result.seen)}"

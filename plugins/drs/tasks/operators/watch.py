@@ -19,7 +19,7 @@ from drs.tasks.drill_task import logged_failures
 from drs.tasks.installation import kept_runs
 from drs.tasks.send_messages import MadeNotifier, deliver, named_notifiers, plan_notifiers
 from drs.tasks.watching import Folder, Looked, connect, look_now, read_memory, save_memory
-from drs.times import utc_now
+from drs.text.times import utc_now
 from drs.watch import messages
 from drs.watch.ending import GRACE, end, may_end
 from drs.watch.findings import WatchFinding, as_error

@@ -13,6 +13,7 @@ from drs.plan.checks import (
     SsmCheck,
     TcpCheck,
 )
+from drs.run.own_code import AllowedCode
 from drs.validation.checks.http_get import http
 from drs.validation.checks.instance_status import instance_status
 from drs.validation.checks.launch_actions import launch_actions
@@ -29,10 +30,11 @@ Look = Callable[[], Awaitable[Observation]]
 __all__ = ["Look", "look_at", "recovery_instance"]
 
 
-def look_at(subject: Subject, label: str, check: Check) -> Look:
+def look_at(subject: Subject, label: str, check: Check, allowed: AllowedCode) -> Look:
     """The function that looks at this server for this check.
 
     :param label: the check's name, which no other check of the server has
+    :param allowed: the functions that checks of type ``python`` may call
     """
     if not subject.server.starts and not isinstance(check, LaunchActionsCheck):
         return _stopped
@@ -48,7 +50,7 @@ def look_at(subject: Subject, label: str, check: Check) -> Look:
         case LaunchActionsCheck():
             return lambda: launch_actions(subject)
         case PythonCheck():
-            return lambda: python(check, subject)
+            return lambda: python(check, subject, allowed)
 
 
 async def _stopped() -> Observation:

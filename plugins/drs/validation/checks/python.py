@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
 
+from drs.errors import InvalidField
 from drs.plan.checks import PythonCheck
+from drs.run.own_code import AllowedCode, check_function
 from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 
 
-async def python(check: PythonCheck, subject: Subject) -> Observation:
-    """The check passes if the function returns. What it returns or raises is what was seen."""
+async def python(check: PythonCheck, subject: Subject, allowed: AllowedCode) -> Observation:
+    """The check passes if the function returns. What it returns or raises is what was seen.
+
+    :param allowed: the functions that may be called; preflight has compared them, and so does this, because
+        only here it counts
+    """
     try:
         # In a thread, because a module may be slow to import.
-        function = await _in_a_thread(lambda: _imported(check.function))
+        function = await _in_a_thread(lambda: check_function(check.function, allowed))
+    except InvalidField as error:
+        return failed(f"it was not called: {error.message} {error.remedy}")
     except Exception as error:  # a module may raise anything
         return failed(f"{check.function} cannot be imported here: {type(error).__name__}: {error}")
     server = await subject.launched()
@@ -32,14 +39,6 @@ async def python(check: PythonCheck, subject: Subject) -> Observation:
         return not_yet(first_line(text), text)
     text = "" if said is None else str(said)
     return passed(first_line(text) or f"{check.function} returned and said nothing", text)
-
-
-def _imported(path: str) -> Callable[..., Any]:
-    module, _, name = path.rpartition(".")
-    function = getattr(importlib.import_module(module), name)
-    if not callable(function):
-        raise TypeError(f"{path} is not a function")
-    return function  # type: ignore[no-any-return]
 
 
 async def _in_a_thread(function: Callable[[], Any]) -> Any:

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import error_code, reply_unknown
 from drs.plan.checks import SsmCheck
-from drs.times import SEARCH_CLOCK_SKEW
+from drs.text.times import SEARCH_CLOCK_SKEW
 from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 

@@ -37,6 +37,11 @@ def instant(at: dt.datetime | None, none: str = UNKNOWN) -> str:
     return none if at is None else as_utc(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def stamp(at: dt.datetime | None, none: str = UNKNOWN) -> str:
+    """``2026-03-01 06:00:15 UTC``, for a sentence; ``none`` for no instant."""
+    return none if at is None else f"{instant(at)} UTC"
+
+
 def duration(seconds: float | None, none: str = UNKNOWN) -> str:
     """``8 min 53 s``; below ten seconds with tenths, as in ``4.5 s``; ``none`` for no span."""
     if seconds is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drs.tables import first_of, table
+from drs.text.tables import first_of, table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:
