@@ -14,7 +14,13 @@ from typing import Any
 import botocore
 import pytest
 
-from drs.aws.calls import SEES_RECOVERY_PLANS_SINCE
+from drs.aws.calls import SEES_RECOVERY_PLANS_SINCE, DrsCalls
+
+_PLANS = "RecoveryPlan"
+"""What the names of the operations of AWS's own recovery plans contain."""
+_OPERATIONS = {"service-2": "operations", "paginators-1": "pagination"}
+"""Where the parts of a service's model name its operations."""
+_SEES, _EXECUTIONS = vars(DrsCalls)["sees_recovery_plans"], DrsCalls.recovery_plan_executions
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -60,7 +66,25 @@ def task_store(monkeypatch: pytest.MonkeyPatch, store: Any) -> dict[str, Any]:
     return {}
 
 
+def use_older_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give new clients the model of a boto3 that does not know AWS's own recovery plans."""
+    from botocore.loaders import Loader
+
+    load = Loader.load_service_model
+
+    def without(self: Loader, service: str, part: str, api_version: str | None = None) -> Any:
+        model: Any = load(self, service, part, api_version)
+        if service != "drs" or part not in _OPERATIONS:
+            return model
+        known = model[_OPERATIONS[part]]
+        return {**model, _OPERATIONS[part]: {name: known[name] for name in known if _PLANS not in name}}
+
+    monkeypatch.setattr(Loader, "load_service_model", without)
+    monkeypatch.setattr(DrsCalls, "sees_recovery_plans", _SEES)
+    monkeypatch.setattr(DrsCalls, "recovery_plan_executions", _EXECUTIONS)
+
+
 def see_no_recovery_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an older boto3 see that none of AWS's own recovery plans is being executed."""
-    monkeypatch.setattr("drs.aws.calls.DrsCalls.sees_recovery_plans", True)
-    monkeypatch.setattr("drs.aws.calls.DrsCalls.recovery_plan_executions", lambda self, status: [])
+    monkeypatch.setattr(DrsCalls, "sees_recovery_plans", True)
+    monkeypatch.setattr(DrsCalls, "recovery_plan_executions", lambda self, status: [])

@@ -32,7 +32,7 @@ from tests.unit.task_harness import (
     make_context,
     see_through,
 )
-from tests.unit.versions import task_store
+from tests.unit.versions import needs_recovery_plans, task_store
 
 TASK = FakeTaskInstance.task_id
 
@@ -191,6 +191,7 @@ def test_a_server_that_another_plan_s_run_drills_is_waited_for(
     assert [finding["code"] for finding in task.pushed["findings"]] == ["LEFTOVER_DRILL_INSTANCE"]
 
 
+@needs_recovery_plans
 def test_a_wait_follows_the_backoff_and_ends_at_its_time_out(begin: Begin) -> None:
     """It waits 30 s, then 60 s repeatedly; after 200 s the finding fails the run."""
     launch = {"conflict_backoff": ["30s", "60s"], "conflict_timeout": "200s"}
