@@ -20,9 +20,8 @@ from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset, BaseOperator, CronTriggerTimetable, Param, TaskGroup, TriggerRule
-from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
+from drs.compat import alert_after
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
@@ -139,16 +138,11 @@ def _timetable(plan: Plan) -> CronTriggerTimetable | None:
     return CronTriggerTimetable(cron_of(plan.schedule), timezone=plan.timezone)
 
 
-def rto_alert(plan: Plan) -> DeadlineAlert | None:
+def rto_alert(plan: Plan) -> Any:
     """Airflow's own alarm at the plan's RTO. Its callback decides whether people need to be notified."""
     if plan.objectives.rto is None:
         return None
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=plan.objectives.rto,
-        callback=AsyncCallback(rto_has_passed),
-        name="rto",
-    )
+    return alert_after(plan.objectives.rto, rto_has_passed, name="rto")
 
 
 def wave_tasks(wave: Wave) -> dict[str, BaseOperator]:

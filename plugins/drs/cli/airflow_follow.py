@@ -11,6 +11,7 @@ from drs.cli.airflow_logs import for_operators
 from drs.cli.airflow_records import RunLedger, UnreadableRecordError
 from drs.cli.airflow_stillness import Stillness
 from drs.cli.common import counted
+from drs.run.proof import asks_a_person
 from drs.run.records import LaunchRecord, WaveOutcome
 from drs.text.tables import named
 
@@ -122,7 +123,7 @@ class Follower:
         if state in _QUIET or self._reported.get(task_id) == fact:
             return False
         lines = [f"{_title(task_id)}: {_word(state)}"]
-        if state == "awaiting_input":
+        if asks_a_person(task_id, state):
             link = self._api.answer_link(self._dag_id, self._run_id, task_id)
             lines = [f"{_title(task_id)}: a person must answer, at {link}"]
         if state in _FAILED:
@@ -207,7 +208,9 @@ def launched(outcome: WaveOutcome) -> str:
 
 def _fact(instance: TaskInstance) -> str:
     """What is reported once of a task."""
-    return f"{instance['try_number']} {_word(instance['state'])}"
+    state = instance["state"]
+    what = "asks" if asks_a_person(instance["task_id"], state) else _word(state)
+    return f"{instance['try_number']} {what}"
 
 
 def _word(state: str | None) -> str:

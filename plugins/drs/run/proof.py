@@ -56,6 +56,12 @@ PassedCheck = tuple[str, str | None, str]
 """Server, instance and name of a check that the instance has passed."""
 
 
+def asks_a_person(task_id: str, state: str | None) -> bool:
+    """Whether a task in this state waits for a person's answer. Below 3.3, Airflow calls that deferred."""
+    is_question = task_id.rpartition(".")[2].startswith(APPROVE_TASK)
+    return state == "awaiting_input" or (state == "deferred" and is_question)
+
+
 def start_task_id(wave: str) -> str:
     """The task that launches the wave."""
     return f"{group_id(wave)}.start_recovery"

@@ -10,7 +10,7 @@ from drs.aws.jobs import Job
 from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
-from drs.run.proof import TERMINATE_TASK_ID
+from drs.run.proof import TERMINATE_TASK_ID, asks_a_person
 from drs.tasks.drill_task import XComStore
 from drs.tasks.installation import kept_run
 
@@ -53,7 +53,7 @@ def activity_of_runs(ti: Any) -> Activity:
 def doing(ti: Any, dag_id: str, run_id: str) -> str:
     """What an active run is doing or waiting for, as a clause."""
     states: dict[str, str | None] = ti.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
-    if asking := [task_id for task_id, state in states.items() if state == "awaiting_input"]:
+    if asking := [task_id for task_id, state in states.items() if asks_a_person(task_id, state)]:
         return f"is active: its task {', '.join(asking)} waits for a person's answer"
     if states.get(TERMINATE_TASK_ID) in {"running", "deferred"}:
         cleanup = Ledger(XComStore(ti, dag_id=dag_id, run_id=run_id)).cleanup()

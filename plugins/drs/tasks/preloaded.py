@@ -2,6 +2,7 @@
 of AWS's service models.
 """
 
-from drs.tasks.hook import read_models_ahead
+from drs.tasks.hook import read_model
 
-read_models_ahead()
+for service in ("drs", "ec2", "cloudwatch"):
+    read_model(service)

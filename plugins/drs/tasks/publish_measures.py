@@ -6,9 +6,8 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.observability import stats
 
-from drs import settings
+from drs import compat, settings
 from drs.aws.jobs import Job
 from drs.aws.metrics import NAMESPACE, PLAN, WAVE
 from drs.notify import measures
@@ -81,9 +80,9 @@ def _to_airflow(plan: str, wave: str, values: Sequence[Value]) -> None:
     tags = {"plan": plan, "wave": wave}
     for value in values:
         if value.metric.unit == "Count":
-            stats.incr(value.metric.stat, int(value.value), tags=tags)
+            compat.count(value.metric.stat, int(value.value), tags)
         else:
-            stats.timing(value.metric.stat, dt.timedelta(seconds=value.value), tags=tags)
+            compat.timing(value.metric.stat, dt.timedelta(seconds=value.value), tags)
 
 
 def _to_cloudwatch(connection: str, region: str, plan: str, wave: str, values: Sequence[Value]) -> None:

@@ -7,7 +7,6 @@ are not up.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from airflow.sdk.execution_time.xcom import XCom
 
 from drs import settings
+from drs.compat import in_thread
 from drs.notify import messages
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import LAST_GATE
@@ -31,7 +31,7 @@ async def rto_has_passed(context: Mapping[str, Any]) -> None:
     """
     dag_run = context["dag_run"]
     # In a thread, because reading records blocks, and the other triggers must not wait for that.
-    await asyncio.to_thread(notify_if_waves_lack, dag_run["dag_id"], dag_run["dag_run_id"], dag_run["state"])
+    await in_thread(notify_if_waves_lack, dag_run["dag_id"], dag_run["dag_run_id"], dag_run["state"])
 
 
 def notify_if_waves_lack(dag_id: str, run_id: str, state: str) -> None:

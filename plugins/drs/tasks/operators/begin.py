@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowSkipException
-from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
 from drs import settings
+from drs.compat import task_store
 from drs.errors import DrillError, InvalidField, PlanAlreadyExecuting, PlanChanged
 from drs.plan import Plan
 from drs.plan.naming import plan_name
@@ -92,8 +92,7 @@ class DrsBeginDrillOperator(BaseOperator):
         if not record.missed:
             claim(context)
             keep_run(record)
-        store: Any = context["task_state_store"]
-        store.set(KEPT_RUN, record.model_dump(mode="json"), retention=NEVER_EXPIRE)
+        task_store(context).set(KEPT_RUN, record.model_dump(mode="json"))
         run_ledger(context).save_run(record)
         if record.missed:
             self._tell(context, record, record.missed.removeprefix(MISSED), remedy)
@@ -131,9 +130,8 @@ class DrsBeginDrillOperator(BaseOperator):
     def _tell_refused(self, context: Context, refused: DrillError) -> None:
         """Notify people that a tick was refused. A person who started or cleared a run sees it anyway."""
         dag_run: Any = context["dag_run"]
-        store: Any = context["task_state_store"]
         run_type = type_of(dag_run)
-        if run_type == MANUAL or refused.retryable or store.get(KEPT_RUN) is not None:
+        if run_type == MANUAL or refused.retryable or task_store(context).get(KEPT_RUN) is not None:
             return
         plan = self.plan
         record = RunRecord(
@@ -152,9 +150,9 @@ class DrsBeginDrillOperator(BaseOperator):
 
     def _tell(self, context: Context, record: RunRecord, why: str, remedy: str, code: str = "") -> None:
         """Notify people once that a run which no person started launches nothing."""
-        store: Any = context["task_state_store"]
+        store = task_store(context)
         if store.get(TOLD) is None:
-            store.set(TOLD, True, retention=NEVER_EXPIRE)
+            store.set(TOLD, True)
             notify_missed(context, run_ledger(context), record, why=why, remedy=remedy, code=code)
 
     def _log_run(self, record: RunRecord) -> None:
@@ -218,8 +216,7 @@ def restore(context: Context) -> RunRecord | None:
 
     :return: the run's record; ``None`` for a run that begins for the first time
     """
-    store: Any = context["task_state_store"]
-    kept = store.get(KEPT_RUN)
+    kept = task_store(context).get(KEPT_RUN)
     if kept is None:
         return None
     record = RunRecord.model_validate(kept)

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
+from drs.compat import task_store
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
 from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
 from drs.tasks.active_run import activity_of_runs
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -41,16 +41,13 @@ FINDINGS_KEY = "findings"
 PATIENCE_KEY = "patience"
 
 
-class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsPreflightOperator(ResumesAfterTimeout, AwsTask):
     """Check everything that can be known before a launch, and record which servers the run launches.
 
     All findings are reported together. If every error may clear by itself, the task waits and checks again,
     by the plan's ``conflict_backoff`` and up to its ``conflict_timeout``, deferred; a dry run does not wait.
     Once a run's servers are resolved they stay the same, even if the task is cleared.
     """
-
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -59,8 +56,8 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     @coded_failures
     def resume(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Check again after a wait."""
-        store: Any = context["task_state_store"]
-        return self._check_until_clear(context, Patience.from_json(store.get(PATIENCE_KEY)))
+        patience = Patience.from_json(task_store(context).get(PATIENCE_KEY))
+        return self._check_until_clear(context, patience)
 
     def _check_until_clear(self, context: Context, patience: Patience) -> dict[str, Any]:
         ledger = run_ledger(context)
@@ -86,8 +83,7 @@ class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
                     )
                 raise report.as_error()
             patience = patience.after_a_look()
-            store: Any = context["task_state_store"]
-            store.set(PATIENCE_KEY, patience.as_json())
+            task_store(context).set(PATIENCE_KEY, patience.as_json())
             self._wait(report, until)
 
     def _wait(self, report: Report, until: dt.datetime) -> None:
