@@ -18,6 +18,8 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 
+from drs.cli import shipped_files
+
 ROOT = Path(__file__).parents[3]
 REPOSITORY = "https://github.com/drs-drills/drs-drills/"
 
@@ -129,6 +131,7 @@ def test_it_brings_dag_files_plans_policies_alarms_and_schemas(wheel: zipfile.Zi
     """Byte for byte, and no file that was made by running the code."""
     prefix = "drs/shipped/"
     shipped = {name.removeprefix(prefix) for name in wheel.namelist() if name.startswith(prefix)}
+    assert shipped == set(shipped_files.shipped(ROOT))
     assert {
         "dags/.airflowignore",
         "dags/recovery_plans.py",
