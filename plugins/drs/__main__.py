@@ -40,5 +40,6 @@ def _write_nowhere() -> None:
             os.dup2(nowhere, stream.fileno())
 
 
-if __name__ == "__main__":
+# Without a package, Airflow executes this file as a plugin, under its bare name (plugins/drs_plugin.py).
+if __name__ == "__main__" and __package__:
     raise SystemExit(_run())
