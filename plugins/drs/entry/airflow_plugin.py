@@ -1,11 +1,11 @@
-"""The plugin of this package in Airflow: a listener for its scheduler.
+"""Airflow's plugin: a listener for its scheduler.
 
-Airflow loads it in every process, even for tasks of other DAGs. So it imports nothing of drs until it is
-called.
+Airflow loads it in every process, even for tasks of other DAGs. So it imports nothing until it is called.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import Any, ClassVar
 
 from airflow.listeners import hookimpl
@@ -22,8 +22,14 @@ class RunListener:
         note_unpaused(dag_run)
 
 
-if __package__:  # A plugins folder without its .airflowignore files executes this file as one more plugin.
+@functools.cache
+def plugin() -> type[AirflowPlugin]:
+    """The plugin. It is no attribute of this module, because Airflow would take it for a second plugin if it
+    executes this file as one of a plugins folder.
+    """
 
     class DrsPlugin(AirflowPlugin):
         name = "drs"
         listeners: ClassVar[list[Any]] = [RunListener()]
+
+    return DrsPlugin
