@@ -21,8 +21,8 @@ def warn_of_two() -> None:
     used, own = Path(str(found and found.origin)).parent, FOLDER / "drs"
     if own.is_dir() and not (used.is_dir() and used.samefile(own)):
         log.warning(
-            "drs is there twice: Airflow uses %s, and ignores %s. Keep one of them: remove the folder drs and "
-            "the file drs_plugin.py from %s, or uninstall the package drs-drills.",
+            "drs is there twice: Airflow uses %s, and ignores %s. Keep one of them: remove the folder drs and"
+            " the file drs_plugin.py from %s, or uninstall the package drs-drills.",
             used,
             own,
             FOLDER,

@@ -23,15 +23,17 @@ from demo.stack import REPOSITORY, Stack
 
 COMPOSE_FILE = REPOSITORY / "docker-compose.yaml"
 SECRETS = ("FERNET_KEY", "API_SECRET_KEY", "JWT_SECRET", "POSTGRES_PASSWORD", "ADMIN_PASSWORD")
-ONCE = {"secrets", "airflow-init"}
+ONCE = {"secrets", "airflow-init", "airflow-cli"}
 """Services that do their work and end."""
+OF_PROFILES = {"": set(), "simulator": {"simulator"}, "flower": {"flower"}, "debug": {"airflow-cli"}}
+"""The services that each profile adds."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project folder as a user makes it, with every profile."""
     (tmp_path / "project").mkdir()
-    return new_project(tmp_path / "project", "flower")
+    return new_project(tmp_path / "project", "flower", "debug")
 
 
 @pytest.fixture
@@ -70,12 +72,12 @@ def test_a_service_that_the_native_run_does_not_know_fails_it(project: Path, tmp
         ComposeStack(tmp_path / "home", project)
 
 
-@pytest.mark.parametrize("profiles", ["", "simulator", "flower"])
-def test_profiles_add_their_service_and_nothing_else(project: Path, profiles: str) -> None:
-    """Without a profile neither is there, and no other service waits for it."""
-    variables = {**read_env_file(project / ".env"), "COMPOSE_PROFILES": profiles}
+@pytest.mark.parametrize("profile", OF_PROFILES)
+def test_a_profile_adds_its_service_and_nothing_else(project: Path, profile: str) -> None:
+    """Without a profile none of them is there, and no other service waits for it."""
+    variables = {**read_env_file(project / ".env"), "COMPOSE_PROFILES": profile}
     services = read_compose_file(COMPOSE_FILE, variables)
-    assert services.keys() & {"simulator", "flower"} == {profiles} - {""}
+    assert services.keys() & set().union(*OF_PROFILES.values()) == OF_PROFILES[profile]
     assert {other for each in services.values() for other in each.depends_on} <= services.keys()
 
 
@@ -87,6 +89,56 @@ def test_every_service_that_lasts_is_watched_restarted_and_bounded(services: dic
     for name in lasting:
         assert services[name].health, name
         assert document[name]["deploy"]["resources"].keys() == {"reservations", "limits"}, name
+
+
+def test_no_service_has_a_right_of_root(services: dict[str, Service]) -> None:
+    """Nor can one get any. Images of others run as their own user; ours say so themselves."""
+    document = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    assert document.keys() == services.keys()
+    for name, service in services.items():
+        assert service.is_confined, name
+        if service.target is None:
+            assert document[name]["user"] not in ("root", "0"), name
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    stages = dockerfile.split("\nFROM ")
+    for target in ("airflow", "simulator"):
+        (stage,) = [stage for stage in stages if stage.splitlines()[0].endswith(f" AS {target}")]
+        assert stage.rstrip().endswith("USER airflow"), target
+
+
+@pytest.mark.parametrize("key", ["cap_add: [SYS_ADMIN]", "privileged: true", "cap_drop: [NET_RAW]"])
+def test_a_right_that_a_service_gets_fails_the_native_run(project: Path, tmp_path: Path, key: str) -> None:
+    """The native run would not show what the service may do with it."""
+    edit(
+        project / "docker-compose.yaml",
+        "services:\n",
+        f'services:\n  other: {{image: s, command: [s], restart: "no", {key}}}\n',
+    )
+    with pytest.raises(StackError, match=key.partition(":")[0]):
+        ComposeStack(tmp_path / "home", project)
+
+
+def test_plans_dags_and_checks_need_no_new_image(services: dict[str, Service], project: Path) -> None:
+    """Each part of Airflow mounts them, cannot write there, and finds the checks on Python's path."""
+    mounted = {"/opt/airflow/include": "./include", "/opt/airflow/dags": "./dags"}
+    mounted["/opt/airflow/checks"] = "./checks"
+    document = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    path = read_dockerfile(project / "Dockerfile", "airflow").environment["PYTHONPATH"].split(":")
+    assert "/opt/airflow/checks" in path
+    for name in services.keys() - {"secrets", "postgres", "redis", "simulator"}:
+        assert mounted.items() <= services[name].mounts.items(), name
+        assert {f"{source}:{target}:ro" for target, source in mounted.items()} <= set(
+            document[name]["volumes"]
+        )
+    assert all((REPOSITORY / source).is_dir() for source in mounted.values())
+
+
+def test_all_workers_share_the_folder_of_the_records_and_say_so(services: dict[str, Service]) -> None:
+    """Otherwise preflight would warn of each drill."""
+    for name in services.keys() - {"secrets", "postgres", "redis", "simulator"}:
+        environment = services[name].environment
+        assert environment["AIRFLOW__DRS__EVIDENCE_SHARED"] == "True", name
+        assert services[name].mounts[environment["AIRFLOW__DRS__EVIDENCE_PATH"]] == "evidence", name
 
 
 def test_everything_waits_for_the_secrets_and_airflow_for_its_database(services: dict[str, Service]) -> None:
