@@ -1,12 +1,11 @@
-"""A plugins folder that lost its hidden files, as `zip -r plugins.zip *` or a copy of `plugins/*` leaves it:
-Airflow then executes every module of drs as a plugin, in each of its processes, under the bare name of its file.
+"""A plugins folder that was copied without its hidden files: Airflow then executes every module of drs as a
+plugin, in each of its processes, under the bare name of its file.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
-import subprocess
-import sys
 import sysconfig
 import venv
 import zipfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 
 from demo.airflow_api import AirflowApi
 from demo.processes import Processes
@@ -69,10 +69,8 @@ def python(tmp_path: Path) -> Path:
 
 def install_wheel(python: Path, folder: Path) -> Path:
     """Build the wheel and install it, and give the folder of its package."""
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder]
-    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
     (packages,) = python.parents[1].glob("lib/python*/site-packages")
-    (wheel,) = folder.glob("*.whl")
+    (wheel,) = WheelBuilder(str(REPOSITORY)).build(directory=str(folder), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(packages)
     return packages / "drs"
@@ -112,7 +110,8 @@ class Airflow:
         for component in COMPONENTS:
             self.processes.start(component, [self.python, "-m", "airflow", component])
         for component in COMPONENTS:
-            self.processes.wait(component, lambda: self._works(component), START_TIMEOUT, "become healthy")
+            works = functools.partial(self._works, component)
+            self.processes.wait(component, works, START_TIMEOUT, "become healthy")
 
     def _works(self, component: str) -> bool:
         try:
@@ -146,8 +145,8 @@ def airflow(tmp_path: Path, python: Path) -> Iterator[Airflow]:
 def test_every_component_starts_without_the_hidden_files(
     airflow: Airflow, python: Path, tmp_path: Path, installed: bool
 ) -> None:
-    """All work, and the DAGs of the plans are built. The plugin is there once, with one listener, beside those
-    of others, also in a task. Each component says what is wrong, and with the wheel, which drs counts.
+    """All work, and the DAGs of the plans are built. The plugin is there once, with one listener, beside
+    those of others, also in a task. Each component says what is wrong, and with the wheel, which drs counts.
     """
     package = install_wheel(python, tmp_path / "dist") if installed else None
     airflow.start()
