@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from importlib import resources
@@ -244,3 +246,60 @@ def test_the_image_installs_what_uv_lock_pins() -> None:
     ]
     groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
     assert [requirement.partition("[")[0] for requirement in groups["simulator"]] == ["moto"]
+
+
+REGISTRY = """#!/usr/bin/env bash
+[ "$*" = "buildx imagetools inspect $4 --format {{.Manifest.Digest}}" ] || exit 64
+printf '%s\\n' "$4" >> "$(dirname "$0")/asked"
+[ "$4" != "$REFUSED" ] || { echo 'ERROR: not found' >&2; exit 1; }
+echo "sha256:$(sha256sum <<< "$4$ROUND" | cut -c -64)"
+"""
+"""A program docker that knows one command."""
+OF_OTHERS = {"python:3.11-slim-bookworm", "postgres:16-bookworm", "redis:7.2-bookworm"}
+
+
+def pin(project: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script of `make image-digests` with a registry that answers for every image."""
+    (project / ".ci").mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / ".ci" / "image-digests", project / ".ci")
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "docker").write_text(REGISTRY)
+    (programs / "docker").chmod(0o755)
+    own = {"PATH": f"{programs}:{os.environ['PATH']}", "REFUSED": "", "ROUND": "", **environment}
+    return subprocess.run(
+        [project / ".ci/image-digests"],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_base_images_are_pinned_to_the_digests_of_their_tags(project: Path, tmp_path: Path) -> None:
+    """The tag stays beside the digest, for Dependabot and for people; a second time renews the digests. The
+    stages of the Dockerfile and the images of our own stay as they are.
+    """
+    files = [project / "Dockerfile", project / "docker-compose.yaml"]
+    before = [path.read_text() for path in files]
+    assert pin(project, tmp_path).returncode == 0
+    assert set((tmp_path / "bin" / "asked").read_text().split()) == OF_OTHERS
+    first = [path.read_text() for path in files]
+    assert pin(project, tmp_path, ROUND="2").returncode == 0
+    second = [path.read_text() for path in files]
+    for texts in (first, second):
+        digests = re.findall(r"(\S+)(@sha256:[0-9a-f]{64})", "".join(texts))
+        assert {image for image, _ in digests} == OF_OTHERS
+        assert [re.sub(r"@sha256:[0-9a-f]{64}", "", text) for text in texts] == before
+    assert first != second
+    services = read_compose_file(files[1], read_env_file(project / ".env"))
+    assert services["redis"].image.startswith("redis:7.2-bookworm@sha256:")
+    assert read_dockerfile(files[0], "airflow").workdir == "/opt/airflow"
+
+
+def test_a_digest_that_cannot_be_had_changes_no_file(project: Path, tmp_path: Path) -> None:
+    """Not even for the images before it."""
+    files = [project / "Dockerfile", project / "docker-compose.yaml"]
+    before = [path.read_text() for path in files]
+    assert pin(project, tmp_path, REFUSED="redis:7.2-bookworm").returncode != 0
+    assert [path.read_text() for path in files] == before

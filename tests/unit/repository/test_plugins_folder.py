@@ -45,7 +45,7 @@ def component(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_either_hidden_file_keeps_airflow_out_of_the_package(
     tmp_path: Path, kept: tuple[str, ...], syntax: str
 ) -> None:
-    """`zip -r plugins.zip *` and `cp -r plugins/* TARGET` lose only the outer one. Airflow reads both files in
+    """`zip -r plugins.zip *` and `cp -r plugins/* TARGET` lose only the outer one. Airflow reads both in
     either syntax.
     """
     folder = make(tmp_path / "plugins", *kept)
