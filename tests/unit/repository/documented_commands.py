@@ -98,7 +98,7 @@ TABLE: dict[str, How] = {
     r"make (venv|services)( PYTHON=\S+)?": NotRun(f"CI begins with it; {_TARGET}"),
     r"make clean": NotRun(f"it would remove the environment of the tests; {_TARGET}"),
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
-    r"make image-digests": by(
+    r"make digests": by(
         "unit/repository/test_compose.py", "test_base_images_are_pinned_to_the_digests_of_their_tags", _TARGET
     ),
     r"make mutation( MODULE=timeline)?": NotRun(f"it takes hours; {_TARGET}"),

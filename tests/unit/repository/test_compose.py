@@ -259,7 +259,7 @@ OF_OTHERS = {"python:3.11-slim-bookworm", "postgres:16-bookworm", "redis:7.2-boo
 
 
 def pin(project: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the script of `make image-digests` with a registry that answers for every image."""
+    """Run the script of `make digests` with a registry that answers for every image."""
     (project / ".ci").mkdir(exist_ok=True)
     shutil.copy(REPOSITORY / ".ci" / "image-digests", project / ".ci")
     programs = tmp_path / "bin"
