@@ -183,7 +183,7 @@ OTHER_BLOCKS: dict[tuple[str, str], How] = {
     ("docs/simulator.md", "defaults:"): by("simulator/test_docs.py", "test_the_fleet_of_the_page_is_a_fleet"),
     ("docs/simulator.md", "import boto3"): by("simulator/test_docs.py", "test_the_example_of_the_page_runs"),
     ("docs/simulator.md", '{"n": 6'): by("simulator/test_server.py", "test_the_journal_tells_of_every_call"),
-    ("docs/validation.md", "# plugins/orders_checks.py"): by(
+    ("docs/validation.md", "# orders_checks.py, in the plugins folder"): by(
         "unit/validation/test_python.py",
         "test_what_the_function_returns_is_what_was_seen",
         "it is Python",
