@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -61,6 +62,13 @@ def test_three_lines_give_all_dags(parse: Parse, tmp_path: Path) -> None:
     bag = parse(bundle(tmp_path / "bundle"))
     assert bag.import_errors == {}
     assert set(bag.dags) == DAG_IDS
+
+
+def test_the_page_shows_these_lines() -> None:
+    """A reader copies them from docs/configuration.md."""
+    page = (REPOSITORY / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert block.replace("\n\n", "\n") == THREE_LINES
 
 
 def test_plans_are_found_in_include_beside_the_dags_of_a_bundle(parse: Parse, tmp_path: Path) -> None:

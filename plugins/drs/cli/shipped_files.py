@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import drs
 from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, counted, print_json
 
 FOLDERS = ("dags", "include")
@@ -79,7 +78,7 @@ def _under(path: str) -> Any:
 
 def files_root() -> Path | None:
     """The folder that holds :data:`FOLDERS`; ``None`` in a plugins folder, where they are the user's own."""
-    package = Path(drs.__file__).parent
+    package = Path(__file__).parents[1]
     if (package / "shipped").is_dir():
         return package / "shipped"
     clone = package.parents[1]

@@ -65,6 +65,7 @@ def test_a_plugins_folder_does_not_show_the_user_s_own_files(
     """Beside a copied package, dags/ and include/ are not what this package brought."""
     (tmp_path / "plugins" / "drs").mkdir(parents=True)
     (tmp_path / "dags").mkdir()
-    monkeypatch.setattr(shipped_files.drs, "__file__", str(tmp_path / "plugins" / "drs" / "__init__.py"))
+    here = tmp_path / "plugins" / "drs" / "cli" / "shipped_files.py"
+    monkeypatch.setattr(shipped_files, "__file__", str(here))
     assert main(["files"]) == 2
     assert "pip install drs-drills" in capsys.readouterr().err

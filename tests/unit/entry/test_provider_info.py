@@ -64,7 +64,8 @@ def read_in_settings() -> set[str]:
 def documented() -> dict[str, str]:
     """The table of docs/configuration.md: the default of each option, as it is written there."""
     page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    table = page.partition("\n## ")[0]
+    rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
     return {row[0].strip("|` "): row[1].strip() for row in rows}
 
 
