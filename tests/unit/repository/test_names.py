@@ -61,6 +61,13 @@ def test_no_module_acts_when_it_is_imported() -> None:
         "drs/plan/source.py",  # looks for the faster parser
         "drs_plugin.py",  # is executed once, by Airflow; it warns
     }
+    imports = (
+        node
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    )
+    assert all(node.level == 0 for node in imports)  # outside its package, a relative import fails
     start = (PACKAGE / "__main__.py").read_text(encoding="utf-8")
     assert 'if __name__ == "__main__" and __package__:' in start
 
