@@ -34,8 +34,8 @@ def warn_of_lost_files() -> None:
     if (FOLDER / "drs").is_dir() and not any(file.is_file() for file in HIDDEN):
         log.warning(
             "The hidden files %s and %s are missing. So every Airflow process executes each module of drs as "
-            "a plugin, which takes a second or two. What to do: copy the folder again, with its hidden files: "
-            "`cp -r plugins/. TARGET` or `zip -r plugins.zip .` (`*` leaves hidden files out).",
+            "a plugin, which takes a second or two. What to do: copy the folder again with its hidden files, "
+            "by `cp -r plugins/. TARGET` or `zip -r plugins.zip .` (`*` leaves hidden files out).",
             *HIDDEN,
         )
 
