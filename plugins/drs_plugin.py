@@ -10,7 +10,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 HIDDEN = (FOLDER / ".airflowignore", FOLDER / "drs" / ".airflowignore")
-IN_A_TASK = "airflow.sdk.execution_time.task_runner"
+TASK_RUNNER = "airflow.sdk.execution_time.task_runner"
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,14 @@ def warn_of_lost_files() -> None:
         )
 
 
-if IN_A_TASK not in sys.modules:  # the log of a task, perhaps of another team, is not the place
+def is_in_a_task() -> bool:
+    """Whether this is a process that a supervisor of Airflow started. Its log, perhaps of a task of another
+    team, is not the place for these warnings.
+    """
+    return getattr(sys.modules.get(TASK_RUNNER), "SUPERVISOR_COMMS", None) is not None
+
+
+if not is_in_a_task():
     warn_of_two()
     warn_of_lost_files()
 

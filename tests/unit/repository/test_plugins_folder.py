@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from airflow._shared.module_loading import find_path_from_directory
+from airflow.sdk.execution_time import task_runner
 
 PLUGINS = Path(__file__).parents[3] / "plugins"
-IN_A_TASK = "airflow.sdk.execution_time.task_runner"
 OUTER, INNER = ".airflowignore", "drs/.airflowignore"
 
 
@@ -37,7 +36,7 @@ def execute(folder: Path) -> ModuleType:
 @pytest.fixture
 def component(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process counts as a component of Airflow, and not as a task, whatever other tests imported."""
-    monkeypatch.delitem(sys.modules, IN_A_TASK, raising=False)
+    monkeypatch.delattr(task_runner, "SUPERVISOR_COMMS", raising=False)
 
 
 @pytest.mark.parametrize("syntax", ["glob", "regexp"])
@@ -87,7 +86,7 @@ def test_the_log_of_a_task_is_not_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Airflow loads plugins in each task, also of teams who know nothing of drs."""
-    monkeypatch.setitem(sys.modules, IN_A_TASK, ModuleType("task_runner"))
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", object(), raising=False)
     execute(make(tmp_path / "plugins"))
     assert caplog.text == ""
 
