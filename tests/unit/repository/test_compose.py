@@ -27,7 +27,12 @@ COMPOSE_FILE = REPOSITORY / "docker-compose.yaml"
 SECRETS = ("FERNET_KEY", "API_SECRET_KEY", "JWT_SECRET", "POSTGRES_PASSWORD", "ADMIN_PASSWORD")
 ONCE = {"secrets", "airflow-init", "airflow-cli"}
 """Services that do their work and end."""
-OF_PROFILES = {"": set(), "simulator": {"simulator"}, "flower": {"flower"}, "debug": {"airflow-cli"}}
+OF_PROFILES: dict[str, set[str]] = {
+    "": set(),
+    "simulator": {"simulator"},
+    "flower": {"flower"},
+    "debug": {"airflow-cli"},
+}
 """The services that each profile adds."""
 
 
