@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test check lint format mutation campaign requirements release clean
+.PHONY: help venv services drill airflow simulator test check lint format mutation campaign requirements digests release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -56,6 +56,9 @@ campaign: $(READY) ## run 20,000 drills with seeded faults; count the promises t
 
 requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
 	$(EXPORT) > requirements.txt
+
+digests: ## pin the base images to the digests that their tags have now (needs Docker)
+	@.ci/image-digests
 
 release: $(READY) ## build the distributions, check them, and tag the version
 	@.ci/release

@@ -26,7 +26,7 @@ from drs.evidence.store import EvidenceStore, Kept
 from drs.evidence.summary import judged, measured, not_met, seconds
 from drs.explain import explain_failure, raw_error_of
 from drs.plan.naming import plan_name
-from drs.plan.schedule import next_time
+from drs.plan.plan_schedule import next_time
 from drs.run.fates import fates
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
