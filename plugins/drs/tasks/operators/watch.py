@@ -40,7 +40,7 @@ class DrsWatchOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         ti, now = context["ti"], utc_now()
         before = read_memory()
-        looked = look_now(ti, kept_runs(), Folder(), before, now)
+        looked = look_now(ti, kept_runs(), Folder(self.dag_id), before, now)
         notifiers, findings = watch_notifiers(looked.comparison.findings)
         memory = see_findings(looked.memory, findings, looked.blind, now)
         findings = [self._announced(finding, looked, memory) for finding in findings]
