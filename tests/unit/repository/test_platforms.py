@@ -1,9 +1,13 @@
-"""What deploy/ has for Amazon MWAA, Airflow's Helm chart and Astro agrees with itself and with the package."""
+"""What deploy/ has for Amazon MWAA, Airflow's Helm chart and Astro, and what docs/platforms.md says."""
 
 from __future__ import annotations
 
 import fnmatch
+import importlib
+import json
 import re
+import shlex
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -11,9 +15,11 @@ from typing import Any
 
 import pytest
 import yaml
+from airflow.dag_processing.dagbag import DagBag
 
 from demo.env_file import read_env_file
 from demo.settings import OF_EVERY_DRILL
+from tests.unit.repository.documented_pages import Command, documented
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 HELM = REPOSITORY / "deploy" / "helm"
@@ -181,3 +187,40 @@ def test_astro_s_requirements_leave_the_runtime_s_airflow_alone() -> None:
     """Astro Runtime has Airflow; another version in requirements.txt would replace it."""
     lines = (REPOSITORY / "deploy" / "astro" / "requirements.txt").read_text().splitlines()
     assert [line for line in lines if not line.startswith("#")] == ["drs-drills[airflow]"]
+
+
+# --- docs/platforms.md ------------------------------------------------------------------------------------
+
+COMMANDS, BLOCKS = documented()
+BUNDLES = [each for each in COMMANDS if "DAG_BUNDLE_CONFIG_LIST=" in each.text]
+DAG_FILES = [each for each in BLOCKS if each.text.startswith("# dags/recovery_plans.py")]
+
+
+@pytest.mark.parametrize("command", BUNDLES, ids=lambda command: command.place)
+def test_each_bundle_of_the_page_can_be_made(command: Command) -> None:
+    """The class has these parameters; that of git is in a provider that is not installed here."""
+    _, _, value = shlex.split(command.text)[1].partition("=")
+    (bundle,) = json.loads(value)
+    assert bundle.keys() == {"name", "classpath", "kwargs"}
+    if not bundle["classpath"].startswith("airflow.providers.git."):
+        module, _, name = bundle["classpath"].rpartition(".")
+        made = getattr(importlib.import_module(module), name)(name=bundle["name"], **bundle["kwargs"])
+        assert made.name == "recovery"
+
+
+def test_the_page_has_three_kinds_of_bundles() -> None:
+    assert len(BUNDLES) == 3
+
+
+@pytest.mark.parametrize("block", DAG_FILES, ids=lambda block: block.page)
+def test_the_dag_file_of_the_pages_gives_every_dag(
+    block: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "recovery_plans.py").write_text(block.text)
+    (tmp_path / "plans").mkdir()
+    shutil.copy(REPOSITORY / "include" / "plans" / "single-server.yaml", tmp_path / "plans")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(tmp_path))
+    monkeypatch.delenv("AIRFLOW__DRS__PLANS_FOLDER", raising=False)
+    bag = DagBag(dag_folder=tmp_path, safe_mode=True, load_op_links=False)
+    assert bag.import_errors == {}
+    assert set(bag.dags) == {"drs_drill__single-server", "drs_readiness", "drs_watch"}
