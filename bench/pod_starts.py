@@ -1,6 +1,6 @@
 """What a drill costs under KubernetesExecutor, where each start and each resumption of a task is a pod.
 
-    python -m bench.pod_starts [--speed 60]
+    python -m bench.pod_starts [--speed 60] [--defer-after 60]
 
 Runs a drill of three waves of two servers, gates on ``launched``, on a real Airflow (SQLite, LocalExecutor)
 and the simulated DRS, and counts the processes in which its tasks ran: with KubernetesExecutor each would be
@@ -63,13 +63,14 @@ def starts(stack: Stack, run_id: str) -> dict[str, int]:
     }
 
 
-def drill(folder: Path, speed: float) -> dict[str, int]:
+def drill(folder: Path, speed: float, defer_after: float) -> dict[str, int]:
     """Run the drill on an Airflow of its own."""
     plans, home = folder / "plans", folder / "home"
     plans.mkdir()
     home.mkdir()
     (plans / "measured.yaml").write_text(PLAN.replace("GATE", "launched"))
-    with Stack(home, plans=plans, speed=speed) as stack:
+    settings = {"AIRFLOW__DRS__DEFER_AFTER": f"{defer_after:g}"}
+    with Stack(home, plans=plans, speed=speed, settings=settings) as stack:
         stack.api.wait_for_dag(DAG_ID)
         stack.api.unpause(DAG_ID)
         run_id = stack.api.trigger(DAG_ID, {"reason": "measurement"})
@@ -119,11 +120,15 @@ def rows(counted: dict[str, int]) -> list[tuple[Any, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a drill costs under KubernetesExecutor.")
     parser.add_argument("--speed", type=float, default=60.0)
+    parser.add_argument("--defer-after", type=float, default=0.0, help="the setting defer_after, in seconds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        counted = drill(Path(scratch), options.speed)
+        counted = drill(Path(scratch), options.speed, options.defer_after)
         spent = imports(Path(scratch) / "plans")
-    print(f"{len(WAVES)} waves of 2 servers, gates on launched, speed {options.speed:g}\n")
+    print(
+        f"{len(WAVES)} waves of 2 servers, gates on launched, speed {options.speed:g}, "
+        f"defer_after {options.defer_after:g}\n"
+    )
     print("| task | tasks | pods | most for one task |\n|---|---|---|---|")
     for row in rows(counted):
         print(f"| {' | '.join(map(str, row))} |")

@@ -54,6 +54,11 @@ def deferrable() -> bool:
     return _is_on("deferrable")
 
 
+def defer_after() -> float:
+    """A wait that can last no longer than these seconds is made in the worker."""
+    return _number("defer_after")
+
+
 def poll_interval() -> float:
     """Seconds between two looks at jobs while none of them can end soon."""
     return _number("poll_interval")
