@@ -63,8 +63,8 @@ OPTIONS: dict[str, Option] = {
         default="True",
     ),
     "defer_after": Option(
-        "Seconds. A wait that can last no longer than this is made in the worker, the others in the "
-        "triggerer. With KubernetesExecutor, where each resumption of a task is a pod: 60.",
+        "Seconds. A wait that is shorter than this is made in the worker, the others in the triggerer. "
+        " With KubernetesExecutor, where each resumption of a task is a pod: 60.",
         type="float",
         default="0",
     ),

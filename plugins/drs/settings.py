@@ -55,7 +55,7 @@ def deferrable() -> bool:
 
 
 def defer_after() -> float:
-    """A wait that can last no longer than these seconds is made in the worker."""
+    """A wait of fewer seconds than this is made in the worker."""
     return _number("defer_after")
 
 
