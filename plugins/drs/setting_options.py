@@ -64,7 +64,7 @@ OPTIONS: dict[str, Option] = {
     ),
     "defer_after": Option(
         "Seconds. A wait that is shorter than this is made in the worker, the others in the triggerer. "
-        " With KubernetesExecutor, where each resumption of a task is a pod: 60.",
+        "With KubernetesExecutor, where each resumption of a task is a pod: 60.",
         type="float",
         default="0",
     ),

@@ -20,6 +20,7 @@ from drs.cli import (
     report,
     runbook,
     servers,
+    shipped_files,
     stop,
     watch,
 )
@@ -39,6 +40,7 @@ GROUPS = (
     runbook,
     evidence,
     report,
+    shipped_files,
 )
 
 
