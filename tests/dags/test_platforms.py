@@ -15,24 +15,26 @@ from tests.dags.conftest import EXAMPLES, REPOSITORY
 from tests.dags.test_integrity import DAG_IDS
 
 
-def copy_files(source: Path, pattern: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in source.glob(pattern):
-        shutil.copy(path, folder)
+def copy_files(source: Path, folder: Path) -> None:
+    """The files of the folder, hidden ones too, and no folders."""
+    folder.mkdir(parents=True)
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
 
 
 def of_amazon_mwaa(home: Path) -> Path:
     """Only the folder of DAGs is synchronised, so plans are in it."""
-    copy_files(REPOSITORY / "dags", "*.py", home / "dags")
-    copy_files(EXAMPLES, "*.yaml", home / "dags" / "plans")
+    copy_files(REPOSITORY / "dags", home / "dags")
+    copy_files(EXAMPLES, home / "dags" / "plans")
     (home / "plugins").mkdir()
     return home / "dags"
 
 
 def of_an_astro_project(home: Path) -> Path:
     """The folder include is beside the folder of DAGs."""
-    copy_files(REPOSITORY / "dags", "*.py", home / "dags")
-    copy_files(EXAMPLES, "*.yaml", home / "include" / "plans")
+    copy_files(REPOSITORY / "dags", home / "dags")
+    copy_files(EXAMPLES, home / "include" / "plans")
     (home / "plugins").mkdir()
     return home / "dags"
 
@@ -40,17 +42,17 @@ def of_an_astro_project(home: Path) -> Path:
 def of_git_sync(home: Path) -> Path:
     """The sidecar of the chart puts each commit into a folder of its own, and moves a link."""
     commit = home / "dags" / ".worktrees" / "0123456789abcdef0123456789abcdef01234567"
-    copy_files(REPOSITORY / "dags", "*.py", commit / "dags")
-    copy_files(EXAMPLES, "*.yaml", commit / "dags" / "plans")
+    copy_files(REPOSITORY / "dags", commit / "dags")
+    copy_files(EXAMPLES, commit / "dags" / "plans")
     (home / "dags" / "repo").symlink_to(commit.relative_to(home / "dags"))
     return home / "dags" / "repo" / "dags"
 
 
 def of_a_configmap(home: Path) -> Path:
     """Kubernetes mounts each key as a link over the link ``..data``, which it moves when the map changes."""
-    copy_files(REPOSITORY / "dags", "*.py", home / "dags")
+    copy_files(REPOSITORY / "dags", home / "dags")
     plans = home / "dags" / "plans"
-    copy_files(EXAMPLES, "*.yaml", plans / "..2026_11_28_05_00_00.1")
+    copy_files(EXAMPLES, plans / "..2026_11_28_05_00_00.1")
     (plans / "..data").symlink_to("..2026_11_28_05_00_00.1")
     for path in (plans / "..data").iterdir():
         (plans / path.name).symlink_to(Path("..data") / path.name)

@@ -55,7 +55,7 @@ def test_mwaa_gets_these_files_and_no_others(mwaa: Path) -> None:
     archive of plugins, which holds no plugin.
     """
     assert {path.name for path in mwaa.iterdir()} == {"dags", "plugins.zip", "requirements.txt", "startup.sh"}
-    own = {path.name for path in (REPOSITORY / "dags").glob("*.py")}
+    own = {path.name for path in (REPOSITORY / "dags").iterdir() if path.is_file()}
     assert {path.name for path in (mwaa / "dags").iterdir()} == {*own, "plans"}
     plans = {path.name for path in (REPOSITORY / "include" / "plans").glob("*.yaml")}
     assert {path.name for path in (mwaa / "dags" / "plans").iterdir()} == plans
