@@ -6,7 +6,6 @@ from typing import Any
 
 from drs.plan.schedule import both_days, cron_of
 
-
 MOST_IN_A_LIST = 12
 """Values in the list of a field of months or days of the week: older cron-descriptors take twice as long for
 each further one.
