@@ -10,7 +10,7 @@ import httpx
 import tenacity
 
 from drs.cli import airflow_api as shared
-from drs.cli.airflow_logs import as_text
+from drs.cli.airflow_logs import texts
 from drs.plan.naming import DAG_ID_PREFIX
 
 
@@ -74,7 +74,7 @@ class AirflowApi(shared.AirflowApi):
     ) -> str:
         """The log of one try of a task as text, one message a line, exceptions below their message."""
         messages = self.task_messages(dag_id, run_id, task_id, try_number, map_index)
-        return "\n".join(as_text(message) for message in messages)
+        return "\n".join(texts(messages))
 
     def reparse_plans(self) -> bool:
         """Have the plans' DAGs built again, as the button in the UI does; False while there is no DAG yet."""

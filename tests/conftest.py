@@ -6,6 +6,7 @@ Airflow reads its home when it is first imported, so this is said before any tes
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -37,6 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 END_TO_END = "tests/e2e/"
+CAMPAIGN = "tests/campaign/"
 TOGETHER = (
     "tests/e2e/compose/",
     "tests/e2e/test_never_twice.py::test_drs_makes",
@@ -78,5 +80,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _Shares:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take longest; the short files fill up the rest."""
     items.sort(
-        key=lambda item: (not item.nodeid.startswith(END_TO_END), not item.nodeid.startswith(TOGETHER))
+        key=lambda item: (
+            not item.nodeid.startswith(END_TO_END),
+            not item.nodeid.startswith(TOGETHER),
+            not item.nodeid.startswith(CAMPAIGN),
+        )
     )
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave out what is imported by now: it stays, and is most of the memory."""
+    gc.collect()
+    gc.freeze()

@@ -102,7 +102,7 @@ def drill_dag(plan: Plan) -> DAG:
     ) as dag:
         setup = EmptyOperator(task_id=SETUP_TASK_ID)
         begin = DrsBeginDrillOperator(task_id=BEGIN_TASK_ID, plan=plan, max_active_tis_per_dag=1)
-        preflight = DrsPreflightOperator(task_id=PREFLIGHT_TASK_ID)
+        preflight = DrsPreflightOperator(task_id=PREFLIGHT_TASK_ID, retries=4)  # nothing is launched yet
         setup >> begin >> preflight
         ready: BaseOperator = preflight
         if plan.allow_recovery:

@@ -135,12 +135,11 @@ def test_after_a_failed_wave_on_success_keeps(stack: Stack, plans: Path, run_dri
     at = [
         next(number for number, line in enumerate(explained) if told in line)
         for told in (
-            "FAILED",
-            "LAUNCH_FAILED",
-            "raw error: ",
+            "[SERVER_LAUNCH_FAILED]",
             "cause: ",
             "retry: safe",
-            "[SERVER_LAUNCH_FAILED]",
+            "What to do: ",
+            "Task failed: SERVER_LAUNCH_FAILED.",
         )
     ]
     assert at == sorted(at)

@@ -52,7 +52,7 @@ def test_what_cannot_succeed_is_refused_with_its_code_and_remedy(
     stack.simulator.arm(kind="internal_error", operations=["GetLaunchConfiguration"], servers=[UNREAD])
     stack.simulator.arm(kind="internal_error", region=SILENT)
     dry: dict[str, Any] = {"dry_run": True}
-    past = {**dry, "recovery_point": "2020-01-01T00:00Z"}
+    past = {**dry, "recovery_point": "2022-01-01T00:00Z"}
     cases = {
         "code-waves": ("begin", "PLAN_HAS_NO_WAVES", {"waves": []}),
         "code-past": ("preflight", "RECOVERY_POINT_NOT_FOUND", past),

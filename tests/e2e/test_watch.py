@@ -133,7 +133,7 @@ def test_a_dag_that_is_deleted_in_mid_run_leaves_orphans_and_the_watch_ends_them
     assert f"[ORPHANED_DRILL_INSTANCE] 2 drill instance(s) of plan deleted, run {run.run_id}" in found
     assert "Airflow does not know this run any more (it or its DAG was deleted)" in found
     assert all(instance in found for instance in left(run))
-    assert f"`python -m drs cleanup deleted --run '{run.run_id}'`" in found
+    assert f"`python -m drs cleanup deleted --run {run.run_id}`" in found
     assert "the watch terminates them" in found
     assert len(left(run)) == 2
     watch.age(3600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from drs.text import shown
@@ -16,11 +16,19 @@ _REPEATED = frozenset(
     {"ti_id", "dag_id", "run_id", "task_id", "map_index", "try_number", "logger", "filename", "lineno"}
 )
 """Fields that every message of a task's log has. They repeat what was asked for."""
+_FOLD, _END_OF_FOLD = "::group::", "::endgroup::"
+"""Airflow's own commands to its page, which a terminal does not know."""
+
+
+def texts(messages: Iterable[dict[str, Any]]) -> Iterator[str]:
+    """Each message as text, without the ends of what Airflow's page can fold."""
+    return (as_text(message) for message in messages if message.get("event") != _END_OF_FOLD)
 
 
 def as_text(message: dict[str, Any]) -> str:
     """One message of a task's log as a line, followed by the exceptions."""
-    head = " ".join(str(message[key]) for key in ("timestamp", "level", "event") if message.get(key))
+    event = str(message.get("event") or "").removeprefix(_FOLD)
+    head = " ".join(str(part) for part in (message.get("timestamp"), message.get("level"), event) if part)
     known = _REPEATED | {"timestamp", "level", "event", "error_detail"}
     fields = "".join(f" {key}={value!r}" for key, value in message.items() if key not in known)
     causes = "".join(
@@ -42,5 +50,5 @@ def for_operators(messages: Sequence[dict[str, Any]]) -> list[str]:
         for message in messages
         if message.get("level") in _SERIOUS and "error_detail" not in message and "category" not in message
     ]
-    text = "\n".join(own or [as_text(message) for message in messages[-TAIL:]])
+    text = "\n".join(own or texts(messages[-TAIL:]))
     return shown.block(text).split("\n") if text else []

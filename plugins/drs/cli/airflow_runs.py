@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from drs.cli.airflow_access import add_connection, connect, named_plan, plan_dag, reporting_airflow_errors
-from drs.cli.airflow_api import PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
-from drs.cli.airflow_logs import as_text
+from drs.cli.airflow_api import FINISHED, PAGE, AirflowApi, DagRun, NotFound, Refused, TaskInstance
+from drs.cli.airflow_logs import texts
 from drs.cli.airflow_records import Failure, RunLedger, UnreadableRecordError, failures
 from drs.cli.common import OK, UNANSWERED, USAGE, add_json, add_parser, counted, print_json, whole_number
 from drs.cli.screen import show_table
@@ -225,10 +225,12 @@ def _logs(arguments: argparse.Namespace) -> int:
     print(f"Run {run['dag_run_id']} of {run['dag_id']}: {run['state']}")
     if not logs:
         print("No task of the run has failed. Use --task TASK or --all to see the logs of other tasks.")
+        if run["state"] not in FINISHED:
+            print("The run is not over. `python -m drs watch` says whether it stands still.")
     for instance, number, messages in logs:
         print(f"\n--- {instance['task_id']}, try {number}: {instance['state']}")
-        for message in messages or [{"event": "(no log)"}]:
-            print(as_text(message))
+        for text in texts(messages or [{"event": "(no log)"}]):
+            print(text)
     return OK
 
 

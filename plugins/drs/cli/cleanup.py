@@ -30,6 +30,7 @@ from drs.plan.naming import dag_id
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG
 from drs.run.records import InstanceRecord, RunRecord
+from drs.text import shown
 from drs.text.times import utc_now
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def add_commands(commands: Any) -> None:
         ),
         exit_codes={
             0: "no run of the plan has an instance left; with --no-wait: all of them are being terminated",
-            1: "instances are left, those of active runs included",
+            1: "instances are left, those of active runs and of other runs than --run included",
             2: "wrong usage, or there is no such plan",
             3: NO_AWS,
         },
@@ -116,17 +117,25 @@ class Leftover:
 def _cleanup(arguments: argparse.Namespace) -> int:
     plan = find_plan(arguments.plan, arguments.plans)
     access = checked_access(plan, arguments.profile)
-    own, unknown = _leftovers(access, plan, arguments.run_id)
+    of_plan, unknown = _leftovers(access, plan)
+    own = [item for item in of_plan if arguments.run_id in (None, item.run_id)]
+    others = [item for item in of_plan if item not in own]
     owners = [Owner(item.token, item.run_id) for item in own]
     known = holds(arguments, plan.name, owners, arguments.run_id) if own else {}
     if arguments.json:
         now = utc_now()
         left = [item.as_json(now, known[item.token]) for item in own]
-        print_json({"left": left, "untold": [item.as_json(now) for item in unknown]})
+        print_json(
+            {
+                "left": left,
+                "of_other_runs": [item.as_json(now) for item in others],
+                "untold": [item.as_json(now) for item in unknown],
+            }
+        )
     else:
-        _print(plan, own, unknown)
+        _print(plan, arguments.run_id, own, others, unknown)
     if not own:
-        return OK
+        return BROKEN if others else OK
     _print_live_runs(access.drs, plan, known)
     free = _free(own, known, force=arguments.force)
     if not (free and (arguments.yes or (not arguments.json and _agreed(plan, free, known)))):
@@ -154,8 +163,8 @@ def _free(own: Sequence[Leftover], known: Mapping[str, Hold], *, force: bool) ->
     return [item for item in own if force or not known[item.token].refused]
 
 
-def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Leftover], list[Leftover]]:
-    """The drill instances of the plan's runs (or of one run), and those whose run is unknown."""
+def _leftovers(access: Access, plan: Plan) -> tuple[list[Leftover], list[Leftover]]:
+    """The drill instances of the plan's runs, and those whose run is unknown."""
     from drs.cleanup.drill_instances import with_types
 
     drills = [item for item in access.drs.every_recovery_instance() if item.get("isDrill") is True]
@@ -183,7 +192,7 @@ def _leftovers(access: Access, plan: Plan, run_id: str | None) -> tuple[list[Lef
         leftover = Leftover(instance, job)
         if job is None or DAG_TAG not in job.tags or RUN_TAG not in job.tags:
             unknown.append(leftover)
-        elif job.tags[DAG_TAG] == dag_id(plan.name) and run_id in (None, leftover.run_id):
+        elif job.tags[DAG_TAG] == dag_id(plan.name):
             own.append(leftover)
     return own, unknown
 
@@ -200,15 +209,34 @@ def _print_live_runs(drs: DrsCalls, plan: Plan, known: Mapping[str, Hold]) -> No
         )
 
 
-def _print(plan: Plan, own: Sequence[Leftover], unknown: Sequence[Leftover]) -> None:
+def _print(
+    plan: Plan,
+    run_id: str | None,
+    own: Sequence[Leftover],
+    others: Sequence[Leftover],
+    unknown: Sequence[Leftover],
+) -> None:
+    """What is left.
+
+    :param run_id: the run that was chosen
+    :param others: what other runs have left; the chosen run's id may be mistyped
+    """
     if own:
         print(
             f"{counted(len(own), 'drill instance')} of plan {plan.name}; each costs money until it is "
             "terminated:"
         )
         _show(own)
-    else:
+    elif run_id is None:
         print(f"No run of plan {plan.name} has a drill instance left.")
+    else:
+        print(f"Run {shown.line(run_id)} of plan {plan.name} has no drill instance left.")
+    if others:
+        runs = ", ".join(sorted({shown.line(item.run_id) for item in others}))
+        print(
+            f"Other runs of the plan have {counted(len(others), 'drill instance')} left ({runs}): "
+            f"`python -m drs cleanup {plan.name}` lists them."
+        )
     if unknown:
         print(
             f"\nNot touched: {counted(len(unknown), 'drill instance')} of an unknown run (the job has no "

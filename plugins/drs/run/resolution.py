@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from drs.errors import (
     WaveSizeLimitExceeded,
 )
 from drs.plan import Plan, ProtectionGroup
+from drs.plan.near import nearest
 from drs.run.records import Resolution, ResolvedServer, WaveResolution
 from drs.text import shown
 
@@ -172,13 +173,23 @@ def _no_match(
     why = "; ".join(hints) or "each tag exists, but no server has all of them"
     return TagResolutionEmpty(
         f"Group {group_name} contains the servers with the tags {asked}, but no server has them: {why}.",
-        remedy=(
+        remedy="".join(_meant(wanted, tags))
+        + (
             "Tag the source servers themselves, not their EC2 instances: `aws drs tag-resource "
             f"--resource-arn ARN --tags {shown.argument(pairs)}`, with the ARN of each server "
             "of the group (`aws drs describe-source-servers` lists them). Or correct the group's server_tags "
             "in the plan. Then start a new run."
         ),
     )
+
+
+def _meant(wanted: Mapping[str, str], tags: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """Which tag that servers have was most likely meant."""
+    for key, value in wanted.items():
+        values = {tag[key] for tag in tags if key in tag}
+        if value not in values and (near := nearest(value, values)):
+            meant = f"{shown.line(key)}={shown.line(near)}"
+            yield f"Did you mean {meant}? Then correct the group's server_tags in the plan. If not: "
 
 
 def _hint(key: str, value: str, tags: Sequence[Mapping[str, str]]) -> str | None:

@@ -11,7 +11,7 @@ import pytest
 from werkzeug.utils import redirect
 
 from drs.cli.airflow_api import AirflowApi, AirflowError, Login, NotAllowed, Refused, Unreachable
-from drs.cli.airflow_logs import as_text
+from drs.cli.airflow_logs import as_text, texts
 from tests.unit.fake_airflow import Answer, FakeAirflow, fake_airflow
 
 RUN = "/api/v2/dags/d/dagRuns/r"
@@ -189,6 +189,13 @@ def test_a_log_reads_as_lines_with_the_causes_of_failures() -> None:
     causes = [{"exc_type": "ValueError", "exc_value": "no", "frames": []}]
     failed = {"level": "error", "event": "Task failed", "error_detail": causes}
     assert as_text(failed) == "error Task failed\nValueError: no"
+
+
+def test_airflow_s_folds_are_plain_lines_in_a_terminal() -> None:
+    """Airflow's page folds what is between the two commands. Those in a text of somebody else are shown."""
+    events = ["::group::Pre Execute", "DAG bundles loaded", "::endgroup::", "Reason: ::group::x"]
+    shown = ["Pre Execute", "DAG bundles loaded", "Reason: \\x3a:group::x"]
+    assert list(texts({"event": event} for event in events)) == shown
 
 
 # --- a database that is down ------------------------------------------------------------------------------

@@ -136,6 +136,18 @@ def test_one_run_can_be_chosen(aws: Any, orders: Any) -> None:
     assert (aws.left(first), aws.left(second)) == (2, 0)
 
 
+def test_a_run_without_instances_is_no_proof_for_the_others(aws: Any, orders: Any) -> None:
+    """The id of the run may be mistyped: what other runs have left is named, and the exit code is 1."""
+    instances = aws.launch(DATABASE, run="manual__1")
+    result = orders("--yes", "--run", "manual__x")
+    assert (result.code, aws.left(instances)) == (1, 2)
+    assert result.out.splitlines() == [
+        "Run manual__x of plan orders has no drill instance left.",
+        "Other runs of the plan have 2 drill instances left (manual__1): "
+        "`python -m drs cleanup orders` lists them.",
+    ]
+
+
 def test_without_waiting_it_ends_when_termination_has_begun(aws: Any, orders: Any) -> None:
     """The exit code is 0, and the message says how to look again."""
     aws.launch(DATABASE, run="manual__1")

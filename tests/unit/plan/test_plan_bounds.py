@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,6 @@ from drs.cli import main
 from drs.errors import Code
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan, loader, source
 from drs.plan.loader import MOST_PROBLEMS
-
-SECONDS = 1.0
-"""The most that one file may cost. It is counted in processor time, which other processes do not change."""
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +32,12 @@ STEMS = sorted([*bad_plans.CONTENTS, "pipe", "folder", "endless", "terminal", "n
 
 
 @pytest.mark.parametrize("stem", STEMS)
-def test_a_bad_file_costs_under_a_second_and_has_few_problems(folder: Path, stem: str) -> None:
-    """Without a bound, each of these takes minutes, gigabytes, or for ever."""
-    begun = time.process_time()
+@pytest.mark.timeout(30)
+def test_a_bad_file_ends_soon_and_has_few_problems(folder: Path, stem: str) -> None:
+    """Without a bound, each of these takes minutes, gigabytes, or for ever. `bench.bad_plans` says how long
+    each takes.
+    """
     problems = broken(folder / f"{stem}.yaml")
-    assert time.process_time() - begun < SECONDS
     assert 0 < len(problems) <= MOST_PROBLEMS
     assert all(problem.message and problem.remedy for problem in problems)
     assert sum(len(str(problem)) for problem in problems) < 60_000

@@ -78,7 +78,7 @@ _BY_HAND = by("simulator/test_server.py", "test_a_whole_drill_by_hand")
 
 TABLE: dict[str, How] = {
     r"python -m drs( COMMAND)?": _NAMES,
-    r"python -m drs cleanup \.\.\..*": by(
+    r"python -m drs (cleanup|stop) \.\.\..*": by(
         "unit/cli/test_cleanup.py", "test_one_run_can_be_chosen", "the dots are a plan's name or a run"
     ),
     # make

@@ -119,6 +119,15 @@ def test_tags_that_match_nothing_are_told_with_what_there_is(wanted: dict[str, s
     assert hint in only_problem(problems, Code.TAG_RESOLUTION_EMPTY)
 
 
+def test_a_misspelt_tag_is_corrected_in_the_plan_first() -> None:
+    """To tag the servers is the second choice, and the tag that some servers have is not in question."""
+    known = [item(1, App="x", Tier="web"), item(2, App="xy", Tier="db")]
+    _, problems = resolved({"web": {"server_tags": {"App": "x", "Tier": "wbe"}}}, known)
+    (problem,) = problems
+    assert problem.error.remedy.startswith("Did you mean Tier=web? Then correct the group's server_tags in")
+    assert problem.error.remedy.count("Did you mean") == 1
+
+
 def test_an_optional_group_without_servers_is_a_warning_and_its_wave_left_out() -> None:
     """The rest of the drill goes on."""
     groups: Groups = {

@@ -141,7 +141,7 @@ def test_a_skipped_task_says_why_once(ledger: Ledger, lines: Lines) -> None:
 
 
 def test_what_would_act_on_the_log_is_shown(ledger: Ledger, lines: Lines) -> None:
-    """Whoever wrote it. Airflow's own groups stay."""
+    """No matter who wrote it. The groups of Airflow itself stay."""
     ledger.save_run(make_run())
     run(lambda log: log.info("name: \x1b[2J ::group::gone"))
     assert lines()[0]["event"] == "name: \\x1b[2J \\x3a:group::gone"
