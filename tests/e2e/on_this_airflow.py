@@ -1,7 +1,7 @@
 """One drill on the Airflow of this environment, in which the package is installed.
 
-``.ci/test-airflow`` gives pytest the name of this file. Other runs of the tests do not collect it, because its
-name does not begin with ``test_``.
+``.ci/test-airflow`` gives pytest the name of this file. Other runs of the tests do not collect it, because
+its name does not begin with ``test_``.
 """
 
 from __future__ import annotations
