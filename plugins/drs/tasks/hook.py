@@ -6,21 +6,25 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook, _loader
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from botocore.config import Config
+from botocore.loaders import Loader
 
 from drs.aws.call_errors import ONCE, RETRIES
 from drs.aws.calls import DrsCalls
 from drs.compat import in_thread
 
 if TYPE_CHECKING:
-    from mypy_boto3_drs.client import DrsClient  # named in the base class, as a string
+    from mypy_boto3_drs.client import DrsClient
+
+LOADER = Loader()
+"""Has each service's model in memory once, for all clients of a triggerer."""
 
 
-class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
+class DrsHook(AwsBaseHook, DrsCalls):
     """Interact with AWS Elastic Disaster Recovery.
 
-    Additional arguments (such as ``aws_conn_id``) are passed down to the underlying AwsGenericHook.
+    Additional arguments (such as ``aws_conn_id``) are passed down to the underlying AwsBaseHook.
 
     .. seealso::
         - `DRS API reference <https://docs.aws.amazon.com/drs/latest/APIReference/Welcome.html>`__
@@ -64,8 +68,8 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
             from aiobotocore.credentials import AioRefreshableCredentials  # not needed in a worker
 
             # Otherwise the event loop would read megabytes of JSON while the client is made.
-            session.register_component("data_loader", _loader)
-            session.warm_up_loader_caches(self.client_type)
+            session.register_component("data_loader", LOADER)
+            read_model(str(self.client_type))
             credentials: Any = session._credentials
             if isinstance(session._credentials, AioRefreshableCredentials):
                 renew = credentials._refresh_using
@@ -88,6 +92,16 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
             config=self.config,
             verify=self.verify,
         )
+
+
+def read_model(service: str) -> None:
+    """Read all files from which a client of this service is made. aiobotocore has such a function too, but
+    its versions that Airflow 3.2 is installed with lack it.
+    """
+    for name in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
+        LOADER.load_data_with_path(name)
+    for part in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+        LOADER.load_service_model(service, part, api_version=None)
 
 
 class Ec2Instances:

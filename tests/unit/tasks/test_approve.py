@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from drs.errors import Code, RecoveryInstanceLost
 from drs.plan import Plan
@@ -30,6 +30,7 @@ from drs.tasks.operators import approve, question
 from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
 from tests.unit.task_harness import FakeTaskInstance
+from tests.unit.versions import waits_for_answer
 
 NOW = after(0)
 ADA = {"id": "7", "name": "ada"}
@@ -105,9 +106,9 @@ def context(findings: list[dict[str, Any]] | None = None) -> Any:
     return {"ti": ti, "task_instance": ti}
 
 
-def ask(task: Any, findings: list[dict[str, Any]] | None = None) -> TaskAwaitingInput:
+def ask(task: Any, findings: list[dict[str, Any]] | None = None) -> Any:
     """Run a task until it waits for an answer."""
-    with pytest.raises(TaskAwaitingInput) as waiting:
+    with pytest.raises(waits_for_answer()) as waiting:
         task.execute(context(findings))
     return waiting.value
 

@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.amazon.aws.hooks import base_aws
 from airflow.triggers.base import BaseTrigger
 from botocore.loaders import JSONFileLoader
 
 from drs.plan import checks
 from drs.plan.model import Network
-from drs.tasks import triggers
+from drs.tasks import hook, triggers
 from drs.tasks.shared_client import shared_client
 from drs.tasks.triggers import (
     DrsHoldersTrigger,
@@ -70,7 +69,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def new_triggerer(monkeypatch: pytest.MonkeyPatch, service_models: Callable[..., Any]) -> None:
     """Nobody has read a service model yet, as in a triggerer that has just started."""
     monkeypatch.setattr(JSONFileLoader, "load_file", service_models)
-    vars(base_aws._loader)["_cache"].clear()
+    vars(hook.LOADER)["_cache"].clear()
 
 
 @pytest.fixture

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
 from drs.compat import task_store
@@ -19,6 +17,7 @@ from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
 from drs.tasks.active_run import activity_of_runs
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -42,16 +41,13 @@ FINDINGS_KEY = "findings"
 PATIENCE_KEY = "patience"
 
 
-class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsPreflightOperator(ResumesAfterTimeout, AwsTask):
     """Check everything that can be known before a launch, and record which servers the run launches.
 
     All findings are reported together. If every error may clear by itself, the task waits and checks again,
     by the plan's ``conflict_backoff`` and up to its ``conflict_timeout``, deferred; a dry run does not wait.
     Once a run's servers are resolved they stay the same, even if the task is cleared.
     """
-
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
