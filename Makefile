@@ -8,7 +8,7 @@ READY := .venv/.ready
 # (tests/conftest.py shares them out).
 PYTEST := $(BIN)/python -m pytest -n 4 --no-loadscope-reorder --durations 10
 # What requirements.txt is made by, and compared with.
-EXPORT := $(BIN)/uv export --quiet --locked --no-dev --no-emit-project
+EXPORT := $(BIN)/uv export --quiet --locked --no-dev --extra airflow --no-emit-project
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do

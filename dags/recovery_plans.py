@@ -1,13 +1,6 @@
-"""One Airflow DAG for each recovery plan in the plans folder; in a worker, only the DAG that it runs."""
+"""One Airflow DAG for each recovery plan; in a worker, only the DAG that it runs."""
 
-from airflow.sdk import get_parsing_context
+from airflow.sdk import DAG  # Airflow reads only files that name both
+from drs import plan_dags
 
-from drs import settings
-from drs.dag_factory import build_dags
-from drs.tasks.schedules import in_dag_processor, keep_schedules
-
-only = get_parsing_context().dag_id
-dags = build_dags(settings.plans_folder(), only=only)
-if in_dag_processor(only):
-    keep_schedules(dags)
-globals().update(dags)
+plan_dags(globals(), "plans")

@@ -1,24 +1,5 @@
-"""What Airflow loads from this folder as a plugin: a listener for its scheduler.
+"""What Airflow loads from this folder as a plugin."""
 
-Airflow loads it in every process, even for tasks of other DAGs. So it imports nothing until it is called.
-"""
+from drs.entry.airflow_plugin import plugin
 
-from typing import Any, ClassVar
-
-from airflow.listeners import hookimpl
-from airflow.plugins_manager import AirflowPlugin
-
-
-class RunListener:
-    """Called by the scheduler for each run that starts. Airflow logs what it raises, and the run goes on."""
-
-    @hookimpl
-    def on_dag_run_running(self, dag_run: Any) -> None:
-        from drs.tasks.unpaused import note_unpaused
-
-        note_unpaused(dag_run)
-
-
-class DrsPlugin(AirflowPlugin):
-    name = "drs"
-    listeners: ClassVar[list[Any]] = [RunListener()]
+DrsPlugin = plugin()

@@ -193,7 +193,7 @@ def refusing_dag(broken: BrokenPlan) -> DAG:
     """
     with DAG(
         dag_id=dag_id(broken.stem),
-        description="This plan's file is broken: see the import errors",
+        description="This plan's file is broken. The text on the DAG's page says what to fix",
         schedule=None,
         catchup=False,
         default_args=DEFAULT_ARGS,

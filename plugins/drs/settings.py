@@ -15,54 +15,58 @@ from drs.evidence.storage import default_evidence_folder
 from drs.plan import durations
 from drs.plan.model import Notifier
 from drs.run.own_code import AllowedCode, require_allowed_notifier
+from drs.setting_options import OPTIONS, SECTION
 
-SECTION = "drs"
 SHORTEST_WATCH = dt.timedelta(minutes=1)
 SHORTEST_LATE_START = dt.timedelta(seconds=30)
 
 
-def plans_folder() -> Path:
-    """The folder of the recovery plans; by default ``include/plans`` beside the DAGs folder."""
-    configured = conf.get(SECTION, "plans_folder", fallback="")
-    if configured:
-        return Path(configured)
-    return Path(conf.get_mandatory_value("core", "dags_folder")).parent / "include" / "plans"
+def plans_folder() -> Path | None:
+    """The folder of the recovery plans if somebody has set it. Everything else about it is in
+    :mod:`drs.tasks.plans_folder`.
+    """
+    text = _text("plans_folder")
+    return Path(text) if text else None
+
+
+def dags_folder() -> Path:
+    """Airflow's own DAGs folder."""
+    return Path(conf.get_mandatory_value("core", "dags_folder"))
 
 
 def evidence_path() -> str:
     """Where evidence records are kept: a folder or ``s3://bucket/prefix`` that every worker can reach."""
-    configured = str(conf.get(SECTION, "evidence_path", fallback="")).strip()
-    return configured or str(default_evidence_folder(os.environ))
+    return _text("evidence_path") or str(default_evidence_folder(os.environ))
 
 
 def evidence_conn_id() -> str | None:
     """The connection to the object store of the evidence; ``None`` uses the worker's own credentials."""
-    return str(conf.get(SECTION, "evidence_conn_id", fallback="")).strip() or None
+    return _text("evidence_conn_id") or None
 
 
 def evidence_kms_key_id() -> str | None:
     """The asymmetric key of AWS KMS that signs the records of runs; ``None``: they are not signed."""
-    return str(conf.get(SECTION, "evidence_kms_key_id", fallback="")).strip() or None
+    return _text("evidence_kms_key_id") or None
 
 
 def deferrable() -> bool:
     """Whether tasks wait in the triggerer (the default) or in the worker."""
-    return bool(conf.getboolean(SECTION, "deferrable", fallback=True))
+    return _is_on("deferrable")
 
 
 def poll_interval() -> float:
     """Seconds between two looks at jobs while none of them can end soon."""
-    return float(conf.getfloat(SECTION, "poll_interval", fallback=15.0))
+    return _number("poll_interval")
 
 
 def poll_interval_near() -> float:
     """Seconds between two looks at jobs while one may end soon, and between two tries of a check."""
-    return float(conf.getfloat(SECTION, "poll_interval_near", fallback=3.0))
+    return _number("poll_interval_near")
 
 
 def readiness_schedule() -> str:
     """When all plans are checked for readiness: a cron expression in UTC. Empty: only by hand."""
-    return str(conf.get(SECTION, "readiness_schedule", fallback="0 5 * * *")).strip()
+    return _text("readiness_schedule")
 
 
 def late_start() -> dt.timedelta:
@@ -70,7 +74,7 @@ def late_start() -> dt.timedelta:
 
     :raises InvalidField: the setting is not a duration
     """
-    text = str(conf.get(SECTION, "late_start", fallback="")).strip() or "5m"
+    text = _text("late_start") or str(OPTIONS["late_start"].default)
     return _duration("late_start", text, SHORTEST_LATE_START, remedy="Write it like this: late_start = 5m.")
 
 
@@ -79,7 +83,7 @@ def watch_interval() -> dt.timedelta | None:
 
     :raises InvalidField: the setting is not a duration
     """
-    text = str(conf.get(SECTION, "watch_interval", fallback="10m")).strip()
+    text = _text("watch_interval")
     if not text:
         return None
     remedy = "Write it like this: watch_interval = 10m. Leave it empty to run the watch only by hand."
@@ -102,14 +106,12 @@ def _duration(name: str, text: str, shortest: dt.timedelta, *, remedy: str) -> d
 
 def watch_terminates() -> bool:
     """Whether the watch terminates orphaned drill instances."""
-    return bool(conf.getboolean(SECTION, "watch_terminates", fallback=False))
+    return _is_on("watch_terminates")
 
 
 def allowed_code() -> AllowedCode:
     """Which notifiers and checks plans may name."""
-    notifiers = conf.get(SECTION, "allowed_notifiers", fallback=None)
-    checks = conf.get(SECTION, "allowed_checks", fallback=None)
-    return AllowedCode.of(notifiers, checks)
+    return AllowedCode.of(_text("allowed_notifiers"), _text("allowed_checks"))
 
 
 def watch_notifiers() -> tuple[Notifier, ...]:
@@ -118,7 +120,7 @@ def watch_notifiers() -> tuple[Notifier, ...]:
 
     :raises InvalidField: the setting is not such a list, or names a notifier that is not allowed
     """
-    text = str(conf.get(SECTION, "watch_notifiers", fallback="")).strip()
+    text = _text("watch_notifiers")
     try:
         named = TypeAdapter(tuple[Notifier, ...]).validate_json(text or "[]")
     except ValidationError as error:
@@ -138,9 +140,23 @@ def watch_notifiers() -> tuple[Notifier, ...]:
 
 def metrics() -> bool:
     """Whether a drill's measures are published to CloudWatch (the default)."""
-    return bool(conf.getboolean(SECTION, "metrics", fallback=True))
+    return _is_on("metrics")
 
 
 def base_url() -> str:
     """The address of the Airflow UI."""
     return str(conf.get("api", "base_url", fallback="http://localhost:8080"))
+
+
+def _text(name: str) -> str:
+    """The text of an option; its default if nobody has set it, and empty if it has none."""
+    # Airflow knows the defaults only where this package is installed, not where its folder is copied.
+    return str(conf.get(SECTION, name, fallback=OPTIONS[name].default) or "").strip()
+
+
+def _is_on(name: str) -> bool:
+    return bool(conf.getboolean(SECTION, name, fallback=OPTIONS[name].default == "True"))
+
+
+def _number(name: str) -> float:
+    return float(conf.getfloat(SECTION, name, fallback=float(OPTIONS[name].default or 0)))

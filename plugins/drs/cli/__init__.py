@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from drs.cli import (
     account,
@@ -18,6 +20,7 @@ from drs.cli import (
     report,
     runbook,
     servers,
+    shipped_files,
     stop,
     watch,
 )
@@ -37,6 +40,7 @@ GROUPS = (
     runbook,
     evidence,
     report,
+    shipped_files,
 )
 
 
@@ -45,10 +49,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     :return: the exit code of the process
     """
-    parser = argparse.ArgumentParser(prog="python -m drs", description="Disaster-recovery drills on AWS DRS.")
+    parser = argparse.ArgumentParser(prog=_started_as(), description="Disaster-recovery drills on AWS DRS.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add_commands(commands)
     arguments = parser.parse_args(argv)
     exit_code: int = arguments.run(arguments)
     return exit_code
+
+
+def _started_as() -> str:
+    """How the user started this process, for help texts."""
+    return "drs" if Path(sys.argv[0]).stem == "drs" else "python -m drs"

@@ -33,6 +33,8 @@ class KnownSchedule(Record):
     timezone: str
     since: dt.datetime
     """When the DAG processor first read it."""
+    folder: str = ""
+    """The folder of the plan's file."""
 
     @property
     def name(self) -> str:

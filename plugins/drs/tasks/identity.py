@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from drs import settings
 from drs.aws.jobs import Job
 from drs.aws.states import InitiatedBy, JobType
 from drs.errors import CleanupIncomplete
 from drs.launch.wave_record import new_timeline
-from drs.plan import Plan, load_folder
+from drs.plan import Plan, PlanError, load_folder
 from drs.plan.naming import plan_name
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.log import Log
@@ -24,6 +23,7 @@ from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks.drill_task import task_states
 from drs.tasks.hook import DrsHook
 from drs.tasks.installation import kept_jobs, kept_run, known_installation
+from drs.tasks.plans_folder import folder_of
 from drs.text.times import SEARCH_CLOCK_SKEW
 
 if TYPE_CHECKING:
@@ -164,7 +164,10 @@ def _plan(dag_id: str, run_id: str) -> Plan:
     :raises CleanupIncomplete: the file is gone or broken
     """
     name = plan_name(dag_id)
-    found = next(iter(load_folder(settings.plans_folder(), only=name)), None)
+    try:
+        found = next(iter(load_folder(folder_of(dag_id), only=name)), None)
+    except PlanError:
+        found = None
     if isinstance(found, Plan):
         return found
     raise CleanupIncomplete(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Variable
@@ -32,14 +33,22 @@ def in_dag_processor(only: str | None) -> bool:
     return only is None and hasattr(task_runner, "SUPERVISOR_COMMS")
 
 
-def keep_schedules(dags: Mapping[str, DAG]) -> None:
+def keep_schedules(dags: Mapping[str, DAG], folder: Path) -> None:
     """Keep since when each plan's schedule is known. A plan that is broken or gone has none.
 
     If Airflow does not answer, the plans are parsed all the same; the next parse tries again.
+
+    :param dags: the DAGs of all plans of a folder
+    :param folder: that folder. What is kept of the plans of other folders, each of which has a DAG file of
+        its own, stays as it is.
     """
     try:
         before = _read()
-        after = {dag_id: known for dag_id, dag in dags.items() if (known := _known(dag, before.get(dag_id)))}
+        after = {dag_id: known for dag_id, known in before.items() if known.folder not in ("", str(folder))}
+        for dag_id, dag in dags.items():
+            after.pop(dag_id, None)
+            if known := _known(dag, before.get(dag_id)):
+                after[dag_id] = known.model_copy(update={"folder": str(folder)})
         if after != before:
             Variable.set(
                 SCHEDULES,

@@ -11,13 +11,13 @@ import datetime as dt
 import functools
 import logging
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from airflow.sdk import Variable
 from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
 from pydantic import ValidationError
 
-from drs import settings
 from drs.aws.jobs import Job
 from drs.errors import CheckUnavailable, EvidenceIncomplete
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
@@ -29,6 +29,7 @@ from drs.tasks.drill_task import XComStore
 from drs.tasks.hook import DrsHook, Ec2Instances
 from drs.tasks.installation import INSTALLATION, KeptRun, kept_jobs, kept_run, runs_with_kept_jobs
 from drs.tasks.operators.evidence import store
+from drs.tasks.plans_folder import folder_of
 from drs.text.times import utc_now
 from drs.watch.airflow_view import AirflowView, DagInAirflow, KeptJobs, RunInAirflow
 from drs.watch.compare import WatchResult, compare, suspects
@@ -75,14 +76,15 @@ class Looked:
 class Folder:
     """The plans folder as it is now.
 
+    :param dag: the id of the DAG that asks; its file says which folder it is
     :param only: read only the plan whose file has this stem
     """
 
-    def __init__(self, only: str | None = None) -> None:
+    def __init__(self, dag: str, only: str | None = None) -> None:
         self.error = ""
         self.plans: list[Plan | BrokenPlan] = []
         try:
-            self.plans = load_folder(settings.plans_folder(), only=only)
+            self.plans = load_folder(folder_of(dag), only=only)
         except PlanError as error:
             self.error = str(error)
 
@@ -171,7 +173,7 @@ def findings_about(ti: Any, plan: Plan) -> list[WatchFinding]:
     """What the watch would find now about one plan: for readiness, whether the watch itself runs or not."""
     dag = dag_id(plan.name)
     record = kept_run(dag)
-    folder = Folder(only=plan.name)
+    folder = Folder(ti.dag_id, only=plan.name)
     looked = look_now(ti, [record] if record else [], folder, read_memory(), utc_now())
     return [finding for finding in looked.comparison.findings if finding.dag_id == dag]
 
@@ -269,17 +271,31 @@ class AirflowReader:
         return dataclasses.replace(run, tasks=tasks, moved_at=self.seen[key].since)
 
     def _dag(self, dag: str) -> DagInAirflow:
-        if self._folder.error:
-            return DagInAirflow("stale", f"the plans folder cannot be read. {self._folder.error}")
-        if dag not in (self._folder.files or ()):
+        found = self._found(dag)
+        if dag not in (self._folder.files or ()) and not self._is_from_another_folder(found):
+            if self._folder.error:
+                return DagInAirflow("stale", f"the plans folder cannot be read. {self._folder.error}")
             return DagInAirflow("stale", f"the plans folder has no file of plan {plan_name(dag)} any more")
+        if found is None:
+            return DagInAirflow("removed", "somebody deleted it, and Airflow has not read its file since")
+        return DagInAirflow("paused" if found.is_paused else "scheduled")
+
+    def _found(self, dag: str) -> Any:
+        """What Airflow knows of a DAG; ``None`` if it does not know it."""
         try:
-            found = self._ti.get_dag(dag)
+            return self._ti.get_dag(dag)
         except AirflowRuntimeError as error:
             if (error.error.detail or {}).get("status_code") != NOT_FOUND:
                 raise
-            return DagInAirflow("removed", "somebody deleted it, and Airflow has not read its file since")
-        return DagInAirflow("paused" if found.is_paused else "scheduled")
+            return None
+
+    def _is_from_another_folder(self, found: Any) -> bool:
+        """Whether a plan's DAG is defined in another DAG bundle, or in another folder of this one, than the
+        watch. Its plans are not in the watch's folder of plans then, and Airflow alone knows whether they
+        are there.
+        """
+        own = self._found(self._ti.dag_id)
+        return found is not None and own is not None and _place_of(found) != _place_of(own)
 
     def _kept(self, key: RunKey, run: RunInAirflow | None, began: dt.datetime | None) -> KeptJobs | None:
         """What a run keeps by rule.
@@ -301,6 +317,11 @@ class AirflowReader:
 
     def _is_busy(self, dag: str) -> bool:
         return bool(self._ti.get_dr_count(dag_id=dag, states=sorted(ACTIVE)))
+
+
+def _place_of(dag: Any) -> tuple[str | None, PurePath]:
+    """The bundle of a DAG, and the folder of its file there."""
+    return dag.bundle_name, PurePath(dag.relative_fileloc or "").parent
 
 
 def run_state(ti: Any, dag: str, run_id: str) -> str | None:

@@ -149,6 +149,14 @@ TABLE: dict[str, How] = {
         "tests/unit/repository/test_documented_commands.py::test_the_commands_of_git_roll_a_plan_back"
     ),
     r"ssh -L 8080:localhost:8080 HOST": NotRun("it needs a second host"),
+    r"python -m drs files .*--to FOLDER": by(
+        "unit/cli/test_shipped_files.py", "test_they_are_copied_with_their_paths"
+    ),
+    r"pip install drs-drills(\[airflow\])?": by(
+        "unit/repository/test_package.py",
+        "test_the_core_needs_no_airflow",
+        "`make release` installs the wheel",
+    ),
     r"pip install --require-hashes -r requirements\.txt": NotRun(
         "`make release` runs it in a new environment"
     ),
@@ -160,6 +168,9 @@ TABLE: dict[str, How] = {
 OTHER_BLOCKS: dict[tuple[str, str], How] = {
     ("docs/commands.md", "repos:"): by(
         "unit/cli/test_published_hook.py", "test_a_broken_plan_stops_the_commit"
+    ),
+    ("docs/configuration.md", "from airflow.sdk import DAG"): by(
+        "dags/test_dag_file.py", "test_three_lines_give_all_dags", "the same lines"
     ),
     ("docs/evidence.md", "import hashlib, json"): by(
         "unit/repository/test_documented_commands.py",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from drs import compat, settings
+from drs import compat
 from drs.errors import CleanupIncomplete
 from drs.launch.wave_record import new_timeline
 from drs.plan import Plan
@@ -89,7 +89,7 @@ def lost(
 ) -> Lost:
     run = drill()
     monkeypatch.setattr(identity, "DrsHook", lambda **_: run.hook)
-    monkeypatch.setattr(settings, "plans_folder", lambda: tmp_path)
+    monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(tmp_path))
     lost = Lost(run, tmp_path)
     lost.write_plan()
     return lost
@@ -298,6 +298,14 @@ def test_only_the_run_s_own_plan_says_where_to_look(lost: Lost) -> None:
     found = lost.find()
     assert found is not None
     assert found.read_plan() == lost.drill.plan
+
+
+def test_without_the_plans_folder_nobody_knows_either(lost: Lost, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clean-up says the same: its message has the tag."""
+    lost.start(A)
+    monkeypatch.setenv("AIRFLOW__DRS__PLANS_FOLDER", str(lost.folder / "nowhere"))
+    with pytest.raises(CleanupIncomplete, match="so is a readable file of plan orders"):
+        lost.find()
 
 
 def test_a_broken_plan_file_does_not_say_where_to_look(lost: Lost) -> None:

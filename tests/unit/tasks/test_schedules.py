@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.unit.task_harness import FakeVariables
 
 ORDERS = "drs_drill__orders"
 MONTHLY = make_plan(schedule="0 6 1 * *")
+FOLDER = Path("/opt/airflow/dags/plans")
 
 
 @pytest.fixture
@@ -41,14 +43,14 @@ def parse(variables: FakeVariables, monkeypatch: pytest.MonkeyPatch) -> Any:
                 dags = {ORDERS: refusing_dag(plan)}
             case None:
                 dags = {}
-        keep_schedules(dags)
+        keep_schedules(dags, FOLDER)
         return known_schedule(ORDERS)
 
     return parse
 
 
 def since(seconds: float, schedule: str = "0 6 1 * *", timezone: str = "UTC") -> KnownSchedule:
-    return KnownSchedule(schedule=schedule, timezone=timezone, since=after(seconds))
+    return KnownSchedule(schedule=schedule, timezone=timezone, since=after(seconds), folder=str(FOLDER))
 
 
 def test_a_schedule_is_known_since_it_was_first_read(parse: Any) -> None:
@@ -68,6 +70,24 @@ def test_a_schedule_that_was_away_is_new_when_it_is_back(parse: Any, tmp_path: P
     for number, away in enumerate((broken, None, make_plan())):
         assert parse(number * 100, MONTHLY) == since(number * 100)
         assert parse(number * 100 + 30, away) is None
+
+
+def test_each_folder_keeps_the_schedules_of_its_own_plans(parse: Any, variables: FakeVariables) -> None:
+    """Two DAG bundles have a folder each. What one of them reads says nothing about the other's plans."""
+    parse(0, MONTHLY)
+    other = make_plan(name="billing", schedule="0 7 1 * *")
+    keep_schedules({"drs_drill__billing": drill_dag(other)}, Path("/opt/airflow/bundle/plans"))
+    assert known_schedule(ORDERS) == since(0)
+    assert parse(60, None) is None
+    assert list(json.loads(variables.values[SCHEDULES])) == ["drs_drill__billing"]
+
+
+def test_what_was_kept_without_a_folder_is_kept_since_then(parse: Any, variables: FakeVariables) -> None:
+    """As an earlier version wrote it."""
+    known = since(0).model_dump(mode="json", exclude={"folder"})
+    variables.set(SCHEDULES, {ORDERS: known, "drs_drill__gone": known}, serialize_json=True)
+    assert parse(60, MONTHLY) == since(0)
+    assert known_schedule("drs_drill__gone") is None
 
 
 def test_nothing_is_written_while_nothing_changes(

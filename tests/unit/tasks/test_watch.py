@@ -41,7 +41,11 @@ Watch = Callable[..., "Watched"]
 class Airflow:
     """An Airflow as the Task SDK shows it to the watch: runs, their tasks and records, and DAGs."""
 
+    dag_id = "drs_watch"
+
     def __init__(self) -> None:
+        self.files: dict[str, tuple[str, str]] = {}
+        """The bundle and the file of each DAG that is not in the folder of the watch's own file."""
         self.runs: dict[tuple[str, str], str] = {}
         self.tasks: dict[str, str | None] = {"wave_database.wait_until_launched": "deferred"}
         self.paused: set[str] = set()
@@ -66,7 +70,8 @@ class Airflow:
         if dag_id in self.deleted:
             error = SimpleNamespace(error=ErrorType.API_SERVER_ERROR, detail={"status_code": 404})
             raise AirflowRuntimeError(error)  # type: ignore[arg-type]
-        return SimpleNamespace(is_paused=dag_id in self.paused)
+        bundle, file = self.files.get(dag_id, ("dags-folder", f"{dag_id}.py"))
+        return SimpleNamespace(is_paused=dag_id in self.paused, bundle_name=bundle, relative_fileloc=file)
 
     def xcom_pull(self, *, task_ids: str, key: str, dag_id: str, run_id: str) -> Any:
         assert task_ids == "begin"
@@ -230,6 +235,20 @@ def test_a_plans_folder_that_is_gone_freezes_every_run(watched: Watch) -> None:
     (seen.plans / "orders.yaml").unlink()
     seen.plans.rmdir()
     assert "the plans folder cannot be read" in seen.look()
+
+
+@pytest.mark.parametrize("elsewhere", [("git", f"{DAG}.py"), ("dags-folder", f"emea/{DAG}.py")])
+def test_a_plan_of_another_folder_is_not_missed(watched: Watch, elsewhere: tuple[str, str]) -> None:
+    """A second DAG bundle, or a second folder with a DAG file, has plans of its own: that the watch's folder
+    does not have them says nothing.
+    """
+    seen = watched()
+    seen.begin()
+    (seen.plans / "orders.yaml").unlink()
+    seen.airflow.files[DAG] = elsewhere
+    assert seen.look() == ""
+    seen.airflow.paused.add(DAG)
+    assert "[DRILL_FROZEN]" in seen.look()
 
 
 def test_a_dag_that_airflow_does_not_know_freezes_its_run(watched: Watch) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from drs import settings
 from drs.errors import Code, InvalidField, RecoveryPlanNotFound
 from drs.plan import BrokenPlan, Plan, PlanError, load_folder
 from drs.plan.naming import dag_id
@@ -19,6 +19,7 @@ from drs.tasks.drill_task import logged_failures
 from drs.tasks.hook import DrsHook
 from drs.tasks.installation import known_installation
 from drs.tasks.operators.preflight import clients, with_findings
+from drs.tasks.plans_folder import folder_of
 from drs.tasks.since_last_pass import since_last_full_pass
 from drs.tasks.watching import findings_about
 
@@ -32,7 +33,7 @@ class DrsListPlansOperator(BaseOperator):
     @logged_failures
     def execute(self, context: Context) -> list[str]:
         try:
-            plans = load_folder(settings.plans_folder())
+            plans = load_folder(folder_of(self.dag_id))
         except PlanError as error:
             raise RecoveryPlanNotFound(
                 str(error), remedy="Create the folder, or correct the setting plans_folder in section [drs]."
@@ -60,7 +61,7 @@ class DrsReadinessOperator(BaseOperator):
     @logged_failures
     def execute(self, context: Context) -> None:
         ti = context["ti"]
-        plan = read_plan(self.plan)
+        plan = read_plan(self.plan, folder_of(self.dag_id))
         self.aws_conn_id = plan.target.aws_conn_id
         report = check_plan(
             plan, lambda: jobs_of_active_run(ti, dag_id(plan.name)), activity=activity_of_runs(ti)
@@ -97,13 +98,13 @@ class DrsReadinessOperator(BaseOperator):
             self.log.info("A drill of %s could begin now.", plan.name)
 
 
-def read_plan(name: str) -> Plan:
+def read_plan(name: str, folder: Path) -> Plan:
     """The plan as its file is now.
 
     :raises InvalidField: the file is broken
     :raises RecoveryPlanNotFound: the file is gone
     """
-    for plan in load_folder(settings.plans_folder(), only=name):
+    for plan in load_folder(folder, only=name):
         if isinstance(plan, BrokenPlan):
             raise InvalidField(
                 f"The plan's file is broken, so no drill can begin:\n{plan.describe()}",

@@ -1,0 +1,15 @@
+"""The entry point of the installed package: the plugin, unless the plugins folder has it too.
+
+Airflow reads the plugins folder first. A second plugin of the same name would be an import error in Airflow's
+UI, and tasks would be left without the plugins that come after it.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from drs.entry.airflow_plugin import plugin
+
+in_plugins_folder = hasattr(sys.modules.get("drs_plugin"), "DrsPlugin")
+installed = None if in_plugins_folder else plugin()
+"""Airflow ignores an entry point that leads to no class."""
