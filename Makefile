@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator test test-airflow check lint format mutation campaign requirements release clean
+.PHONY: help venv services drill airflow simulator mwaa test test-airflow check lint format mutation campaign requirements release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -27,6 +27,9 @@ airflow: $(READY) ## start Airflow and a simulated DRS, for the browser         
 
 simulator: $(READY) ## start the simulated DRS alone                              [PORT= FLEET= SPEED=]
 	@$(BIN)/python -m simulator $(call options,PORT FLEET SPEED)
+
+mwaa: $(READY) ## write what Amazon MWAA needs into dist/mwaa, and check it  [PLANS= EVIDENCE=s3://...]
+	@deploy/mwaa/build $(call options,PLANS EVIDENCE)
 
 test: lint ## run the linters, then every test
 	$(PYTEST)

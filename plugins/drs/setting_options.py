@@ -62,6 +62,12 @@ OPTIONS: dict[str, Option] = {
         type="boolean",
         default="True",
     ),
+    "defer_after": Option(
+        "Seconds. A wait that is shorter than this is made in the worker, the others in the triggerer. "
+        "With KubernetesExecutor, where each resumption of a task is a pod: 60.",
+        type="float",
+        default="0",
+    ),
     "poll_interval": Option(
         "Seconds between two looks at jobs when none of them can end soon.",
         type="float",

@@ -54,6 +54,11 @@ def deferrable() -> bool:
     return _is_on("deferrable")
 
 
+def defer_after() -> float:
+    """A wait of fewer seconds than this is made in the worker."""
+    return _number("defer_after")
+
+
 def poll_interval() -> float:
     """Seconds between two looks at jobs while none of them can end soon."""
     return _number("poll_interval")

@@ -6,6 +6,11 @@ from typing import Any
 
 from drs.plan.schedule import both_days, cron_of
 
+MOST_IN_A_LIST = 12
+"""Values in the list of a field of months or days of the week: older cron-descriptors take twice as long for
+each further one.
+"""
+
 
 def in_words(schedule: str) -> str:
     """For example ``At 06:00, on day 1 of the month``; the expression itself if there are no words for it.
@@ -39,6 +44,8 @@ def day_parts(schedule: str) -> tuple[str, str] | None:
 
 def _described(cron: str, part: Any = None) -> str:
     """The words for a cron expression, or for one of its parts; empty if there are none."""
+    if any(field.count(",") >= MOST_IN_A_LIST for field in cron.split()[3:]):
+        return ""
     # The import takes time, and only people read words.
     from cron_descriptor import DescriptionTypeEnum, ExpressionDescriptor, Options
 

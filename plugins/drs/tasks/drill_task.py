@@ -330,13 +330,14 @@ class ResumesAfterTimeout(BaseOperator):
 def wait(
     task: DrillTask, trigger: BaseTrigger, deadline: dt.datetime, *, resume: str
 ) -> dict[str, Any] | None:
-    """Wait in the triggerer and resume in method ``resume``; where ``deferrable`` is off, wait in the worker.
+    """Wait in the triggerer and resume in method ``resume``. Where ``deferrable`` is off, and for a wait that
+    ``defer_after`` calls short, wait in the worker.
 
     :param deadline: when the trigger gives up by itself
     :return: the trigger's event, if the worker waited
     """
-    if settings.deferrable():
-        left = max(deadline - utc_now(), dt.timedelta(0))
+    left = max(deadline - utc_now(), dt.timedelta(0))
+    if settings.deferrable() and left.total_seconds() >= settings.defer_after():
         task.defer(trigger=trigger, method_name=resume, timeout=left + DEFER_MARGIN)
     return asyncio.run(_first_event(trigger))
 

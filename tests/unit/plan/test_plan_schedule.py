@@ -139,6 +139,12 @@ def test_a_schedule_is_told_as_cron_means_it(schedule: str, words: str) -> None:
     assert in_words(schedule) == words
 
 
+def test_a_long_list_of_days_is_told_as_it_is() -> None:
+    """The cron-descriptor that MWAA pins takes twice as long for each further value, and never ends."""
+    schedule = f"0 6 * * 1-5/2,{','.join('1' * 40)}"
+    assert in_words(schedule) == f'By cron "{schedule}"'
+
+
 def test_words_do_not_depend_on_the_language_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The library would translate them."""
     monkeypatch.setattr("locale.getlocale", lambda *_: ("de_DE", "UTF-8"))

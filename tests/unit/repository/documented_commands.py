@@ -99,6 +99,9 @@ TABLE: dict[str, How] = {
     r"make test-airflow VERSION=\S+": NotRun(f"CI runs it for each version of Airflow; {_TARGET}"),
     r"make clean": NotRun(f"it would remove the environment of the tests; {_TARGET}"),
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
+    r"make mwaa( EVIDENCE=\S+)?": by(
+        "unit/repository/test_platforms.py", "test_mwaa_gets_these_files_and_no_others", _TARGET
+    ),
     r"make mutation( MODULE=timeline)?": NotRun(f"it takes hours; {_TARGET}"),
     # other parts of this repository
     r"python -m tests\.unit\.repository\.documented_commands": by(
@@ -131,7 +134,7 @@ TABLE: dict[str, How] = {
     r"python -m drs evidence verify --public-key .*": by(
         "unit/cli/test_evidence.py", "test_signatures_are_checked_with_a_public_key"
     ),
-    r"python -m drs doctor --role ARN": by(
+    r"python -m drs doctor( billing)? --role ARN": by(
         "unit/cli/test_readonly.py", "test_doctor_rehearses_another_role_for_those_who_only_look"
     ),
     r"AIRFLOW__DRS__ALLOWED_NOTIFIERS=.*": by(
@@ -148,6 +151,18 @@ TABLE: dict[str, How] = {
     r"git .*": Run(
         "tests/unit/repository/test_documented_commands.py::test_the_commands_of_git_roll_a_plan_back"
     ),
+    r"export AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST=.*": by(
+        "unit/repository/test_platforms.py", "test_each_bundle_of_the_page_can_be_made"
+    ),
+    r"uv build --wheel": by("unit/repository/test_platforms.py", "test_mwaa_gets_these_files_and_no_others"),
+    r"(docker (build|push)|helm|kubectl|astro) .*": NotRun(
+        "it needs Docker, a cluster or Astro; tests/unit/repository/test_platforms.py reads the files in it"
+    ),
+    r"cat deploy/astro/requirements\.txt >> requirements\.txt|mkdir .*": NotRun("the shell does it"),
+    r"python3 -m venv airflow|export AIRFLOW_HOME=\S+": NotRun("Python and the shell do it"),
+    r"airflow/bin/airflow standalone": NotRun(
+        "it runs until it is ended; tests/e2e start the same parts one by one"
+    ),
     r"ssh -L 8080:localhost:8080 HOST": NotRun("it needs a second host"),
     r"python -m drs files .*--to FOLDER": by(
         "unit/cli/test_shipped_files.py", "test_they_are_copied_with_their_paths"
@@ -160,12 +175,20 @@ TABLE: dict[str, How] = {
     r"pip install --require-hashes -r requirements\.txt": NotRun(
         "`make release` runs it in a new environment"
     ),
+    r"(airflow/bin/)?pip install (--upgrade )?\"?drs-drills.*": NotRun(
+        "it needs the network; `make mwaa` installs the wheel in new environments"
+    ),
     r"pre-commit install": by("unit/cli/test_published_hook.py", "test_a_broken_plan_stops_the_commit"),
     r"uv lock": NotRun("it changes the repository; `make lint` compares its result with requirements.txt"),
 }
 """What runs a command that is not ``python -m drs`` with arguments. The first pattern that fits counts."""
 
+_THREE_LINES = by(
+    "unit/repository/test_platforms.py", "test_the_dag_file_of_the_pages_gives_every_dag", "it is Python"
+)
 OTHER_BLOCKS: dict[tuple[str, str], How] = {
+    ("README.md", "# dags/recovery_plans.py"): _THREE_LINES,
+    ("docs/platforms.md", "# dags/recovery_plans.py"): _THREE_LINES,
     ("docs/commands.md", "repos:"): by(
         "unit/cli/test_published_hook.py", "test_a_broken_plan_stops_the_commit"
     ),

@@ -314,6 +314,24 @@ def test_without_a_triggerer_it_waits_in_the_worker(monkeypatch: pytest.MonkeyPa
     assert trigger.ran
 
 
+@pytest.mark.parametrize("deadline", [-5, 59])
+def test_a_short_wait_is_no_pod_of_its_own(monkeypatch: pytest.MonkeyPatch, deadline: float) -> None:
+    """With ``[drs] defer_after = 60`` a wait of less than a minute is made where the task already runs."""
+    monkeypatch.setattr(drill_task, "utc_now", lambda: NOW)
+    monkeypatch.setenv("AIRFLOW__DRS__DEFER_AFTER", "60")
+    trigger = FakeTrigger()
+    wait(FakeTask(), trigger, after(deadline), resume="resume")
+    assert trigger.ran
+
+
+def test_a_long_wait_takes_no_worker_even_if_short_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For it the pod of a resumption is cheaper than a worker's place."""
+    monkeypatch.setattr(drill_task, "utc_now", lambda: NOW)
+    monkeypatch.setenv("AIRFLOW__DRS__DEFER_AFTER", "60")
+    with pytest.raises(TaskDeferred):
+        wait(FakeTask(), FakeTrigger(), after(60), resume="resume")
+
+
 # --- a wait that nobody watched to its end ----------------------------------------------------------------
 
 
