@@ -64,8 +64,9 @@ async def triggerer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     writer.close()
-    theirs.close()
+    theirs.shutdown(socket.SHUT_RDWR)
     supervisor.join()
+    theirs.close()
 
 
 def request(key: str) -> str:

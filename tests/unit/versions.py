@@ -29,6 +29,12 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 HAS_TASK_STORE = _numbers(importlib.metadata.version("apache-airflow")) >= (3, 3)
 SEES_RECOVERY_PLANS = _numbers(botocore.__version__) >= _numbers(SEES_RECOVERY_PLANS_SINCE)
+UNKNOWN_OPERATIONS = (
+    frozenset[str]()
+    if SEES_RECOVERY_PLANS
+    else frozenset({"ListRecoveryPlanExecutions", "ListRecoveryPlanExecutionSteps"})
+)
+"""The operations of DRS that the code calls and this boto3 does not know."""
 needs_recovery_plans = pytest.mark.skipif(
     not SEES_RECOVERY_PLANS,
     reason=f"boto3 {botocore.__version__} does not know AWS's own recovery plans",
