@@ -81,8 +81,8 @@ class FakeTaskInstance:
         return self.previous
 
     def get_dag(self, dag_id: str) -> Any:
-        assert dag_id == self.dag_id
-        return SimpleNamespace(is_paused=self.paused)
+        paused = self.paused and dag_id == self.dag_id
+        return SimpleNamespace(is_paused=paused, bundle_name="dags-folder", relative_fileloc=f"{dag_id}.py")
 
 
 class FakeStateStore(MemoryStore):
