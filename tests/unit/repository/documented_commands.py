@@ -96,6 +96,7 @@ TABLE: dict[str, How] = {
     ),
     r"make (test|check|lint|format)": NotRun(f"CI runs the same linters and all tests; {_TARGET}"),
     r"make (venv|services)( PYTHON=\S+)?": NotRun(f"CI begins with it; {_TARGET}"),
+    r"make test-airflow VERSION=\S+": NotRun(f"CI runs it for each version of Airflow; {_TARGET}"),
     r"make clean": NotRun(f"it would remove the environment of the tests; {_TARGET}"),
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
     r"make digests": by(
