@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
 from drs import compat, settings
 from drs.aws.jobs import Job
 from drs.aws.metrics import NAMESPACE, PLAN, WAVE
