@@ -1,0 +1,8 @@
+"""For a process that forks its tasks, such as a Celery worker: to import this spares each task its reading
+of AWS's service models.
+"""
+
+from drs.tasks.hook import read_models_ahead
+
+if __package__:  # and not as a file of a plugins folder without its .airflowignore files
+    read_models_ahead()
