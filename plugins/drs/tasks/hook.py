@@ -33,6 +33,11 @@ class DrsHook(AwsBaseHook, DrsCalls):
         - `DRS API reference <https://docs.aws.amazon.com/drs/latest/APIReference/Welcome.html>`__
     """
 
+    if TYPE_CHECKING:  # the base class says: a client or a resource, of any service
+
+        @property
+        def conn(self) -> DrsClient: ...
+
     once: bool = False
     """Whether the client sends each request once, without retries."""
 

@@ -4,5 +4,6 @@ of AWS's service models.
 
 from drs.tasks.hook import read_model
 
-for service in ("drs", "ec2", "cloudwatch"):
-    read_model(service)
+if __package__:  # and not as a file of a plugins folder without its .airflowignore files
+    for service in ("drs", "ec2", "cloudwatch"):
+        read_model(service)
