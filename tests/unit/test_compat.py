@@ -156,7 +156,7 @@ def test_a_store_of_tasks_is_used_where_there_is_one(monkeypatch: pytest.MonkeyP
 class UnlistedVariables(FakeVariables):
     """Airflow's Variables below 3.3, which no task can list."""
 
-    keys = property()  # type: ignore[assignment]
+    keys = property()
 
 
 @pytest.fixture

@@ -60,6 +60,12 @@ class DrsHook(AwsBaseHook, DrsCalls):
         return config.merge(ONCE) if self.once else config
 
     @cached_property
+    def conn(self) -> DrsClient:
+        """A boto3 client of DRS."""
+        client: DrsClient = self.get_client_type(region_name=self.region_name)
+        return client
+
+    @cached_property
     def _session(self) -> Any:
         session: Any = super().get_session(region_name=self.region_name)
         session._session.register_component("data_loader", MODELS)
