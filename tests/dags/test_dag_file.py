@@ -7,9 +7,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import boto3
 import pytest
 from airflow.dag_processing.bundles.local import LocalDagBundle
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.amazon.aws.bundles.s3 import S3DagBundle
+from moto import mock_aws
 
 import drs
 from drs.tasks import plans_folder
@@ -93,6 +96,25 @@ def test_each_version_of_a_bundle_has_its_own_plans(parse: Parse, tmp_path: Path
         listed = bag.dags["drs_readiness"].get_task("plans")
         assert isinstance(listed, DrsListPlansOperator)
         assert listed.execute({}) == names
+
+
+def test_a_bucket_is_a_bundle(parse: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow copies the plans with the DAG file, and removes those that are gone from the bucket."""
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
+    monkeypatch.setenv("AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH", str(tmp_path / "bundles"))
+    source = bundle(tmp_path / "source")
+    with mock_aws():
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="drills")
+        for file in filter(Path.is_file, source.rglob("*")):
+            s3.upload_file(str(file), "drills", f"dags/{file.relative_to(source)}")
+        copied = S3DagBundle(name="drills", bucket_name="drills", prefix="dags")
+        copied.initialize()
+        bag = parse(copied.path)
+        assert (bag.import_errors, set(bag.dags)) == ({}, DAG_IDS)
+        s3.delete_object(Bucket="drills", Key="dags/plans/fleet.yaml")
+        copied.refresh()
+    assert set(parse(copied.path).dags) == DAG_IDS - {"drs_drill__fleet"}
 
 
 def test_plans_in_a_volume_of_kubernetes(parse: Parse, tmp_path: Path) -> None:
