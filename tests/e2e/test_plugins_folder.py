@@ -5,6 +5,7 @@ plugin, in each of its processes, under the bare name of its file.
 from __future__ import annotations
 
 import functools
+import secrets
 import shutil
 import sysconfig
 import venv
@@ -99,6 +100,8 @@ class Airflow:
             **airflow_settings(home, ports, **folders, speed=1),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__PARALLELISM": "1",
+            # Otherwise each of the forked processes makes its own.
+            "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(64),
         }
         environment.pop("PYTHONPATH", None)  # as installed, and not as the tests find drs
         self.python = str(python)
