@@ -8,7 +8,7 @@ RUN apt-get update \
     && useradd --uid 50000 --gid 0 --home-dir /opt/airflow --create-home airflow
 ENV AIRFLOW_HOME=/opt/airflow \
     PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
-    PYTHONPATH=/opt/airflow/plugins \
+    PYTHONPATH=/opt/airflow/plugins:/opt/airflow/checks \
     PYTHONUNBUFFERED=1
 WORKDIR /opt/airflow
 
@@ -36,5 +36,5 @@ COPY plugins/ plugins/
 COPY include/ include/
 COPY deploy/compose/ deploy/compose/
 # A volume gets the owner of the folder on which it is mounted.
-RUN mkdir logs evidence && chown -R airflow:0 /opt/airflow
+RUN mkdir checks logs evidence && chown -R airflow:0 /opt/airflow
 USER airflow

@@ -1,6 +1,6 @@
 # Everything that is done with this repository. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help venv services drill airflow simulator mwaa test check lint format mutation campaign requirements release clean
+.PHONY: help venv services drill airflow simulator mwaa test test-airflow check lint format mutation campaign requirements digests release clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -12,7 +12,7 @@ EXPORT := $(BIN)/uv export --quiet --locked --no-dev --extra airflow --no-emit-p
 options = $(foreach name,$(1),$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help: ## list what there is to do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 venv: $(READY) ## install everything, at the versions of uv.lock, into .venv
 
@@ -33,6 +33,9 @@ mwaa: $(READY) ## write what Amazon MWAA needs into dist/mwaa, and check it  [PL
 
 test: lint ## run the linters, then every test
 	$(PYTEST)
+
+test-airflow: $(READY) ## test the package installed on another Airflow                [VERSION=3.2.1]
+	@.ci/test-airflow $(VERSION)
 
 check: lint ## run the linters, then every test that starts no Airflow: for the daily round
 	$(PYTEST) -n 3 -m 'not e2e'
@@ -59,6 +62,9 @@ campaign: $(READY) ## run 20,000 drills with seeded faults; count the promises t
 
 requirements: $(READY) ## write requirements.txt, with all pins and hashes of uv.lock
 	$(EXPORT) > requirements.txt
+
+digests: ## pin the base images to the digests that their tags have now (needs Docker)
+	@.ci/image-digests
 
 release: $(READY) ## build the distributions, check them, and tag the version
 	@.ci/release

@@ -129,7 +129,7 @@ class Airflow:
     def parse(self) -> None:
         """The DAG processor reads the plan's file, also while the DAG is paused."""
         self.dag = drill_dag(self.file) if isinstance(self.file, Plan) else refusing_dag(self.file)
-        schedules.keep_schedules({DAG_ID: self.dag})
+        schedules.keep_schedules({DAG_ID: self.dag}, Path("plans"))
         self._find_next_tick()
 
     def _find_next_tick(self) -> None:

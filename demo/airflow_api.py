@@ -76,6 +76,14 @@ class AirflowApi(shared.AirflowApi):
         messages = self.task_messages(dag_id, run_id, task_id, try_number, map_index)
         return "\n".join(texts(messages))
 
+    def plugins(self) -> list[dict[str, Any]]:
+        """The plugins that the API server has loaded."""
+        return list(self._json("GET", "/plugins")["plugins"])
+
+    def plugin_import_errors(self) -> list[dict[str, Any]]:
+        """The plugins that it could not load, or met twice."""
+        return list(self._json("GET", "/plugins/importErrors")["import_errors"])
+
     def reparse_plans(self) -> bool:
         """Have the plans' DAGs built again, as the button in the UI does; False while there is no DAG yet."""
         files = {dag["file_token"] for dag in self.dags() if dag["dag_id"].startswith(DAG_ID_PREFIX)}

@@ -15,10 +15,13 @@ from demo.processes import StackError
 
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<operator>:[-?])(?P<word>[^}]*))?\})")
 KNOWN_KEYS = {
-    "build", "command", "depends_on", "deploy", "env_file", "environment", "healthcheck", "image", "init",
-    "logging", "ports", "profiles", "pull_policy", "restart", "stop_grace_period", "volumes",
+    "build", "cap_drop", "command", "depends_on", "deploy", "env_file", "environment", "healthcheck", "image",
+    "init", "logging", "ports", "profiles", "pull_policy", "restart", "security_opt", "stop_grace_period",
+    "user", "volumes",
 }  # fmt: skip
 """What is understood here. Any other key would change what runs, unseen."""
+CONFINED = (["ALL"], ["no-new-privileges:true"])
+"""The values of ``cap_drop`` and ``security_opt`` that are understood."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Service:
     :param mounts: for each path in the container a path of the project (``./...``) or the name of a volume.
     :param ports: for each published port of the container that of the host.
     :param is_lasting: it is started again whenever it ends.
+    :param is_confined: it has none of the capabilities of root, and can get none.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Service:
     ports: Mapping[int, int]
     replicas: int
     is_lasting: bool
+    is_confined: bool
 
 
 def read_compose_file(path: Path, variables: Mapping[str, str]) -> dict[str, Service]:
@@ -115,7 +120,19 @@ def _service(
         ports={int(port): int(host_port) for _, host_port, port in ports},
         replicas=body.get("deploy", {}).get("replicas", 1),
         is_lasting=body["restart"] == "unless-stopped",
+        is_confined=_is_confined(body),
     )
+
+
+def _is_confined(body: dict[str, Any]) -> bool:
+    """Whether the service has the two keys that confine it.
+
+    :raises StackError: it has one of them, or another value, whose effect nobody here makes.
+    """
+    found = body.get("cap_drop", []), body.get("security_opt", [])
+    if found not in (([], []), CONFINED):
+        raise StackError(f"cap_drop and security_opt are {found}; only {CONFINED} is understood.")
+    return found == CONFINED
 
 
 def _health(body: dict[str, Any]) -> HealthCheck:

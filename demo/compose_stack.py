@@ -19,7 +19,7 @@ from demo.compose_file import Service, read_compose_file
 from demo.dockerfile import read_dockerfile
 from demo.env_file import read_env_file
 from demo.installation import Installation
-from demo.natively import LISTENS, SERVICES, Native, PostgresHome, search_path
+from demo.natively import LISTENS, SERVICES, Native, PostgresHome, confined, search_path
 from demo.processes import Processes, StackError
 from demo.settings import HOST, clean_environment
 from demo.simulator_client import Simulator
@@ -108,6 +108,20 @@ class ComposeStack(Installation):
         if self._database is not None:
             self._database.remove()
 
+    def run(self, component: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in a container of a service, as `docker compose run` does."""
+        container = self.containers[component]
+        return subprocess.run(
+            [*confined(), *(self._native(text, container) for text in command)],
+            env=self._environment(container),
+            cwd=container.workdir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT,
+            check=False,
+        )
+
     def _containers(self) -> list[Container]:
         found, ports = [], iter(free_ports(32))
         for service in self.services.values():
@@ -162,7 +176,9 @@ class ComposeStack(Installation):
                     environment=environment,
                     directory=directory,
                 )
-            command = [*self._database.as_user, *command]
+            command = [*self._database.as_user, *confined(bool(self._database.as_user)), *command]
+        elif container.service.is_confined:
+            command = [*confined(), *command]
         self.processes.start(component, command, environment=environment, directory=directory)
 
     def _environment(self, container: Container) -> dict[str, str]:
@@ -245,7 +261,7 @@ def new_project(folder: Path, *profiles: str) -> Path:
     """
     for name in ("docker-compose.yaml", "Dockerfile", ".env.example"):
         shutil.copy(REPOSITORY / name, folder)
-    for name in ("dags", "plugins", "include", "simulator", "deploy"):
+    for name in ("dags", "plugins", "include", "checks", "simulator", "deploy"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(
         ["bash", folder / "deploy/compose/new-env.sh", "simulator"], check=True, capture_output=True

@@ -48,11 +48,12 @@ SERVICES = {
     "airflow-dag-processor": Native(),
     "airflow-triggerer": Native(8794, {"AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": LISTENS}),
     "airflow-worker": Native(8793, {"AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": LISTENS}),
+    "airflow-cli": Native(),
     "flower": Native(5555, {"AIRFLOW__CELERY__FLOWER_HOST": HOST, "AIRFLOW__CELERY__FLOWER_PORT": LISTENS}),
     "simulator": Native(5777),
 }
 
-PROGRAMS = ("postgres", "initdb", "pg_isready", "redis-server", "redis-cli", "curl")
+PROGRAMS = ("postgres", "initdb", "pg_isready", "redis-server", "redis-cli", "curl", "setpriv")
 
 
 def search_path() -> str:
@@ -64,6 +65,16 @@ def search_path() -> str:
 def missing_programs() -> list[str]:
     """The programs that are needed and not installed; `.ci/services` installs them."""
     return [name for name in PROGRAMS if shutil.which(name, path=search_path()) is None]
+
+
+def confined(as_other: bool = False) -> tuple[str, ...]:
+    """What a command is put after to run as in a container without capabilities and new privileges.
+
+    :param as_other: it runs as a user who is not root, and so has none that it could lose
+    """
+    is_root = os.geteuid() == 0 and not as_other
+    none = ("--bounding-set=-all", "--inh-caps=-all") if is_root else ()
+    return ("setpriv", "--no-new-privs", *none, "--")
 
 
 class PostgresHome:

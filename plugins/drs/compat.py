@@ -5,10 +5,10 @@ versions.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
-from airflow.sdk import Context
+from airflow.sdk import Context, Variable
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 from airflow.sdk.observability import stats
@@ -64,6 +64,42 @@ class _XComOfSetup:
         from airflow.sdk.execution_time.xcom import XCom
 
         XCom.set(key=self._prefix + key, value=value, **self._place)
+
+
+KEYS = "drs_variables"
+"""The Airflow Variable in which the keys of others are kept, below 3.3."""
+
+
+def keep_key(key: str) -> None:
+    """Make sure that :func:`keys_beginning` finds this Variable. Below 3.3 a task cannot list Variables.
+
+    If two tasks keep a key at the same moment, one of the keys may be lost until it is kept again.
+    """
+    if hasattr(Variable, "keys"):
+        return
+    kept = _kept_keys()
+    if key not in kept:
+        Variable.set(
+            KEYS,
+            sorted({*kept, key}),
+            description="Keys of Variables of the recovery plans, which Airflow 3.2 lets no task list",
+            serialize_json=True,
+        )
+
+
+def keys_beginning(prefix: str, perhaps: Iterable[str] = ()) -> list[str]:
+    """The keys of all Variables that begin so; below 3.3 those that were kept, and those that may exist.
+
+    :param perhaps: keys that may exist
+    """
+    if hasattr(Variable, "keys"):
+        return list(Variable.keys(prefix=prefix))
+    return sorted({key for key in _kept_keys() if key.startswith(prefix)}.union(perhaps))
+
+
+def _kept_keys() -> list[str]:
+    kept: list[str] | None = Variable.get(KEYS, default=None, deserialize_json=True)
+    return kept or []
 
 
 def alert_after(interval: dt.timedelta, callback: Callable[..., Any], name: str) -> DeadlineAlert:

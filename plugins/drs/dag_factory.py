@@ -25,7 +25,7 @@ from drs.compat import alert_after
 from drs.plan import BrokenPlan, Plan, Wave, load_folder
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.naming import DAG_ID_PREFIX, dag_id
-from drs.plan.schedule import cron_of
+from drs.plan.plan_schedule import cron_of
 from drs.run.ledger import BEGIN_TASK_ID
 from drs.run.proof import (
     APPROVE_CLEANUP_TASK_ID,
@@ -44,7 +44,7 @@ from drs.tasks.operators.evidence import DrsDrillEvidenceOperator
 from drs.tasks.operators.preflight import DrsPreflightOperator
 from drs.tasks.operators.start_recovery import DrsStartRecoveryOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
-from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators.validate_servers import DrsValidateServersOperator
 from drs.tasks.operators.verdict import DrsDrillVerdictOperator
 from drs.tasks.rto_alarm import rto_has_passed
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor

@@ -36,6 +36,12 @@ OPTIONS: dict[str, Option] = {
         "``s3://bucket/prefix``. If it is not set: ``drs-evidence`` in Airflow's home.",
         example="s3://my-bucket/evidence",
     ),
+    "evidence_shared": Option(
+        "True: all workers mount the folder evidence_path from the same place, such as a shared volume. "
+        "Otherwise preflight warns of a local folder if tasks run on several machines or in pods.",
+        type="boolean",
+        default="False",
+    ),
     "evidence_conn_id": Option(
         "The Airflow connection that is used to reach the bucket of the records. If it is not set: "
         "the worker's own credentials.",

@@ -39,6 +39,16 @@ def evidence_path() -> str:
     return _text("evidence_path") or str(default_evidence_folder(os.environ))
 
 
+def evidence_shared() -> bool:
+    """Whether all workers mount the folder of the evidence from the same place, as an operator says."""
+    return _is_on("evidence_shared")
+
+
+def executors() -> str:
+    """How this Airflow runs tasks: the classes of executors, as they are configured."""
+    return str(conf.get("core", "executor", fallback=""))
+
+
 def evidence_conn_id() -> str | None:
     """The connection to the object store of the evidence; ``None`` uses the worker's own credentials."""
     return _text("evidence_conn_id") or None

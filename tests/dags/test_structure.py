@@ -16,7 +16,7 @@ from airflow.sdk.exceptions import ParamValidationError
 from drs.dag_factory import build_dags, drill_dag
 from drs.plan import Plan, load_plan
 from drs.plan.naming import dag_id
-from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators.validate_servers import DrsValidateServersOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor, DrsJobStartedSensor
 
 EXAMPLES = Path("include/plans")

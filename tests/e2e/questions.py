@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 
 from demo.airflow_api import AirflowApi
 from demo.drill_run import DrillRun
 from drs.cli.airflow_api import Refused
+from drs.run.proof import asks_a_person
 
 
 def await_question(run: DrillRun, task_id: str) -> None:
@@ -17,7 +19,7 @@ def await_question(run: DrillRun, task_id: str) -> None:
     """
 
     def asks() -> bool:
-        return run.task_states().get(task_id) == "awaiting_input" and is_parked(run, task_id)
+        return asks_a_person(task_id, run.task_states().get(task_id)) and is_parked(run, task_id)
 
     run.wait_until(asks, 180, f"{task_id} to ask")
 
@@ -34,7 +36,7 @@ def answer(
 
     def settled() -> bool:
         state = run.task_states().get(task_id)
-        if state == "awaiting_input" and is_parked(run, task_id):
+        if asks_a_person(task_id, state) and is_parked(run, task_id):
             with contextlib.suppress(Refused):  # it has this answer, and is about to go on
                 (api or run.stack.api).answer(run.dag_id, run.run_id, task_id, option, comment)
         return state in {"success", "failed"}
@@ -44,9 +46,8 @@ def answer(
 
 
 def is_parked(run: DrillRun, task_id: str) -> bool:
-    """Whether the scheduler has heard the end of every process that it has had started for the task."""
-    (ti_id,) = [each["id"] for each in run.task_instances() if each["task_id"] == task_id]
-    lines = run.stack.processes.log("scheduler").read_text(errors="replace").splitlines()
-    about = [line for line in lines if f"ti_id={ti_id}" in line]
-    started = sum("Trying to enqueue tasks" in line for line in about)
-    return sum("TaskInstance Finished" in line for line in about) >= started > 0
+    """Whether the scheduler has heard that the process that asks, in the task's present try, has ended."""
+    (number,) = [each["try_number"] for each in run.task_instances() if each["task_id"] == task_id]
+    log = run.stack.processes.log("scheduler").read_text(errors="replace")
+    ended = f"TaskInstance Finished: dag_id={run.dag_id}, task_id={task_id}, run_id={run.run_id}, "
+    return re.search(rf"{re.escape(ended)}.*, try_number={number}, ", log) is not None

@@ -8,12 +8,23 @@ from typing import Any
 
 import pytest
 
+from tests.unit.versions import SEES_RECOVERY_PLANS, see_no_recovery_plans
+
 
 @pytest.fixture(autouse=True)
 def aws_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Define ``aws_default`` with credentials from the environment, and send no measures to CloudWatch."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", "aws://")
     monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
+
+
+@pytest.fixture(autouse=True)
+def aws_recovery_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With an older boto3, preflight warns that it cannot see AWS's own recovery plans. Only the tests of
+    this warning are about it.
+    """
+    if not SEES_RECOVERY_PLANS:
+        see_no_recovery_plans(monkeypatch)
 
 
 @pytest.fixture(scope="session", autouse=True)

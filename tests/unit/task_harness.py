@@ -12,6 +12,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.triggers.base import BaseTrigger
 
+from tests.unit.drill import MemoryStore
+
 
 class FakeTaskInstance:
     """A task instance that knows the states of its run's tasks and of its DAG's other runs.
@@ -79,8 +81,16 @@ class FakeTaskInstance:
         return self.previous
 
     def get_dag(self, dag_id: str) -> Any:
-        assert dag_id == self.dag_id
-        return SimpleNamespace(is_paused=self.paused)
+        paused = self.paused and dag_id == self.dag_id
+        return SimpleNamespace(is_paused=paused, bundle_name="dags-folder", relative_fileloc=f"{dag_id}.py")
+
+
+class FakeStateStore(MemoryStore):
+    """The task's own state store. Retries, and clearing the run's XCom, leave it unchanged."""
+
+    def set(self, key: str, value: Any, retention: object = None) -> None:
+        super().set(key, value)
+        self.kept_for = retention
 
 
 class FakeVariables:

@@ -57,7 +57,7 @@ from drs.tasks.best_effort import tried
 from drs.tasks.drill_task import log_failure
 from drs.tasks.operators.begin import DrsBeginDrillOperator
 from drs.tasks.operators.question import answered
-from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators.validate_servers import DrsValidateServersOperator
 from drs.tasks.question_text import MARKDOWN, PLAIN, Medium
 from drs.tasks.triggers import DrsValidationTrigger
 from drs.text import shown

@@ -23,6 +23,8 @@ PAGE = 200
 """Ids in one request: the API's limit for source server ids and recovery instance ids."""
 LOOK_BACK = dt.timedelta(hours=24)
 """How far back the search for live jobs goes; no DRS job lasts this long."""
+SEES_RECOVERY_PLANS_SINCE = "1.43.101"
+"""The first version of boto3 that has the operations of AWS's own recovery plans."""
 
 
 class DrsCalls:
@@ -162,6 +164,13 @@ class DrsCalls:
         """
         pages = self.conn.get_paginator("describe_recovery_snapshots").paginate(sourceServerID=server_id)
         return [item for page in pages for item in page["items"]]
+
+    @property
+    def sees_recovery_plans(self) -> bool:
+        """Whether this boto3 can list the executions of AWS's own recovery plans. Ask before you list them:
+        an older one raises a KeyError for the name of an operation that it does not know.
+        """
+        return hasattr(self.conn, "list_recovery_plan_executions")
 
     def recovery_plan_executions(self, status: RecoveryPlanExecutionStatusType) -> list[Mapping[str, Any]]:
         """The executions of AWS's own recovery plans that have this status.

@@ -19,7 +19,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 from urllib.parse import quote
@@ -237,14 +237,23 @@ class AirflowApi:
         self._request("PATCH", _task_path(dag_id, run_id, task_id), json={"new_state": state})
 
     def runs(
-        self, *, dag_id: str = "~", limit: int, state: str | None = None, **filters: str
+        self,
+        *,
+        dag_id: str = "~",
+        limit: int,
+        state: str | None = None,
+        beginning: Mapping[str, str] | None = None,
+        **filters: str,
     ) -> list[DagRun]:
         """The last runs, newest first.
 
         :param dag_id: only runs of this DAG (default: of all DAGs)
-        :param filters: additional parameters of the request, such as ``dag_id_prefix_pattern``
+        :param beginning: how the runs' ``dag_id`` or ``run_id`` begins. Airflow may find a few others too.
+        :param filters: additional parameters of the request
         """
         parameters: dict[str, Any] = {"order_by": "-run_after", "limit": limit, **filters}
+        for field, text in (beginning or {}).items():
+            parameters |= _beginning(field, text)
         if state:
             parameters["state"] = state
         return list(self._json("GET", f"/dags/{_part(dag_id)}/dagRuns", params=parameters)["dag_runs"])
@@ -295,7 +304,7 @@ class AirflowApi:
 
     def variables(self, prefix: str) -> dict[str, str]:
         """The values of all Variables whose keys begin so."""
-        found = self._list("/variables", "variables", variable_key_prefix_pattern=prefix)
+        found = self._list("/variables", "variables", **_beginning("variable_key", prefix))
         return {item["key"]: item["value"] for item in found if item["key"].startswith(prefix)}
 
     def run_link(self, dag_id: str, run_id: str) -> str:
@@ -469,6 +478,13 @@ def _detail(response: httpx.Response) -> str:
     except (ValueError, KeyError, TypeError):
         detail = response.text
     return str(detail)[:LONGEST_DETAIL]
+
+
+def _beginning(field: str, text: str) -> dict[str, str]:
+    """Parameters that ask for a field that begins so. Airflow 3.2 knows only the first one, which looks for
+    the text anywhere, and ignores the second one, which is exact.
+    """
+    return {f"{field}_pattern": text, f"{field}_prefix_pattern": text}
 
 
 def _part(text: str) -> str:

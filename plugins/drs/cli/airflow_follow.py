@@ -208,7 +208,9 @@ def launched(outcome: WaveOutcome) -> str:
 
 def _fact(instance: TaskInstance) -> str:
     """What is reported once of a task."""
-    return f"{instance['try_number']} {_word(instance['state'])}"
+    state = instance["state"]
+    what = "asks" if asks_a_person(instance["task_id"], state) else _word(state)
+    return f"{instance['try_number']} {what}"
 
 
 def _word(state: str | None) -> str:

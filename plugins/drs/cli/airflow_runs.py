@@ -126,8 +126,9 @@ def drill_runs(api: AirflowApi, dag: str | None, **filters: Any) -> list[DagRun]
     """The last runs of one DAG, or of all the plans' DAGs, newest first."""
     if dag:
         return api.runs(dag_id=dag, limit=PAGE, **filters)
-    found = api.runs(limit=PAGE, dag_id_prefix_pattern=DAG_ID_PREFIX, **filters)
-    # Airflow removes the underscores at the end of the pattern, so it may find other DAGs too.
+    beginning = {"dag_id": DAG_ID_PREFIX, **filters.pop("beginning", {})}
+    found = api.runs(limit=PAGE, beginning=beginning, **filters)
+    # In Airflow's patterns an underscore is any character, so it may find other DAGs too.
     return [run for run in found if run["dag_id"].startswith(DAG_ID_PREFIX)]
 
 
@@ -239,7 +240,7 @@ def _find(api: AirflowApi, run_id: str, plan: str | None) -> DagRun:
     if run_id == _LAST:
         found = drill_runs(api, dag)[:1]
     else:
-        named = drill_runs(api, dag, run_id_prefix_pattern=run_id)
+        named = drill_runs(api, dag, beginning={"run_id": run_id})
         found = [run for run in named if run["dag_run_id"] == run_id]
     if not found:
         whose = f"plan {named_plan(plan)}" if plan else "any plan"

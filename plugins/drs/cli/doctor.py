@@ -23,11 +23,12 @@ from drs.cli.common import (
     print_json,
 )
 from drs.cli.connection import Connection
-from drs.cli.evidence_store import add_path, open_store
+from drs.cli.evidence_store import add_path, evidence_path, open_store
 from drs.cli.own_code import code_problems
 from drs.cli.screen import show_table
 from drs.cli.watch import show_instances
 from drs.errors import Code, InvalidField
+from drs.evidence.storage import is_url
 from drs.plan import Plan
 from drs.run.own_code import named_code
 
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from drs.watch.findings import WatchFinding
 
 SIGNING_KEY = "AIRFLOW__DRS__EVIDENCE_KMS_KEY_ID"
+SHARED = "AIRFLOW__DRS__EVIDENCE_SHARED"
+EXECUTORS = "AIRFLOW__CORE__EXECUTOR"
 
 
 def add_commands(commands: Any) -> None:
@@ -142,19 +145,26 @@ def _show(plan: Plan, report: Report, left: Sequence[WatchFinding]) -> None:
 
 
 def _found_here(plan: Plan) -> Iterator[Finding]:
-    """What can be seen without AWS's DRS: code that the plan may not name, and the key that signs records.
+    """What can be seen without AWS's DRS: code that the plan may not name, a folder of records that
+    workers do not share, and the key that signs records.
 
-    The key is tried with this process's own credentials, which need not be those of Airflow's workers. So a
-    denial is only a warning.
+    Where records are and how Airflow runs tasks is known only by environment variables, as in a container of
+    Airflow. The key is tried with this process's own credentials, which need not be those of Airflow's
+    workers. So a denial is only a warning.
     """
     from drs.aws.kms import region_of
     from drs.evidence.signatures import ALGORITHMS
     from drs.preflight import Finding
+    from drs.preflight.record_folder import unshared_folder
     from drs.preflight.signing_key import signing_key
 
     for problem in code_problems(plan, Path(plan.name)):
         seen = f"Plan {plan.name}, {problem.key}: {problem.message}"
         yield Finding(code=problem.code, seen=seen, remedy=problem.remedy)
+    if not is_url(path := evidence_path()):
+        shared = os.environ.get(SHARED, "").strip().lower() in {"1", "t", "true"}  # as Airflow reads it
+        executors = os.environ.get(EXECUTORS, "")
+        yield from unshared_folder(path, executors, shared=shared, environment=os.environ)
     if key_id := os.environ.get(SIGNING_KEY, "").strip():
         kms = Access(Connection(), region_of(key_id) or plan.target.region, "").client("kms")
         for finding in signing_key(kms, key_id, ALGORITHMS):

@@ -18,8 +18,8 @@ from drs.cli.evidence_store import (
 )
 from drs.cli.screen import show_table
 from drs.evidence.chain import LOST, NotARecordError, parse
-from drs.evidence.coverage import Examined
 from drs.evidence.record import Evidence
+from drs.evidence.record_coverage import Examined
 from drs.evidence.signatures import NotAKeyError, load_public_key
 from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured

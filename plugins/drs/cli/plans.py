@@ -25,13 +25,13 @@ from drs.cli.common import (
 )
 from drs.cli.own_code import code_problems
 from drs.errors import Code
-from drs.evidence.schema import evidence_schema_text
+from drs.evidence.record_schema import evidence_schema_text
 from drs.plan import BrokenPlan, Plan, PlanError, PlanProblem, load_folder, load_plan
 from drs.plan.doubts import Doubt, doubts
 from drs.plan.overlap import Overlap, overlaps
-from drs.plan.schedule import next_times
+from drs.plan.plan_schedule import next_times
+from drs.plan.plan_schema import schema_text
 from drs.plan.schedule_words import in_words
-from drs.plan.schema import schema_text
 from drs.text.times import utc_now
 
 MOST_NOTES = 20

@@ -36,7 +36,7 @@ from drs.evidence.store import EvidenceStore
 from drs.evidence.summary import codes, measured, passed_in_full
 from drs.plan import Plan, load_folder
 from drs.plan.naming import DAG_ID_PREFIX, plan_name
-from drs.plan.schedule import next_time
+from drs.plan.plan_schedule import next_time
 from drs.run.ticks import MissedTick, make_up
 from drs.text.tables import first_of
 from drs.text.times import age, stamp, utc_now

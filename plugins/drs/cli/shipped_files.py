@@ -12,8 +12,15 @@ from typing import Any
 
 from drs.cli.common import BROKEN, OK, USAGE, add_json, add_parser, counted, print_json
 
-FOLDERS = ("dags", "include")
-"""Where they are, in the installed package and in a clone."""
+SHIPPED = (
+    "dags",
+    "include/airflow.env",
+    "include/cloudwatch",
+    "include/evidence.schema.json",
+    "include/iam",
+    "include/plans",
+)
+"""The files and folders, by their paths in a clone; pyproject.toml puts the same ones into the package."""
 
 
 def add_commands(commands: Any) -> None:
@@ -77,7 +84,7 @@ def _under(path: str) -> Any:
 
 
 def files_root() -> Path | None:
-    """The folder that holds :data:`FOLDERS`; ``None`` in a plugins folder, where they are the user's own."""
+    """The folder that holds :data:`SHIPPED`; ``None`` in a plugins folder, where they are the user's own."""
     package = Path(__file__).parents[1]
     if (package / "shipped").is_dir():
         return package / "shipped"
@@ -87,8 +94,9 @@ def files_root() -> Path | None:
 
 def shipped(root: Path) -> Iterator[str]:
     """The paths of all files, relative to the root."""
-    for folder in FOLDERS:
-        for path in sorted((root / folder).rglob("*")):
+    for name in SHIPPED:
+        place = root / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 yield path.relative_to(root).as_posix()
 

@@ -6,7 +6,7 @@ Airflow loads it in every process, even for tasks of other DAGs. So it imports n
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.listeners import hookimpl
 from airflow.plugins_manager import AirflowPlugin
@@ -30,6 +30,6 @@ def plugin() -> type[AirflowPlugin]:
 
     class DrsPlugin(AirflowPlugin):
         name = "drs"
-        listeners: ClassVar[list[Any]] = [RunListener()]
+        listeners: list[Any] = [RunListener()]  # noqa: RUF012  # declared so by Airflow
 
     return DrsPlugin

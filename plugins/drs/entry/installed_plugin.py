@@ -11,5 +11,6 @@ import sys
 from drs.entry.airflow_plugin import plugin
 
 in_plugins_folder = hasattr(sys.modules.get("drs_plugin"), "DrsPlugin")
-installed = None if in_plugins_folder else plugin()
+# Outside its package, Airflow executes this file as one of a plugins folder without its .airflowignore files.
+installed = plugin() if __package__ and not in_plugins_folder else None
 """Airflow ignores an entry point that leads to no class."""

@@ -20,7 +20,7 @@ OPERATORS = (
     "readiness",
     "start_recovery",
     "terminate",
-    "validate",
+    "validate_servers",
     "verdict",
     "watch",
 )

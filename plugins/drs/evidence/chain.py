@@ -172,7 +172,7 @@ def verify(
 ) -> list[ChainProblem]:
     """All problems of a plan's records; empty if every record is there and unchanged.
 
-    Pages and signatures are checked by :func:`drs.evidence.coverage.examine`.
+    Pages and signatures are checked by :func:`drs.evidence.record_coverage.examine`.
 
     :param files: the content of the records' files, by record id
     :param head: the content of the head's file

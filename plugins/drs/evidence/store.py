@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from drs.errors import EvidenceIncomplete
 from drs.evidence import chain, covered_page
 from drs.evidence.chain import HEAD, Head, NotARecordError
-from drs.evidence.coverage import Examined, examine
 from drs.evidence.record import Evidence, Link, RunFindings, Signature
+from drs.evidence.record_coverage import Examined, examine
 from drs.evidence.storage import RecordStorage, UnusableFileError
 from drs.run.ticks import MissedTick
 from drs.text.times import SEARCH_CLOCK_SKEW
@@ -156,7 +156,7 @@ class EvidenceStore:
         return self.examine(plan, sent=sent).problems
 
     def examine(self, plan: str, *, sent: str | None = None, keys: Sequence[PublicKey] = ()) -> Examined:
-        """Check the plan's records, pages and signatures: see :func:`drs.evidence.coverage.examine`."""
+        """Check the plan's records, pages and signatures (:func:`drs.evidence.record_coverage.examine`)."""
         unusable: dict[str, str] = {}
         files, pages = self._read_all(plan, ".json", unusable), self._read_all(plan, ".html", {})
         head = files.pop(HEAD.removesuffix(".json"), None)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from drs.plan import regions, zones
 from drs.plan.arns import Arn, arns
 from drs.plan.model import Plan
+from drs.plan.plan_schedule import both_days, cron_of
 from drs.plan.problems import key_of
-from drs.plan.schedule import both_days, cron_of
 from drs.plan.schedule_words import day_parts
 
 _ORDINALS = {"1-7": 1, "8-14": 2, "15-21": 3, "22-28": 4}

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from drs.plan import regions
 from drs.plan.durations import Duration, PositiveDuration
 from drs.plan.near import shown
-from drs.plan.schedule import checked_schedule, checked_timezone
+from drs.plan.plan_schedule import checked_schedule, checked_timezone
 
 BAD_REGION = "plan_region"
 """The error type of a Region that does not exist."""

@@ -18,8 +18,8 @@ from drs.plan import corrections, durations, wrong_type
 from drs.plan.corrections import as_yaml
 from drs.plan.fields import PLAN_NAME_PATTERN
 from drs.plan.near import nearest, shown
+from drs.plan.plan_schema import owner_of, path_at, schema_at
 from drs.plan.problems import PlanContradiction
-from drs.plan.schema import owner_of, path_at, schema_at
 from drs.plan.source import Document, KeyPath, meaning
 from drs.plan.wrong_type import Invalid
 from drs.text.tables import first_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drs.plan.schedule import both_days, cron_of
+from drs.plan.plan_schedule import both_days, cron_of
 
 MOST_IN_A_LIST = 12
 """Values in the list of a field of months or days of the week: older cron-descriptors take twice as long for
@@ -15,7 +15,7 @@ each further one.
 def in_words(schedule: str) -> str:
     """For example ``At 06:00, on day 1 of the month``; the expression itself if there are no words for it.
 
-    :param schedule: a schedule that :func:`drs.plan.schedule.checked_schedule` accepts
+    :param schedule: a schedule that :func:`drs.plan.plan_schedule.checked_schedule` accepts
     """
     cron = cron_of(schedule)
     if not both_days(cron):

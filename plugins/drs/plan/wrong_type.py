@@ -10,7 +10,7 @@ from typing import Any
 from drs.plan import corrections
 from drs.plan.corrections import as_yaml, is_short
 from drs.plan.near import nearest, shown
-from drs.plan.schema import property_for, schema_at
+from drs.plan.plan_schema import property_for, schema_at
 from drs.plan.source import KeyPath, meaning
 
 _MAPPING = "a mapping of keys to values"

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs.aws.call_errors import CREDENTIALS, error_code, explain, unavailable
-from drs.aws.calls import LOOK_BACK
+from drs.aws.calls import LOOK_BACK, SEES_RECOVERY_PLANS_SINCE
 from drs.aws.clients import AwsClients
 from drs.aws.clock import clock_ahead
 from drs.aws.ec2 import filters_by_id
@@ -117,9 +118,7 @@ class Reader:
             looked_at=looked_at,
             servers={item["sourceServerID"]: SourceServer.from_api(item) for item in items},
             jobs=jobs,
-            executions=self._attempt(
-                "whether one of AWS's own recovery plans is being executed", self._executions
-            ),
+            executions=self._running_executions(),
             instances=instances,
             launched_by=self._launched_by(instances or (), jobs or ()),
             settings=known,
@@ -153,6 +152,12 @@ class Reader:
         return {job_id: known[job_id] for job_id in ids & known.keys()} | {
             job.job_id: job for job in older or ()
         }
+
+    def _running_executions(self) -> tuple[PlanExecution, ...] | None:
+        if not self._clients.drs.sees_recovery_plans:
+            self.findings.append(_plans_not_seen())
+            return None
+        return self._attempt("whether one of AWS's own recovery plans is being executed", self._executions)
 
     def _executions(self) -> tuple[PlanExecution, ...]:
         drs = self._clients.drs
@@ -307,6 +312,29 @@ def _refused_skew(error: Refusal, asked: dt.datetime) -> Finding | None:
         return None
     found = clock_skew(clock_ahead(error.response, asked, utc_now()))
     return next((finding for finding in found if finding.severity == "error"), None)
+
+
+def _plans_not_seen() -> Finding:
+    """The warning that this boto3 is too old to list the executions of AWS's own recovery plans.
+
+    It does not stop the run: where a platform pins boto3, no drill could begin at all. A server whose job is
+    live is seen, and is an error, with every version.
+    """
+    return Finding(
+        code=Code.CHECK_UNAVAILABLE,
+        seen=(
+            "It is unknown whether one of AWS's own recovery plans is being executed, because the installed "
+            f"boto3 {boto3.__version__} cannot list them. Live jobs of such a plan are seen. Not seen are "
+            "servers that it launches in a later step, and instances that an earlier step launched: a launch "
+            "of the same server by this run would replace them."
+        ),
+        remedy=(
+            "Look in the DRS console, under Recovery plans, that none is being executed with servers of this "
+            f"plan. To have it checked, install boto3 {SEES_RECOVERY_PLANS_SINCE} or newer; where the "
+            "platform pins boto3, as Amazon MWAA does, this takes a newer image of the platform."
+        ),
+        severity="warning",
+    )
 
 
 def _concerns_all(error: Refusal) -> bool:

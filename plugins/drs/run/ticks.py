@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 
 from drs.plan import Plan
-from drs.plan.schedule import next_time
+from drs.plan.plan_schedule import next_time
 from drs.run.records import Record
 from drs.text.times import as_utc, duration, instant, minute
 

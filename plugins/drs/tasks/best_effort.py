@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from collections.abc import Callable
 from typing import ParamSpec
 
 from drs.run.ledger import Ledger
 from drs.text import shown
+from drs.validation.daemon_thread import start_daemon
 
 PATIENCE = 15.0
 """Seconds that a task waits for an endpoint that does not answer."""
@@ -44,8 +44,7 @@ def tried(what: str, work: Callable[[], object]) -> str | None:
             failure.append(error)
 
     # In a thread, because no client can be trusted to have a time-out. One that hangs ends with the process.
-    thread = threading.Thread(target=run, name=f"best effort: {what}", daemon=True)
-    thread.start()
+    thread = start_daemon(run, name=f"best effort: {what}")
     thread.join(PATIENCE)
     if thread.is_alive():
         return f"{what} failed: no answer within {PATIENCE:.0f} s"

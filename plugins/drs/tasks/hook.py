@@ -8,8 +8,7 @@ from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
 from airflow.sdk import BaseOperator
 from botocore.config import Config
 from botocore.loaders import Loader
@@ -19,33 +18,25 @@ from drs.aws.calls import DrsCalls
 from drs.compat import in_thread
 
 if TYPE_CHECKING:
-    from mypy_boto3_drs.client import DrsClient  # named in the base class, as a string
-
+    from mypy_boto3_drs.client import DrsClient
 
 MODELS = Loader()
-"""Reads the service models for all clients of a process."""
+"""Reads each service's model once, for all clients of a process."""
 
 
-def read_models_ahead() -> None:
-    """Read what the making of a client reads. A process that forks its tasks spares each of them a part of a
-    second by this.
-    """
-    session = botocore.session.Session()
-    session.set_credentials("none", "none")
-    session.register_component("data_loader", MODELS)
-    for service in ("drs", "ec2", "cloudwatch"):
-        session.create_client(service, region_name="us-east-1")
-        session.get_paginator_model(service)
-
-
-class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
+class DrsHook(AwsBaseHook, DrsCalls):
     """Interact with AWS Elastic Disaster Recovery.
 
-    Additional arguments (such as ``aws_conn_id``) are passed down to the underlying AwsGenericHook.
+    Additional arguments (such as ``aws_conn_id``) are passed down to the underlying AwsBaseHook.
 
     .. seealso::
         - `DRS API reference <https://docs.aws.amazon.com/drs/latest/APIReference/Welcome.html>`__
     """
+
+    if TYPE_CHECKING:  # the base class says: a client or a resource, of any service
+
+        @property
+        def conn(self) -> DrsClient: ...
 
     once: bool = False
     """Whether the client sends each request once, without retries."""
@@ -88,7 +79,7 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
 
             # Otherwise the event loop would read megabytes of JSON while the client is made.
             session.register_component("data_loader", MODELS)
-            session.warm_up_loader_caches(self.client_type)
+            read_model(str(self.client_type))
             credentials: Any = session._credentials
             if isinstance(session._credentials, AioRefreshableCredentials):
                 renew = credentials._refresh_using
@@ -122,6 +113,16 @@ class DrsHook(AwsGenericHook["DrsClient"], DrsCalls):
             config=self.config,
             verify=self.verify,
         )
+
+
+def read_model(service: str) -> None:
+    """Read all files from which a client of this service is made. aiobotocore has such a function too, but
+    its versions that Airflow 3.2 is installed with lack it.
+    """
+    for name in ("_retry", "endpoints", "partitions", "sdk-default-configuration"):
+        MODELS.load_data_with_path(name)
+    for part in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+        MODELS.load_service_model(service, part, api_version=None)
 
 
 class Ec2Instances:

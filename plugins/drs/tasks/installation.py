@@ -7,11 +7,13 @@ delete its DAG.
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 
 from airflow.sdk import Variable
 from pydantic import Field
 
 from drs.aws.jobs import Job
+from drs.compat import keep_key, keys_beginning
 from drs.plan.naming import DAG_ID_PREFIX
 from drs.run.ownership import fits
 from drs.run.records import Call, LaunchRecord, Record, RunRecord
@@ -45,12 +47,14 @@ def known_installation() -> str:
 
 def keep_run(record: RunRecord) -> None:
     """Keep a copy of the record of the run that now owns its plan."""
+    key = f"{record.dag_id}{RUN_SUFFIX}"
     Variable.set(
-        f"{record.dag_id}{RUN_SUFFIX}",
+        key,
         record.model_dump(mode="json"),
         description="The last run of this recovery plan: what clean-up and the watch need to find it",
         serialize_json=True,
     )
+    keep_key(key)
 
 
 def kept_run(dag_id: str) -> RunRecord | None:
@@ -59,9 +63,13 @@ def kept_run(dag_id: str) -> RunRecord | None:
     return None if kept is None else RunRecord.model_validate(kept)
 
 
-def kept_runs() -> list[RunRecord]:
-    """The record of the last run of every plan that this Airflow has drilled, also of plans that are gone."""
-    keys = [key for key in Variable.keys(prefix=DAG_ID_PREFIX) if key.endswith(RUN_SUFFIX)]
+def kept_runs(dag_ids: Iterable[str] = ()) -> list[RunRecord]:
+    """The record of the last run of every plan that this Airflow has drilled, also of plans that are gone.
+
+    :param dag_ids: the DAGs of the plans that are not gone
+    """
+    found = keys_beginning(DAG_ID_PREFIX, perhaps=[f"{dag_id}{RUN_SUFFIX}" for dag_id in dag_ids])
+    keys = [key for key in found if key.endswith(RUN_SUFFIX)]
     return [record for key in keys if (record := kept_run(key.removesuffix(RUN_SUFFIX))) is not None]
 
 

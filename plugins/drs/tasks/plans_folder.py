@@ -93,7 +93,8 @@ def nothing_there(folder: Path) -> PlanError:
     return _error(
         folder,
         "This folder of recovery plans holds no file of a plan, so there is no DAG.",
-        f"Put a plan into it, as NAME.yaml or NAME.yml, or name another folder in the setting {SETTING}.",
+        "Put a plan into it, as NAME.yaml with small letters, digits and hyphens in NAME, or name "
+        f"another folder in the setting {SETTING}.",
     )
 
 

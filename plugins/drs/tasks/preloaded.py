@@ -2,6 +2,8 @@
 of AWS's service models.
 """
 
-from drs.tasks.hook import read_models_ahead
+from drs.tasks.hook import read_model
 
-read_models_ahead()
+if __package__:  # and not as a file of a plugins folder without its .airflowignore files
+    for service in ("drs", "ec2", "cloudwatch"):
+        read_model(service)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.sensors.base_aws import AwsBaseSensor
+from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSensorTimeout
 
 from drs import settings
@@ -29,8 +29,8 @@ from drs.plan import Launch
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord, ServerRecord, WaveOutcome, WaveResolution
 from drs.run.standing import LISTING_DELAY
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import chosen_wave, coded_failures, hook_parameters, run_ledger, use_target, wait
-from drs.tasks.hook import DrsHook
 from drs.tasks.publish_measures import measure_jobs, measure_start, measure_stuck
 from drs.tasks.triggers import DrsHoldersTrigger, DrsJobsEndedTrigger, DrsJobStartedTrigger
 from drs.text import shown
@@ -46,14 +46,11 @@ THEN_LAUNCH_AGAIN = (
 ONCE_ENDED = "Once the job has ended, start a new run."
 
 
-class _WaveSensor(AwsBaseSensor[DrsHook]):
+class _WaveSensor(AwsTask, BaseSensorOperator):
     """Wait for the jobs that this run made for one wave.
 
     :param wave: the wave's name
     """
-
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -9,15 +9,17 @@ import pytest
 
 from demo.compose_stack import ComposeStack, new_project
 from demo.natively import missing_programs
-from tests.e2e.compose.plans import write_plans
+from tests.e2e.compose.plans import write_own_code, write_plans
 
 
 @pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project, with the plans of these tests among those that come along."""
+    """A copy of the project, with the plans, the check and the DAG of these tests among what comes along."""
     if missing := missing_programs():
         pytest.skip(f"not installed: {', '.join(missing)}; `make services` installs them")
-    return new_project(tmp_path_factory.mktemp("project"), "flower")
+    made = new_project(tmp_path_factory.mktemp("project"), "flower", "debug")
+    write_own_code(made)
+    return made
 
 
 @pytest.fixture(scope="package")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from demo import reaper
 from demo.compose_stack import ComposeStack
 from demo.drill_run import DrillRun
-from tests.e2e.compose.plans import BEREFT, TEN
+from tests.e2e.compose.plans import BEREFT, OWN_DAG, TEN
 from tests.e2e.plans import DATABASE
 from tests.e2e.proof import answers, assert_launched_once
 
@@ -53,6 +55,26 @@ def test_the_order_system_and_ten_drills_at_once_are_all_green(
         run.wait(timeout=deadline - time.monotonic())
         assert_launched_once(run)
     assert all(sum(executions(stack, run, worker) for run in runs) for worker in WORKERS)
+    assert "was asked by mounted code" in runs[1].log("wave_both.validate")
+    stack.api.wait_for_dag(OWN_DAG)
+    # Nobody is warned of the volume that all workers mount.
+    warned = [finding["seen"] for run in runs for finding in run.xcom("preflight", "findings")]
+    assert [seen for seen in warned if "local folder" in seen] == []
+
+
+def test_the_service_for_debugging_has_what_the_others_have(stack: ComposeStack) -> None:
+    """Settings, plans, connections and the way to AWS: `doctor` finds nothing that stops a drill."""
+    done = stack.run("airflow-cli", "python", "-m", "drs", "doctor", TEN[-1], "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [each for each in json.loads(done.stdout)["findings"] if each["severity"] == "error"] == []
+
+
+def test_no_process_has_a_capability_or_can_get_one(stack: ComposeStack) -> None:
+    """As in the containers, where Docker sees to it: every part works without the rights of root."""
+    for name in stack.components:
+        status = Path(f"/proc/{stack.processes.session(name)}/status").read_text()
+        held = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert (held["CapEff"], held["CapPrm"], held["NoNewPrivs"]) == ("0" * 16, "0" * 16, "1"), name
 
 
 def executions(stack: ComposeStack, run: DrillRun, worker: str) -> int:

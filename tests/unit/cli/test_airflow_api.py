@@ -164,6 +164,20 @@ def test_a_list_longer_than_a_page_is_whole(fake: FakeAirflow) -> None:
     assert [task["task_id"] for task in found] == [task["task_id"] for task in tasks]
 
 
+@pytest.mark.parametrize("known", ["dag_id_prefix_pattern", "dag_id_pattern"], ids=["3.3", "3.2"])
+def test_runs_are_asked_for_by_the_beginning_of_their_dag(fake: FakeAirflow, known: str) -> None:
+    """Airflow ignores a parameter that its version does not know, and would return the runs of all DAGs."""
+    runs = [{"dag_id": name} for name in ("other", "drs_drill__a", "drs_drill__b")]
+
+    def listed(query: dict[str, list[str]]) -> Answer:
+        text = query.get(known, [""])[0]
+        return 200, {"dag_runs": [run for run in runs if run["dag_id"].startswith(text)]}
+
+    fake.answers["/api/v2/dags/~/dagRuns"] = listed
+    found = client(fake).runs(limit=100, beginning={"dag_id": "drs_drill__"})
+    assert [run["dag_id"] for run in found] == ["drs_drill__a", "drs_drill__b"]
+
+
 def test_what_is_not_there_is_none(fake: FakeAirflow) -> None:
     """An XCom that no task stored and a DAG that Airflow has not read yet are None, not errors."""
     api = client(fake)

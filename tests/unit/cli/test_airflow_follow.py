@@ -125,11 +125,16 @@ def test_a_task_without_a_word_is_told_as_one(world: World) -> None:
     assert world.said[0] == "begin: up_for_retry\n  Airflow retries this task by itself."
 
 
-def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World) -> None:
-    """The drill waits for the answer, so the report has the address of the page."""
-    world.show(("running", {"wave_web.approve": "awaiting_input"}), ("success", {}))
+@pytest.mark.parametrize("state", ["awaiting_input", "deferred"])
+def test_an_awaited_approval_is_told_with_the_place_to_answer(world: World, state: str) -> None:
+    """The drill waits for the answer, so the report has the address of the page. Below 3.3, Airflow shows the
+    task as deferred, like any other that waits.
+    """
+    pictures = [("running", {"wave_web.approve": each}) for each in ("running", state)]
+    world.show(*pictures, ("success", {}))
     world.follower().follow()
-    (printed,) = world.said
+    begun, printed = world.said
+    assert begun == "wave web: approve: running"
     assert printed.startswith("wave web: approve: a person must answer, at http://")
     assert printed.endswith("/dags/d/runs/r/tasks/wave_web.approve/required_actions")
 

@@ -132,3 +132,21 @@ def test_the_key_that_signs_records_is_tried(aws: Any, plans: Path, monkeypatch:
     assert result.code == 1
     assert "evidence_kms_key_id" in result.out
     assert bad in result.out
+
+
+def test_records_in_a_folder_that_workers_do_not_share_are_a_warning(
+    aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container of Airflow, whose environment says how Airflow runs tasks. Elsewhere it is not known."""
+    command = ("doctor", "orders", "--plans", str(plans), "--json")
+
+    def warned() -> bool:
+        result = aws.run(*command)
+        assert result.code == 0
+        return any("evidence_shared" in finding["remedy"] for finding in json.loads(result.out)["findings"])
+
+    assert not warned()
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
+    assert warned()
+    monkeypatch.setenv("AIRFLOW__DRS__EVIDENCE_SHARED", "True")
+    assert not warned()

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from drs.cli import main, report
 from drs.cli.evidence_show import shown
 from drs.evidence.record import Evidence, RunFindings
-from drs.evidence.schema import evidence_schema_text
+from drs.evidence.record_schema import evidence_schema_text
 from drs.evidence.storage import LARGEST_FILE, LocalStorage
 from drs.evidence.store import EvidenceStore
 from drs.run.records import FailureRecord, Stop

@@ -97,6 +97,20 @@ def test_help_ends_with_the_exit_codes(command: str, capsys: pytest.CaptureFixtu
     assert "exit codes:\n  0  " in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("started", "name"),
+    [("/usr/local/bin/drs", "drs"), ("/site-packages/drs/__main__.py", "python -m drs")],
+)
+def test_help_names_the_command_that_was_started(
+    started: str, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An installed package has the command `drs`; a copied folder has not."""
+    monkeypatch.setattr(sys, "argv", [started, "validate", "--help"])
+    with pytest.raises(SystemExit):
+        main(["validate", "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: {name} validate ")
+
+
 COMMANDS_WITHOUT_ACCESS = {
     "accounts": 3,
     "cleanup single-server --yes": 3,
@@ -148,6 +162,7 @@ def without_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "DRS_AIRFLOW_URL": "http://127.0.0.1:9",
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow") / "home"),
+        "PYTHONPATH": str(ROOT / "plugins"),  # where the package is not installed
     }
     done = subprocess.run(
         [sys.executable, "-c", RUN_EACH_COMMAND, json.dumps(list(COMMANDS_WITHOUT_ACCESS))],

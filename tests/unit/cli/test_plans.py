@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from drs.cli import main
-from drs.plan.schema import schema_text
+from drs.plan.plan_schema import schema_text
 
 EXAMPLES = Path("include/plans")
 

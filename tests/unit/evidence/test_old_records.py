@@ -14,7 +14,7 @@ import pytest
 
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence
-from drs.evidence.schema import evidence_schema_text
+from drs.evidence.record_schema import evidence_schema_text
 from drs.evidence.signatures import load_public_key
 from drs.evidence.since import changed_keys, last_full_pass
 from drs.evidence.storage import LocalStorage

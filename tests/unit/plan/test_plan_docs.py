@@ -12,7 +12,7 @@ import yaml
 
 from drs.plan import Plan, PlanError, load_plan
 from drs.plan.durations import PATTERN, parse
-from drs.plan.schema import plan_schema
+from drs.plan.plan_schema import plan_schema
 
 REFERENCE = Path("docs/plans.md").read_text(encoding="utf-8")
 EXAMPLE = re.search(r"```yaml\n(name: billing\n.*?)```", REFERENCE, re.DOTALL)

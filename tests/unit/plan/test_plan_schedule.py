@@ -14,7 +14,7 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from pydantic_core import PydanticCustomError
 
 from drs.plan import zones
-from drs.plan.schedule import (
+from drs.plan.plan_schedule import (
     PRESETS,
     both_days,
     checked_schedule,

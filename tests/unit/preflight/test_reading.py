@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import boto3
 import pytest
 
+from drs.aws.calls import SEES_RECOVERY_PLANS_SINCE, Drs
 from drs.errors import Code, DrsUnavailable
-from tests.unit.preflight.account import DATABASE, WEB, Make, only, summary, two_waves
+from drs.preflight import PreflightInputs, inspect
+from tests.unit.preflight.account import DATABASE, KEY, WEB, Make, only, summary, two_waves
+from tests.unit.simulated import REGION
+from tests.unit.versions import needs_recovery_plans, use_older_boto3
 
 UNHEALTHY = {DATABASE[0]: {"replication": {"state": "STALLED"}}}
 
@@ -55,7 +62,12 @@ def test_without_an_account_or_servers_there_is_nothing_to_check(
     ("service", "operation", "unknown"),
     [
         ("drs", "DescribeJobs", "whether a job holds a server"),
-        ("drs", "ListRecoveryPlanExecutions", "whether one of AWS's own recovery plans is being executed"),
+        pytest.param(
+            "drs",
+            "ListRecoveryPlanExecutions",
+            "whether one of AWS's own recovery plans is being executed",
+            marks=needs_recovery_plans,
+        ),
         ("drs", "DescribeRecoveryInstances", "which recovery instances exist"),
         ("drs", "GetLaunchConfiguration", "what the launch settings of server(s)"),
         ("ec2", "DescribeLaunchTemplateVersions", "where the launch templates put a server"),
@@ -97,6 +109,28 @@ class TestOneReadThatFails:
         report = look.look(recovery_point=look.clock.now())
         assert {finding.code for finding in report.errors} == {Code.CHECK_UNAVAILABLE}
         assert not report.heals
+
+
+def test_an_older_boto3_gives_one_warning_and_stops_no_run(
+    account: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a platform pins boto3, no drill could begin otherwise. The warning says what cannot be seen, and
+    how to get it. A live job is seen all the same.
+    """
+    look = account()
+    use_older_boto3(monkeypatch)
+    session = boto3.Session(region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key="any")
+    older = dataclasses.replace(look.clients, drs=Drs(session.client("drs")))
+    with pytest.raises(KeyError):
+        older.drs.conn.get_paginator("list_recovery_plan_executions")
+    report = inspect(PreflightInputs.whole(two_waves()), older, now=look.clock.now)
+    finding = only(report)
+    assert (finding.code, finding.severity) == (Code.CHECK_UNAVAILABLE, "warning")
+    assert f"boto3 {boto3.__version__} cannot list them" in finding.seen
+    assert f"boto3 {SEES_RECOVERY_PLANS_SINCE} or newer" in finding.remedy
+    look.arm(kind="foreign_job", servers=[WEB[1]], seconds=60)
+    held = inspect(PreflightInputs.whole(two_waves()), older, now=look.clock.now)
+    assert [error.code for error in held.errors] == [Code.SERVER_CONFLICT]
 
 
 def test_a_read_that_fails_for_one_server_is_reported_for_that_server(account: Make) -> None:

@@ -96,8 +96,12 @@ TABLE: dict[str, How] = {
     ),
     r"make (test|check|lint|format)": NotRun(f"CI runs the same linters and all tests; {_TARGET}"),
     r"make (venv|services)( PYTHON=\S+)?": NotRun(f"CI begins with it; {_TARGET}"),
+    r"make test-airflow VERSION=\S+": NotRun(f"CI runs it for each version of Airflow; {_TARGET}"),
     r"make clean": NotRun(f"it would remove the environment of the tests; {_TARGET}"),
     r"make (requirements|release)": NotRun(f"it changes the repository; {_TARGET}"),
+    r"make digests": by(
+        "unit/repository/test_compose.py", "test_base_images_are_pinned_to_the_digests_of_their_tags", _TARGET
+    ),
     r"make mwaa( EVIDENCE=\S+)?": by(
         "unit/repository/test_platforms.py", "test_mwaa_gets_these_files_and_no_others", _TARGET
     ),
@@ -214,7 +218,7 @@ OTHER_BLOCKS: dict[tuple[str, str], How] = {
     ("docs/simulator.md", "defaults:"): by("simulator/test_docs.py", "test_the_fleet_of_the_page_is_a_fleet"),
     ("docs/simulator.md", "import boto3"): by("simulator/test_docs.py", "test_the_example_of_the_page_runs"),
     ("docs/simulator.md", '{"n": 6'): by("simulator/test_server.py", "test_the_journal_tells_of_every_call"),
-    ("docs/validation.md", "# plugins/orders_checks.py"): by(
+    ("docs/validation.md", "# orders_checks.py, in the plugins folder"): by(
         "unit/validation/test_python.py",
         "test_what_the_function_returns_is_what_was_seen",
         "it is Python",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import tomllib
 from importlib import resources
@@ -23,15 +25,22 @@ from demo.stack import REPOSITORY, Stack
 
 COMPOSE_FILE = REPOSITORY / "docker-compose.yaml"
 SECRETS = ("FERNET_KEY", "API_SECRET_KEY", "JWT_SECRET", "POSTGRES_PASSWORD", "ADMIN_PASSWORD")
-ONCE = {"secrets", "airflow-init"}
+ONCE = {"secrets", "airflow-init", "airflow-cli"}
 """Services that do their work and end."""
+OF_PROFILES: dict[str, set[str]] = {
+    "": set(),
+    "simulator": {"simulator"},
+    "flower": {"flower"},
+    "debug": {"airflow-cli"},
+}
+"""The services that each profile adds."""
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project folder as a user makes it, with every profile."""
     (tmp_path / "project").mkdir()
-    return new_project(tmp_path / "project", "flower")
+    return new_project(tmp_path / "project", "flower", "debug")
 
 
 @pytest.fixture
@@ -70,12 +79,12 @@ def test_a_service_that_the_native_run_does_not_know_fails_it(project: Path, tmp
         ComposeStack(tmp_path / "home", project)
 
 
-@pytest.mark.parametrize("profiles", ["", "simulator", "flower"])
-def test_profiles_add_their_service_and_nothing_else(project: Path, profiles: str) -> None:
-    """Without a profile neither is there, and no other service waits for it."""
-    variables = {**read_env_file(project / ".env"), "COMPOSE_PROFILES": profiles}
+@pytest.mark.parametrize("profile", OF_PROFILES)
+def test_a_profile_adds_its_service_and_nothing_else(project: Path, profile: str) -> None:
+    """Without a profile none of them is there, and no other service waits for it."""
+    variables = {**read_env_file(project / ".env"), "COMPOSE_PROFILES": profile}
     services = read_compose_file(COMPOSE_FILE, variables)
-    assert services.keys() & {"simulator", "flower"} == {profiles} - {""}
+    assert services.keys() & set().union(*OF_PROFILES.values()) == OF_PROFILES[profile]
     assert {other for each in services.values() for other in each.depends_on} <= services.keys()
 
 
@@ -87,6 +96,56 @@ def test_every_service_that_lasts_is_watched_restarted_and_bounded(services: dic
     for name in lasting:
         assert services[name].health, name
         assert document[name]["deploy"]["resources"].keys() == {"reservations", "limits"}, name
+
+
+def test_no_service_has_a_right_of_root(services: dict[str, Service]) -> None:
+    """Nor can one get any. Images of others run as their own user; ours say so themselves."""
+    document = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    assert document.keys() == services.keys()
+    for name, service in services.items():
+        assert service.is_confined, name
+        if service.target is None:
+            assert document[name]["user"] not in ("root", "0"), name
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    stages = dockerfile.split("\nFROM ")
+    for target in ("airflow", "simulator"):
+        (stage,) = [stage for stage in stages if stage.splitlines()[0].endswith(f" AS {target}")]
+        assert stage.rstrip().endswith("USER airflow"), target
+
+
+@pytest.mark.parametrize("key", ["cap_add: [SYS_ADMIN]", "privileged: true", "cap_drop: [NET_RAW]"])
+def test_a_right_that_a_service_gets_fails_the_native_run(project: Path, tmp_path: Path, key: str) -> None:
+    """The native run would not show what the service may do with it."""
+    edit(
+        project / "docker-compose.yaml",
+        "services:\n",
+        f'services:\n  other: {{image: s, command: [s], restart: "no", {key}}}\n',
+    )
+    with pytest.raises(StackError, match=key.partition(":")[0]):
+        ComposeStack(tmp_path / "home", project)
+
+
+def test_plans_dags_and_checks_need_no_new_image(services: dict[str, Service], project: Path) -> None:
+    """Each part of Airflow mounts them, cannot write there, and finds the checks on Python's path."""
+    mounted = {"/opt/airflow/include": "./include", "/opt/airflow/dags": "./dags"}
+    mounted["/opt/airflow/checks"] = "./checks"
+    document = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    path = read_dockerfile(project / "Dockerfile", "airflow").environment["PYTHONPATH"].split(":")
+    assert "/opt/airflow/checks" in path
+    for name in services.keys() - {"secrets", "postgres", "redis", "simulator"}:
+        assert mounted.items() <= services[name].mounts.items(), name
+        assert {f"{source}:{target}:ro" for target, source in mounted.items()} <= set(
+            document[name]["volumes"]
+        )
+    assert all((REPOSITORY / source).is_dir() for source in mounted.values())
+
+
+def test_all_workers_share_the_folder_of_the_records_and_say_so(services: dict[str, Service]) -> None:
+    """Otherwise preflight would warn of each drill."""
+    for name in services.keys() - {"secrets", "postgres", "redis", "simulator"}:
+        environment = services[name].environment
+        assert environment["AIRFLOW__DRS__EVIDENCE_SHARED"] == "True", name
+        assert services[name].mounts[environment["AIRFLOW__DRS__EVIDENCE_PATH"]] == "evidence", name
 
 
 def test_everything_waits_for_the_secrets_and_airflow_for_its_database(services: dict[str, Service]) -> None:
@@ -192,3 +251,60 @@ def test_the_image_installs_what_uv_lock_pins() -> None:
     ]
     groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
     assert [requirement.partition("[")[0] for requirement in groups["simulator"]] == ["moto"]
+
+
+REGISTRY = """#!/usr/bin/env bash
+[ "$*" = "buildx imagetools inspect $4 --format {{.Manifest.Digest}}" ] || exit 64
+printf '%s\\n' "$4" >> "$(dirname "$0")/asked"
+[ "$4" != "$REFUSED" ] || { echo 'ERROR: not found' >&2; exit 1; }
+echo "sha256:$(sha256sum <<< "$4$ROUND" | cut -c -64)"
+"""
+"""A program docker that knows one command."""
+OF_OTHERS = {"python:3.11-slim-bookworm", "postgres:16-bookworm", "redis:7.2-bookworm"}
+
+
+def pin(project: Path, tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script of `make digests` with a registry that answers for every image."""
+    (project / ".ci").mkdir(exist_ok=True)
+    shutil.copy(REPOSITORY / ".ci" / "image-digests", project / ".ci")
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    (programs / "docker").write_text(REGISTRY)
+    (programs / "docker").chmod(0o755)
+    own = {"PATH": f"{programs}:{os.environ['PATH']}", "REFUSED": "", "ROUND": "", **environment}
+    return subprocess.run(
+        [project / ".ci/image-digests"],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_base_images_are_pinned_to_the_digests_of_their_tags(project: Path, tmp_path: Path) -> None:
+    """The tag stays beside the digest, for Dependabot and for people; a second time renews the digests. The
+    stages of the Dockerfile and the images of our own stay as they are.
+    """
+    files = [project / "Dockerfile", project / "docker-compose.yaml"]
+    before = [path.read_text() for path in files]
+    assert pin(project, tmp_path).returncode == 0
+    assert set((tmp_path / "bin" / "asked").read_text().split()) == OF_OTHERS
+    first = [path.read_text() for path in files]
+    assert pin(project, tmp_path, ROUND="2").returncode == 0
+    second = [path.read_text() for path in files]
+    for texts in (first, second):
+        digests = re.findall(r"(\S+)(@sha256:[0-9a-f]{64})", "".join(texts))
+        assert {image for image, _ in digests} == OF_OTHERS
+        assert [re.sub(r"@sha256:[0-9a-f]{64}", "", text) for text in texts] == before
+    assert first != second
+    services = read_compose_file(files[1], read_env_file(project / ".env"))
+    assert services["redis"].image.startswith("redis:7.2-bookworm@sha256:")
+    assert read_dockerfile(files[0], "airflow").workdir == "/opt/airflow"
+
+
+def test_a_digest_that_cannot_be_had_changes_no_file(project: Path, tmp_path: Path) -> None:
+    """Not even for the images before it."""
+    files = [project / "Dockerfile", project / "docker-compose.yaml"]
+    before = [path.read_text() for path in files]
+    assert pin(project, tmp_path, REFUSED="redis:7.2-bookworm").returncode != 0
+    assert [path.read_text() for path in files] == before

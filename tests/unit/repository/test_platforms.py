@@ -29,7 +29,7 @@ HELM = REPOSITORY / "deploy" / "helm"
 
 
 def build(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [REPOSITORY / "deploy" / "mwaa" / "build", *map(str, arguments)]
+    command = [str(REPOSITORY / "deploy" / "mwaa" / "build"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from drs import compat
 from drs.aws.jobs import Job
 from drs.run.ledger import Ledger
 from drs.run.ownership import DAG_TAG, RUN_ID_TAG, RUN_TAG, job_tags
@@ -58,7 +59,7 @@ class Airflow:
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     variables = FakeVariables()
-    for module in (active_run, installation):
+    for module in (active_run, compat, installation):
         monkeypatch.setattr(module, "Variable", variables)
     return variables
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.standard.operators import hitl
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from drs.errors import Code, RecoveryInstanceLost
 from drs.plan import Plan
@@ -30,6 +30,7 @@ from drs.tasks.operators import approve, question
 from drs.tasks.operators.approve import DrsApproveRecoveryOperator, DrsApproveWaveOperator
 from tests.unit.drill import APPLICATION, DATABASE, after, make_plan, make_run
 from tests.unit.task_harness import FakeTaskInstance
+from tests.unit.versions import time_to_answer, waits_for_answer
 
 NOW = after(0)
 ADA = {"id": "7", "name": "ada"}
@@ -105,9 +106,9 @@ def context(findings: list[dict[str, Any]] | None = None) -> Any:
     return {"ti": ti, "task_instance": ti}
 
 
-def ask(task: Any, findings: list[dict[str, Any]] | None = None) -> TaskAwaitingInput:
+def ask(task: Any, findings: list[dict[str, Any]] | None = None) -> Any:
     """Run a task until it waits for an answer."""
-    with pytest.raises(TaskAwaitingInput) as waiting:
+    with pytest.raises(waits_for_answer()) as waiting:
         task.execute(context(findings))
     return waiting.value
 
@@ -181,7 +182,7 @@ def test_a_wave_s_question_tells_all_that_one_needs_to_decide(
     ):
         assert told in lines
     assert "not shown" not in question["body"]
-    assert waiting.timeout == timedelta(hours=4)
+    assert time_to_answer(waiting) == timedelta(hours=4)
     assert question["defaults"] is None
 
 
@@ -219,7 +220,7 @@ def test_a_recovery_s_question_says_that_it_is_real(begin: Any, asked: list[dict
     assert "Recovery point: at or before 2026-03-01T05:50:00Z." in question["body"]
     for server in (*DATABASE, *APPLICATION):
         assert server in question["body"]
-    assert (waiting.timeout, question["defaults"]) == (timedelta(hours=4), None)
+    assert (time_to_answer(waiting), question["defaults"]) == (timedelta(hours=4), None)
 
 
 @pytest.mark.parametrize("execution_type", ["DRILL", "RECOVERY"])
@@ -232,7 +233,7 @@ def test_silence_may_approve_a_drill_s_wave_and_never_a_recovery_s(
     drill = execution_type == "DRILL"
     assert asked[0]["defaults"] == (["Approve"] if drill else None)
     assert f"06:10:00 UTC wave application is {'approved' if drill else 'rejected'}." in asked[0]["body"]
-    assert waiting.timeout == timedelta(minutes=10)
+    assert time_to_answer(waiting) == timedelta(minutes=10)
 
 
 def test_airflow_is_told_who_may_answer(begin: Any, asked: list[dict[str, Any]]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
+from drs import compat
 from drs.dag_factory import run_parameters
 from drs.plan import Plan
 from drs.run.ledger import Ledger
@@ -22,7 +22,8 @@ from drs.tasks import installation, schedules, send_messages
 from drs.tasks.operators import begin
 from drs.tasks.operators.begin import DrsBeginDrillOperator, DrsRefuseDrillOperator
 from tests.unit.drill import MemoryStore, after, make_plan, make_run
-from tests.unit.task_harness import FakeTaskInstance, FakeVariables, make_context
+from tests.unit.task_harness import FakeStateStore, FakeTaskInstance, FakeVariables, make_context
+from tests.unit.versions import needs_task_store, task_store
 
 NOW = after(0)
 RUN = FakeTaskInstance.run_id
@@ -33,18 +34,10 @@ Begin = Callable[..., Any]
 TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
 
-class FakeStateStore(MemoryStore):
-    """The task's own state store. Retries, and clearing the run's XCom, leave it unchanged."""
-
-    def set(self, key: str, value: Any, retention: object = None) -> None:
-        super().set(key, value)
-        self.kept_for = retention
-
-
 @pytest.fixture
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     variables = FakeVariables()
-    for module in (begin, installation, schedules):
+    for module in (begin, compat, installation, schedules):
         monkeypatch.setattr(module, "Variable", variables)
     monkeypatch.setattr(begin, "utc_now", lambda: NOW)
     return variables
@@ -56,8 +49,12 @@ def state_store() -> FakeStateStore:
 
 
 @pytest.fixture
-def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateStore) -> Begin:
+def begin_run(
+    ledger: Ledger, variables: FakeVariables, state_store: FakeStateStore, monkeypatch: pytest.MonkeyPatch
+) -> Begin:
     """Run the task ``begin``. Parameters that are not given have the defaults of the form."""
+
+    kept = task_store(monkeypatch, state_store)
 
     def begin_run(
         *,
@@ -85,7 +82,7 @@ def begin_run(ledger: Ledger, variables: FakeVariables, state_store: FakeStateSt
         context = make_context(runs=runs) | {
             "dag_run": dag_run,
             "params": form | params | dag_run.conf,
-            "task_state_store": state_store,
+            **kept,
         }
         context["ti"].task_id = "begin"
         context["ti"].previous = previous and types.SimpleNamespace(run_after=previous)
@@ -518,9 +515,12 @@ def test_a_cleared_run_does_not_move_to_another_place(
     assert ledger.begun() == first
 
 
+@needs_task_store
 def test_what_begin_keeps_does_not_expire(begin_run: Begin, state_store: FakeStateStore) -> None:
     """A run may be cleared weeks later."""
     begin_run()
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
     assert state_store.kept_for is NEVER_EXPIRE
 
 

@@ -17,7 +17,6 @@ from airflow.sdk.bases.operator import TriggerFailureReason
 from airflow.sdk.exceptions import (
     AirflowFailException,
     AirflowSkipException,
-    TaskAwaitingInput,
     TaskDeferred,
 )
 from botocore.exceptions import ClientError
@@ -39,6 +38,7 @@ from tests.unit.drill import DATABASE, MemoryStore, make_plan
 from tests.unit.simulated import SimulatedDrill, describe_ec2
 from tests.unit.task_harness import AsyncClient, FakeTaskInstance, make_context, see_through
 from tests.unit.tasks.test_send_messages import Noted, noted
+from tests.unit.versions import time_to_answer, waits_for_answer
 
 A, B = DATABASE
 ADA = {"id": "7", "name": "ada"}
@@ -348,13 +348,13 @@ def test_the_question_shows_the_instances_and_what_they_cost(
     """
     run = launched(begin({**ASK, "approval_timeout": "2h", "approvers": ["ada"]}))
     run.pass_time(3600)
-    with pytest.raises(TaskAwaitingInput) as waiting:
+    with pytest.raises(waits_for_answer()) as waiting:
         task().execute(context())
     (sent,) = asked
     assert sent["subject"] == "Drill of plan orders: terminate the 2 drill instance(s) of this run?"
     assert (sent["options"], sent["defaults"]) == (["Terminate", "Keep"], ["Terminate"])
     assert sent["assigned_users"] == [{"id": "ada", "name": "ada"}]
-    assert waiting.value.timeout == dt.timedelta(hours=2)
+    assert time_to_answer(waiting.value) == dt.timedelta(hours=2)
     body = sent["body"]
     for told in (*run.instances(), "m5.large", "0.19 USD an hour", "wave database: 2 of 2 servers launched"):
         assert told in body
@@ -376,7 +376,7 @@ def test_the_question_shows_the_instances_as_they_are_now_and_what_preflight_war
             yield {**item, "State": {"Name": "stopped"}}
 
     monkeypatch.setattr(question, "Ec2Instances", lambda **_: stopped)
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(waits_for_answer()):
         task().execute(asking)
     lines = asked[0]["body"].splitlines()
     (table,) = [n for n, line in enumerate(lines) if line.startswith("| server | name | instance | state |")]
@@ -397,7 +397,7 @@ def test_whom_the_plan_names_is_told_once_that_an_answer_is_wanted(
     Noted.said = []
     launched(begin(ASK, notifications=noted()))
     for _ in range(2):
-        with pytest.raises(TaskAwaitingInput):
+        with pytest.raises(waits_for_answer()):
             task().execute(context())
     assert Noted.said == ["DRILL of orders: approve the termination of the 2 drill instance(s) of this run?"]
 
@@ -407,7 +407,7 @@ def test_a_live_job_is_told(begin: Begin, asked: list[dict[str, Any]]) -> None:
     run = begin(ASK)
     run.simulation.arm(StuckConversion(kind="stuck_conversion"))
     (job,) = run.launch().jobs
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(waits_for_answer()):
         task().execute(context())
     told = f"1 job(s) are still live and may launch more instances: {job}."
     assert shown.markdown_sentence(told) in asked[0]["body"]
@@ -429,7 +429,7 @@ def test_a_keep_that_cannot_be_kept_is_red(begin: Begin, asked: list[dict[str, A
     what became of each.
     """
     run = launched(begin(ASK))
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(waits_for_answer()):
         task().execute(context())
     ids = instances_of(run)
     answer("Keep")
@@ -490,7 +490,7 @@ def test_asked_again_an_earlier_answer_is_void(begin: Begin, asked: list[dict[st
     """This happens when the task is cleared."""
     run = launched(begin(ASK))
     answer("Keep")
-    with pytest.raises(TaskAwaitingInput):
+    with pytest.raises(waits_for_answer()):
         task().execute(context())
     assert run.ledger.approval(CLEANUP_APPROVAL) is None
 

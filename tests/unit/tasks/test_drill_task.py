@@ -45,7 +45,7 @@ from drs.tasks.drill_task import (
 from drs.tasks.operators.preflight import DrsPreflightOperator
 from drs.tasks.operators.start_recovery import DrsStartRecoveryOperator
 from drs.tasks.operators.terminate import DrsTerminateRecoveryInstancesOperator
-from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators.validate_servers import DrsValidateServersOperator
 from tests.unit.drill import NOW, after, make_plan, make_run
 from tests.unit.task_harness import FakeTaskInstance, make_context
 

@@ -24,7 +24,7 @@ from botocore.stub import ANY, Stubber
 from drs.aws.call_errors import error_code, explain, meaning, retry_after, unexplained
 from drs.errors import Code
 from drs.explain import explain_failure
-from drs.tasks.hook import DrsHook, read_models_ahead
+from drs.tasks.hook import DrsHook, read_model
 from tests.unit.drill import NOW
 
 JOB = {"jobID": "drsjob-" + "1" * 17, "creationDateTime": "2026-03-01T06:00:00Z", "status": "PENDING"}
@@ -98,7 +98,8 @@ def test_cloudtrail_shows_the_class_of_the_task(
 
 def test_the_clients_of_a_process_share_the_service_models(monkeypatch: pytest.MonkeyPatch) -> None:
     """What has been read ahead is not read again, whichever hook makes the client."""
-    read_models_ahead()
+    for service in ("drs", "ec2", "cloudwatch"):
+        read_model(service)
 
     def must_not_exist(loader: JSONFileLoader, path: str) -> None:
         assert not loader.exists(path), f"{path} is read"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from drs import compat
 from drs.errors import CleanupIncomplete
 from drs.launch.wave_record import new_timeline
 from drs.plan import Plan
@@ -37,7 +38,8 @@ def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     """Airflow's variables, of an Airflow that has its id."""
     variables = FakeVariables()
     variables.set(INSTALLATION, HERE)
-    monkeypatch.setattr(installation, "Variable", variables)
+    for module in (compat, installation):
+        monkeypatch.setattr(module, "Variable", variables)
     return variables
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from drs import compat
 from drs.launch.wave_record import new_timeline
 from drs.run.records import Call, LaunchRecord, RunRecord
 from drs.tasks import installation
@@ -28,7 +29,8 @@ RUN = make_run(installation="installation-1", keep_instances=True, exclude_serve
 @pytest.fixture(autouse=True)
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     variables = FakeVariables()
-    monkeypatch.setattr(installation, "Variable", variables)
+    for module in (compat, installation):
+        monkeypatch.setattr(module, "Variable", variables)
     return variables
 
 

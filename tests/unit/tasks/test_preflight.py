@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from drs import compat
 from drs.errors import Code
 from drs.plan import Plan
 from drs.preflight import Finding, Report
@@ -25,11 +26,13 @@ from tests.unit.drill import NOW, MemoryStore, after, make_plan, make_run
 from tests.unit.preflight.account import DATABASE, WEB, Account, two_waves
 from tests.unit.task_harness import (
     AsyncClient,
+    FakeStateStore,
     FakeTaskInstance,
     FakeVariables,
     make_context,
     see_through,
 )
+from tests.unit.versions import needs_recovery_plans, task_store
 
 TASK = FakeTaskInstance.task_id
 
@@ -37,18 +40,18 @@ TASK = FakeTaskInstance.task_id
 class Task:
     """The task preflight of one run of a plan, in an account."""
 
-    def __init__(self, look: Account, store: MemoryStore) -> None:
+    def __init__(self, look: Account, store: MemoryStore, kept: Mapping[str, Any]) -> None:
         self.account = look
         self.ledger = Ledger(store)
         self.pushed: dict[str, Any] = {}
         self.deferrals: list[TaskDeferred] = []
-        self._state = MemoryStore()
+        self._kept = kept
 
     def begin(self, plan: Plan | None = None, **run: Any) -> None:
         self.ledger.save_run(make_run(plan or two_waves(), **run))
 
     def run(self) -> Any:
-        context = make_context() | {"task_state_store": self._state}
+        context = make_context() | self._kept
         context["ti"].xcom_push = lambda key, value: self.pushed.update({key: value})
         return see_through(lambda: DrsPreflightOperator(task_id="preflight"), context, self.deferrals)
 
@@ -59,7 +62,7 @@ def begin(simulated_hook: Any, xcom: MemoryStore, monkeypatch: pytest.MonkeyPatc
 
     def begin(traits: Mapping[str, Any] | None = None, *, plan: Plan | None = None, **run: Any) -> Task:
         look = Account(traits)
-        task = Task(look, xcom)
+        task = Task(look, xcom, task_store(monkeypatch, FakeStateStore()))
         task.begin(plan, **run)
 
         async def sleep(seconds: float) -> None:
@@ -163,7 +166,8 @@ def test_a_server_that_another_plan_s_run_drills_is_waited_for(
 ) -> None:
     """Its drill instance holds the server as long as that run is active. Airflow is asked at every look."""
     variables = FakeVariables()
-    monkeypatch.setattr(installation, "Variable", variables)
+    for module in (compat, installation):
+        monkeypatch.setattr(module, "Variable", variables)
     task = begin(plan=two_waves(launch={"conflict_backoff": ["60s"]}), installation="installation-1")
     theirs = make_run(
         make_plan(name="billing"), run_id="run-9", token="theirs", installation="installation-1"
@@ -187,6 +191,7 @@ def test_a_server_that_another_plan_s_run_drills_is_waited_for(
     assert [finding["code"] for finding in task.pushed["findings"]] == ["LEFTOVER_DRILL_INSTANCE"]
 
 
+@needs_recovery_plans
 def test_a_wait_follows_the_backoff_and_ends_at_its_time_out(begin: Begin) -> None:
     """It waits 30 s, then 60 s repeatedly; after 200 s the finding fails the run."""
     launch = {"conflict_backoff": ["30s", "60s"], "conflict_timeout": "200s"}

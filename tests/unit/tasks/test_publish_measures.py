@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from airflow.sdk.observability import stats
 from moto import mock_aws
 from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
+from drs import compat
 from drs.aws.metrics import NAMESPACE
 from drs.run.ledger import Ledger
 from drs.run.records import Call, LaunchRecord, ServerRecord, WaveOutcome
@@ -106,6 +106,7 @@ def test_airflow_counts_and_times_the_same(run: Ledger, monkeypatch: pytest.Monk
     """Even if nothing is published to CloudWatch."""
     monkeypatch.setenv("AIRFLOW__DRS__METRICS", "False")
     told: dict[str, Any] = {}
+    stats = compat._stats()
     monkeypatch.setattr(stats, "incr", lambda name, count, tags: told.update({name: (count, tags)}))
     monkeypatch.setattr(stats, "timing", lambda name, time, tags: told.update({name: (time, tags)}))
     whole_wave(run)

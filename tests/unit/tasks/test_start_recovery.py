@@ -14,6 +14,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from botocore.exceptions import EndpointConnectionError
 
+from drs import compat
 from drs.launch.wave_launch import WaveLaunch
 from drs.plan import Plan
 from drs.run.ledger import Ledger, SupersededError
@@ -250,7 +251,8 @@ def start(
 
         for module in (drill_task, start_recovery, standing, triggers):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
-        monkeypatch.setattr(installation, "Variable", variables)
+        for module in (compat, installation):
+            monkeypatch.setattr(module, "Variable", variables)
         monkeypatch.setattr(start_recovery, "WaveLaunch", functools.partial(WaveLaunch, now=run.clock.now))
         monkeypatch.setattr(time, "sleep", run.pass_time)
         monkeypatch.setattr(asyncio, "sleep", sleep)

@@ -16,8 +16,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from drs.run.records import FailureRecord, Resolution, WaveResolution, WaveValidation
 from drs.tasks import drill_task, sensors, triggers
 from drs.tasks.hook import DrsHook
-from drs.tasks.operators import validate
-from drs.tasks.operators.validate import DrsValidateServersOperator
+from drs.tasks.operators import validate_servers
+from drs.tasks.operators.validate_servers import DrsValidateServersOperator
 from drs.tasks.sensors import DrsJobLaunchedSensor
 from drs.tasks.triggers import DrsValidationTrigger
 from simulator.engine.faults import FailedCommand, ImpairedStatus, LaunchFailed, SilentAgent
@@ -76,7 +76,7 @@ def begin(
             assert hook.client_type
             return AsyncClient(clients(hook.client_type))
 
-        for module in (drill_task, sensors, triggers, validate):
+        for module in (drill_task, sensors, triggers, validate_servers):
             monkeypatch.setattr(module, "utc_now", run.clock.now)
         monkeypatch.setattr(asyncio, "run", lambda main: virtual_time.run(main, run.pass_time))
         monkeypatch.setattr(DrsHook, "get_async_conn", get_async_conn)

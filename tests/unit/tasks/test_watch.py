@@ -15,6 +15,7 @@ import yaml
 from airflow.sdk.bases.operator import ExecutorSafeguard
 from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, ErrorType
 
+from drs import compat
 from drs.launch.wave_record import new_timeline
 from drs.plan import Launch, Plan
 from drs.run.records import Call, CleanupRecord, LaunchRecord, RunRecord
@@ -123,7 +124,7 @@ class Watched:
 def variables(monkeypatch: pytest.MonkeyPatch) -> FakeVariables:
     found = FakeVariables()
     found.values[installation.INSTALLATION] = HERE
-    for module in (installation, watching):
+    for module in (compat, installation, watching):
         monkeypatch.setattr(module, "Variable", found)
     return found
 

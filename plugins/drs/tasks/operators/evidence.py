@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk import ObjectStoragePath
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,15 +26,15 @@ from drs.evidence.store import EvidenceStore, Kept
 from drs.evidence.summary import judged, measured, not_met, seconds
 from drs.explain import explain_failure, raw_error_of
 from drs.plan.naming import plan_name
-from drs.plan.schedule import next_time
+from drs.plan.plan_schedule import next_time
 from drs.run.fates import fates
 from drs.run.ledger import BEGIN_TASK_ID, Ledger
 from drs.run.proof import PREFLIGHT_TASK_ID
 from drs.run.records import RunRecord, launch_in_words
 from drs.run.request import MANUAL
 from drs.run.ticks import MISSED, MissedTick
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import coded_failures, finished_ledger, task_states, use_target
-from drs.tasks.hook import DrsHook
 from drs.tasks.identity import find_run
 from drs.tasks.operators.preflight import FINDINGS_KEY
 from drs.tasks.signing import signer
@@ -54,16 +53,13 @@ NO_ANSWER = (ClientError, BotoCoreError, AirflowException)
 """The errors by which DRS, or the way to it, fails to answer."""
 
 
-class DrsDrillEvidenceOperator(AwsBaseOperator[DrsHook]):
+class DrsDrillEvidenceOperator(AwsTask):
     """Assemble the run's record from its ledger and from DRS, seal it into the plan's chain, and store it.
 
     Every run gets a record, however it ended, except one that was refused before it began or that was missed.
     If no person started such a run, it is kept as a tick of the plan's schedule.
     The task's outlet is the asset of the plan's drills; the asset's event says how this drill ended.
     """
-
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-
 from drs import settings
 from drs.aws.clients import AwsClients, role_seconds
 from drs.compat import task_store
+from drs.evidence.storage import is_url
 from drs.plan import Launch, Plan
 from drs.preflight import PreflightInputs, Report, findings_table, inspect
+from drs.preflight.record_folder import unshared_folder
 from drs.run.ledger import Ledger
 from drs.run.other_drills import Activity
 from drs.run.records import Resolution, RunRecord
 from drs.tasks.active_run import activity_of_runs
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -42,16 +44,13 @@ FINDINGS_KEY = "findings"
 PATIENCE_KEY = "patience"
 
 
-class DrsPreflightOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsPreflightOperator(ResumesAfterTimeout, AwsTask):
     """Check everything that can be known before a launch, and record which servers the run launches.
 
     All findings are reported together. If every error may clear by itself, the task waits and checks again,
     by the plan's ``conflict_backoff`` and up to its ``conflict_timeout``, deferred; a dry run does not wait.
     Once a run's servers are resolved they stay the same, even if the task is cleared.
     """
-
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     @coded_failures
     def execute(self, context: Context) -> dict[str, Any]:
@@ -181,10 +180,13 @@ def inputs_of(run: RunRecord, ledger: Ledger, activity: Activity) -> PreflightIn
 
 
 def with_findings(inputs: PreflightInputs) -> PreflightInputs:
-    """The inputs with what is found outside AWS's DRS: about the code that the plan names, and about the key
-    that signs the records. In a RECOVERY the key is only a warning.
+    """The inputs with what is found outside AWS's DRS: about the code that the plan names, the place of the
+    records, and the key that signs them. In a RECOVERY the key is only a warning.
     """
     found = list(code_findings(inputs))
+    if not is_url(path := settings.evidence_path()):
+        shared, executors = settings.evidence_shared(), settings.executors()
+        found += unshared_folder(path, executors, shared=shared, environment=os.environ)
     if key_id := settings.evidence_kms_key_id():
         about_key = key_findings(key_id)
         if inputs.execution_type == "RECOVERY":

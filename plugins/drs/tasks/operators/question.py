@@ -34,7 +34,9 @@ Facts = Callable[[Medium], Iterable[str]]
 
 
 class DrsQuestionOperator(HITLOperator):
-    """Ask a person under *Required Actions*. The wait occupies neither a worker nor the triggerer."""
+    """Ask a person under *Required Actions*. The wait occupies no worker and, from Airflow 3.3 on, no
+    triggerer.
+    """
 
     template_fields: Sequence[str] = ()  # braces in a reason or a server's name are text, not templates
 

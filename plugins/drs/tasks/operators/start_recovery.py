@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from botocore.exceptions import BotoCoreError, ClientError
 
 from drs import settings
@@ -22,6 +20,7 @@ from drs.run.proof import KEPT_LAUNCH
 from drs.run.records import LaunchRecord, RunRecord
 from drs.run.timeline import ServerSlot, Timeline, WaitUntil
 from drs.tasks.active_run import activity_of_runs
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     XComStore,
@@ -32,7 +31,7 @@ from drs.tasks.drill_task import (
     use_target,
     wait,
 )
-from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.hook import Ec2Instances
 from drs.tasks.installation import keep_launch
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.operators.begin import claim
@@ -50,7 +49,7 @@ late, a worker has it about 1.1 s after the trigger's end, and it reads its reco
 It is woken that much earlier and sleeps the rest, so that the call is made when the plan says."""
 
 
-class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsTask):
     """Start the recovery of every server of a wave, ``server_delay`` apart or in one job.
 
     The task is deferred during every pause. A server that another job holds is retried by the plan's backoff.
@@ -61,8 +60,6 @@ class DrsStartRecoveryOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     :param wave: the wave's name
     """
 
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
     operator_extra_links = (DrsJobHistoryLink(),)
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -16,6 +15,7 @@ from drs.cleanup.rule import Keep, Terminate, decide
 from drs.run.ledger import Ledger
 from drs.run.records import CleanupRecord, Loss, RunRecord, Stood
 from drs.run.standing import describe, last_seen, launched_servers
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     coded_failures,
@@ -25,7 +25,7 @@ from drs.tasks.drill_task import (
     use_target,
     wait,
 )
-from drs.tasks.hook import DrsHook, Ec2Instances
+from drs.tasks.hook import Ec2Instances
 from drs.tasks.identity import find_run
 from drs.tasks.links import DrsJobHistoryLink
 from drs.tasks.standing import find_losses
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsTask):
     """Terminate the drill instances that this run launched, and prove them gone in DRS and EC2.
 
     The instances of a real recovery are never terminated. A drill's instances are kept if the run, the plan
@@ -47,8 +47,6 @@ class DrsTerminateRecoveryInstancesOperator(ResumesAfterTimeout, AwsBaseOperator
     .. seealso:: https://docs.aws.amazon.com/drs/latest/APIReference/API_TerminateRecoveryInstances.html
     """
 
-    aws_hook_class = DrsHook
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
     operator_extra_links = (DrsJobHistoryLink(),)
 
     @coded_failures

@@ -39,8 +39,8 @@ class DrsWatchOperator(BaseOperator):
     @logged_failures
     def execute(self, context: Context) -> None:
         ti, now = context["ti"], utc_now()
-        before = read_memory()
-        looked = look_now(ti, kept_runs(), Folder(self.dag_id), before, now)
+        before, folder = read_memory(), Folder(self.dag_id)
+        looked = look_now(ti, kept_runs(folder.files or ()), folder, before, now)
         notifiers, findings = watch_notifiers(looked.comparison.findings)
         memory = see_findings(looked.memory, findings, looked.blind, now)
         findings = [self._announced(finding, looked, memory) for finding in findings]

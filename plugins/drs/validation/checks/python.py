@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Callable
 from typing import Any
 
 from drs.errors import InvalidField
 from drs.plan.checks import PythonCheck
 from drs.run.own_code import AllowedCode, check_function
+from drs.validation.daemon_thread import start_daemon
 from drs.validation.observation import Observation, failed, first_line, not_yet, passed
 from drs.validation.server import Subject
 
@@ -42,10 +42,8 @@ async def python(check: PythonCheck, subject: Subject, allowed: AllowedCode) -> 
 
 
 async def _in_a_thread(function: Callable[[], Any]) -> Any:
-    """Call the function in a daemon thread.
-
-    Nothing waits for this thread, so a function that hangs delays neither the time-out of the check nor the
-    end of the process.
+    """Call the function in a daemon thread, so that one that hangs delays neither the time-out of the check
+    nor the end of the process.
     """
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[Any] = loop.create_future()
@@ -67,5 +65,5 @@ async def _in_a_thread(function: Callable[[], Any]) -> Any:
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, value, error)
 
-    threading.Thread(target=call, name="drs-check", daemon=True).start()
+    start_daemon(call, name="drs-check")
     return await answer

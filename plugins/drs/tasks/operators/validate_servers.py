@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.operators.base_aws import AwsBaseOperator
-
 from drs import settings
 from drs.aws.access_denied import allow
 from drs.aws.refusals import meaning_of
@@ -24,6 +22,7 @@ from drs.run.records import (
     WaveResolution,
     WaveValidation,
 )
+from drs.tasks.aws_task import AwsTask
 from drs.tasks.drill_task import (
     ResumesAfterTimeout,
     chosen_wave,
@@ -33,7 +32,6 @@ from drs.tasks.drill_task import (
     use_target,
     wait,
 )
-from drs.tasks.hook import DrsHook
 from drs.tasks.send_messages import notify_wave
 from drs.tasks.triggers import DrsValidationTrigger
 from drs.tasks.worker_clients import WorkerClients
@@ -52,7 +50,7 @@ NAMED = 5
 HEADER = ("server", "name", "check", "result", "seen", "took")
 
 
-class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
+class DrsValidateServersOperator(ResumesAfterTimeout, AwsTask):
     """Run every check of a wave's launched servers, in parallel and in the triggerer.
 
     The gate ``validated`` opens when every required server has passed its checks. A failed check of an
@@ -61,9 +59,7 @@ class DrsValidateServersOperator(ResumesAfterTimeout, AwsBaseOperator[DrsHook]):
     :param wave: the wave's name
     """
 
-    aws_hook_class = DrsHook
     after_timeout = "execute"
-    template_fields: Sequence[str] = ()  # the run's record says where to act: no templates, and a smaller DAG
 
     def __init__(self, *, wave: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)

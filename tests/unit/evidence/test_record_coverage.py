@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from drs.evidence import chain, covered_page
-from drs.evidence.coverage import Examined
 from drs.evidence.page import render_page
 from drs.evidence.record import Evidence
+from drs.evidence.record_coverage import Examined
 from drs.evidence.signatures import ALGORITHMS, NotAKeyError, load_public_key
 from drs.evidence.storage import LocalStorage
 from drs.evidence.store import EvidenceStore
