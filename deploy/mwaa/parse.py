@@ -3,7 +3,6 @@
 Each plan must have its DAG, no file may have an import error, and Airflow must know the plugin.
 """
 
-import logging
 import os
 import sys
 from importlib.metadata import version
@@ -18,7 +17,6 @@ FOR_ALL_PLANS = {"drs_readiness", "drs_watch"}
 
 
 def main() -> int:
-    logging.disable(logging.WARNING)
     home = Path(os.environ["AIRFLOW_HOME"])
     bag = DagBag(dag_folder=str(home / "dags"), safe_mode=True, load_op_links=False)
     plans = {path.stem for path in (home / "dags" / "plans").iterdir()}
