@@ -162,6 +162,7 @@ def without_access(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "DRS_AIRFLOW_URL": "http://127.0.0.1:9",
         "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow") / "home"),
+        "PYTHONPATH": str(ROOT / "plugins"),  # where the package is not installed
     }
     done = subprocess.run(
         [sys.executable, "-c", RUN_EACH_COMMAND, json.dumps(list(COMMANDS_WITHOUT_ACCESS))],
