@@ -38,7 +38,7 @@ test-airflow: $(READY) ## test the package installed on another Airflow         
 	@.ci/test-airflow $(VERSION)
 
 check: lint ## run the linters, then every test that starts no Airflow: for the daily round
-	$(PYTEST) -n 2 -m 'not e2e'
+	$(PYTEST) -n 3 -m 'not e2e'
 
 lint: $(READY) ## run the linters and the type checker
 	@$(EXPORT) | diff requirements.txt - > /dev/null || { echo 'requirements.txt is not what uv.lock pins: run `make requirements`.' >&2; exit 1; }

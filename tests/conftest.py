@@ -48,6 +48,18 @@ TOGETHER = (
 """End-to-end tests that share an installation, or drills that run side by side."""
 
 
+LONG = (
+    "tests/e2e/test_cleanup.py::test_a_survivor",
+    "tests/e2e/test_schedule.py",
+    "tests/e2e/test_shapes.py",
+    "tests/e2e/test_codes.py",
+    "tests/e2e/test_never_twice.py",
+    "tests/e2e/test_failures.py::test_held",
+    "tests/e2e/test_demo.py",
+)
+"""End-to-end tests that take more than a minute: the last minutes are for short ones."""
+
+
 class _Shares(LoadScopeScheduling):
     """Shares the tests out among processes: end-to-end tests one by one, other files whole.
 
@@ -83,6 +95,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         key=lambda item: (
             not item.nodeid.startswith(END_TO_END),
             not item.nodeid.startswith(TOGETHER),
+            not item.nodeid.startswith(LONG),
             not item.nodeid.startswith(CAMPAIGN),
         )
     )

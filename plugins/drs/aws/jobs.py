@@ -21,6 +21,8 @@ AT_THE_END = 1.0
 """Seconds between two looks at a job of which only the end is left."""
 LOOKS_AT_THE_END = 30
 """How many such looks a job gets. One that has still not ended then is looked at as seldom as any other."""
+TERMINATION = dt.timedelta(minutes=2)
+"""The age up to which a TERMINATE job may end at any second. In the recorded drills it took 60 s."""
 SERVER_ENDED = frozenset({LaunchStatus.LAUNCHED, LaunchStatus.FAILED, LaunchStatus.TERMINATED})
 
 

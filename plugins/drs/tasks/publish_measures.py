@@ -6,8 +6,6 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
-
 from drs import compat, settings
 from drs.aws.jobs import Job
 from drs.aws.metrics import NAMESPACE, PLAN, WAVE
@@ -16,6 +14,7 @@ from drs.notify.measures import Found, Value
 from drs.run.ledger import Ledger
 from drs.run.records import LaunchRecord, WaveOutcome
 from drs.tasks.best_effort import attempt, never_fails
+from drs.tasks.hook import DrsHook
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -103,5 +102,5 @@ def _to_cloudwatch(connection: str, region: str, plan: str, wave: str, values: S
         for value in values
         for dimensions in ([of_plan, of_wave], [of_plan], [])
     ]
-    client: Any = AwsBaseHook(client_type="cloudwatch", aws_conn_id=connection, region_name=region).conn
+    client = DrsHook(aws_conn_id=connection, region_name=region).client_of("cloudwatch")
     client.put_metric_data(Namespace=NAMESPACE, MetricData=data)

@@ -19,8 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from drs import settings
 from drs.aws.call_errors import unavailable
 from drs.aws.clients import AsyncAwsClients
-from drs.aws.jobs import Job, JobWatch, LogEvent
-from drs.aws.states import JobStatus
+from drs.aws.jobs import AT_THE_END, TERMINATION, Job, JobWatch, LogEvent
+from drs.aws.states import JobStatus, JobType
 from drs.run.records import CheckResult
 from drs.tasks.shared_client import shared_client
 from drs.tasks.task_log import quiet_trigger
@@ -136,7 +136,8 @@ class DrsHoldersTrigger(_DrsPollTrigger):
 
     :param deadline: the point in time, ISO 8601
     :param holders: job ids; if empty, wait only for the point in time
-    :param poll: seconds between two looks at the holders
+    :param poll: seconds between two looks at the holders; while a TERMINATE job among them is young, at most
+        :data:`~drs.aws.jobs.AT_THE_END`
     """
 
     def __init__(self, *, holders: list[str], poll: float, **kwargs: Any) -> None:
@@ -147,8 +148,12 @@ class DrsHoldersTrigger(_DrsPollTrigger):
     async def look(self, client: Any) -> float | None:
         if not self.holders:
             return float("inf")
-        live = {job.job_id for job in await describe_jobs(client, self.holders) if job.live}
-        return None if set(self.holders) - live else self.poll
+        live = {job.job_id: job for job in await describe_jobs(client, self.holders) if job.live}
+        if set(self.holders) - live.keys():
+            return None
+        brief = utc_now() - TERMINATION
+        ending = any(job.type == JobType.TERMINATE and job.created > brief for job in live.values())
+        return min(AT_THE_END, self.poll) if ending else self.poll
 
 
 class DrsJobStartedTrigger(_DrsPollTrigger):

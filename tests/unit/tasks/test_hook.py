@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from airflow.sdk import BaseOperator
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -16,12 +18,13 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.loaders import JSONFileLoader
 from botocore.stub import ANY, Stubber
 
 from drs.aws.call_errors import error_code, explain, meaning, retry_after, unexplained
 from drs.errors import Code
 from drs.explain import explain_failure
-from drs.tasks.hook import DrsHook
+from drs.tasks.hook import DrsHook, read_models_ahead
 from tests.unit.drill import NOW
 
 JOB = {"jobID": "drsjob-" + "1" * 17, "creationDateTime": "2026-03-01T06:00:00Z", "status": "PENDING"}
@@ -63,6 +66,48 @@ def test_retries_are_said_and_not_left_to_botocore(monkeypatch: pytest.MonkeyPat
     own = DrsHook(region_name="us-east-1", config={"retries": {"mode": "adaptive", "total_max_attempts": 2}})
     config = own.conn.meta.config
     assert config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+
+
+def user_agent_of(hook: DrsHook) -> str:
+    config: Any = hook.conn.meta.config
+    return str(config.user_agent_extra)
+
+
+class SomeTask(BaseOperator):
+    """A task that makes a client, at its start and when it resumes."""
+
+    def execute(self, context: Any) -> str:
+        return self.user_agent()
+
+    def resume(self) -> str:
+        return self.user_agent()
+
+    def user_agent(self) -> str:
+        return user_agent_of(DrsHook(region_name="us-east-1"))
+
+
+@pytest.mark.parametrize("method", [SomeTask.user_agent, SomeTask.resume])
+def test_cloudtrail_shows_the_class_of_the_task(
+    monkeypatch: pytest.MonkeyPatch, method: Callable[[SomeTask], str]
+) -> None:
+    """No source file is read for it: the provider's own way takes a quarter of a second for each client."""
+    monkeypatch.setattr(inspect, "stack", None)
+    assert "Caller/SomeTask " in method(SomeTask(task_id="some"))
+    assert "Caller/Unknown " in user_agent_of(DrsHook(region_name="us-east-1"))
+
+
+def test_the_clients_of_a_process_share_the_service_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has been read ahead is not read again, whichever hook makes the client."""
+    read_models_ahead()
+
+    def must_not_exist(loader: JSONFileLoader, path: str) -> None:
+        assert not loader.exists(path), f"{path} is read"
+
+    monkeypatch.setattr(JSONFileLoader, "load_file", must_not_exist)
+    hook = DrsHook(region_name="us-east-1")
+    assert hook.conn.can_paginate("describe_jobs")
+    assert hook.ec2.can_paginate("describe_instances")
+    assert hook.client_of("cloudwatch")
 
 
 def test_a_launch_is_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:

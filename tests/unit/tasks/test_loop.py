@@ -69,7 +69,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def new_triggerer(monkeypatch: pytest.MonkeyPatch, service_models: Callable[..., Any]) -> None:
     """Nobody has read a service model yet, as in a triggerer that has just started."""
     monkeypatch.setattr(JSONFileLoader, "load_file", service_models)
-    vars(hook.LOADER)["_cache"].clear()
+    vars(hook.MODELS)["_cache"].clear()
 
 
 @pytest.fixture

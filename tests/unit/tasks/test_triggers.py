@@ -193,6 +193,14 @@ async def test_a_wait_ends_when_one_of_the_holders_does(drs: Callable[..., FakeD
     assert fake.asked[0] == ("describe_jobs", {"filters": {"jobIDs": ["drsjob-1", "drsjob-2"]}})
 
 
+async def test_a_young_terminate_job_is_looked_at_every_second(drs: Callable[..., FakeDrs]) -> None:
+    """It takes about a minute; one that takes much longer is looked at as seldom as any other job."""
+    terminate = job() | {"type": "TERMINATE", "creationDateTime": after(-100).isoformat()}
+    drs_calls = drs([[terminate]])
+    assert await outcome(holders_trigger(JOB, seconds=30)) == {"status": "deadline"}
+    assert drs_calls.sleeps == [1] * 20 + [3, 3, 3, 1]
+
+
 async def test_a_holder_that_drs_no_longer_lists_has_ended(drs: Callable[..., FakeDrs]) -> None:
     """It holds no servers any more."""
     drs([[]])
