@@ -14,6 +14,15 @@ from tests.dags.conftest import REPOSITORY
 
 CODE = """
 import json, sys
+if sys.version_info >= (3, 12):  # as Airflow
+    from importlib import metadata
+else:
+    import importlib_metadata as metadata
+
+every = metadata.distributions
+others = [each for each in every() if each.metadata["Name"] != "drs-drills"]
+metadata.distributions = lambda: [*others, *every(path=sys.argv[2:])]
+
 from airflow import plugins_manager as core
 from airflow.sdk import plugins_manager as sdk
 
@@ -31,7 +40,8 @@ print(json.dumps({
 @pytest.mark.parametrize("place", ["plugins folder", "installed", "both"])
 def test_airflow_loads_one_plugin_and_little_else(place: str, tmp_path: Path) -> None:
     """The plugins folder and the entry point of the package name the same plugin. It is loaded in each
-    process of Airflow, so it imports nothing of the package but itself before it is called.
+    process of Airflow, so it imports nothing of the package but itself before it is called. It does not
+    matter whether the package is installed where the tests run.
     """
     plugins = REPOSITORY / "plugins"
     empty = tmp_path / "plugins"
@@ -42,14 +52,14 @@ def test_airflow_loads_one_plugin_and_little_else(place: str, tmp_path: Path) ->
     entry_point = "[airflow.plugins]\ndrs = drs.entry.installed_plugin:installed\n"
     (metadata / "entry_points.txt").write_text("" if place == "plugins folder" else entry_point)
     done = subprocess.run(
-        [sys.executable, "-c", CODE, str(plugins)],
+        [sys.executable, "-c", CODE, str(plugins), str(metadata.parent)],
         capture_output=True,
         text=True,
         check=True,
         env={
             **os.environ,
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(empty if place == "installed" else plugins),
-            "PYTHONPATH": os.pathsep.join([str(metadata.parent), str(plugins)]),
+            "PYTHONPATH": str(plugins),
         },
     )
     found = json.loads(done.stdout.splitlines()[-1])
