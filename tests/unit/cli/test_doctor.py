@@ -12,6 +12,7 @@ import yaml
 
 from tests.unit.cli.simulated_aws import REGION
 from tests.unit.drill import APPLICATION, DATABASE
+from tests.unit.versions import use_older_boto3
 
 
 def test_a_plan_that_could_be_drilled_is_exit_code_0(aws: Any, plans: Path) -> None:
@@ -20,6 +21,16 @@ def test_a_plan_that_could_be_drilled_is_exit_code_0(aws: Any, plans: Path) -> N
     assert (result.code, result.err) == (0, "")
     assert "Plan orders: 0 errors" in result.out
     assert aws.journal(operation="StartRecovery") == []
+
+
+def test_an_older_boto3_is_one_warning(aws: Any, plans: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot list the executions of AWS's own recovery plans. A drill could begin all the same."""
+    use_older_boto3(monkeypatch)
+    result = aws.run("doctor", "orders", "--plans", str(plans), "--json")
+    (finding,) = json.loads(result.out)["findings"]
+    assert (result.code, result.err) == (0, "")
+    assert (finding["code"], finding["severity"]) == ("CHECK_UNAVAILABLE", "warning")
+    assert "AWS's own recovery plans" in finding["seen"]
 
 
 def test_findings_are_told_together_with_their_remedies(aws: Any, plans: Path) -> None:
