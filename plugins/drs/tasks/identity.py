@@ -55,10 +55,19 @@ def find_run(context: Context, ledger: Ledger, log: Log) -> RunRecord | None:
         )
         ledger.save_run(run)
         restore_launches(context, ledger, run)
-        _restore_jobs(ledger, run)
+        restore_jobs(ledger, run)
     else:
         restore_launches(context, ledger, run)
     return run
+
+
+def copy_of_cleared_run(context: Context) -> RunRecord | None:
+    """The copy of the run's record in Airflow's Variables, for a ``begin`` that runs again: Airflow 3.4
+    empties a task's state store when the task is cleared. In a first try, the copy is that of a deleted run
+    with the same id, which is another run.
+    """
+    ti: Any = context["ti"]
+    return _copy(ti.dag_id, ti.run_id) if ti.try_number > 1 else None
 
 
 def restore_launches(context: Context, ledger: Ledger, run: RunRecord) -> None:
@@ -72,7 +81,7 @@ def restore_launches(context: Context, ledger: Ledger, run: RunRecord) -> None:
             ledger.save_launch(wave.name, LaunchRecord.model_validate(launch))
 
 
-def _restore_jobs(ledger: Ledger, run: RunRecord) -> None:
+def restore_jobs(ledger: Ledger, run: RunRecord) -> None:
     """Give the ledger back the jobs without tags that no launch in it names, and the calls without a reply:
     nothing in AWS shows whose they are. The jobs are written to the first wave, because it is not known which
     wave started them.

@@ -14,7 +14,7 @@ from drs import compat
 from drs.dag_factory import run_parameters
 from drs.plan import Plan
 from drs.run.ledger import Ledger
-from drs.run.records import LaunchRecord
+from drs.run.records import Call, LaunchRecord
 from drs.run.request import RUN_PARAMETERS
 from drs.run.ticks import UNPAUSED_AT, KnownSchedule
 from drs.run.timeline import Timeline
@@ -31,6 +31,7 @@ OWNER = f"{FakeTaskInstance.dag_id}__owner"
 Begin = Callable[..., Any]
 
 
+MADE = Call(at=NOW, servers=("s-1",), tagged=False, job_id="drsjob-1")
 TIMELINE = Timeline(jobs="per_wave", server_delay=0, conflict_backoff=(30,), conflict_timeout=60, servers=())
 
 
@@ -67,6 +68,7 @@ def begin_run(
         pushed: dict[tuple[str, str], Any] | None = None,
         due: dt.datetime = NOW,
         previous: dt.datetime | None = None,
+        tries: int = 1,
         **params: Any,
     ) -> Any:
         plan = plan or make_plan()
@@ -87,6 +89,7 @@ def begin_run(
         context["ti"].task_id = "begin"
         context["ti"].previous = previous and types.SimpleNamespace(run_after=previous)
         context["ti"].pushed = pushed or {}
+        context["ti"].try_number = tries
         return (task or DrsBeginDrillOperator(task_id="begin", plan=plan)).execute(context)
 
     return begin_run
@@ -497,6 +500,28 @@ def test_a_cleared_run_is_still_the_same_run(
     assert second.reason == "again"
     assert second.read_plan().description == "edited since"
     assert second.digest != first.digest
+
+
+@pytest.mark.parametrize(("tries", "same"), [(2, True), (1, False)], ids=["cleared", "deleted"])
+def test_a_run_is_known_by_its_copy_if_clearing_empties_the_task_s_store(
+    begin_run: Begin,
+    ledger: Ledger,
+    xcom: MemoryStore,
+    variables: FakeVariables,
+    state_store: FakeStateStore,
+    tries: int,
+    same: bool,
+) -> None:
+    """As Airflow 3.4 does. A run that was deleted and triggered with the same id is another run."""
+    begin_run()
+    first = ledger.run()
+    made = LaunchRecord(timeline=TIMELINE, tags_refused=True, calls=(MADE,))
+    installation.keep_launch(first, "database", made)
+    xcom.values.clear()
+    state_store.values.clear()
+    begin_run(tries=tries)
+    assert (ledger.run().token == first.token) is same
+    assert ledger.job_ids() == ({MADE.job_id} if same else set())
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from drs.run.request import MANUAL, read_request
 from drs.run.ticks import MISSED, SCHEDULED, UNPAUSED_AT, make_up, why_missed, without_run
 from drs.tasks.active_run import is_active, owner_key
 from drs.tasks.drill_task import coded_failures, run_ledger
-from drs.tasks.identity import restore_launches
+from drs.tasks.identity import copy_of_cleared_run, restore_jobs, restore_launches
 from drs.tasks.installation import installation_id, keep_run
 from drs.tasks.schedules import known_schedule
 from drs.tasks.send_messages import notify_missed, notify_start
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 KEPT_RUN = "run"
-"""The key under which begin keeps a copy of the run's record in its task state store, which clearing does not
-empty."""
+"""The key under which begin keeps a copy of the run's record in its task state store. Clearing a task empties
+it from Airflow 3.4 on."""
 TOLD = "told"
 """The key under which begin keeps in the same store that people were notified of a missed or refused tick."""
 
@@ -217,12 +217,14 @@ def restore(context: Context) -> RunRecord | None:
     :return: the run's record; ``None`` for a run that begins for the first time
     """
     kept = task_store(context).get(KEPT_RUN)
-    if kept is None:
+    record = copy_of_cleared_run(context) if kept is None else RunRecord.model_validate(kept)
+    if record is None:
         return None
-    record = RunRecord.model_validate(kept)
     ledger = run_ledger(context)
     ledger.save_run(record)
     restore_launches(context, ledger, record)
+    if kept is None:
+        restore_jobs(ledger, record)
     return record
 
 
