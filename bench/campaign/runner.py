@@ -17,7 +17,7 @@ OURS, GUIDE = "drs-drills", "guide"
 HASH_SEED = "PYTHONHASHSEED"
 """If it differs between processes, so does the order of sets, and a seed would not always give one drill."""
 NICE = 10
-"""Drills make way for what else runs on the machine."""
+"""Drills by the thousand make way for what else runs on the machine."""
 
 
 @contextmanager
@@ -50,10 +50,10 @@ class Task:
 _installed = ExitStack()
 
 
-def _prepare() -> None:
+def _prepare(nice: int) -> None:
     from bench.campaign import stand_ins  # here, because the parent needs none of Airflow
 
-    os.nice(NICE)
+    os.nice(nice)
     _installed.enter_context(stand_ins.installed())
 
 
@@ -65,9 +65,9 @@ def run_one(task: Task) -> Result:
 
 
 @contextmanager
-def workers(processes: int) -> Iterator[Pool]:
+def workers(processes: int, nice: int = NICE) -> Iterator[Pool]:
     """Processes that are prepared for drills."""
-    with environment(), multiprocessing.get_context("spawn").Pool(processes, _prepare) as pool:
+    with environment(), multiprocessing.get_context("spawn").Pool(processes, _prepare, (nice,)) as pool:
         yield pool
 
 

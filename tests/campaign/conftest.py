@@ -15,5 +15,5 @@ PROCESSES = 2
 @pytest.fixture(scope="session")
 def drills() -> Iterator[Pool]:
     """Processes that run drills."""
-    with workers(PROCESSES) as pool:
+    with workers(PROCESSES, nice=0) as pool:
         yield pool

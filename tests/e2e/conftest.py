@@ -35,15 +35,8 @@ WATCH = {"AIRFLOW__DRS__WATCH_TERMINATES": "True"}
 """The watch of the stack runs only when a test triggers it; then it may end what it has seen for an hour."""
 NOTIFIERS = {"AIRFLOW__DRS__ALLOWED_NOTIFIERS": "airflow.*, tests.e2e.notifiers.*"}
 """The notifiers that plans of these tests may name."""
-SPARING = {
-    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.75",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
-    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
-}
-"""Several Airflows run side by side in the tests. Each would look for work four times a second, write a
-heartbeat of each task every second, and parse each file every 30 s, though the plan watcher says what
-changed.
-"""
+SPARING = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.75"}
+"""Several Airflows run side by side in the tests, each of which would look for work four times a second."""
 STARTED_RUNS = pytest.StashKey[list[DrillRun]]()
 
 

@@ -16,7 +16,7 @@ import pytest
 from demo.drill_run import DrillRun
 from demo.stack import Stack
 from tests.e2e.command_line import drs
-from tests.e2e.conftest import SPEED
+from tests.e2e.conftest import SPARING, SPEED
 from tests.e2e.plans import DATABASE, WEB, write_plan
 from tests.e2e.proof import assert_launched_once
 from tests.e2e.questions import answer, await_question
@@ -33,7 +33,8 @@ ALARM = f"DRILL of {PLAN}: RTO exceeded"
 def running_stack(tmp_path_factory: pytest.TempPathFactory, plans: Path) -> Iterator[Stack]:
     """A stack whose plugins folder is empty: the package is installed, and Airflow finds it so."""
     nothing = tmp_path_factory.mktemp("plugins")
-    with Stack(tmp_path_factory.mktemp("stack"), plans=plans, plugins=nothing, speed=SPEED) as stack:
+    home = tmp_path_factory.mktemp("stack")
+    with Stack(home, plans=plans, plugins=nothing, speed=SPEED, settings=SPARING) as stack:
         yield stack
 
 
