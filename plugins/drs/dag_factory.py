@@ -256,7 +256,7 @@ def run_parameters(plan: Plan) -> dict[str, Any]:
             False,
             type="boolean",
             title="Keep instances",
-            description="Do not terminate what this run launches. It costs money until you terminate it.",
+            description="Do not terminate what this run launches. It costs money until terminated.",
         ),
         "skip_approvals": Param(
             False,

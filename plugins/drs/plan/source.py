@@ -182,11 +182,15 @@ def _too_much(text: str) -> Flaw | None:
             continue
         line = event.start_mark.line + 1 if event.start_mark else 1
         if depth > _MAX_DEPTH:
-            message = "The file is nested too deeply to be a plan."
-            return Flaw((), line, message, "Look for brackets that are never closed.")
+            return _too_deep(line)
         message = f"The file has more than {_MAX_PARTS:,} keys and values, which no plan needs."
         return Flaw((), line, message, "Keep only one plan in the file.")
     return None
+
+
+def _too_deep(line: int) -> Flaw:
+    message = "The file is nested too deeply to be a plan."
+    return Flaw((), line, message, "Look for brackets that are never closed.")
 
 
 def _line(node: yaml.Node) -> int:
@@ -203,6 +207,8 @@ def _syntax_flaw(error: yaml.YAMLError, text: str) -> Flaw:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         problem = " ".join(part for part in (error.context, error.problem) if part)
+    if "exceeded maximum nesting depth" in problem:  # PyYAML has a limit of its own, from 6.0.4 on
+        return _too_deep(line)
     # Without the names in the file: it may be no plan, and hold what is not to be read here.
     problem = re.sub(r"(alias|anchor|directive|handle|document|tag) '.*?'", r"\1", problem)
     if "another document" in problem:
